@@ -1,0 +1,119 @@
+"""DDPG, the paper's baseline: TF-Agents' own agent, mended where it has to be.
+
+Lillicrap et al. (2016), as `tf_agents.agents.ddpg.ddpg_agent` implements it. Three
+things are mended around it, none of them by a copy:
+
+* exploration noise starts anew with every episode, and can be seeded;
+* pairs that cross an episode's end get no weight;
+* gradient clipping is of the critic's global norm, as Smoothie's, where TF-Agents
+  clips each variable of both networks by itself.
+
+Its hyperparameters are bound in gin as `DdpgAgent.…`, on TF-Agents' class.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+from tf_agents.agents.ddpg import ddpg_agent
+from tf_agents.trajectories import time_step as ts
+from tf_agents.typing import types
+
+from smoothie_tf import validation
+from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.policies import ornstein_uhlenbeck_policy
+
+
+class DdpgInfo(NamedTuple):
+    """What one training step saw, each a scalar.
+
+    Attributes:
+      actor_loss: TF-Agents' loss, whose gradient is that of −Q(s, μ(s)).
+      critic_loss: Huber loss of the Bellman error (8).
+      q: Mean Q(s, μ(s)), of the scaled reward.
+      policy_stddev: Stationary standard deviation of the exploration noise.
+    """
+
+    actor_loss: tf.Tensor
+    critic_loss: tf.Tensor
+    q: tf.Tensor
+    policy_stddev: tf.Tensor
+
+
+class DdpgAgent(ddpg_agent.DdpgAgent):
+    """TF-Agents' `DdpgAgent` with episodic noise and masked boundaries."""
+
+    def __init__(
+        self,
+        time_step_spec: ts.TimeStep,
+        action_spec: types.BoundedTensorSpec,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        """Creates the agent.
+
+        Args:
+          time_step_spec: Spec of the time steps, observations of shape [S].
+          action_spec: Bounded float spec of the actions, shape [A].
+          seed: Accepted as every agent's is; DDPG's training step draws nothing.
+          **kwargs: Arguments of TF-Agents' `DdpgAgent`.
+
+        Raises:
+          ValueError: If a number is out of range.
+        """
+        del seed
+        super().__init__(time_step_spec, action_spec, **kwargs)
+        owner = "DdpgAgent"
+        validation.check(owner, "probability", gamma=self._gamma)
+        validation.check(owner, "share", target_update_tau=self._target_update_tau)
+        validation.check(
+            owner,
+            "positive",
+            reward_scale_factor=self._reward_scale_factor,
+            gradient_clipping=self._gradient_clipping,
+        )
+        validation.check(owner, "non-negative", ou_stddev=self._ou_stddev)
+        validation.check(owner, "share", ou_damping=self._ou_damping)
+        self._collect_policy = ornstein_uhlenbeck_policy.OrnsteinUhlenbeckPolicy(
+            self.policy, self._ou_stddev, self._ou_damping
+        )
+        self.minibatches_per_train = 1
+        # x ← (1 − d)·x + N(0, s²) has variance s² / (1 − (1 − d)²) in the long run.
+        self._noise_stddev = self._ou_stddev / (1 - (1 - self._ou_damping) ** 2) ** 0.5
+
+    def critic_loss(
+        self, time_steps, actions, next_time_steps, weights=None, training=False
+    ):
+        """TF-Agents' critic loss, over true transitions alone; a scalar."""
+        weights = smoothie_agent.boundary_weights(time_steps, weights)
+        return super().critic_loss(
+            time_steps, actions, next_time_steps, weights, training
+        )
+
+    def actor_loss(self, time_steps, weights=None, training=False):
+        """TF-Agents' actor loss, over states in which the agent acted; a scalar."""
+        weights = smoothie_agent.boundary_weights(time_steps, weights)
+        # The loss to weigh has shape [B, A].
+        loss = super().actor_loss(time_steps, weights[:, tf.newaxis], training)
+        # The same Q(s, μ(s)) that the loss has just computed: compiled, it is one.
+        action, _ = self._actor_network(time_steps.observation)
+        value, _ = self._critic_network((time_steps.observation, action))
+        self._q = tf.reduce_mean(weights * value)
+        return loss
+
+    def _train(self, experience, weights=None):
+        return self._with_info(super()._train(experience, weights))
+
+    def _loss(self, experience, weights=None, training=False):
+        return self._with_info(super()._loss(experience, weights, training))
+
+    def _with_info(self, loss_info):
+        # A tensor of a trace must not outlive it.
+        q, self._q = self._q, None
+        info = DdpgInfo(*loss_info.extra, q, tf.constant(self._noise_stddev))
+        return tf_agent.LossInfo(loss_info.loss, info)
+
+    def _apply_gradients(self, gradients, variables, optimizer):
+        if optimizer is self._critic_optimizer and self._gradient_clipping is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._gradient_clipping)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))

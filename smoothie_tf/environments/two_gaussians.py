@@ -1,0 +1,224 @@
+"""The one-step, one-dimensional task of Sections 3 and 6.1: a mixture of two Gaussians.
+
+The paper draws the mixture (Figures 1 and 2) and prints no numbers; those of `MIXTURE`
+are ours. A policy that starts on the worse mode with the paper's φ = −1, which is
+σ = exp(−1/2) ≈ 0.61, has to meet the paper's premise:
+
+- Ascent on the reward itself ends on the worse mode: the reward falls from 0.506 there
+  to 0.297 in the valley before it rises to 1 on the better one.
+- Ascent on the smoothed reward, (13) and (15), crosses, and σ falls, rises and falls
+  to zero. It does so where μ moves half as quickly as φ up to 30 times as quickly,
+  with exact gradients and under Adam; and, from equal speeds up, also with the worse
+  bump's derivatives 20 % too large and the better one's 20 % too small. The more
+  quickly μ moves, the less time σ has to change. With equal speeds, it goes down by
+  0.6 % and up by 2.7 % on exact gradients, by 8 % and 23 % under Adam.
+- The bumps are about as wide as σ, so that a critic of the paper's size resolves them
+  in a few thousand updates. Bumps narrow enough to fit into [−1, 1], with this σ, take
+  it far longer, and meanwhile DDPG sees a single slope that leads to the better mode.
+
+So actions are in the units of the task and not of [−1, 1]: σ = 0.61 means 0.61 on the
+axis of Figure 1. The box [−3, 3] is 3.6 standard deviations from either mode; its
+borders play no part in learning.
+
+Shapes: A is any shape of actions; arguments broadcast against each other.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+# The trapezoidal rule converges geometrically on Gaussians: with three points a
+# standard deviation, out to ten of them, its error is below float64's rounding.
+_POINTS_A_WIDTH = 3
+_WIDTHS_BEYOND = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoGaussians:
+    """The reward h₁·exp(−(a − m₁)²/2s₁²) + h₂·exp(−(a − m₂)²/2s₂²).
+
+    Attributes:
+      heights: h, in units of reward.
+      centres: m, in units of action.
+      widths: s, in units of action, above 0.
+    """
+
+    heights: tuple[float, float]
+    centres: tuple[float, float]
+    widths: tuple[float, float]
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            values = getattr(self, field.name)
+            if len(values) != 2 or not np.isfinite(values).all():
+                raise ValueError(
+                    f"TwoGaussians.{field.name} must be two finite numbers, but is"
+                    f" {values!r}."
+                )
+        if min(self.widths) <= 0:
+            raise ValueError(
+                f"TwoGaussians.widths must be above 0, but is {self.widths!r}."
+            )
+
+    def reward(self, action: np.ndarray | float) -> np.ndarray:
+        """Returns the reward, shape A, of actions of shape A."""
+        return self.smoothed_reward(action, 0.0)
+
+    def smoothed_reward(
+        self, action: np.ndarray | float, stddev: np.ndarray | float
+    ) -> np.ndarray:
+        """Returns the reward smoothed by a Gaussian: Q̃ of (9) in this task.
+
+        A Gaussian bump convolved with a Gaussian is one again: variances add up, and
+        the area stays.
+
+        Args:
+          action: Means of the Gaussian, shape A.
+          stddev: Its standard deviation σ, at least 0, in units of action.
+
+        Returns:
+          E[R(ã)] for ã ~ N(a, σ²), shape A.
+
+        Raises:
+          ValueError: If a standard deviation is negative.
+        """
+        bumps, _, _ = self._smoothed_bumps(action, stddev)
+        return bumps.sum(-1)
+
+    def smoothed_reward_gradient(
+        self, action: np.ndarray | float, stddev: np.ndarray | float
+    ) -> np.ndarray:
+        """Returns ∂Q̃/∂a, shape A; arguments as in `smoothed_reward`. See (13)."""
+        bumps, distance, variance = self._smoothed_bumps(action, stddev)
+        return (bumps * distance / variance).sum(-1)
+
+    def smoothed_reward_hessian(
+        self, action: np.ndarray | float, stddev: np.ndarray | float
+    ) -> np.ndarray:
+        """Returns ∂²Q̃/∂a², shape A; arguments as in `smoothed_reward`. See (15)."""
+        bumps, distance, variance = self._smoothed_bumps(action, stddev)
+        return (bumps * (distance**2 / variance - 1) / variance).sum(-1)
+
+    def smoothed_reward_by_quadrature(
+        self, action: np.ndarray | float, stddev: float
+    ) -> np.ndarray:
+        """Returns the integral (9) by the trapezoidal rule, from rewards alone.
+
+        Args:
+          action: Means of the Gaussian, shape A.
+          stddev: Its standard deviation σ, above 0, in units of action.
+
+        Returns:
+          ∫ N(ã | a, σ²) R(ã) dã, shape A.
+
+        Raises:
+          ValueError: If the standard deviation is not above 0.
+        """
+        if not stddev > 0:
+            raise ValueError(
+                f"The standard deviation must be above 0, but is {stddev!r}."
+            )
+        action = np.asarray(action, np.float64)
+        # The integrand of each bump is a Gaussian narrower than both its factors, and
+        # its peak lies between theirs.
+        narrowest = 1 / math.hypot(1 / stddev, 1 / min(self.widths))
+        margin = _WIDTHS_BEYOND * min(stddev, max(self.widths))
+        low = min(action.min(), *self.centres) - margin
+        high = max(action.max(), *self.centres) + margin
+        count = math.ceil((high - low) / narrowest * _POINTS_A_WIDTH) + 1
+        points, spacing = np.linspace(low, high, count, retstep=True)
+        deviation = (points - action[..., np.newaxis]) / stddev
+        density = np.exp(-(deviation**2) / 2) / (stddev * math.sqrt(2 * math.pi))
+        return density @ self.reward(points) * spacing
+
+    def _smoothed_bumps(self, action, stddev):
+        """Returns each bump, its signed distance and its variance: shape A + [2]."""
+        stddev = np.asarray(stddev, np.float64)[..., np.newaxis]
+        if not (stddev >= 0).all():
+            raise ValueError(
+                f"Standard deviations must be at least 0, but one is {stddev.min()!r}."
+            )
+        widths = np.asarray(self.widths)
+        variance = widths**2 + stddev**2
+        distance = np.asarray(self.centres) - np.asarray(action)[..., np.newaxis]
+        heights = np.asarray(self.heights) * widths / np.sqrt(variance)
+        bumps = heights * np.exp(-(distance**2) / (2 * variance))
+        return bumps, distance, variance
+
+
+# Rewards stay within [0, 1], so that no error of a sensible critic reaches the linear
+# part of the Huber loss, whose minimum is not the mean that (9) asks for.
+MIXTURE = TwoGaussians(heights=(0.5, 1.0), centres=(-0.8, 0.8), widths=(0.4, 0.5))
+ACTION_BOUND = 3.0
+
+
+class TwoGaussiansEnvironment(gymnasium.Env):
+    """Pays the mixture at the action, and ends after that one step.
+
+    The observation is always 0, not 1: nothing of the state then reaches the output of
+    a mean network with relu layers and biases that start at 0, only its last bias
+    learns, and the policy is the scalar μ of Section 3. With 1, every weight on the
+    way would move μ, and it would outrun φ by far.
+    """
+
+    # Read by whoever rescales actions to [−1, 1]: σ has its meaning in the task's own
+    # units, see above.
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "rescale_action": False}
+
+    def __init__(
+        self,
+        heights: Sequence[float] = MIXTURE.heights,
+        centres: Sequence[float] = MIXTURE.centres,
+        widths: Sequence[float] = MIXTURE.widths,
+        action_bound: float = ACTION_BOUND,
+    ):
+        """Makes the task.
+
+        Args:
+          heights: Of the two bumps, in units of reward.
+          centres: Of the two bumps, in units of action, within the bound.
+          widths: Of the two bumps, in units of action, above 0.
+          action_bound: Actions lie in [−action_bound, action_bound].
+
+        Raises:
+          ValueError: If the mixture is none, or a centre lies outside the bound.
+        """
+        self.mixture = TwoGaussians(tuple(heights), tuple(centres), tuple(widths))
+        furthest = max(map(abs, self.mixture.centres))
+        if not furthest < action_bound < math.inf:
+            raise ValueError(
+                "TwoGaussiansEnvironment.action_bound must be finite and above"
+                f" {furthest}, where the mixture's further centre is, but is"
+                f" {action_bound!r}."
+            )
+        self.observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self.action_space = spaces.Box(-action_bound, action_bound, (1,), np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Starts an episode; see `gymnasium.Env.reset`."""
+        super().reset(seed=seed, options=options)
+        return self._observation(), {}
+
+    def step(
+        self, action: np.ndarray
+    ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Pays the reward at the action, shape [1], and ends the episode.
+
+        Args:
+          action: Taken as it is, also outside the box.
+
+        Returns:
+          Observation, reward, True for terminated, False for truncated, no info.
+        """
+        reward = self.mixture.reward(np.asarray(action, np.float64).item())
+        return self._observation(), float(reward), True, False, {}
+
+    def _observation(self) -> np.ndarray:
+        return np.zeros((1,), np.float32)

@@ -1,0 +1,1 @@
+"""Networks of the paper's implementation details (supplement D)."""

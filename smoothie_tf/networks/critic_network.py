@@ -1,0 +1,93 @@
+"""The critic Q̃_w(s, a) of supplement D, with its fast derivatives of D.1.
+
+The state passes through one layer of 400 tanh units, is concatenated with the
+action, and passes through one layer of 300 tanh units to a single value.
+
+Shapes: B batch, S state, A action.
+"""
+
+from collections.abc import Sequence
+
+import gin
+import tensorflow as tf
+from tf_agents.networks import network
+from tf_agents.typing import types
+
+from smoothie_tf import action_derivatives
+from smoothie_tf.networks import initializers
+
+
+@gin.configurable(module="smoothie_tf")
+class CriticNetwork(network.Network):
+    """Maps observations [B, S] and actions [B, A] to values [B]."""
+
+    def __init__(
+        self,
+        input_tensor_spec: types.NestedTensorSpec,
+        observation_units: Sequence[int] = (400,),
+        joint_units: Sequence[int] = (300,),
+        activation: str = "tanh",
+        name: str = "CriticNetwork",
+    ):
+        """Builds the network.
+
+        Args:
+          input_tensor_spec: Specs of the observations, shape [S], and of the
+            actions, shape [A].
+          observation_units: Widths of the layers that see the state alone.
+          joint_units: Widths of the hidden layers after the concatenation.
+          activation: Keras name of all hidden layers' activation. A piecewise
+            linear one, such as relu, has a Hessian of zero almost everywhere:
+            with it the covariance would never learn.
+          name: Name of the network.
+        """
+        super().__init__(input_tensor_spec=input_tensor_spec, name=name)
+
+        def dense(units):
+            return tf.keras.layers.Dense(
+                units, activation, kernel_initializer=initializers.hidden()
+            )
+
+        self._observation_layers = [dense(units) for units in observation_units]
+        self._joint_layers = [dense(units) for units in joint_units]
+        self._output = tf.keras.layers.Dense(
+            1, kernel_initializer=initializers.output()
+        )
+
+    def call(self, inputs, step_type=(), network_state=(), training=False):
+        """Returns the values, shape [B], and the untouched network state."""
+        del step_type, training
+        observation, action = inputs
+        x = tf.concat([self._embed(observation), action], axis=-1)
+        for layer in self._joint_layers:
+            x = layer(x)
+        return tf.squeeze(self._output(x), axis=-1), network_state
+
+    def action_derivatives(
+        self, observation: tf.Tensor, action: tf.Tensor
+    ) -> action_derivatives.ActionDerivatives:
+        """Returns Q̃, ∂Q̃/∂a and the diagonal of ∂²Q̃/∂a² by D.1.
+
+        Args:
+          observation: States, shape [B, S].
+          action: Actions, shape [B, A].
+
+        Returns:
+          The value, gradient and Hessian diagonal, equal to those of nested tapes.
+        """
+        return action_derivatives.by_forward_propagation(
+            self._embed(observation),
+            action,
+            [
+                action_derivatives.DenseLayer(
+                    layer.kernel, layer.bias, layer.activation.__name__
+                )
+                for layer in (*self._joint_layers, self._output)
+            ],
+        )
+
+    def _embed(self, observation):
+        x = observation
+        for layer in self._observation_layers:
+            x = layer(x)
+        return x

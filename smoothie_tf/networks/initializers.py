@@ -1,0 +1,22 @@
+"""Initial weights of policies and critics.
+
+The paper does not give them. These are DDPG's (Lillicrap et al., 2016, Section 7),
+which TF-Agents' own DDPG networks use as well: uniform within ±1/√inputs, and small
+in the last layer, so that first actions and values start near zero.
+"""
+
+import tensorflow as tf
+
+OUTPUT_RANGE = 3e-3
+
+
+def hidden() -> tf.keras.initializers.Initializer:
+    """Returns uniform weights in ±1/√inputs."""
+    return tf.keras.initializers.VarianceScaling(
+        scale=1.0 / 3.0, mode="fan_in", distribution="uniform"
+    )
+
+
+def output() -> tf.keras.initializers.Initializer:
+    """Returns uniform weights in ±0.003."""
+    return tf.keras.initializers.RandomUniform(-OUTPUT_RANGE, OUTPUT_RANGE)

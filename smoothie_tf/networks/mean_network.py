@@ -1,0 +1,61 @@
+"""The policy mean μ_θ(s): two hidden layers of 400 and 300 (supplement D).
+
+Shapes: B batch, S state, A action.
+"""
+
+from collections.abc import Sequence
+
+import gin
+import tensorflow as tf
+from tf_agents.networks import network
+from tf_agents.typing import types
+
+from smoothie_tf.networks import initializers
+
+
+@gin.configurable(module="smoothie_tf")
+class MeanNetwork(network.Network):
+    """Maps observations, shape [B, S], to policy means, shape [B, A].
+
+    The output passes through tanh and is scaled to the action bounds. The paper
+    does not say how it bounds the mean: without a bound, the gradient of a critic
+    that was never taught about such actions drives it out of the box.
+    """
+
+    def __init__(
+        self,
+        input_tensor_spec: types.NestedTensorSpec,
+        action_spec: types.BoundedTensorSpec,
+        hidden_units: Sequence[int] = (400, 300),
+        activation: str = "relu",
+        name: str = "MeanNetwork",
+    ):
+        """Builds the network.
+
+        Args:
+          input_tensor_spec: Spec of the observations, shape [S].
+          action_spec: Bounded spec of the actions, shape [A].
+          hidden_units: Width of each hidden layer.
+          activation: Keras name of the hidden layers' activation.
+          name: Name of the network.
+        """
+        super().__init__(input_tensor_spec=input_tensor_spec, name=name)
+        self._hidden = [
+            tf.keras.layers.Dense(
+                units, activation, kernel_initializer=initializers.hidden()
+            )
+            for units in hidden_units
+        ]
+        self._output = tf.keras.layers.Dense(
+            action_spec.shape[-1], "tanh", kernel_initializer=initializers.output()
+        )
+        self._centre = (action_spec.maximum + action_spec.minimum) / 2.0
+        self._half_range = (action_spec.maximum - action_spec.minimum) / 2.0
+
+    def call(self, observation, step_type=(), network_state=(), training=False):
+        """Returns the means, shape [B, A], and the untouched network state."""
+        del step_type, training
+        x = observation
+        for layer in self._hidden:
+            x = layer(x)
+        return self._centre + self._half_range * self._output(x), network_state

@@ -1,0 +1,1 @@
+"""Policies as TF-Agents `TFPolicy` objects."""

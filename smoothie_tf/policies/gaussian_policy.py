@@ -1,0 +1,64 @@
+"""The Gaussian policy π(a|s) = N(μ_θ(s), e^φ) of supplement D.
+
+Shapes: B batch, S state, A action.
+"""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.networks import network
+from tf_agents.policies import tf_policy
+from tf_agents.trajectories import policy_step
+from tf_agents.trajectories import time_step as ts
+from tf_agents.typing import types
+
+from smoothie_tf import gaussian
+
+
+class GaussianPolicy(tf_policy.TFPolicy):
+    """Samples a ~ N(μ_θ(s), Σ_φ) with a diagonal Σ_φ = e^φ.
+
+    The sample is returned as it was drawn, outside the action bounds where it falls
+    there: the density of what is stored must be the Gaussian's, and an environment
+    clips for itself.
+    """
+
+    def __init__(
+        self,
+        time_step_spec: ts.TimeStep,
+        action_spec: types.BoundedTensorSpec,
+        mean_network: network.Network,
+        log_variance: tf.Variable,
+        name: str = "GaussianPolicy",
+    ):
+        """Builds the policy.
+
+        Args:
+          time_step_spec: Spec of the time steps.
+          action_spec: Spec of the actions, shape [A].
+          mean_network: μ_θ, from observations [B, S] to means [B, A].
+          log_variance: φ, shape [A].
+          name: Name of the policy.
+        """
+        super().__init__(time_step_spec, action_spec, clip=False, name=name)
+        self._mean_network = mean_network
+        self._log_variance = log_variance
+
+    def _variables(self):
+        return [*self._mean_network.variables, self._log_variance]
+
+    def _distribution(self, time_step, policy_state):
+        mean, _ = self._mean_network(time_step.observation, time_step.step_type)
+        distribution = tfp.distributions.MultivariateNormalDiag(
+            mean, tf.exp(0.5 * self._log_variance)
+        )
+        return policy_step.PolicyStep(distribution, policy_state, ())
+
+    def _action(self, time_step, policy_state, seed):
+        if not tf.is_tensor(seed):
+            return super()._action(time_step, policy_state, seed)
+        # A tensor is a stateless seed: the same one draws the same action, in
+        # graph mode and under XLA.
+        mean, _ = self._mean_network(time_step.observation, time_step.step_type)
+        noise = gaussian.stateless_normal(tf.shape(mean), seed, mean.dtype)
+        action = mean + tf.exp(0.5 * self._log_variance) * noise
+        return policy_step.PolicyStep(action, policy_state, ())

@@ -1,0 +1,79 @@
+"""Keeps notices of libraries that concern no user out of what programs print."""
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+# What is known and concerns nobody who runs our programs.
+_KNOWN = re.compile(
+    rb"All log messages before absl::InitializeLog|Compiled cluster using XLA"
+)
+
+
+def silence_imports() -> None:
+    """Silences what TF-Agents and its dependencies say when they are imported."""
+    # "is not" with a literal, in TF-Agents; deprecated aliases below it.
+    warnings.filterwarnings("ignore", '"is', category=SyntaxWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    with contextlib.suppress(ImportError):
+        import gym_notices.notices
+
+        # TF-Agents imports the old gym, which asks to be replaced by Gymnasium.
+        gym_notices.notices.notices.clear()
+    with contextlib.suppress(ImportError):
+        import mujoco
+
+        # By default MuJoCo prints warnings and appends them to a file in whatever
+        # folder the user is in.
+        mujoco.set_mju_user_warning(_mujoco_warning)
+
+
+def _mujoco_warning(message):
+    # Some of Gymnasium's own models use it.
+    if "settotalmass" not in message:
+        logging.getLogger("mujoco").warning(message)
+
+
+@contextlib.contextmanager
+def without_known_notices() -> Iterator[None]:
+    """Drops known notices that compiled libraries write to standard error.
+
+    They bypass Python, so the stream itself is caught for the time; whatever is not
+    known is passed on afterwards.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            for line in caught:
+                if not _KNOWN.search(line):
+                    os.write(2, line)
+
+
+def at_first_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns `function`, whose first call, which compiles it, drops known notices."""
+    called = False
+
+    def wrapper(*arguments):
+        nonlocal called
+        if called:
+            return function(*arguments)
+        with without_known_notices():
+            result = function(*arguments)
+        called = True
+        return result
+
+    return wrapper

@@ -1,0 +1,174 @@
+"""One compiled call an environment step: train, then choose the next action.
+
+The agent's own `train` and its collect policy's own `action` are traced into one
+function. Nothing of an algorithm is written here.
+
+Shapes: N sampled transitions, S state, A action, P policy info, W = S + A + P + 2.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import policy_step, trajectory
+from tf_agents.trajectories import time_step as ts
+
+from smoothie_tf import quiet
+
+
+class Decision(NamedTuple):
+    """What the agent does next.
+
+    Attributes:
+      action: As the collect policy chose it, shape [A].
+      info: What it stores beside it, flattened, shape [P].
+      policy_state: What it carries to its next action: a nest of tensors.
+    """
+
+    action: np.ndarray
+    info: np.ndarray
+    policy_state: tuple
+
+
+class CompiledStep:
+    """An agent's training step and next action as single calls."""
+
+    def __init__(self, agent: tf_agent.TFAgent, seed: int, use_xla: bool = True):
+        """Prepares the functions; each is traced at its first call.
+
+        Args:
+          agent: Any TFAgent that learns from transitions of flat observations. Its
+            training step returns a named tuple of scalars as `LossInfo.extra`.
+          seed: Seed of the collect policy's draws. The draws for a step are a
+            function of the seed and the step's number alone.
+          use_xla: Whether to compile with XLA; otherwise graphs are run op by op,
+            with the same result within float error.
+        """
+        self._agent = agent
+        self._seed = seed
+        spec = agent.collect_data_spec
+        self._observation_size = spec.observation.shape[0]
+        self._action_size = spec.action.shape[0]
+        self._info_spec = spec.policy_info
+        #: Names of the scalars that `train_and_act` returns.
+        self.metric_names: tuple[str, ...] = ()
+        compiled = functools.partial(
+            tf.function, jit_compile=use_xla, autograph=False, reduce_retracing=False
+        )
+        self._act = quiet.at_first_call(compiled(self._traced_act))
+        self._train_and_act = quiet.at_first_call(compiled(self._traced_train_and_act))
+
+    @property
+    def info_size(self) -> int:
+        """P."""
+        leaves = tf.nest.flatten(self._info_spec)
+        return sum(leaf.shape.num_elements() for leaf in leaves)
+
+    def initial_policy_state(self) -> tuple:
+        """Returns the collect policy's state before its first action."""
+        return self._agent.collect_policy.get_initial_state(1)
+
+    def act(
+        self, observation: np.ndarray, is_first: bool, policy_state: tuple, step: int
+    ) -> Decision:
+        """Chooses an action without training.
+
+        Args:
+          observation: Where to act, float32, shape [S].
+          is_first: Whether an episode begins there.
+          policy_state: From the decision before.
+          step: Number of the environment step that the action is for.
+        """
+        return self._decision(
+            *self._act(observation, np.bool_(is_first), policy_state, np.int64(step))
+        )
+
+    def train_and_act(
+        self,
+        rows: np.ndarray,
+        observation: np.ndarray,
+        is_first: bool,
+        policy_state: tuple,
+        step: int,
+    ) -> tuple[np.ndarray, Decision]:
+        """Trains once, then chooses an action with the new policy.
+
+        Args:
+          rows: Transitions as `ReplayBuffer.sample` returns them, shape [2, N, W].
+          observation: Where to act, float32, shape [S].
+          is_first: Whether an episode begins there.
+          policy_state: From the decision before.
+          step: Number of the environment step that the action is for.
+
+        Returns:
+          The training step's scalars in the order of `metric_names`, and the
+          decision.
+        """
+        metrics, *decision = self._train_and_act(
+            rows, observation, np.bool_(is_first), policy_state, np.int64(step)
+        )
+        return metrics.numpy(), self._decision(*decision)
+
+    def _decision(self, action_and_info, policy_state):
+        flat = action_and_info.numpy()
+        return Decision(
+            flat[: self._action_size], flat[self._action_size :], policy_state
+        )
+
+    def _traced_train_and_act(self, rows, observation, is_first, policy_state, step):
+        extra = self._agent.train(self._transition(rows)).extra
+        self.metric_names = extra._fields
+        metrics = tf.stack([tf.cast(value, tf.float32) for value in extra])
+        return metrics, *self._traced_act(observation, is_first, policy_state, step)
+
+    def _traced_act(self, observation, is_first, policy_state, step):
+        time_step = ts.TimeStep(
+            tf.where(is_first, ts.StepType.FIRST, ts.StepType.MID)[tf.newaxis],
+            tf.zeros([1]),
+            tf.ones([1]),
+            observation[tf.newaxis],
+        )
+        decision = self._agent.collect_policy.action(
+            time_step,
+            policy_state,
+            seed=tf.stack([self._seed, tf.cast(step, tf.int32)]),
+        )
+        leaves = [decision.action, *tf.nest.flatten(decision.info)]
+        flat = tf.concat([tf.reshape(leaf, [-1]) for leaf in leaves], axis=0)
+        return flat, decision.state
+
+    def _transition(self, rows):
+        number = rows.shape[1]
+        observation_end = self._observation_size
+        action_end = observation_end + self._action_size
+        start, following = rows[0], rows[1]
+        reward, discount = start[:, -2], start[:, -1]
+        middle = tf.fill([number], ts.StepType.MID)
+        info, begin = [], action_end
+        for leaf in tf.nest.flatten(self._info_spec):
+            size = leaf.shape.num_elements()
+            values = start[:, begin : begin + size]
+            info.append(tf.reshape(values, [number, *leaf.shape]))
+            begin += size
+        return trajectory.Transition(
+            ts.TimeStep(
+                middle,
+                tf.zeros_like(reward),
+                tf.ones_like(discount),
+                start[:, :observation_end],
+            ),
+            policy_step.PolicyStep(
+                start[:, observation_end:action_end],
+                (),
+                tf.nest.pack_sequence_as(self._info_spec, info),
+            ),
+            ts.TimeStep(
+                tf.where(discount > 0, ts.StepType.MID, ts.StepType.LAST),
+                reward,
+                discount,
+                following[:, :observation_end],
+            ),
+        )

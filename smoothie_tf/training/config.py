@@ -1,0 +1,104 @@
+"""Finds gin files, parses them with a command's bindings, and explains mistakes.
+
+Gin files are code: they can name any function of the package and bind any of its
+parameters. Use your own.
+"""
+
+import difflib
+import inspect
+import pathlib
+from collections.abc import Sequence
+
+import gin
+
+from smoothie_tf.training import train  # noqa: F401  Registers what files bind.
+
+#: The repository's gin files: agents/, environments/, tuned/ and presets/.
+GIN_DIRECTORY = pathlib.Path(__file__).parents[2] / "gin"
+
+
+class ConfigError(ValueError):
+    """A gin file or binding that cannot be used."""
+
+
+def presets() -> list[str]:
+    """Returns the names that `--preset` takes."""
+    return sorted(path.stem for path in (GIN_DIRECTORY / "presets").glob("*.gin"))
+
+
+def parse(
+    agent: str,
+    environment_id: str,
+    preset: str | None = None,
+    gin_files: Sequence[str] = (),
+    bindings: Sequence[str] = (),
+) -> None:
+    """Parses the configuration of a run, later sources over earlier ones.
+
+    In this order: the agent's file, the environment's and the one with the agent's
+    tuned values for it where they exist, the preset, `gin_files`, `bindings`.
+
+    Args:
+      agent: Name of the agent.
+      environment_id: A Gymnasium id.
+      preset: Name of a preset.
+      gin_files: Paths of further files.
+      bindings: Such as "SmoothieAgent.kl_penalty=0.01".
+
+    Raises:
+      ConfigError: If a file is missing, or a binding cannot be used; the message
+        names the nearest parameter there is.
+    """
+    gin.clear_config()
+    environment = environment_id.replace("/", "_").replace(":", "_")
+    files = [GIN_DIRECTORY / "agents" / f"{agent}.gin"]
+    for optional in (
+        GIN_DIRECTORY / "environments" / f"{environment}.gin",
+        GIN_DIRECTORY / "tuned" / agent / f"{environment}.gin",
+    ):
+        if optional.exists():
+            files.append(optional)
+    if preset is not None:
+        if preset not in presets():
+            raise ConfigError(
+                f"--preset {preset!r} is unknown: it must be one of"
+                f" {', '.join(presets())}."
+            )
+        files.append(GIN_DIRECTORY / "presets" / f"{preset}.gin")
+    for name in gin_files:
+        if not pathlib.Path(name).is_file():
+            raise ConfigError(f"--gin_file {name} does not exist.")
+        files.append(pathlib.Path(name))
+    for path in files:
+        if not path.is_file():
+            raise ConfigError(f"Agent {agent!r} is unknown: there is no {path}.")
+        _parse(path.read_text(), f"{path}")
+    for binding in bindings:
+        _parse(binding, f"--gin_bindings {binding!r}")
+
+
+def _parse(text, source):
+    try:
+        # `grid` belongs to the experiments, which a single run need not import.
+        gin.parse_config(text, skip_unknown=["grid"])
+    except Exception as error:  # Gin raises many kinds, SyntaxError among them.
+        reason = str(error).splitlines()[0].strip().rstrip(".")
+        raise ConfigError(f"{source}: {reason}.{_suggestion(reason)}") from error
+
+
+def _suggestion(reason):
+    known = {}
+    for selector, configurable in gin.config._REGISTRY.items():
+        name = selector.rsplit(".", 1)[-1]
+        for parameter in inspect.signature(configurable.wrapped).parameters:
+            known[f"{name}.{parameter}"] = selector
+    names = {name.split(".")[0] for name in known}
+    quoted = [part.strip("'\"") for part in reason.split("'")[1::2]]
+    if "parameter" in reason and len(quoted) >= 2:
+        owner, wanted = quoted[0].rsplit(".", 1)[-1], quoted[1]
+        near = difflib.get_close_matches(
+            f"{owner}.{wanted}", [k for k in known if k.startswith(f"{owner}.")], 1, 0.3
+        )
+    else:
+        near = difflib.get_close_matches(quoted[0] if quoted else reason, names, 1)
+    return f" Did you mean {near[0]}?" if near else ""

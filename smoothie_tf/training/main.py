@@ -1,0 +1,97 @@
+"""The command line of a single run, behind reproduce/train.py."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trains an agent on a task.
+
+    Args:
+      arguments: The command's arguments; those of the process if None.
+
+    Returns:
+      Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    flags = _parser().parse_args(arguments)
+    # Only now what takes seconds to import: bad flags are answered at once.
+    from smoothie_tf import quiet
+
+    quiet.silence_imports()
+    import tensorflow as tf
+
+    from smoothie_tf.training import checkpoint, config, run_directory, train
+
+    # One run, one core: two runs side by side are faster than one on two.
+    tf.config.threading.set_intra_op_parallelism_threads(flags.num_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(flags.num_threads)
+    bindings = list(flags.gin_bindings)
+    if flags.num_steps is not None:
+        bindings.append(f"train.num_steps={flags.num_steps}")
+    try:
+        config.parse(flags.agent, flags.env, flags.preset, flags.gin_file, bindings)
+        train.run(
+            flags.agent,
+            flags.env,
+            flags.seed,
+            flags.run_dir,
+            command=shlex.join(["python", "reproduce/train.py", *arguments]),
+            gin_bindings=flags.gin_bindings,
+            quiet=flags.quiet,
+        )
+    except train.Interrupted:
+        print(
+            f"Stopped; the same command goes on from the checkpoint in"
+            f" {flags.run_dir}.",
+            file=sys.stderr,
+        )
+        return 130
+    except (ValueError, checkpoint.CheckpointError) as error:
+        if flags.debug:
+            raise
+        print(f"train.py: {_first_line(error)}", file=sys.stderr)
+        return 2
+    except train.NumericalError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    print(f"Results are in {flags.run_dir}.")
+    return 0
+
+
+def _first_line(error):
+    return str(error).splitlines()[0]
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="train.py",
+        description="Trains an agent on a Gymnasium task. The same command again goes"
+        " on where the run stopped.",
+    )
+    parser.add_argument("--agent", required=True, help="smoothie or ddpg")
+    parser.add_argument("--env", required=True, help="Gymnasium id, such as Hopper-v5")
+    parser.add_argument("--seed", type=int, default=0, help="root of all randomness")
+    parser.add_argument("--num_steps", type=int, help="environment steps")
+    parser.add_argument("--run_dir", required=True, help="where the run lives")
+    parser.add_argument(
+        "--preset", default="short", help="quick, short or paper (default: short)"
+    )
+    parser.add_argument(
+        "--gin_file", action="append", default=[], help="may be given several times"
+    )
+    parser.add_argument(
+        "--gin_bindings",
+        action="append",
+        default=[],
+        help="such as 'SmoothieAgent.kl_penalty=0.01'; may be given several times",
+    )
+    parser.add_argument(
+        "--video", action="store_true", help="record an episode of the final policy"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--num_threads", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser

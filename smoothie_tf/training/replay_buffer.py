@@ -1,0 +1,146 @@
+"""A ring of packed rows that stores each observation once.
+
+Row i holds the observation of one time step with what was done there and what came
+of it: action, policy info, reward and discount. The next observation is row i + 1's.
+An episode's final observation has a row of its own, at which no transition starts,
+so no sampled pair ever crosses an episode's end.
+
+Shapes: N sampled transitions, S state, A action, P policy info, W = S + A + P + 2.
+"""
+
+import numpy as np
+
+# Stands in place of a discount in rows at which no transition starts.
+_NO_TRANSITION = -1.0
+
+
+class ReplayBuffer:
+    """Uniform replay of transitions, in numpy."""
+
+    def __init__(
+        self, capacity: int, observation_size: int, action_size: int, info_size: int = 0
+    ):
+        """Allocates the ring; the system backs pages only as they are written.
+
+        Args:
+          capacity: Number of rows, at least 2: one a transition, and one more for
+            each episode's final observation.
+          observation_size: S.
+          action_size: A.
+          info_size: P, how many numbers of policy info a transition has.
+
+        Raises:
+          ValueError: If the capacity is below 2.
+        """
+        if capacity < 2:
+            raise ValueError(f"Replay capacity must be at least 2, but is {capacity}.")
+        row_size = observation_size + action_size + info_size + 2
+        self._rows = np.zeros((capacity, row_size), np.float32)
+        self._observation_end = observation_size
+        self._action_end = observation_size + action_size
+        self._total_rows = 0
+
+    @property
+    def capacity(self) -> int:
+        """Number of rows."""
+        return len(self._rows)
+
+    @property
+    def row_size(self) -> int:
+        """W, how many numbers a row has."""
+        return self._rows.shape[1]
+
+    @property
+    def total_rows(self) -> int:
+        """Complete rows ever written, those that were overwritten included."""
+        return self._total_rows
+
+    def add(
+        self,
+        observation: np.ndarray,
+        action: np.ndarray,
+        info: np.ndarray,
+        reward: float,
+        next_observation: np.ndarray,
+        terminated: bool,
+        truncated: bool,
+    ) -> None:
+        """Adds a transition, which can be sampled at once.
+
+        Args:
+          observation: Where the agent acted, shape [S].
+          action: What it did, shape [A].
+          info: What its policy stores beside the action, shape [P].
+          reward: What came of it.
+          next_observation: Where it led, shape [S].
+          terminated: Whether the episode ended there for good: discount 0, else 1.
+          truncated: Whether it was cut off there.
+        """
+        row = self._rows[self._total_rows % self.capacity]
+        row[: self._observation_end] = observation
+        row[self._observation_end : self._action_end] = action
+        row[self._action_end : -2] = info
+        row[-2] = reward
+        row[-1] = 0.0 if terminated else 1.0
+        self._total_rows += 1
+        self.look_ahead(next_observation)
+        if terminated or truncated:
+            self._total_rows += 1
+
+    def look_ahead(self, observation: np.ndarray) -> None:
+        """Writes an observation, shape [S], into the row that the next step fills."""
+        row = self._rows[self._total_rows % self.capacity]
+        row[:] = 0.0
+        row[: self._observation_end] = observation
+        row[-1] = _NO_TRANSITION
+
+    def sample(self, number: int, rng: np.random.Generator) -> np.ndarray:
+        """Draws transitions uniformly, with replacement.
+
+        Args:
+          number: N.
+          rng: Stream to draw from.
+
+        Returns:
+          Copies of the rows at which the transitions start, and of those that follow
+          each, float32, shape [2, N, W].
+
+        Raises:
+          ValueError: If replay is empty.
+        """
+        filled = min(self._total_rows, self.capacity)
+        if filled == 0:
+            raise ValueError("Replay is empty: there is no transition to sample.")
+        indices = rng.integers(filled, size=number)
+        while True:
+            unusable = np.flatnonzero(self._rows[indices, -1] == _NO_TRANSITION)
+            if not len(unusable):
+                break
+            indices[unusable] = rng.integers(filled, size=len(unusable))
+        following = indices + 1
+        following[following == self.capacity] = 0
+        return self._rows.take(np.stack((indices, following)), axis=0)
+
+    def rows_since(self, total_rows: int) -> np.ndarray:
+        """Returns the complete rows written since `total_rows`, oldest first.
+
+        Args:
+          total_rows: An earlier value of `total_rows`, at most `capacity` ago.
+
+        Returns:
+          A copy, shape [rows, W].
+        """
+        indices = np.arange(total_rows, self._total_rows) % self.capacity
+        return self._rows.take(indices, axis=0)
+
+    def load(self, rows: np.ndarray, total_rows: int) -> None:
+        """Fills the ring as it was after `total_rows`.
+
+        Args:
+          rows: The last rows that were written, oldest first, shape [rows, W].
+          total_rows: How many had ever been written by then.
+        """
+        rows = rows[-self.capacity :]
+        indices = np.arange(total_rows - len(rows), total_rows) % self.capacity
+        self._rows[indices] = rows
+        self._total_rows = total_rows

@@ -1,0 +1,458 @@
+"""The training loop: collect, learn, evaluate, checkpoint.
+
+One environment step is one trip with no way back: environment, replay, minibatch,
+one compiled call (train, then choose the next action), environment. The loop knows
+agents through `TFAgent` alone.
+"""
+
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+import gin
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from smoothie_tf import validation
+from smoothie_tf.agents import factory
+from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.training import (
+    checkpoint,
+    compiled_step,
+    evaluation,
+    random_streams,
+    replay_buffer,
+    run_directory,
+)
+
+
+class NumericalError(ArithmeticError):
+    """Training produced a number that is not finite."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop, and has left a checkpoint."""
+
+
+@gin.configurable(module="smoothie_tf")
+@dataclasses.dataclass(frozen=True)
+class train:  # noqa: N801  Named for its bindings: train.num_steps.
+    """How a run goes; bound in gin.
+
+    Attributes:
+      num_steps: Environment steps of the run.
+      batch_size: Transitions a minibatch, B of Algorithm 1.
+      initial_collect_steps: Environment steps before the first training step.
+      replay_capacity: Rows of replay: one a transition, one more an episode.
+      evaluation_interval: Environment steps between evaluations.
+      evaluation_episodes: Episodes an evaluation.
+      checkpoint_interval: Environment steps between checkpoints.
+      use_xla: Whether to compile with XLA.
+    """
+
+    num_steps: int
+    batch_size: int = 128
+    initial_collect_steps: int = 1000
+    replay_capacity: int = 1_000_000
+    evaluation_interval: int = 5000
+    evaluation_episodes: int = 10
+    checkpoint_interval: int = 10_000
+    use_xla: bool = True
+
+    def __post_init__(self):
+        values = dataclasses.asdict(self)
+        del values["use_xla"]
+        validation.check("train", "count", **values)
+        rows = 2 * self.checkpoint_interval
+        if self.replay_capacity < min(rows, 2 * self.num_steps):
+            raise ValueError(
+                f"train.replay_capacity is {self.replay_capacity}, but must hold what"
+                f" two checkpoint intervals add, up to {rows} rows."
+            )
+
+
+class Trainer:
+    """A run in progress: everything that a checkpoint has to hold."""
+
+    def __init__(
+        self,
+        agent_name: str,
+        environment_id: str,
+        seed: int,
+        directory: run_directory.RunDirectory,
+        config: train,
+    ):
+        """Makes the task, the agent and replay, and restores an earlier process's run.
+
+        Args:
+          agent_name: One of `factory.AGENTS`.
+          environment_id: A Gymnasium id.
+          seed: Root of all random streams, ≥ 0.
+          directory: Where the run lives.
+          config: How it goes.
+        """
+        self._config = config
+        self._directory = directory
+        self._streams = random_streams.RandomStreams(seed)
+        # Initial weights are the only draws from TensorFlow's global stream.
+        tf.keras.utils.set_random_seed(self._streams.seed("weights"))
+        self._env = gymnasium_environment.make(environment_id)
+        self.agent = factory.create_agent(
+            agent_name,
+            gymnasium_environment.time_step_spec(self._env),
+            gymnasium_environment.action_spec(self._env),
+            seed=self._streams.seed("agent"),
+        )
+        minibatches = getattr(self.agent, "minibatches_per_train", 1)
+        self._sample_size = minibatches * config.batch_size
+        self._compiled = compiled_step.CompiledStep(
+            self.agent, self._streams.seed("policy"), config.use_xla
+        )
+        self._replay = replay_buffer.ReplayBuffer(
+            # No more than the run can fill: at worst every episode has one step.
+            min(config.replay_capacity, 2 * config.num_steps + 2),
+            self._env.observation_space.shape[0],
+            self._env.action_space.shape[0],
+            self._compiled.info_size,
+        )
+        self._evaluator = evaluation.Evaluator(
+            lambda: gymnasium_environment.make(environment_id),
+            self.agent.policy,
+            config.evaluation_episodes,
+            self._streams,
+            config.use_xla,
+        )
+        self._checkpointer = checkpoint.Checkpointer(
+            directory.path / "checkpoints", self.agent, self._replay
+        )
+        self.step = 0
+        self.last_row: dict[str, float] = {}
+        self._replay_rng = self._streams.generator("replay")
+        self._reset_sums()
+        self._start_or_resume()
+
+    def run(self, stop: threading.Event, progress: tqdm.tqdm) -> None:
+        """Trains to the end, evaluating and saving on the way.
+
+        Args:
+          stop: Once set, the run saves a checkpoint and stops at the next step.
+          progress: Bar that is told of every step.
+
+        Raises:
+          Interrupted: If `stop` was set.
+          NumericalError: If a loss, action or return is not finite.
+        """
+        config = self._config
+        summaries = tf.summary.create_file_writer(
+            str(self._directory.path / "tensorboard")
+        )
+        rate = _Rate(self.step)
+        with summaries.as_default():
+            while self.step < config.num_steps:
+                self._take_step()
+                progress.update()
+                if self.step % config.evaluation_interval == 0 or (
+                    self.step == config.num_steps
+                ):
+                    self._evaluate(rate)
+                    _show(progress, self.last_row)
+                due = self.step % config.checkpoint_interval == 0
+                if due or self.step == config.num_steps or stop.is_set():
+                    self._save()
+                if self.step % 100 == 0 or self.step == config.num_steps:
+                    self._directory.write_progress(
+                        step=self.step,
+                        num_steps=config.num_steps,
+                        steps_per_second=round(rate.read(self.step), 1),
+                        evaluation_return=self.last_row.get("evaluation_return_mean"),
+                        policy_stddev=self.last_row.get("policy_stddev"),
+                    )
+                if stop.is_set() and self.step < config.num_steps:
+                    raise Interrupted
+
+    def close(self) -> None:
+        """Closes the environments."""
+        self._env.close()
+        self._evaluator.close()
+
+    def _take_step(self):
+        action, info = self._decision.action, self._decision.info
+        observation, reward, terminated, truncated, _ = self._env.step(action)
+        self._replay.add(
+            self._observation, action, info, reward, observation, terminated, truncated
+        )
+        self.step += 1
+        self._episode_return += float(reward)
+        self._episode_length += 1
+        self._observation = observation
+        if terminated or truncated:
+            self._finished_returns.append(self._episode_return)
+            self._episode += 1
+            self._begin_episode()
+        self._choose_action(train=self.step >= self._config.initial_collect_steps)
+
+    def _begin_episode(self):
+        # Each episode's reset has a seed of its own, so that a resumed run can play
+        # the episode in progress again from its beginning.
+        seed = self._streams.seed("environment", self._episode)
+        self._observation, _ = self._env.reset(seed=seed)
+        self._episode_return = 0.0
+        self._episode_length = 0
+
+    def _choose_action(self, train):
+        arguments = (
+            self._observation,
+            self._episode_length == 0,
+            self._decision.policy_state,
+            self.step,
+        )
+        if not train:
+            self._decision = self._compiled.act(*arguments)
+            return
+        rows = self._replay.sample(self._sample_size, self._replay_rng)
+        metrics, self._decision = self._compiled.train_and_act(rows, *arguments)
+        self._metric_sums += metrics
+        self._metric_count += 1
+
+    def _evaluate(self, rate):
+        speed = rate.read(self.step)
+        returns = self._evaluator.evaluate(self.step)
+        row = {
+            "step": self.step,
+            "evaluation_return_mean": float(returns.mean()),
+            "evaluation_return_std": float(returns.std()),
+            "steps_per_second": round(speed, 1),
+        }
+        if self._finished_returns:
+            row["training_return"] = float(np.mean(self._finished_returns))
+        if self._metric_count:
+            means = np.asarray(self._metric_sums) / self._metric_count
+            names = self._compiled.metric_names
+            row.update(zip(names, map(float, means), strict=True))
+        self._check_finite(row)
+        for name, value in row.items():
+            if name != "step":
+                tf.summary.scalar(name, value, step=self.step)
+        self._directory.append_metrics(row)
+        self.last_row = row
+        self._reset_sums()
+        rate.restart(self.step)
+
+    def _reset_sums(self):
+        self._finished_returns: list[float] = []
+        self._metric_sums: Any = 0.0
+        self._metric_count = 0
+
+    def _check_finite(self, row):
+        for name, value in row.items():
+            if not np.isfinite(value):
+                raise NumericalError(
+                    f"{name} is {value} at step {self.step}; the last checkpoint in"
+                    f" {self._directory.path} is from before."
+                )
+
+    def _save(self):
+        if not (
+            np.isfinite(self._metric_sums).all()
+            and np.isfinite(self._decision.action).all()
+        ):
+            raise NumericalError(
+                f"A loss or action is not finite at step {self.step}; the last"
+                f" checkpoint in {self._directory.path} is from before."
+            )
+        self._checkpointer.save(
+            self.step,
+            {
+                "step": self.step,
+                "episode": self._episode,
+                "episode_length": self._episode_length,
+                "replay_rng": self._replay_rng.bit_generator.state,
+                "action": self._decision.action.tolist(),
+                "info": self._decision.info.tolist(),
+                "policy_state": [
+                    leaf.numpy().tolist()
+                    for leaf in tf.nest.flatten(self._decision.policy_state)
+                ],
+                "finished_returns": self._finished_returns,
+                # Exact: every float32 is a float64.
+                "metric_sums": np.asarray(self._metric_sums, np.float64).tolist(),
+                "metric_count": self._metric_count,
+                "metric_names": list(self._compiled.metric_names),
+                "last_row": self.last_row,
+            },
+        )
+
+    def _start_or_resume(self):
+        state, problems = self._checkpointer.restore()
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        if state is None:
+            self._directory.keep_metrics_until(0)
+            self._episode = 0
+            self._begin_episode()
+            self._replay.look_ahead(self._observation)
+            initial = self._compiled.initial_policy_state()
+            self._decision = compiled_step.Decision(np.zeros(0), np.zeros(0), initial)
+            self._choose_action(train=False)
+            return
+        self.step = state["step"]
+        self._directory.keep_metrics_until(self.step)
+        self._episode = state["episode"]
+        self._replay_rng.bit_generator.state = state["replay_rng"]
+        self._finished_returns = state["finished_returns"]
+        if state["metric_count"]:
+            self._metric_sums = np.asarray(state["metric_sums"], np.float32)
+        self._metric_count = state["metric_count"]
+        self._compiled.metric_names = tuple(state["metric_names"])
+        self.last_row = state["last_row"]
+        self._play_episode_again(state["episode_length"])
+        policy_state = self._compiled.initial_policy_state()
+        leaves = [
+            tf.constant(value, like.dtype, like.shape)
+            for value, like in zip(
+                state["policy_state"], tf.nest.flatten(policy_state), strict=True
+            )
+        ]
+        self._decision = compiled_step.Decision(
+            np.asarray(state["action"], np.float32),
+            np.asarray(state["info"], np.float32),
+            tf.nest.pack_sequence_as(policy_state, leaves),
+        )
+
+    def _play_episode_again(self, length):
+        self._begin_episode()
+        size = len(self._observation)
+        actions_end = size + self._env.action_space.shape[0]
+        for row in self._replay.rows_since(self._replay.total_rows - length):
+            if not np.array_equal(row[:size], self._observation):
+                raise checkpoint.CheckpointError(
+                    f"{self._directory.path} cannot go on exactly as it was: the"
+                    " environment does not repeat an episode from its seed and"
+                    " actions."
+                )
+            self._observation, reward, *_ = self._env.step(row[size:actions_end])
+            self._episode_return += float(reward)
+        self._episode_length = length
+        self._replay.look_ahead(self._observation)
+
+
+class _Rate:
+    """Environment steps a second since the last evaluation ended."""
+
+    def __init__(self, step):
+        self.restart(step)
+
+    def restart(self, step):
+        self._step, self._time = step, time.monotonic()
+
+    def read(self, step):
+        return (step - self._step) / max(time.monotonic() - self._time, 1e-9)
+
+
+def _show(progress, row):
+    shown = {"return": f"{row['evaluation_return_mean']:.0f}"}
+    if "policy_stddev" in row:
+        shown["σ"] = f"{row['policy_stddev']:.3f}"
+    progress.set_postfix(shown)
+
+
+def run(
+    agent_name: str,
+    environment_id: str,
+    seed: int,
+    run_dir: str | os.PathLike[str],
+    command: str = "",
+    gin_bindings: tuple[str, ...] = (),
+    quiet: bool = False,
+) -> run_directory.RunDirectory:
+    """Trains, or goes on training, an agent in a run directory.
+
+    Args:
+      agent_name: One of `factory.AGENTS`.
+      environment_id: A Gymnasium id.
+      seed: Root of all random streams, ≥ 0.
+      run_dir: Where the run lives; a run that is done there is left as it is.
+      command: How to get the run again, for run.json.
+      gin_bindings: Bindings that the command gave, for run.json.
+      quiet: Whether to show no progress bar.
+
+    Returns:
+      The run's directory.
+
+    Raises:
+      ValueError: If an argument or a binding is not allowed.
+      Interrupted: If SIGINT or SIGTERM asked the run to stop.
+      NumericalError: If a number was not finite.
+    """
+    config = train()
+    directory = run_directory.RunDirectory(
+        run_dir,
+        {
+            "agent": agent_name,
+            "env": environment_id,
+            "seed": seed,
+            "gin_bindings": list(gin_bindings),
+        },
+    )
+    done = directory.info.get("status") == "done"
+    if done and directory.info["num_steps"] >= config.num_steps:
+        directory.close()
+        return directory
+    earlier_seconds = directory.info.get("wall_seconds", 0.0)
+    started = time.monotonic()
+
+    def finish(status):
+        directory.write_info(
+            status=status,
+            wall_seconds=round(earlier_seconds + time.monotonic() - started, 1),
+        )
+
+    stop = threading.Event()
+    trainer = Trainer(agent_name, environment_id, seed, directory, config)
+    directory.write_info(
+        status="running",
+        num_steps=config.num_steps,
+        command=command,
+        **run_directory.provenance(),
+    )
+    progress = tqdm.tqdm(
+        total=config.num_steps,
+        initial=trainer.step,
+        unit="step",
+        desc=f"{agent_name} {environment_id} seed {seed}",
+        disable=quiet,
+        mininterval=0.5,
+    )
+    handlers = _on_signals(stop)
+    try:
+        with progress:
+            trainer.run(stop, progress)
+    except Interrupted:
+        finish("interrupted")
+        raise
+    except BaseException:
+        finish("failed")
+        raise
+    else:
+        finish("done")
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        directory.write_text("operative_config.gin", gin.operative_config_str())
+        trainer.close()
+        directory.close()
+    return directory
+
+
+def _on_signals(stop):
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
