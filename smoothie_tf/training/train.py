@@ -130,6 +130,9 @@ class Trainer:
         self._checkpointer = checkpoint.Checkpointer(
             directory.path / "checkpoints", self.agent, self._replay
         )
+        self._summaries = tf.summary.create_file_writer(
+            str(directory.path / "tensorboard")
+        )
         self.step = 0
         self.last_row: dict[str, float] = {}
         self._replay_rng = self._streams.generator("replay")
@@ -148,37 +151,34 @@ class Trainer:
           NumericalError: If a loss, action or return is not finite.
         """
         config = self._config
-        summaries = tf.summary.create_file_writer(
-            str(self._directory.path / "tensorboard")
-        )
         rate = _Rate(self.step)
-        with summaries.as_default():
-            while self.step < config.num_steps:
-                self._take_step()
-                progress.update()
-                if self.step % config.evaluation_interval == 0 or (
-                    self.step == config.num_steps
-                ):
-                    self._evaluate(rate)
-                    _show(progress, self.last_row)
-                due = self.step % config.checkpoint_interval == 0
-                if due or self.step == config.num_steps or stop.is_set():
-                    self._save()
-                if self.step % 100 == 0 or self.step == config.num_steps:
-                    self._directory.write_progress(
-                        step=self.step,
-                        num_steps=config.num_steps,
-                        steps_per_second=round(rate.read(self.step), 1),
-                        evaluation_return=self.last_row.get("evaluation_return_mean"),
-                        policy_stddev=self.last_row.get("policy_stddev"),
-                    )
-                if stop.is_set() and self.step < config.num_steps:
-                    raise Interrupted
+        while self.step < config.num_steps:
+            self._take_step()
+            progress.update()
+            if self.step % config.evaluation_interval == 0 or (
+                self.step == config.num_steps
+            ):
+                self._evaluate(rate)
+                _show(progress, self.last_row)
+            due = self.step % config.checkpoint_interval == 0
+            if due or self.step == config.num_steps or stop.is_set():
+                self._save()
+            if self.step % 100 == 0 or self.step == config.num_steps:
+                self._directory.write_progress(
+                    step=self.step,
+                    num_steps=config.num_steps,
+                    steps_per_second=round(rate.read(self.step), 1),
+                    evaluation_return=self.last_row.get("evaluation_return_mean"),
+                    policy_stddev=self.last_row.get("policy_stddev"),
+                )
+            if stop.is_set() and self.step < config.num_steps:
+                raise Interrupted
 
     def close(self) -> None:
         """Closes the environments."""
         self._env.close()
         self._evaluator.close()
+        self._summaries.close()
 
     def _take_step(self):
         action, info = self._decision.action, self._decision.info
@@ -235,9 +235,12 @@ class Trainer:
             names = self._compiled.metric_names
             row.update(zip(names, map(float, means), strict=True))
         self._check_finite(row)
-        for name, value in row.items():
-            if name != "step":
-                tf.summary.scalar(name, value, step=self.step)
+        # Only here: an agent's own summaries cannot be compiled.
+        with self._summaries.as_default(self.step):
+            for name, value in row.items():
+                if name != "step":
+                    tf.summary.scalar(name, value)
+        self._summaries.flush()
         self._directory.append_metrics(row)
         self.last_row = row
         self._reset_sums()
