@@ -100,11 +100,15 @@ ACTIVATIONS = {"linear": _linear, "relu": _relu, "tanh": _tanh}
 
 
 def by_forward_propagation(
-    embedding: tf.Tensor, action: tf.Tensor, layers: Sequence[DenseLayer]
+    embedding: tf.Tensor,
+    action: tf.Tensor,
+    action_kernel: tf.Tensor,
+    layers: Sequence[DenseLayer],
 ) -> ActionDerivatives:
     """Propagates value, gradient and Hessian through a dense critic, D.1.
 
-    The layers act on the concatenation of `embedding` and `action`. With the chain
+    The first layer acts on the concatenation of `embedding` and `action`: its kernel
+    has the rows of the former, `action_kernel` those of the latter. With the chain
     rules (10) and (11) of the supplement, a product with a kernel W maps
     (O, G, H) to (O·W + b, G·W, H·W), and an activation f maps it to
     (f(O), f′(O)·G, f″(O)·G² + f′(O)·H).
@@ -112,6 +116,7 @@ def by_forward_propagation(
     Args:
       embedding: What joins the action, and does not depend on it, shape [B, N].
       action: Where to differentiate, shape [B, A].
+      action_kernel: The action's weights in the first layer, shape [A, outputs].
       layers: The layers after the concatenation, the last with one linear output.
 
     Returns:
@@ -123,14 +128,12 @@ def by_forward_propagation(
     """
     _check_layers(layers)
     *hidden, output = layers
-    units = embedding.shape[-1]
-    # G and H of the first product are the action's rows of its kernel and zero, the
-    # same for the whole batch: they stay without a batch dimension until an
-    # activation gives them one.
     first = hidden[0] if hidden else output
-    O = tf.matmul(embedding, first.kernel[:units]) + first.bias
-    O += tf.matmul(action, first.kernel[units:])
-    G, H = first.kernel[units:], None
+    O = tf.matmul(embedding, first.kernel) + tf.matmul(action, action_kernel)
+    O += first.bias
+    # G and H of the first product are its kernel and zero, the same for the whole
+    # batch: they stay without a batch dimension until an activation gives them one.
+    G, H = action_kernel, None
     if not hidden:
         gradient = tf.ones_like(action) * G[:, 0]
         return ActionDerivatives(O[:, 0], gradient, tf.zeros_like(action))

@@ -83,14 +83,14 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
 
     def critic_loss(
         self, time_steps, actions, next_time_steps, weights=None, training=False
-    ):
+    ) -> tf.Tensor:
         """TF-Agents' critic loss, over true transitions alone; a scalar."""
         weights = smoothie_agent.boundary_weights(time_steps, weights)
         return super().critic_loss(
             time_steps, actions, next_time_steps, weights, training
         )
 
-    def actor_loss(self, time_steps, weights=None, training=False):
+    def actor_loss(self, time_steps, weights=None, training=False) -> tf.Tensor:
         """TF-Agents' actor loss, over states in which the agent acted; a scalar."""
         weights = smoothie_agent.boundary_weights(time_steps, weights)
         # The loss to weigh has shape [B, A].

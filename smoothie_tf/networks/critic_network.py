@@ -43,23 +43,45 @@ class CriticNetwork(network.Network):
         """
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
 
-        def dense(units):
+        def dense(units, inputs=None):
             return tf.keras.layers.Dense(
-                units, activation, kernel_initializer=initializers.hidden()
+                units, activation, kernel_initializer=initializers.hidden(inputs)
             )
 
         self._observation_layers = [dense(units) for units in observation_units]
-        self._joint_layers = [dense(units) for units in joint_units]
+        # The product of [h; a] with a kernel is that of h with its upper rows plus
+        # that of a with its lower ones. Kept apart, they need no concatenation,
+        # which doubles the time of the product under XLA, and the lower rows are at
+        # hand as ∂/∂a.
+        observation_spec, action_spec = input_tensor_spec
+        embedding_size = [observation_spec.shape[-1], *observation_units][-1]
+        action_size = action_spec.shape[-1]
+        first, *rest = joint_units
+        self._joint_layers = [
+            dense(first, inputs=embedding_size + action_size),
+            *(dense(units) for units in rest),
+        ]
+        self._joint_layers[0].build([None, embedding_size])
+        self._action_kernel = self.add_weight(
+            name="action_kernel",
+            shape=(action_size, first),
+            initializer=initializers.hidden(embedding_size + action_size),
+        )
         self._output = tf.keras.layers.Dense(
             1, kernel_initializer=initializers.output()
         )
 
-    def call(self, inputs, step_type=(), network_state=(), training=False):
+    def call(
+        self, inputs, step_type=(), network_state=(), training=False
+    ) -> tuple[tf.Tensor, types.NestedTensor]:
         """Returns the values, shape [B], and the untouched network state."""
         del step_type, training
         observation, action = inputs
-        x = tf.concat([self._embed(observation), action], axis=-1)
-        for layer in self._joint_layers:
+        first, *rest = self._joint_layers
+        embedding = self._embed(observation)
+        x = tf.matmul(embedding, first.kernel) + tf.matmul(action, self._action_kernel)
+        x = first.activation(x + first.bias)
+        for layer in rest:
             x = layer(x)
         return tf.squeeze(self._output(x), axis=-1), network_state
 
@@ -78,6 +100,7 @@ class CriticNetwork(network.Network):
         return action_derivatives.by_forward_propagation(
             self._embed(observation),
             action,
+            self._action_kernel,
             [
                 action_derivatives.DenseLayer(
                     layer.kernel, layer.bias, layer.activation.__name__

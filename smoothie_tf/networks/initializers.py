@@ -10,8 +10,15 @@ import tensorflow as tf
 OUTPUT_RANGE = 3e-3
 
 
-def hidden() -> tf.keras.initializers.Initializer:
-    """Returns uniform weights in ±1/√inputs."""
+def hidden(inputs: int | None = None) -> tf.keras.initializers.Initializer:
+    """Returns uniform weights in ±1/√inputs.
+
+    Args:
+      inputs: Inputs of the layer, where a kernel's rows are only some of them; None
+        for a kernel's own rows.
+    """
+    if inputs is not None:
+        return tf.keras.initializers.RandomUniform(-(inputs**-0.5), inputs**-0.5)
     return tf.keras.initializers.VarianceScaling(
         scale=1.0 / 3.0, mode="fan_in", distribution="uniform"
     )

@@ -28,7 +28,9 @@ class KerasNetwork(network.Network):
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._model = model
 
-    def call(self, inputs, step_type=(), network_state=(), training=False):
+    def call(
+        self, inputs, step_type=(), network_state=(), training=False
+    ) -> tuple[tf.Tensor, types.NestedTensor]:
         """Returns the model's output and the untouched network state."""
         del step_type
         several = isinstance(inputs, tuple)

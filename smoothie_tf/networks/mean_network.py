@@ -52,7 +52,9 @@ class MeanNetwork(network.Network):
         self._centre = (action_spec.maximum + action_spec.minimum) / 2.0
         self._half_range = (action_spec.maximum - action_spec.minimum) / 2.0
 
-    def call(self, observation, step_type=(), network_state=(), training=False):
+    def call(
+        self, observation, step_type=(), network_state=(), training=False
+    ) -> tuple[tf.Tensor, types.NestedTensor]:
         """Returns the means, shape [B, A], and the untouched network state."""
         del step_type, training
         x = observation

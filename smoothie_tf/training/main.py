@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quiet.silence_imports()
     import tensorflow as tf
 
-    from smoothie_tf.training import checkpoint, config, run_directory, train
+    from smoothie_tf.training import checkpoint, config, train
 
     # One run, one core: two runs side by side are faster than one on two.
     tf.config.threading.set_intra_op_parallelism_threads(flags.num_threads)

@@ -1,0 +1,36 @@
+PYTHON_IN_VENV := .venv/bin/python
+TEST_WORKERS ?= 2
+
+.PHONY: help install test figure3 lock
+
+help:
+	@echo "make install   the environment: .venv from requirements.lock"
+	@echo "make test      install, then ruff and the tests"
+	@echo "make figure3   install, then Figure 3 with the quick preset"
+	@echo "make lock      resolve requirements.lock from setup.cfg again (needs uv)"
+
+install: .venv/.installed
+
+# Appears only when everything is installed, so an interrupted install is redone.
+.venv/.installed: requirements.lock setup.cfg
+	@tools/install.sh
+
+test: install
+	@$(PYTHON_IN_VENV) -m ruff check .
+	@$(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist worksteal
+
+figure3: install
+	@$(PYTHON_IN_VENV) reproduce/figure3.py
+
+# Every line is bounded by the platforms named in pyproject.toml; what is left of
+# its marker is where Python 3.10 and 3.11 differ.
+lock:
+	@uv pip compile --quiet --universal --python-version 3.10 --upgrade \
+	    --no-header --no-annotate --no-emit-index-url --extra test setup.cfg \
+	  | sed -e "s/ ; python_full_version < '3\.12'.*//" \
+	        -e "s/ ; python_full_version < '3\.11'.*/ ; python_version < '3.11'/" \
+	        -e "s/ ; python_full_version == '3\.11\.\*'.*/ ; python_version >= '3.11'/" \
+	  > requirements.lock.new
+	@test -s requirements.lock.new || { rm -f requirements.lock.new; exit 1; }
+	@mv requirements.lock.new requirements.lock
+	@echo "requirements.lock"

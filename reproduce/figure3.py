@@ -1,0 +1,16 @@
+"""Figure 3: Smoothie and DDPG on six tasks of continuous control.
+
+    python reproduce/figure3.py                   # minutes: a few thousand steps
+    python reproduce/figure3.py --preset short    # 300k steps; resumes where it stopped
+    python reproduce/figure3.py --preset short --plot_only
+
+Runs that are done are not run again; Figure 4 shares those of Smoothie.
+"""
+
+import sys
+
+from smoothie_tf.experiments.command import figure_command
+from smoothie_tf.experiments.grid import FIGURE_3
+
+if __name__ == "__main__":
+    sys.exit(figure_command(FIGURE_3))

@@ -1,0 +1,16 @@
+"""Figure 4: Smoothie with and without the KL-penalty on the four harder tasks.
+
+    python reproduce/figure4.py                   # minutes: a few thousand steps
+    python reproduce/figure4.py --preset short    # 300k steps; resumes where it stopped
+    python reproduce/figure4.py --preset short --plot_only
+
+Runs that are done are not run again; those with the penalty are Figure 3's.
+"""
+
+import sys
+
+from smoothie_tf.experiments.command import figure_command
+from smoothie_tf.experiments.grid import FIGURE_4
+
+if __name__ == "__main__":
+    sys.exit(figure_command(FIGURE_4))

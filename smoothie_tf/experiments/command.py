@@ -1,0 +1,237 @@
+"""The command behind `reproduce/figure3.py` and `reproduce/figure4.py`."""
+
+import argparse
+import json
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from smoothie_tf.experiments import grid, launch
+
+_INTERRUPTED = 130
+
+
+def figure_command(
+    figure: grid.Figure,
+    argv: Sequence[str] | None = None,
+    *,
+    train_command: Callable[[grid.Run], list[str]] = launch.train_command,
+) -> int:
+    """Trains what a figure still needs, and draws it.
+
+    Args:
+        figure: Which figure.
+        argv: Flags; `None` for those of the process.
+        train_command: Makes the command of a run.
+
+    Returns:
+        Exit status: 0 done, 1 a run failed or is damaged (what there is has been
+        drawn where it can be), 2 bad input, 130 interrupted.
+    """
+    flags = _parser(figure).parse_args(argv)
+    try:
+        runs, out_dir = _plan(figure, flags)
+    except grid.InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    preset = runs[0].preset
+    failures = []
+    if not flags.plot_only:
+        print(
+            f"Figure {figure.number}, preset {preset.name}, {preset.num_steps:,} steps "
+            f"a run: {launch.overview(runs, flags.num_workers)}.",
+            flush=True,
+        )
+        try:
+            outcomes = launch.launch(
+                runs,
+                flags.num_workers,
+                title=f"figure {figure.number}",
+                command=train_command,
+            )
+        except KeyboardInterrupt:
+            return _stopped(runs)
+        failures = [each for each in outcomes if each.status is not grid.Status.DONE]
+    # Tables and pictures take a second or two to import; flags are checked at once.
+    from smoothie_tf.experiments import results
+
+    try:
+        drawn = _draw(figure, runs, out_dir)
+    except results.DamagedRunError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return _stopped(runs)
+    for reason in dict.fromkeys(each.reason for each in failures):
+        named = ", ".join(str(each.run) for each in failures if each.reason == reason)
+        print(f"Not done: {named}: {reason}.", file=sys.stderr)
+    if not drawn:
+        print(
+            f"Nothing to draw: no run under {_home(runs)} has been evaluated yet.",
+            file=sys.stderr,
+        )
+        return 1
+    name = figure.name
+    print(
+        f"Figure {figure.number} is in {out_dir / name}.png (σ in {name}_stddev.png), "
+        f"the numbers behind it in {out_dir / name}_{{runs,curves,final}}.csv",
+        flush=True,
+    )
+    return 1 if failures else 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; the usage is a matter for `--help`."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser(figure: grid.Figure) -> argparse.ArgumentParser:
+    """Makes the parser of the flags."""
+    parser = _Parser(
+        description=f"Figure {figure.number}: {figure.subject}. Trains the runs that "
+        "are missing, goes on with those that were stopped, and draws.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--preset",
+        default="quick",
+        help="quick (minutes), short (300k steps) or paper (1M steps); default quick",
+    )
+    parser.add_argument(
+        "--envs",
+        nargs="+",
+        metavar="ENV",
+        help=f"Gymnasium ids; default {' '.join(figure.envs)}",
+    )
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        metavar="SEED",
+        help="how many seeds (3), or which (0,2,5); default from the preset",
+    )
+    parser.add_argument(
+        "--out_dir",
+        type=pathlib.Path,
+        help=f"where pictures and CSV files go; default results/{figure.name}-<preset>,"
+        f" for quick or with --gin_bindings <runs_dir>/{figure.name}-<preset>",
+    )
+    parser.add_argument(
+        "--runs_dir",
+        type=pathlib.Path,
+        default=pathlib.Path("runs"),
+        help="where the runs are; default runs",
+    )
+    parser.add_argument(
+        "--num_workers", type=int, help="most runs at once; default one a core"
+    )
+    parser.add_argument(
+        "--plot_only",
+        action="store_true",
+        help="draw what there is and train nothing",
+    )
+    parser.add_argument(
+        "--gin_bindings",
+        action="append",
+        default=[],
+        metavar="BINDING",
+        help="override anything in all runs, e.g. 'train.num_steps = 1000'; may be "
+        "given several times; such runs have directories of their own",
+    )
+    return parser
+
+
+def _plan(figure: grid.Figure, flags) -> tuple[tuple[grid.Run, ...], pathlib.Path]:
+    """Turns flags into runs and the directory of the figure."""
+    if flags.num_workers is not None and flags.num_workers < 1:
+        raise grid.InputError(
+            f"--num_workers {flags.num_workers} is too few: it has to be at least 1."
+        )
+    preset = grid.read_preset(flags.preset, flags.gin_bindings)
+    envs = _items(flags.envs, "--envs")
+    if envs is not None:
+        grid.check_envs(envs)
+    seeds = _seeds(flags.seeds)
+    runs = grid.grid(figure, preset, envs=envs, seeds=seeds, root=flags.runs_dir)
+    out_dir = flags.out_dir
+    if out_dir is None:
+        # Only what a preset gives unaltered, and at length, is a result to keep.
+        is_result = preset.name != "quick" and not preset.gin_bindings
+        home = pathlib.Path("results") if is_result else flags.runs_dir
+        out_dir = home / f"{figure.name}-{preset.label}"
+    return runs, out_dir
+
+
+def _draw(figure: grid.Figure, runs: Sequence[grid.Run], out_dir: pathlib.Path) -> bool:
+    """Writes tables and pictures; says whether there was anything to draw."""
+    from smoothie_tf.experiments import figures, results
+
+    frame = results.read_runs(runs)
+    if frame.empty:
+        return False
+    out_dir.mkdir(parents=True, exist_ok=True)
+    results.write_tables(frame, out_dir, figure.name)
+    record = json.dumps(results.provenance(runs), indent=1, sort_keys=True)
+    path = out_dir / f"{figure.name}_runs.json"
+    path.write_text(record + "\n", encoding="utf-8")
+    figures.draw_returns(frame, figure, runs, out_dir / f"{figure.name}.png")
+    figures.draw_policy_stddev(
+        frame, figure, runs, out_dir / f"{figure.name}_stddev.png"
+    )
+    return True
+
+
+def _stopped(runs: Sequence[grid.Run]) -> int:
+    """Says how to go on after an interruption."""
+    done = sum(
+        grid.recorded_status(run.directory, run.num_steps) is grid.Status.DONE
+        for run in runs
+    )
+    print(
+        f"Stopped with {done} of {len(runs)} runs done; the same command goes on from "
+        "the last checkpoints.",
+        file=sys.stderr,
+    )
+    return _INTERRUPTED
+
+
+def _home(runs: Sequence[grid.Run]) -> pathlib.Path:
+    """Returns the directory that holds the runs of a preset."""
+    return runs[0].root / runs[0].preset.label
+
+
+def _items(words: Sequence[str] | None, flag: str) -> list[str] | None:
+    """Splits a list given with commas, spaces or both."""
+    if words is None:
+        return None
+    items = [item for word in words for item in word.replace(",", " ").split()]
+    if not items:
+        raise grid.InputError(f"{flag} is empty: it has to name at least one.")
+    twice = [item for item in dict.fromkeys(items) if items.count(item) > 1]
+    if twice:
+        raise grid.InputError(f"{flag} names {twice[0]} twice.")
+    return items
+
+
+def _seeds(words: Sequence[str] | None) -> list[int] | None:
+    """Reads a number of seeds, or a list of them."""
+    items = _items(words, "--seeds")
+    if items is None:
+        return None
+    for item in items:
+        if not (item.isascii() and item.isdigit()):
+            raise grid.InputError(
+                f"--seeds {item!r} is not a seed: give how many (3), or which (0,2,5), "
+                "as integers of at least 0."
+            )
+    numbers = [int(item) for item in items]
+    # "4," is the list of one seed; "4" is how many.
+    if len(numbers) > 1 or "," in "".join(words):
+        return numbers
+    if numbers[0] < 1:
+        raise grid.InputError(
+            "--seeds 0 asks for no seed: give how many (3), or '0,' for seed 0 alone."
+        )
+    return list(range(numbers[0]))

@@ -1,0 +1,196 @@
+"""Learning curves in the style of the paper's Figures 3 and 4.
+
+One panel an environment; the line is the mean over seeds, the band mean ± standard
+deviation clipped at the runs' minimum and maximum; x in millions of environment steps.
+"""
+
+import math
+import os
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib
+import matplotlib.figure
+import matplotlib.lines
+import matplotlib.ticker
+import pandas as pd
+
+from smoothie_tf.experiments import grid, results, style
+
+# The spare ones are from the same colour-blind safe set as the agents' own.
+_COLOURS = {
+    "smoothie": style.SMOOTHIE,
+    "ddpg": style.DDPG,
+    "smoothie-no-kl": "#E69F00",
+}
+_SPARE_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#000000")
+_PANELS_A_ROW = 3
+
+
+def draw_returns(
+    frame: pd.DataFrame,
+    figure: grid.Figure,
+    runs: Sequence[grid.Run],
+    path: str | os.PathLike[str],
+) -> None:
+    """Draws the return of the policy's mean action over training.
+
+    Args:
+        frame: As `results.read_runs` returns it for `runs`.
+        figure: Which figure of the paper it is.
+        runs: All runs of the grid, also those that have left nothing yet.
+        path: The picture to write.
+    """
+    column = "evaluation_return_mean"
+    note = "Return of the policy's mean action over the episodes of an evaluation."
+    _draw(frame, figure, runs, path, column, "return", note)
+
+
+def draw_policy_stddev(
+    frame: pd.DataFrame,
+    figure: grid.Figure,
+    runs: Sequence[grid.Run],
+    path: str | os.PathLike[str],
+) -> None:
+    """Draws the policy's standard deviation σ over training.
+
+    Args:
+        frame: As `results.read_runs` returns it for `runs`.
+        figure: Which figure of the paper it goes with.
+        runs: All runs of the grid, also those that have left nothing yet.
+        path: The picture to write.
+    """
+    note = "σ in units of actions scaled to [−1, 1]. The paper does not draw this."
+    _draw(frame, figure, runs, path, "policy_stddev", "σ", note)
+
+
+def title(
+    figure: grid.Figure, quantity: str, runs: Sequence[grid.Run], finished: int
+) -> str:
+    """Says what a figure shows: preset, steps, seeds, and whether it is all there.
+
+    Args:
+        figure: Which figure of the paper it is.
+        quantity: What is on the y axis.
+        runs: All runs of the grid.
+        finished: How many of them have made all their steps.
+
+    Returns:
+        Two lines.
+    """
+    seeds = len({run.seed for run in runs})
+    preset = runs[0].preset
+    facts = [
+        f"preset {preset.name}",
+        f"{preset.num_steps:,} steps",
+        f"n = {seeds} seed{'s' if seeds > 1 else ''}",
+        *preset.gin_bindings,
+    ]
+    if finished < len(runs):
+        facts.append(f"unfinished: {finished} of {len(runs)} runs done")
+    first = f"Figure {figure.number}, {quantity}: {figure.subject}"
+    return f"{first}\n{', '.join(facts)}"
+
+
+def _draw(frame, figure, runs, path, column, quantity, note):
+    """Draws one column of the metrics, a panel for each environment."""
+    envs = list(dict.fromkeys(run.env for run in runs))
+    width = min(_PANELS_A_ROW, len(envs))
+    if len(envs) == 4:
+        width = 2
+    height = math.ceil(len(envs) / width)
+    several = len({run.seed for run in runs}) > 1
+    if several:
+        note += (
+            " Line: mean over seeds. Band: mean ± standard deviation, clipped at the "
+            "runs' minimum and maximum."
+        )
+    else:
+        note += " One seed: no band."
+    curves = results.curves(frame, column)
+    finished = frame[frame["finished"].astype(bool)]
+    finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
+    with matplotlib.rc_context(style.STYLE):
+        canvas = matplotlib.figure.Figure(
+            # A single panel still has to hold the title and the note.
+            figsize=(
+                max(6.0, style.PANEL_INCHES[0] * width),
+                style.PANEL_INCHES[1] * height + 1.3,
+            ),
+            layout="constrained",
+        )
+        # A body of its own keeps the legend below the title, not on it.
+        body = canvas.subfigures()
+        axes = body.subplots(height, width, squeeze=False)
+        for place, panel in enumerate(axes.flat):
+            if place >= len(envs):
+                panel.set_visible(False)
+                continue
+            env = envs[place]
+            for arm, colour in zip(figure.arms, colours(figure.arms), strict=True):
+                chosen = (curves["env"] == env) & (curves["variant"] == arm.variant)
+                _draw_curve(panel, curves[chosen], arm.label, colour)
+            _finish_panel(panel, env, runs[0].num_steps)
+            if place % width == 0:
+                panel.set_ylabel(quantity)
+            if place + width >= len(envs):
+                panel.set_xlabel("million environment steps")
+        characters = int(canvas.get_figwidth() * 11)
+        canvas.suptitle(
+            "\n".join(
+                textwrap.fill(line, characters)
+                for line in title(figure, quantity, runs, finished).splitlines()
+            ),
+            fontsize=11,
+        )
+        _add_legend(body, figure.arms)
+        canvas.supxlabel(
+            textwrap.fill(note, int(canvas.get_figwidth() * 16)), fontsize=8
+        )
+        canvas.savefig(path)
+
+
+def _draw_curve(panel, curve: pd.DataFrame, label: str, colour: str) -> None:
+    """Draws the line and, where several seeds have come that far, the band."""
+    millions = curve["step"].to_numpy(float) / 1e6
+    # A run that has evaluated once would leave no line.
+    marker = "o" if len(curve) == 1 else None
+    panel.plot(
+        millions,
+        curve["mean"],
+        color=colour,
+        label=label,
+        marker=marker,
+        markersize=3,
+    )
+    if (curve["seeds"] > 1).any():
+        panel.fill_between(
+            millions, curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0
+        )
+
+
+def _finish_panel(panel, env: str, num_steps: int) -> None:
+    """Sets what every panel has, whether or not anything is drawn in it."""
+    panel.set_title(env)
+    panel.set_xlim(0, num_steps / 1e6)
+    panel.xaxis.set_major_locator(
+        matplotlib.ticker.MaxNLocator(4, steps=(1, 2, 2.5, 5, 10))
+    )
+    if not any(len(line.get_xdata()) for line in panel.lines):
+        panel.text(0.5, 0.5, "no run yet", ha="center", transform=panel.transAxes)
+        panel.set_yticks([])
+
+
+def _add_legend(body, arms: Sequence[grid.Arm]) -> None:
+    """Adds one legend for all panels, between the title and the panels."""
+    lines = [
+        matplotlib.lines.Line2D([], [], color=colour, label=arm.label)
+        for arm, colour in zip(arms, colours(arms), strict=True)
+    ]
+    body.legend(handles=lines, loc="outside upper center", ncols=len(lines))
+
+
+def colours(arms: Sequence[grid.Arm]) -> list[str]:
+    """Gives each arm its colour; the same in every figure for those that are known."""
+    spare = iter(_SPARE_COLOURS)
+    return [_COLOURS.get(arm.variant) or next(spare) for arm in arms]

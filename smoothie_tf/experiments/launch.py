@@ -1,0 +1,394 @@
+"""Runs a grid as processes on this machine: what is missing, and nothing else.
+
+`launch(runs, num_workers)` is all a caller knows of it.
+"""
+
+import collections
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+import tqdm
+
+from smoothie_tf.experiments import grid
+
+LOG_FILE = "log.txt"
+_TRAIN_SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "train.py"
+_ATTEMPTS = 2
+_BAD_INPUT = 2
+_LONGEST_REASON = 300
+_INTERRUPTED = (130, -signal.SIGINT)
+_POLL_SECONDS = 0.2
+_PROGRESS_SECONDS = 1.0
+# A run fills one core by itself; more threads would only take the others' cores.
+_ONE_CORE = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        run: The run.
+        status: `DONE`, `FAILED`, or `RESUMABLE` where somebody interrupted that run.
+        reason: Why it is not done, in one line; empty where it is.
+    """
+
+    run: grid.Run
+    status: grid.Status
+    reason: str = ""
+
+
+def train_command(run: grid.Run) -> list[str]:
+    """Returns the command that trains, or goes on training, a run."""
+    command = [sys.executable, os.path.relpath(_TRAIN_SCRIPT)]
+    command += ["--agent", run.agent, "--env", run.env, "--seed", str(run.seed)]
+    command += ["--preset", run.preset.name, "--num_steps", str(run.num_steps)]
+    command += ["--run_dir", str(run.directory), "--quiet"]
+    for binding in run.gin_bindings:
+        command += ["--gin_bindings", binding]
+    return command
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def overview(runs: Sequence[grid.Run], num_workers: int | None = None) -> str:
+    """Says in one line what a grid still needs, with time left where it is known.
+
+    The time rests on the speed of those runs of the grid that have trained already.
+    """
+    statuses = [grid.status(run.directory, run.num_steps) for run in runs]
+    count = collections.Counter(statuses)
+    parts = [f"{count[grid.Status.DONE]} of {len(runs)} runs done"]
+    for status, word in (
+        (grid.Status.RUNNING, "running elsewhere"),
+        (grid.Status.RESUMABLE, "to resume"),
+        (grid.Status.FAILED, "failed, to try again"),
+        (grid.Status.MISSING, "to start"),
+    ):
+        if count[status]:
+            parts.append(f"{count[status]} {word}")
+    speeds = [speed for run in runs if (speed := _speed(run))]
+    steps_left = sum(
+        run.num_steps - _steps_done(run, status is grid.Status.DONE)
+        for run, status in zip(runs, statuses, strict=True)
+    )
+    if speeds and steps_left:
+        speed = sum(speeds) / len(speeds) * (num_workers or usable_cores())
+        left = tqdm.tqdm.format_interval(steps_left / speed)
+        parts.append(f"about {left} left")
+    return ", ".join(parts)
+
+
+def launch(
+    runs: Sequence[grid.Run],
+    num_workers: int | None = None,
+    *,
+    title: str = "",
+    command: Callable[[grid.Run], list[str]] = train_command,
+    stream: TextIO | None = None,
+) -> list[Outcome]:
+    """Trains what is not done yet, one process a run, and waits for all of it.
+
+    A run that fails is tried once more after all others, unless it refused its input,
+    which it would do again. Runs that another launcher is at work on are waited for.
+
+    Args:
+        runs: The runs wanted; each one's output goes to `log.txt` in its directory.
+        num_workers: Most processes at once; `None` for one on each usable core.
+        title: What the progress bar is called.
+        command: Makes the command of a run.
+        stream: Where progress and failures are told; `None` for standard error.
+
+    Returns:
+        How each run ended, in the order of `runs`.
+
+    Raises:
+        KeyboardInterrupt: On Ctrl-C, a termination or a hang-up, after every child
+            has been interrupted and has left its checkpoint.
+        ValueError: If `num_workers` is less than 1.
+    """
+    num_workers = usable_cores() if num_workers is None else num_workers
+    if num_workers < 1:
+        raise ValueError(f"num_workers is {num_workers}: it has to be at least 1.")
+    stream = sys.stderr if stream is None else stream
+    with _StopSignals() as stop:
+        return _Launch(runs, num_workers, title, command, stream, stop).work()
+
+
+class _StopSignals:
+    """Counts the signals that ask this process to stop, while it is entered."""
+
+    _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+    def __init__(self):
+        self.count = 0
+        self._previous = {}
+
+    def __enter__(self):
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        for name in self._NAMES:
+            number = getattr(signal, name)
+            previous = signal.getsignal(number)
+            if previous is signal.SIG_IGN and name != "SIGINT":
+                continue  # `nohup` asked for this.
+            # A child would inherit an ignored SIGINT, as a shell script's background
+            # job has it, and then could not be interrupted. A handler is not
+            # inherited, so one that does nothing stands in for ignoring.
+            ignored = previous is signal.SIG_IGN
+            self._previous[number] = previous
+            signal.signal(number, self._pass if ignored else self._count)
+        return self
+
+    def __exit__(self, *_):
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+
+    def _count(self, *_):
+        self.count += 1
+
+    def _pass(self, *_):
+        pass
+
+
+@dataclasses.dataclass
+class _Child:
+    """A process at work on a run."""
+
+    run: grid.Run
+    process: subprocess.Popen
+    log_start: int
+
+
+class _Launch:
+    """One call of `launch`."""
+
+    def __init__(self, runs, num_workers, title, command, stream, stop):
+        self._runs = runs
+        self._num_workers = num_workers
+        self._title = title
+        self._command = command
+        self._stream = stream
+        self._stop = stop
+        self._children: list[_Child] = []
+        self._attempts: collections.Counter[grid.Run] = collections.Counter()
+        self._outcomes: dict[grid.Run, Outcome] = {}
+        self._waiting: collections.deque[grid.Run] = collections.deque()
+        for run in dict.fromkeys(runs):
+            if grid.status(run.directory, run.num_steps) is grid.Status.DONE:
+                self._outcomes[run] = Outcome(run, grid.Status.DONE)
+            else:
+                self._waiting.append(run)
+
+    def work(self) -> list[Outcome]:
+        if self._waiting:
+            try:
+                with self._make_bar() as self._bar:
+                    self._work()
+            finally:
+                # Only an error of our own gets here with children left.
+                for child in self._children:
+                    child.process.send_signal(signal.SIGINT)
+        return [self._outcomes[run] for run in self._runs]
+
+    def _work(self):
+        next_progress = 0.0
+        while self._waiting or self._children:
+            if self._stop.count:
+                self._interrupt()
+                raise KeyboardInterrupt
+            self._start()
+            self._collect()
+            if time.monotonic() >= next_progress:
+                self._show()
+                next_progress = time.monotonic() + _PROGRESS_SECONDS
+            time.sleep(_POLL_SECONDS)
+        self._show()
+
+    def _start(self):
+        for _ in range(len(self._waiting)):
+            if len(self._children) >= self._num_workers:
+                return
+            run = self._waiting.popleft()
+            run.directory.mkdir(parents=True, exist_ok=True)
+            descriptor = grid.lock(run.directory)
+            if descriptor is None:
+                self._waiting.append(run)
+                continue
+            try:
+                # Whoever held the lock until now may have finished the run.
+                if self._is_done(run):
+                    self._outcomes[run] = Outcome(run, grid.Status.DONE)
+                else:
+                    self._children.append(self._spawn(run, descriptor))
+            finally:
+                os.close(descriptor)
+
+    def _spawn(self, run: grid.Run, descriptor: int) -> _Child:
+        self._attempts[run] += 1
+        with open(run.directory / LOG_FILE, "ab") as log:
+            process = subprocess.Popen(
+                self._command(run),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**_ONE_CORE, **os.environ},
+                pass_fds=(descriptor,),
+                # A session of its own: the terminal's Ctrl-C reaches the launcher
+                # alone, and each child is interrupted once.
+                start_new_session=True,
+            )
+            return _Child(run, process, log.tell())
+
+    def _collect(self):
+        for child in list(self._children):
+            code = child.process.poll()
+            if code is not None:
+                self._children.remove(child)
+                self._settle(child, code)
+
+    def _settle(self, child: _Child, code: int):
+        run = child.run
+        if code == 0 and self._is_done(run):
+            self._outcomes[run] = Outcome(run, grid.Status.DONE)
+            return
+        if code in _INTERRUPTED:
+            reason = "interrupted by somebody else"
+            self._outcomes[run] = Outcome(run, grid.Status.RESUMABLE, reason)
+            self._tell(f"{run}: {reason}; the same command goes on from there.")
+            return
+        reason = _reason(child, code)
+        if code != _BAD_INPUT and self._attempts[run] < _ATTEMPTS:
+            self._waiting.append(run)
+            self._tell(f"{run} failed and will be tried once more: {reason}.")
+        else:
+            # What all runs of a grid have in common, such as a misspelt binding, is
+            # told once.
+            told = {outcome.reason for outcome in self._outcomes.values()}
+            self._outcomes[run] = Outcome(run, grid.Status.FAILED, reason)
+            if reason not in told:
+                self._tell(f"{run} failed: {reason}; see {run.directory / LOG_FILE}.")
+
+    def _interrupt(self):
+        """Interrupts the children and waits for their checkpoints."""
+        if not self._children:
+            return
+        for child in self._children:
+            child.process.send_signal(signal.SIGINT)
+        count = len(self._children)
+        self._tell(
+            f"Stopping: waiting for the checkpoints of {count} "
+            f"run{'s' if count > 1 else ''}; Ctrl-C again does without them."
+        )
+        asked = self._stop.count
+        while self._children:
+            if self._stop.count > asked:
+                for child in self._children:
+                    child.process.kill()
+            self._children = [
+                child for child in self._children if child.process.poll() is None
+            ]
+            time.sleep(_POLL_SECONDS)
+
+    def _is_done(self, run: grid.Run) -> bool:
+        recorded = grid.recorded_status(run.directory, run.num_steps)
+        return recorded is grid.Status.DONE
+
+    def _make_bar(self) -> tqdm.tqdm:
+        terminal = self._stream.isatty()
+        return tqdm.tqdm(
+            desc=self._title or None,
+            total=sum(run.num_steps for run in self._runs),
+            initial=self._steps(),
+            unit=" steps",
+            unit_scale=True,
+            smoothing=0.1,
+            # A log file gets a line now and then, not one a second.
+            mininterval=_PROGRESS_SECONDS / 2 if terminal else 30.0,
+            dynamic_ncols=terminal,
+            file=self._stream,
+        )
+
+    def _steps(self) -> int:
+        return sum(
+            _steps_done(run, self._is_settled(run, grid.Status.DONE))
+            for run in self._runs
+            if not self._is_settled(run, grid.Status.FAILED)
+        )
+
+    def _is_settled(self, run: grid.Run, status: grid.Status) -> bool:
+        outcome = self._outcomes.get(run)
+        return outcome is not None and outcome.status is status
+
+    def _show(self):
+        bar = self._bar
+        # The steps that a failed run has not made are not waited for.
+        bar.total = sum(
+            run.num_steps
+            for run in self._runs
+            if not self._is_settled(run, grid.Status.FAILED)
+        )
+        done = sum(self._is_settled(run, grid.Status.DONE) for run in self._runs)
+        bar.set_postfix_str(f"runs {done}/{len(self._runs)}", refresh=False)
+        bar.update(self._steps() - bar.n)
+        if self._stream.isatty():
+            bar.refresh()
+
+    def _tell(self, sentence: str):
+        self._bar.write(sentence, file=self._stream)
+
+
+def _steps_done(run: grid.Run, is_done: bool) -> int:
+    """Returns how many environment steps of the run are behind it."""
+    if is_done:
+        return run.num_steps
+    progress = grid.read_json(run.directory / "progress.json")
+    return min(int(progress.get("step") or 0), run.num_steps)
+
+
+def _speed(run: grid.Run) -> float | None:
+    """Returns a run's steps a second, all in, once it has come some way.
+
+    The start would mislead either way: it imports and compiles, and then steps the
+    environment without training.
+    """
+    step = _steps_done(run, is_done=False)
+    seconds = grid.read_json(run.directory / "run.json").get("wall_seconds")
+    if not seconds or step < run.num_steps / 10:
+        return None
+    return step / seconds
+
+
+def _reason(child: _Child, code: int) -> str:
+    """Returns the last line a process has written, and how it ended."""
+    if code < 0:
+        ending = f"ended by {signal.Signals(-code).name}"
+    elif code == 0:
+        ending = "ended without finishing the run"
+    else:
+        ending = f"exit status {code}"
+    with open(child.run.directory / LOG_FILE, "rb") as log:
+        log.seek(child.log_start)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+    last = lines[-1].strip() if lines else "it wrote nothing"
+    return f"{textwrap.shorten(last, _LONGEST_REASON)} ({ending})"

@@ -1,0 +1,159 @@
+"""The figures' command from flags to files, with fake training."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from smoothie_tf.experiments import command, grid
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path, monkeypatch):
+    """Presets of our own, and a working directory that may be written to."""
+    for name in ("quick", "short"):
+        text = "train.num_steps = 300\ngrid.num_seeds = 2\n"
+        (tmp_path / f"{name}.gin").write_text(text)
+    monkeypatch.setattr(grid, "PRESETS", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_trains_draws_and_says_where(fake_command, starts, tmp_path, capsys):
+    flags = ["--envs", "Hopper-v5,Swimmer-v5", "--seeds", "1", "--num_workers", "2"]
+    figure = grid.FIGURE_3
+    assert command.figure_command(figure, flags, train_command=fake_command) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == (
+        "Figure 3, preset quick, 300 steps a run: 0 of 4 runs done, 4 to start."
+    )
+    assert printed[-1].startswith("Figure 3 is in runs/figure3-quick/figure3.png")
+    out_dir = tmp_path / "runs" / "figure3-quick"
+    assert {path.name for path in out_dir.iterdir()} == {
+        "figure3.png",
+        "figure3_stddev.png",
+        "figure3_runs.csv",
+        "figure3_runs.json",
+        "figure3_curves.csv",
+        "figure3_final.csv",
+    }
+    assert len(json.loads((out_dir / "figure3_runs.json").read_text())) == 4
+    # Figure 4 finds the runs with the penalty done.
+    flags[1] = "Hopper-v5"
+    figure = grid.FIGURE_4
+    assert command.figure_command(figure, flags, train_command=fake_command) == 0
+    assert "1 of 2 runs done, 1 to start" in capsys.readouterr().out
+    shared = tmp_path / "runs/quick/Hopper-v5/smoothie/seed0/starts"
+    assert shared.read_text() == "0\n"
+
+
+def test_where_figures_go(tmp_path):
+    def out_dir(*flags):
+        flags = command._parser(grid.FIGURE_3).parse_args(flags)
+        return str(command._plan(grid.FIGURE_3, flags)[1])
+
+    assert out_dir() == "runs/figure3-quick"
+    assert out_dir("--runs_dir", "elsewhere") == "elsewhere/figure3-quick"
+    assert out_dir("--preset", "short") == "results/figure3-short"
+    assert out_dir("--preset", "short", "--out_dir", "here") == "here"
+    # An altered preset must not replace the preset's own result.
+    altered = out_dir("--preset", "short", "--gin_bindings", "a.b=1")
+    assert altered == "runs/figure3-short+a.b=1"
+
+
+@pytest.mark.parametrize(
+    ("words", "seeds"),
+    [
+        (["3"], [0, 1, 2]),
+        (["0,2,5"], [0, 2, 5]),
+        (["0", "2"], [0, 2]),
+        (["4,"], [4]),
+        (None, [0, 1]),
+    ],
+)
+def test_seeds(words, seeds):
+    flags = ["--seeds", *words] if words else []
+    flags = command._parser(grid.FIGURE_3).parse_args(flags)
+    runs, _ = command._plan(grid.FIGURE_3, flags)
+    assert sorted({run.seed for run in runs}) == seeds
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--preset", "papper"], "--preset 'papper' is not a preset: choose one of"),
+        (["--preset", "quikc"], "(did you mean 'quick'?)"),
+        (["--envs", "Hoper-v5"], "--envs 'Hoper-v5' is not an environment"),
+        (["--envs", ","], "--envs is empty"),
+        (["--envs", "Hopper-v5,Hopper-v5"], "--envs names Hopper-v5 twice"),
+        (["--seeds", "three"], "--seeds 'three' is not a seed"),
+        (["--seeds", "0"], "--seeds 0 asks for no seed"),
+        (["--seeds", "1,1"], "--seeds names 1 twice"),
+        (["--num_workers", "0"], "--num_workers 0 is too few"),
+        (["--num_workers", "two"], "--num_workers: invalid int value: 'two'"),
+        (["--plotonly"], "unrecognized arguments: --plotonly"),
+        (["--gin_bindings", "grid.num_seeds"], "cannot be read as gin"),
+    ],
+)
+def test_bad_input_gets_one_sentence(flags, sentence, capsys):
+    try:
+        code = command.figure_command(grid.FIGURE_3, flags)
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+def test_plot_only_trains_nothing(fake_command, tmp_path, capsys):
+    def refuse(run):
+        raise AssertionError("it trained")
+
+    flags = ["--plot_only", "--envs", "Hopper-v5"]
+    assert command.figure_command(grid.FIGURE_3, flags, train_command=refuse) == 1
+    assert "Nothing to draw: no run under runs/quick" in capsys.readouterr().err
+    some = ["--envs", "Hopper-v5", "--seeds", "1"]
+    command.figure_command(grid.FIGURE_3, some, train_command=fake_command)
+    assert command.figure_command(grid.FIGURE_3, flags, train_command=refuse) == 0
+
+
+def test_failures_are_reported_and_the_rest_is_drawn(
+    fake_command, behave, tmp_path, capsys
+):
+    preset = grid.read_preset("quick")
+    runs = grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"])
+    behave(runs[0], "fail")
+    flags = ["--envs", "Hopper-v5"]
+    figure = grid.FIGURE_3
+    assert command.figure_command(figure, flags, train_command=fake_command) == 1
+    captured = capsys.readouterr()
+    last = captured.err.strip().splitlines()[-1]
+    assert last.startswith("Not done: Hopper-v5 smoothie seed 0: ValueError: the sim")
+    assert "figure3.png" in captured.out.splitlines()[-1]
+
+
+def test_damaged_run_gets_one_sentence(capsys):
+    runs = grid.grid(grid.FIGURE_3, grid.read_preset("quick"), envs=["Hopper-v5"])
+    runs[0].directory.mkdir(parents=True)
+    (runs[0].directory / "metrics.csv").write_text("step\n")
+    flags = ["--plot_only", "--envs", "Hopper-v5"]
+    assert command.figure_command(grid.FIGURE_3, flags) == 1
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_starts_without_tensorflow_or_plotting():
+    heavy = "{'tensorflow', 'tf_agents', 'torch', 'pandas', 'matplotlib'}"
+    code = (
+        "import sys; from smoothie_tf.experiments import command; "
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=command.__file__.rsplit("/", 3)[0],
+    )
+    assert printed.stdout.strip() == "[]"
+    assert not printed.stderr

@@ -1,0 +1,100 @@
+"""What the pictures say and draw."""
+
+import dataclasses
+
+import matplotlib.figure
+import pytest
+
+from smoothie_tf.experiments import figures, grid, results
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Keeps the figures that are saved."""
+    kept = []
+    save = matplotlib.figure.Figure.savefig
+
+    def saved(self, *args, **kwargs):
+        kept.append(self)
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", saved)
+    return kept
+
+
+def write_metrics(run, rows):
+    run.directory.mkdir(parents=True, exist_ok=True)
+    lines = [f"{step},{value},1,,,0,0,0,,50\n" for step, value in rows]
+    header = ",".join(results.METRICS) + "\n"
+    (run.directory / "metrics.csv").write_text(header + "".join(lines))
+    record = f'{{"status": "done", "num_steps": {run.num_steps}}}'
+    (run.directory / "run.json").write_text(record)
+
+
+def test_line_and_band(tmp_path, drawn):
+    preset = grid.Preset("short", num_steps=300_000, num_seeds=3)
+    runs = grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)
+    for run, value in zip(runs[::2], (0.0, 0.0, 6.0), strict=True):
+        write_metrics(run, [(100_000, value), (300_000, value)])
+    path = tmp_path / "figure.png"
+    figures.draw_returns(results.read_runs(runs), grid.FIGURE_3, runs, path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    (canvas,) = drawn
+    (panel,) = canvas.axes
+    assert panel.get_title() == "Hopper-v5"
+    assert panel.get_xlim() == (0, 0.3)
+    line = panel.lines[0]
+    assert line.get_xdata().tolist() == [0.1, 0.3]
+    assert list(line.get_ydata()) == [2.0, 2.0]
+    # Mean 2, deviation √8: clipped below at the minimum, 0.
+    (band,) = panel.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert heights.min() == 0.0
+    assert heights.max() == pytest.approx(2 + 8**0.5)
+    text = " ".join(canvas.get_suptitle().split())
+    assert "Figure 3, return: Smoothie and DDPG" in text
+    assert "preset short, 300,000 steps, n = 3 seeds" in text
+    assert "unfinished: 3 of 6 runs done" in text
+    assert "clipped" in canvas.get_supxlabel()
+
+
+def test_one_seed_has_no_band(tmp_path, drawn):
+    preset = grid.Preset("quick", num_steps=300, num_seeds=1)
+    runs = grid.grid(grid.FIGURE_4, preset, envs=["Hopper-v5"], root=tmp_path)
+    for run in runs:
+        write_metrics(run, [(100, 1.0), (300, 2.0)])
+    path = tmp_path / "figure.png"
+    figures.draw_returns(results.read_runs(runs), grid.FIGURE_4, runs, path)
+    (panel,) = drawn[0].axes
+    assert len(panel.lines) == 2
+    assert not panel.collections
+    assert drawn[0].get_suptitle().endswith("n = 1 seed")
+    assert "no band" in drawn[0].get_supxlabel()
+
+
+def test_panel_without_runs_says_so(tmp_path, drawn):
+    preset = grid.Preset("quick", num_steps=300, num_seeds=1)
+    runs = grid.grid(grid.FIGURE_3, preset, root=tmp_path)
+    write_metrics(runs[0], [(100, 1.0)])
+    path = tmp_path / "figure.png"
+    figures.draw_returns(results.read_runs(runs), grid.FIGURE_3, runs, path)
+    panels = drawn[0].axes
+    assert [panel.get_title() for panel in panels] == list(grid.FIGURE_3.envs)
+    said = [[text.get_text() for text in panel.texts] for panel in panels]
+    assert said == [[]] + [["no run yet"]] * 5
+
+
+def test_bindings_given_by_hand_are_in_the_title():
+    preset = grid.Preset("quick", 300, 1, ("SmoothieAgent.kl_penalty=0.5",))
+    runs = grid.grid(grid.FIGURE_3, preset)
+    text = figures.title(grid.FIGURE_3, "return", runs, finished=len(runs))
+    assert text.endswith("n = 1 seed, SmoothieAgent.kl_penalty=0.5")
+
+
+def test_an_agent_has_one_colour_in_every_figure():
+    third = figures.colours(grid.FIGURE_3.arms)
+    fourth = figures.colours(grid.FIGURE_4.arms)
+    assert third[0] == fourth[0]
+    assert len({*third, *fourth}) == 3
+    more = [dataclasses.replace(grid.DDPG, variant=name) for name in ("a", "b")]
+    assert len({*third, *figures.colours(more)}) == 4

@@ -1,0 +1,177 @@
+"""Tables from what runs have left behind, worked out by hand."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from smoothie_tf.experiments import grid, results
+
+HEADER = ",".join(results.METRICS) + "\n"
+
+
+def write_run(run, returns, status="done", every=100):
+    """Leaves a run whose evaluations returned `returns`, one every 100 steps."""
+    run.directory.mkdir(parents=True, exist_ok=True)
+    rows = [
+        f"{every * place},{value},1.5,,0.6,0.0,0.0,0.0,,50.0\n"
+        for place, value in enumerate(returns, start=1)
+    ]
+    (run.directory / "metrics.csv").write_text(HEADER + "".join(rows))
+    record = {"status": status, "num_steps": run.num_steps, "commit": "abc"}
+    record["command"] = "/somewhere/train.py"
+    (run.directory / "run.json").write_text(json.dumps(record))
+
+
+@pytest.fixture
+def three(tmp_path) -> tuple[grid.Run, ...]:
+    """Three seeds of Smoothie on Hopper."""
+    preset = grid.Preset("quick", num_steps=300, num_seeds=3)
+    runs = grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)
+    return tuple(run for run in runs if run.variant == "smoothie")
+
+
+def test_tidy_table(three):
+    write_run(three[0], [1.0, 2.0, 3.0])
+    write_run(three[1], [4.0], status="interrupted")
+    frame = results.read_runs(three)
+    assert list(frame.columns) == [*results.RUN_COLUMNS, *results.METRICS]
+    assert frame["step"].tolist() == [100, 200, 300, 100]
+    assert frame["seed"].tolist() == [0, 0, 0, 1]
+    assert frame["finished"].tolist() == [True, True, True, False]
+    assert set(frame["variant"]) == {"smoothie"}
+    assert frame["kl"].isna().all()
+
+
+def test_no_runs_is_an_empty_table(three):
+    frame = results.read_runs(three)
+    assert frame.empty
+    assert results.curves(frame, "evaluation_return_mean").empty
+    assert results.final_returns(frame).empty
+
+
+def test_band_is_clipped_at_minimum_and_maximum(three):
+    # First step: mean 2, variance (4 + 4 + 16)/3 = 8. 2 − √8 < 0, the minimum, so the
+    # band starts at 0; 2 + √8 < 6, the maximum, so it ends there.
+    # Second: mean 4, variance 8; 4 − √8 > 0, and 4 + √8 > 6.
+    # Third: only two runs have come so far, 1 and 3: mean 2, deviation 1.
+    write_run(three[0], [0.0, 0.0, 1.0])
+    write_run(three[1], [0.0, 6.0, 3.0])
+    write_run(three[2], [6.0, 6.0])
+    table = results.curves(results.read_runs(three), "evaluation_return_mean")
+    root = math.sqrt(8)
+    assert table["mean"].tolist() == pytest.approx([2, 4, 2])
+    assert table["std"].tolist() == pytest.approx([root, root, 1])
+    assert table["low"].tolist() == pytest.approx([0, 4 - root, 1])
+    assert table["high"].tolist() == pytest.approx([2 + root, 6, 3])
+    assert table["seeds"].tolist() == [3, 3, 2]
+
+
+def test_curves_leave_out_what_has_no_value(three):
+    write_run(three[0], [1.0, 2.0])
+    frame = results.read_runs(three)
+    assert results.curves(frame, "kl").empty
+    assert results.curves(frame, "policy_stddev")["mean"].tolist() == [0.6, 0.6]
+
+
+def test_final_returns(three):
+    # Four evaluations: the last two count. 3.5 and 5.5: mean 4.5, deviation 1.
+    write_run(three[0], [9.0, 9.0, 3.0, 4.0], every=75)
+    write_run(three[1], [9.0, 9.0, 5.0, 6.0], every=75)
+    write_run(three[2], [1000.0], status="interrupted")
+    (row,) = results.final_returns(results.read_runs(three)).to_dict("records")
+    assert row == {
+        "env": "Hopper-v5",
+        "variant": "smoothie",
+        "mean": 4.5,
+        "std": 1.0,
+        "n": 2,
+        "evaluations": 2,
+    }
+
+
+def test_final_returns_of_a_long_run_are_its_last_ten(tmp_path):
+    preset = grid.Preset("short", num_steps=3000, num_seeds=1)
+    run = grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)[0]
+    write_run(run, [0.0] * 20 + [7.0] * 10)
+    (row,) = results.final_returns(results.read_runs([run])).to_dict("records")
+    assert (row["mean"], row["n"], row["evaluations"]) == (7.0, 1, 10)
+    assert math.isnan(row["std"])
+
+
+def test_steps_beyond_those_asked_for_are_left_out(three):
+    write_run(three[0], [1.0, 2.0, 3.0, 4.0])
+    assert results.read_runs(three[:1])["step"].max() == 300
+
+
+def test_a_line_still_being_written_is_left_out(three, tmp_path):
+    path = tmp_path / "metrics.csv"
+    whole = "100,1,1,,,0,0,0,,50\n"
+    for torn in ("", "200", "200,3.5,1,,,0,0,0,,5"):
+        path.write_text(HEADER + whole + torn)
+        assert results.read_metrics(path)["step"].tolist() == [100]
+    path.write_text(HEADER)
+    assert results.read_metrics(path).empty
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "it has no column step, evaluation_return_mean"),
+        (HEADER.replace("kl", "lk"), "it has no column kl."),
+        (HEADER + "100,1,2\n", "line 2 has 3 cells where the header has 10."),
+        (
+            HEADER + "100,oops,1,,,0,0,0,,50\n",
+            "line 2 has 'oops' as evaluation_return_mean, which is not a number.",
+        ),
+        (HEADER + "100,,1,,,0,0,0,,50\n", "line 2 has no evaluation_return_mean."),
+        (
+            HEADER + "200,1,1,,,0,0,0,,50\n100,1,1,,,0,0,0,,50\n",
+            "step 100 on line 3 does not come after step 200.",
+        ),
+        (
+            HEADER + "100,1,1,,,0,0,0,,50\n" * 2,
+            "step 100 on line 3 does not come after step 100.",
+        ),
+    ],
+)
+def test_damaged_metrics_get_one_sentence(tmp_path, text, sentence):
+    path = tmp_path / "metrics.csv"
+    path.write_text(text)
+    with pytest.raises(results.DamagedRunError) as error:
+        results.read_metrics(path)
+    assert str(error.value).startswith(f"{path} is damaged: ")
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_binary_rubbish(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(results.DamagedRunError, match="it is not text"):
+        results.read_metrics(path)
+
+
+def test_written_tables_read_back(three, tmp_path):
+    write_run(three[0], [1.0, 2.0, 3.0])
+    write_run(three[1], [3.0, 4.0, 5.0])
+    frame = results.read_runs(three)
+    results.write_tables(frame, tmp_path, "figure3")
+    runs = pd.read_csv(tmp_path / "figure3_runs.csv")
+    assert runs["evaluation_return_mean"].tolist() == [1, 2, 3, 3, 4, 5]
+    drawn = pd.read_csv(tmp_path / "figure3_curves.csv")
+    assert set(drawn["metric"]) == {"evaluation_return_mean", "policy_stddev"}
+    assert drawn["mean"].tolist()[:3] == [2, 3, 4]
+    final = pd.read_csv(tmp_path / "figure3_final.csv")
+    assert final["mean"].tolist() == [4.0]
+
+
+def test_provenance_keeps_no_command(three):
+    write_run(three[0], [1.0])
+    assert results.provenance(three) == [
+        {"variant": "smoothie", "num_steps": 300, "status": "done", "commit": "abc"}
+    ]
+    (three[0].directory / "run.json").write_text("{")
+    with pytest.raises(results.DamagedRunError, match="is damaged: it is not JSON"):
+        results.provenance(three)

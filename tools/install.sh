@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Makes .venv from requirements.lock and installs the package into it.
+#
+# PYTHON=<interpreter> names the Python to use. Otherwise the first CPython 3.10 or
+# 3.11 that runs is taken, and where there is none uv is asked to bring one.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+environment=$root/.venv
+made=$environment/.installed
+making=$environment/.installing
+
+fail() {
+  echo "make install: $*" >&2
+  exit 1
+}
+
+# Prints the version of a CPython 3.10 or 3.11. A command that exists may still not
+# run (pyenv's shims), so it is run.
+supported_version() {
+  "$1" -c '
+import sys
+if sys.implementation.name == "cpython" and sys.version_info[:2] in ((3, 10), (3, 11)):
+    print("%d.%d.%d" % sys.version_info[:3])
+' 2>/dev/null
+}
+
+# Debian and Ubuntu ship Python without what `python -m venv` needs.
+can_make_environments() {
+  "$1" -c 'import ensurepip, venv' 2>/dev/null
+}
+
+candidates() {
+  local name version
+  for name in python3.11 python3.10 python3 python; do
+    type -aP "$name" || true
+  done
+  if type -P pyenv >/dev/null; then
+    pyenv versions --bare 2>/dev/null | grep -E '^3\.1[01]\.[0-9]+$' | sort -r |
+      while read -r version; do
+        echo "$(pyenv prefix "$version")/bin/python"
+      done || true
+  fi
+}
+
+# Sets `python`, to nothing where none is found, and `without_venv` to one that would
+# do but for its missing venv module.
+find_python() {
+  local candidate
+  python='' without_venv=''
+  while IFS= read -r candidate; do
+    # The environment that is about to be replaced may be active.
+    case $candidate in "$environment"/*) continue ;; esac
+    [ -n "$(supported_version "$candidate")" ] || continue
+    if can_make_environments "$candidate"; then
+      python=$candidate
+      return
+    fi
+    without_venv=${without_venv:-$candidate}
+  done < <(candidates)
+}
+
+make_environment() {
+  if [ -n "${PYTHON:-}" ]; then
+    case $(type -P "$PYTHON") in
+      "$environment"/* | .venv/* | ./.venv/*)
+        fail "PYTHON=$PYTHON is in .venv, which is about to be replaced: name another." ;;
+    esac
+    [ -n "$(supported_version "$PYTHON")" ] ||
+      fail "PYTHON=$PYTHON does not run as Python 3.10 or 3.11, the only ones TensorFlow 2.15 and TF-Agents 0.19 work on."
+    can_make_environments "$PYTHON" ||
+      fail "PYTHON=$PYTHON has no venv module: install it (on Debian and Ubuntu the package python$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv)."
+    python=$PYTHON
+  else
+    find_python
+  fi
+
+  rm -rf "$environment"
+  if [ -n "$python" ]; then
+    echo "Making .venv with Python $(supported_version "$python") ($python)"
+    "$python" -m venv "$environment"
+  elif type -P uv >/dev/null; then
+    echo "No Python 3.10 or 3.11 here: asking uv for 3.11"
+    uv venv --quiet --seed --python 3.11 "$environment" ||
+      fail "uv could not bring Python 3.11: install Python 3.10 or 3.11, or name one with PYTHON=<path> make install."
+  elif [ -n "$without_venv" ]; then
+    fail "$without_venv has no venv module: install it (on Debian and Ubuntu the package python3-venv), or install uv, which needs none."
+  else
+    fail "Python 3.10 or 3.11 is needed (TensorFlow 2.15 has no wheels for others) and none was found: install one, or install uv, which brings it, or name one with PYTHON=<path> make install."
+  fi
+}
+
+# Without its stamp an environment is one that an interrupted run left half made.
+finished=''
+[ ! -e "$made" ] || finished=$(supported_version "$environment/bin/python" || true)
+rm -f "$made"
+[ -n "$finished" ] || make_environment
+# The stamp has the time of the start: a lock file that changes while packages
+# install counts as newer.
+touch "$making"
+
+echo "Installing the packages of requirements.lock (a few minutes the first time)"
+pip() {
+  "$environment/bin/python" -m pip --disable-pip-version-check "$@"
+}
+pip install --quiet --requirement requirements.lock
+# setuptools is in the lock: no second one is fetched to build with. Its warning is
+# about editable installs as such.
+PYTHONWARNINGS=ignore pip install --quiet --no-deps --no-build-isolation --editable .
+pip check >/dev/null || {
+  pip check >&2 || true
+  fail "the packages in .venv do not fit together: is requirements.lock older than setup.cfg? (make lock)"
+}
+mv "$making" "$made"
+echo "The environment is ready: .venv"
