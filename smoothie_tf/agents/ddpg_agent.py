@@ -78,6 +78,11 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
             self.policy, self._ou_stddev, self._ou_damping
         )
         self.minibatches_per_train = 1
+        for optimizer, trained in (
+            (self._actor_optimizer, self._actor_network),
+            (self._critic_optimizer, self._critic_network),
+        ):
+            smoothie_agent.build_optimizer(optimizer, trained.trainable_variables)
         # x ← (1 − d)·x + N(0, s²) has variance s² / (1 − (1 − d)²) in the long run.
         self._noise_stddev = self._ou_stddev / (1 - (1 - self._ou_damping) ** 2) ** 0.5
 

@@ -12,6 +12,7 @@ exploration from a critic, without a single sampled action in its update.
 Equation numbers are the paper's. Shapes: B batch, S state, A action.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import gin
@@ -181,6 +182,12 @@ class SmoothieAgent(tf_agent.TFAgent):
         self._as_transition = data_converter.AsTransition(
             self.data_context, squeeze_time_dim=True
         )
+        self._policy_variables = [
+            *self._actor_network.trainable_variables,
+            self._log_variance,
+        ]
+        build_optimizer(actor_optimizer, self._policy_variables)
+        build_optimizer(critic_optimizer, self._critic_network.trainable_variables)
 
     @property
     def actor_network(self) -> network.Network:
@@ -315,10 +322,7 @@ class SmoothieAgent(tf_agent.TFAgent):
         policy_batch, critic_batch = self._minibatches(experience, weights)
 
         # Train μ, Σ.
-        policy_variables = [
-            *self._actor_network.trainable_variables,
-            self._log_variance,
-        ]
+        policy_variables = self._policy_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(policy_variables)
             actor_loss, kl, q = self.policy_loss(*policy_batch)
@@ -413,6 +417,19 @@ def boundary_weights(
     valid = tf.cast(~time_steps.is_last(), tf.float32)
     share = tf.math.divide_no_nan(valid, tf.reduce_mean(valid))
     return share if weights is None else share * weights
+
+
+def build_optimizer(
+    optimizer: types.Optimizer, variables: Sequence[tf.Variable]
+) -> None:
+    """Makes an optimizer's slots, so that a checkpoint finds them when restored.
+
+    Args:
+      optimizer: The optimizer; one that makes its slots as it goes is left alone.
+      variables: What it will update, in that order.
+    """
+    if hasattr(optimizer, "build"):
+        optimizer.build(variables)
 
 
 def _check_output(net, input_spec, shape):

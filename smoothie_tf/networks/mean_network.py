@@ -6,6 +6,7 @@ Shapes: B batch, S state, A action.
 from collections.abc import Sequence
 
 import gin
+import numpy as np
 import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.typing import types
@@ -28,6 +29,7 @@ class MeanNetwork(network.Network):
         action_spec: types.BoundedTensorSpec,
         hidden_units: Sequence[int] = (400, 300),
         activation: str = "relu",
+        initial_mean: float | None = None,
         name: str = "MeanNetwork",
     ):
         """Builds the network.
@@ -37,7 +39,12 @@ class MeanNetwork(network.Network):
           action_spec: Bounded spec of the actions, shape [A].
           hidden_units: Width of each hidden layer.
           activation: Keras name of the hidden layers' activation.
+          initial_mean: Mean that the network starts near, the same in every
+            dimension, strictly within the action bounds; None for their middle.
           name: Name of the network.
+
+        Raises:
+          ValueError: If `initial_mean` is not within the action bounds.
         """
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._hidden = [
@@ -46,11 +53,14 @@ class MeanNetwork(network.Network):
             )
             for units in hidden_units
         ]
-        self._output = tf.keras.layers.Dense(
-            action_spec.shape[-1], "tanh", kernel_initializer=initializers.output()
-        )
         self._centre = (action_spec.maximum + action_spec.minimum) / 2.0
         self._half_range = (action_spec.maximum - action_spec.minimum) / 2.0
+        self._output = tf.keras.layers.Dense(
+            action_spec.shape[-1],
+            "tanh",
+            kernel_initializer=initializers.output(),
+            bias_initializer=self._output_bias(initial_mean, action_spec.shape),
+        )
 
     def call(
         self, observation, step_type=(), network_state=(), training=False
@@ -61,3 +71,16 @@ class MeanNetwork(network.Network):
         for layer in self._hidden:
             x = layer(x)
         return self._centre + self._half_range * self._output(x), network_state
+
+    def _output_bias(self, initial_mean, shape):
+        if initial_mean is None:
+            return "zeros"
+        share = np.broadcast_to((initial_mean - self._centre) / self._half_range, shape)
+        if not (np.abs(share) < 1).all():
+            raise ValueError(
+                "MeanNetwork.initial_mean must lie strictly within the action bounds,"
+                f" but is {initial_mean!r} where they are"
+                f" {(self._centre - self._half_range).tolist()} and"
+                f" {(self._centre + self._half_range).tolist()}."
+            )
+        return tf.keras.initializers.Constant(np.arctanh(share))

@@ -7,6 +7,7 @@ parameters. Use your own.
 import difflib
 import inspect
 import pathlib
+import re
 from collections.abc import Sequence
 
 import gin
@@ -93,7 +94,7 @@ def _suggestion(reason):
         for parameter in inspect.signature(configurable.wrapped).parameters:
             known[f"{name}.{parameter}"] = selector
     names = {name.split(".")[0] for name in known}
-    quoted = [part.strip("'\"") for part in reason.split("'")[1::2]]
+    quoted = re.findall(r"(?<!\w)'([^']+)'", reason)  # Not the n't of "doesn't".
     if "parameter" in reason and len(quoted) >= 2:
         owner, wanted = quoted[0].rsplit(".", 1)[-1], quoted[1]
         near = difflib.get_close_matches(

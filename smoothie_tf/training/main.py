@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quiet.silence_imports()
     import tensorflow as tf
 
-    from smoothie_tf.training import checkpoint, config, train
+    from smoothie_tf.training import checkpoint, config, train, video
 
     # One run, one core: two runs side by side are faster than one on two.
     tf.config.threading.set_intra_op_parallelism_threads(flags.num_threads)
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command=shlex.join(["python", "reproduce/train.py", *arguments]),
             gin_bindings=flags.gin_bindings,
             quiet=flags.quiet,
+            record_video=flags.video,
         )
     except train.Interrupted:
         print(
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"train.py: {_first_line(error)}", file=sys.stderr)
         return 2
-    except train.NumericalError as error:
+    except (train.NumericalError, video.RenderingError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
     print(f"Results are in {flags.run_dir}.")

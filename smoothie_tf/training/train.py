@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gin
@@ -28,6 +29,7 @@ from smoothie_tf.training import (
     random_streams,
     replay_buffer,
     run_directory,
+    video,
 )
 
 
@@ -139,12 +141,23 @@ class Trainer:
         self._reset_sums()
         self._start_or_resume()
 
-    def run(self, stop: threading.Event, progress: tqdm.tqdm) -> None:
+    @property
+    def replay(self) -> replay_buffer.ReplayBuffer:
+        """What the agent has done so far."""
+        return self._replay
+
+    def run(
+        self,
+        stop: threading.Event,
+        progress: tqdm.tqdm,
+        on_step: Callable[["Trainer"], None] | None = None,
+    ) -> None:
         """Trains to the end, evaluating and saving on the way.
 
         Args:
           stop: Once set, the run saves a checkpoint and stops at the next step.
           progress: Bar that is told of every step.
+          on_step: Called with the trainer after every step; it must change nothing.
 
         Raises:
           Interrupted: If `stop` was set.
@@ -155,6 +168,8 @@ class Trainer:
         while self.step < config.num_steps:
             self._take_step()
             progress.update()
+            if on_step is not None:
+                on_step(self)
             if self.step % config.evaluation_interval == 0 or (
                 self.step == config.num_steps
             ):
@@ -372,6 +387,8 @@ def run(
     command: str = "",
     gin_bindings: tuple[str, ...] = (),
     quiet: bool = False,
+    record_video: bool = False,
+    on_step: Callable[[Trainer], None] | None = None,
 ) -> run_directory.RunDirectory:
     """Trains, or goes on training, an agent in a run directory.
 
@@ -383,6 +400,8 @@ def run(
       command: How to get the run again, for run.json.
       gin_bindings: Bindings that the command gave, for run.json.
       quiet: Whether to show no progress bar.
+      record_video: Whether to record an episode of the final policy as video.mp4.
+      on_step: Called with the trainer after every step; it must change nothing.
 
     Returns:
       The run's directory.
@@ -391,6 +410,8 @@ def run(
       ValueError: If an argument or a binding is not allowed.
       Interrupted: If SIGINT or SIGTERM asked the run to stop.
       NumericalError: If a number was not finite.
+      RenderingError: If a video was asked for and nothing here can render the task;
+        all else is done by then.
     """
     config = train()
     directory = run_directory.RunDirectory(
@@ -403,7 +424,8 @@ def run(
         },
     )
     done = directory.info.get("status") == "done"
-    if done and directory.info["num_steps"] >= config.num_steps:
+    done = done and directory.info["num_steps"] >= config.num_steps
+    if done and not record_video:
         directory.close()
         return directory
     earlier_seconds = directory.info.get("wall_seconds", 0.0)
@@ -417,12 +439,13 @@ def run(
 
     stop = threading.Event()
     trainer = Trainer(agent_name, environment_id, seed, directory, config)
-    directory.write_info(
-        status="running",
-        num_steps=config.num_steps,
-        command=command,
-        **run_directory.provenance(),
-    )
+    if not done:
+        directory.write_info(
+            status="running",
+            num_steps=config.num_steps,
+            command=command,
+            **run_directory.provenance(),
+        )
     progress = tqdm.tqdm(
         total=config.num_steps,
         initial=trainer.step,
@@ -434,7 +457,7 @@ def run(
     handlers = _on_signals(stop)
     try:
         with progress:
-            trainer.run(stop, progress)
+            trainer.run(stop, progress, on_step)
     except Interrupted:
         finish("interrupted")
         raise
@@ -442,7 +465,11 @@ def run(
         finish("failed")
         raise
     else:
-        finish("done")
+        if not done:
+            finish("done")
+        if record_video:
+            path = directory.path / "video.mp4"
+            video.record(trainer.agent.policy, environment_id, path, seed)
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
