@@ -7,8 +7,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 # What is known and concerns nobody who runs our programs.
 _KNOWN = re.compile(
@@ -61,19 +60,3 @@ def without_known_notices() -> Iterator[None]:
             for line in caught:
                 if not _KNOWN.search(line):
                     os.write(2, line)
-
-
-def at_first_call(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns `function`, whose first call, which compiles it, drops known notices."""
-    called = False
-
-    def wrapper(*arguments):
-        nonlocal called
-        if called:
-            return function(*arguments)
-        with without_known_notices():
-            result = function(*arguments)
-        called = True
-        return result
-
-    return wrapper

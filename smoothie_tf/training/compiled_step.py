@@ -6,7 +6,6 @@ function. Nothing of an algorithm is written here.
 Shapes: N sampled transitions, S state, A action, P policy info, W = S + A + P + 2.
 """
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from tf_agents.agents import tf_agent
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf import quiet
+from smoothie_tf.training import compiled
 
 
 class Decision(NamedTuple):
@@ -54,11 +53,8 @@ class CompiledStep:
         self._info_spec = spec.policy_info
         #: Names of the scalars that `train_and_act` returns.
         self.metric_names: tuple[str, ...] = ()
-        compiled = functools.partial(
-            tf.function, jit_compile=use_xla, autograph=False, reduce_retracing=False
-        )
-        self._act = quiet.at_first_call(compiled(self._traced_act))
-        self._train_and_act = quiet.at_first_call(compiled(self._traced_train_and_act))
+        self._act = compiled.Compiled(self._traced_act, use_xla)
+        self._train_and_act = compiled.Compiled(self._traced_train_and_act, use_xla)
 
     @property
     def info_size(self) -> int:

@@ -7,12 +7,10 @@ from collections.abc import Callable
 
 import gymnasium
 import numpy as np
-import tensorflow as tf
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf import quiet
-from smoothie_tf.training import random_streams
+from smoothie_tf.training import compiled, random_streams
 
 
 class Evaluator:
@@ -38,9 +36,7 @@ class Evaluator:
         self._environments = [make_environment() for _ in range(num_episodes)]
         self._streams = streams
         self._policy = policy
-        self._act = quiet.at_first_call(
-            tf.function(self._traced_act, jit_compile=use_xla, autograph=False)
-        )
+        self._act = compiled.Compiled(self._traced_act, use_xla)
 
     def evaluate(self, step: int) -> np.ndarray:
         """Runs E episodes, each from the first reset to its end.
