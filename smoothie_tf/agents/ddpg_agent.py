@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.agents.ddpg import ddpg_agent
+from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
@@ -85,6 +86,11 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
             smoothie_agent.build_optimizer(optimizer, trained.trainable_variables)
         # x ← (1 − d)·x + N(0, s²) has variance s² / (1 − (1 − d)²) in the long run.
         self._noise_stddev = self._ou_stddev / (1 - (1 - self._ou_damping) ** 2) ** 0.5
+
+    @property
+    def critic_network(self) -> network.Network:
+        """Q_w."""
+        return self._critic_network
 
     def critic_loss(
         self, time_steps, actions, next_time_steps, weights=None, training=False

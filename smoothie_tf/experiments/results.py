@@ -10,19 +10,8 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf.experiments import grid
+from smoothie_tf.training.run_directory import COLUMNS as METRICS
 
-METRICS = (
-    "step",
-    "evaluation_return_mean",
-    "evaluation_return_std",
-    "training_return",
-    "policy_stddev",
-    "q",
-    "actor_loss",
-    "critic_loss",
-    "kl",
-    "steps_per_second",
-)
 RUN_COLUMNS = ("agent", "env", "seed", "variant", "finished")
 _FINAL_EVALUATIONS = 10
 

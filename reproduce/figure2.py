@@ -1,0 +1,16 @@
+"""Figure 2: Smoothie leaves the worse mode of a one-step task, DDPG stays on it.
+
+    python reproduce/figure2.py [--seeds 20] [--out_dir results/figure2]
+
+One of its runs by itself, with all that a run leaves behind:
+
+    python reproduce/train.py --agent smoothie --env smoothie_tf/TwoGaussians-v0 \
+        --seed 0 --num_steps 5000 --run_dir runs/two-gaussians
+"""
+
+import sys
+
+from smoothie_tf.experiments.figure2 import figure2_command
+
+if __name__ == "__main__":
+    sys.exit(figure2_command())

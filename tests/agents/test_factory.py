@@ -1,0 +1,61 @@
+"""Agents from specs and bindings."""
+
+import gin
+import pytest
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
+
+from smoothie_tf.agents import factory
+
+TIME_STEP = ts.time_step_spec(tensor_spec.TensorSpec([4], tf.float32))
+ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
+RATES = {"actor_learning_rate": 1e-3, "critic_learning_rate": 1e-4}
+
+
+@pytest.mark.parametrize("name", sorted(factory.AGENTS))
+def test_each_agent_has_the_papers_networks(name):
+    agent = factory.create_agent(name, TIME_STEP, ACTION, seed=1, **RATES)
+    assert isinstance(agent, factory.AGENTS[name])
+    # (4·400 + 400) + (400·300 + 300) + (300·2 + 2), and
+    # (4·400 + 400) + (402·300 + 300) + (300 + 1).
+    sizes = [
+        sum(v.shape.num_elements() for v in network.trainable_variables)
+        for network in (agent._actor_network, agent._critic_network)
+    ]
+    assert sizes == [122_902, 123_201]
+    assert agent.train_step_counter == 0
+    assert float(agent._actor_optimizer.learning_rate) == pytest.approx(1e-3)
+    assert float(agent._critic_optimizer.learning_rate) == pytest.approx(1e-4)
+
+
+def test_bindings_reach_agents_and_networks():
+    gin.parse_config(
+        [
+            "SmoothieAgent.kl_penalty = 0.125",
+            "DdpgAgent.ou_stddev = 0.25",
+            "MeanNetwork.hidden_units = (3,)",
+            "smoothie_tf.CriticNetwork.joint_units = (5, 6)",
+        ]
+    )
+    smoothie = factory.create_agent("smoothie", TIME_STEP, ACTION, **RATES)
+    ddpg = factory.create_agent("ddpg", TIME_STEP, ACTION, **RATES)
+    assert smoothie._kl_penalty == 0.125
+    assert ddpg._ou_stddev == 0.25
+    for agent in (smoothie, ddpg):
+        assert agent._actor_network.variables[0].shape == (4, 3)
+        kernels = {
+            tuple(variable.shape)
+            for variable in agent._critic_network.trainable_variables
+            if variable.shape.rank == 2
+        }
+        assert kernels == {(4, 400), (400, 5), (2, 5), (5, 6), (6, 1)}
+
+
+def test_unknown_agents_and_bad_rates_are_named():
+    with pytest.raises(ValueError, match="'sac' is unknown: .* ddpg, smoothie"):
+        factory.create_agent("sac", TIME_STEP, ACTION, **RATES)
+    with pytest.raises(ValueError, match="create_agent.actor_learning_rate must be"):
+        factory.create_agent(
+            "ddpg", TIME_STEP, ACTION, actor_learning_rate=0, critic_learning_rate=1
+        )

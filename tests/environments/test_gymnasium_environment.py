@@ -1,0 +1,206 @@
+"""What agents see of a Gymnasium task, and the bridge to TF-Agents."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from tf_agents.environments import utils
+from tf_agents.trajectories import StepType
+
+from smoothie_tf.environments import gymnasium_environment
+
+
+class Task(gymnasium.Env):
+    """Remembers actions, and ends after `length` steps in the way it is told."""
+
+    def __init__(self, action_space, observation_space=None, length=3, terminates=True):
+        self.action_space = action_space
+        self.observation_space = observation_space or spaces.Box(-1.0, 1.0, (2,))
+        self.length, self.terminates = length, terminates
+        self.received, self.steps = [], 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        if seed is not None:
+            self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        self.received.append(action)
+        self.steps += 1
+        ended = self.steps == self.length
+        return (
+            self.observation_space.sample(),
+            2.5,
+            ended and self.terminates,
+            ended and not self.terminates,
+            {},
+        )
+
+
+BOX = spaces.Box(-1.0, 1.0, (1,))
+
+
+def sent(env, action):
+    env.reset(seed=0)
+    env.step(np.asarray(action, np.float32))
+    return env.unwrapped.received[-1]
+
+
+def test_actions_are_rescaled_and_clipped_by_hand():
+    # [−1, 1] to [−3, 1]: −1 + 2·a. And to [0, 10]: 5 + 5·a.
+    task = Task(spaces.Box(np.array([-3.0, 0.0]), np.array([1.0, 10.0])))
+    env = gymnasium_environment.adapt(task)
+    assert env.action_space == spaces.Box(-1.0, 1.0, (2,))
+    for action, expected in (
+        ([0.0, 0.0], [-1.0, 5.0]),
+        ([0.5, -0.5], [0.0, 2.5]),
+        ([1.0, -1.0], [1.0, 0.0]),
+        ([7.0, -1.5], [1.0, 0.0]),
+        ([-1.0001, 9.0], [-3.0, 10.0]),
+    ):
+        np.testing.assert_allclose(sent(env, action), expected, rtol=1e-6)
+        assert sent(env, action).dtype == task.action_space.dtype
+        assert task.action_space.contains(sent(env, action))
+
+
+def test_humanoids_actions_end_at_its_bounds():
+    env = gymnasium_environment.make("Humanoid-v5")
+    env.reset(seed=0)
+    for action, expected in ((1.0, 0.4), (-5.0, -0.4), (0.5, 0.2)):
+        env.step(np.full(17, action, np.float32))
+        np.testing.assert_allclose(env.unwrapped.data.ctrl, expected, rtol=1e-6)
+    env.close()
+
+
+def test_a_task_may_keep_its_own_bounds():
+    task = Task(spaces.Box(-2.0, 6.0, (1,)))
+    task.metadata = {"rescale_action": False}
+    env = gymnasium_environment.adapt(task)
+    assert env.action_space == spaces.Box(-2.0, 6.0, (1,))
+    for action, expected in ((0.25, 0.25), (7.0, 6.0), (-3.0, -2.0)):
+        np.testing.assert_allclose(sent(env, [action]), [expected])
+
+
+def test_dict_observations_are_flattened():
+    space = spaces.Dict(
+        {
+            "a": spaces.Box(-1.0, 1.0, (2, 2), np.float64),
+            "b": spaces.Discrete(3),
+            "c": spaces.Tuple((spaces.Box(0, 255, (1,), np.uint8),)),
+        }
+    )
+    env = gymnasium_environment.adapt(Task(BOX, space))
+    observation, _ = env.reset(seed=0)
+    assert env.observation_space.shape == observation.shape == (2 * 2 + 3 + 1,)
+    assert env.observation_space.dtype == observation.dtype == np.float32
+    sample = env.unwrapped.observation_space
+    sample.seed(0)
+    expected = sample.sample()
+    np.testing.assert_allclose(observation[:4], expected["a"].ravel(), rtol=1e-6)
+    np.testing.assert_array_equal(observation[4:7], np.eye(3)[expected["b"]])
+    np.testing.assert_array_equal(observation[7:], expected["c"][0])
+
+
+def test_observations_become_float32():
+    env = gymnasium_environment.make("InvertedPendulum-v5")
+    assert env.observation_space.dtype == np.float32
+    assert env.reset(seed=0)[0].dtype == np.float32
+    assert env.step(np.zeros(1))[0].dtype == np.float32
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("actions", "observations", "sentence"),
+    [
+        (spaces.Discrete(4), None, r"action space Discrete\(4\), but it must be a Box"),
+        (spaces.Box(-1.0, 1.0, (2, 2)), None, "but it must be a Box of rank 1"),
+        (spaces.Box(-1.0, np.inf, (2,)), None, "finite lower and upper bound"),
+        (BOX, spaces.Sequence(spaces.Box(0.0, 1.0, (2,))), "does not flatten"),
+    ],
+)
+def test_spaces_that_no_agent_can_handle_are_named(actions, observations, sentence):
+    with pytest.raises(ValueError, match=f"Environment 'Task' .*{sentence}") as caught:
+        gymnasium_environment.adapt(Task(actions, observations))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_real_task_with_discrete_actions_is_named():
+    with pytest.raises(ValueError, match="'CartPole-v1' has action space Discrete"):
+        gymnasium_environment.make("CartPole-v1")
+
+
+@pytest.mark.parametrize("name", ["Hoper-v5", "nowhere/Task-v0", "no_module:Task-v0"])
+def test_an_unknown_id_is_named(name):
+    with pytest.raises(ValueError, match=f"Environment '{name}' cannot be made: "):
+        gymnasium_environment.make(name)
+
+
+def play(env, number):
+    steps = [env.reset()]
+    for _ in range(number):
+        steps.append(env.step(np.zeros(1, np.float32)))
+    return steps
+
+
+@pytest.mark.parametrize(("terminates", "discount"), [(True, 0.0), (False, 1.0)])
+def test_only_termination_ends_what_is_to_come(terminates, discount):
+    env = gymnasium_environment.GymnasiumEnvironment(Task(BOX, terminates=terminates))
+    steps = play(env, 4)
+    assert [int(step.step_type) for step in steps] == [
+        StepType.FIRST,
+        StepType.MID,
+        StepType.MID,
+        StepType.LAST,
+        StepType.FIRST,
+    ]
+    np.testing.assert_array_equal(
+        [step.discount for step in steps], [1.0, 1.0, 1.0, discount, 1.0]
+    )
+    np.testing.assert_array_equal(
+        [step.reward for step in steps], [0.0, 2.5, 2.5, 2.5, 0.0]
+    )
+
+
+def test_a_real_time_limit_is_a_truncation():
+    env = gymnasium_environment.GymnasiumEnvironment("Pendulum-v1", seed=0)
+    steps = play(env, 200)
+    assert steps[-1].is_last() and not any(step.is_last() for step in steps[:-1])
+    assert steps[-1].discount == 1.0
+    env.close()
+
+
+def test_a_real_fall_is_a_termination():
+    env = gymnasium_environment.GymnasiumEnvironment("InvertedPendulum-v5", seed=0)
+    time_step = env.reset()
+    for _ in range(100):
+        time_step = env.step(np.ones(1, np.float32))
+        if time_step.is_last():
+            break
+    assert time_step.is_last()
+    assert time_step.discount == 0.0
+    env.close()
+
+
+def test_tf_agents_accepts_it():
+    env = gymnasium_environment.GymnasiumEnvironment("InvertedPendulum-v5", seed=0)
+    utils.validate_py_environment(env, episodes=2)
+    assert env.observation_spec().shape == (4,)
+    spec = env.action_spec()
+    np.testing.assert_array_equal(spec.minimum, [-1.0])
+    np.testing.assert_array_equal(spec.maximum, [1.0])
+    env.close()
+
+
+def test_the_seed_seeds_all_resets_and_only_the_first_is_set():
+    def observations(seed):
+        env = gymnasium_environment.GymnasiumEnvironment("Pendulum-v1", seed=seed)
+        resets = [env.reset().observation for _ in range(3)]
+        env.close()
+        return np.stack(resets)
+
+    first = observations(1)
+    np.testing.assert_array_equal(first, observations(1))
+    assert not np.allclose(first, observations(2))
+    assert not np.allclose(first[0], first[1])

@@ -1,0 +1,194 @@
+"""Figure 2: what it counts, and the command end to end."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from matplotlib import image
+from tf_agents.specs import tensor_spec
+
+from smoothie_tf.environments import two_gaussians
+from smoothie_tf.experiments import figure2, figures_theory
+from smoothie_tf.networks import mean_network
+from smoothie_tf.training import config
+
+ROOT = pathlib.Path(__file__).parents[2]
+WORSE, BETTER = two_gaussians.MIXTURE.centres
+
+
+def run(*flags):
+    return subprocess.run(
+        [sys.executable, ROOT / "reproduce" / "figure2.py", *map(str, flags)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def finished_run(agent="smoothie", seed=0, mean=BETTER, values=(0.4, 0.9), stddev=None):
+    """A run of four records that ends at `mean`, its critic with these values."""
+    stddev = [0.6, 0.5, 0.7, 0.1] if stddev is None else stddev
+    records = pd.DataFrame(
+        {
+            "agent": agent,
+            "seed": seed,
+            "step": [50, 100, 150, 200],
+            "update": [0, 1, 51, 101],
+            "mean": np.linspace(WORSE, mean, 4),
+            "stddev": stddev,
+            "value_at_worse": [0.1, 0.5, 0.3, values[0]],
+            "value_at_better": [0.2, 0.4, 0.4, values[1]],
+        }
+    )
+    return figure2.FinishedRun(records, 0.25)
+
+
+@pytest.mark.parametrize(
+    "stddev, expected",
+    [
+        ([1.0, 0.9, 1.1, 0.2], "fell rose fell"),
+        ([1.0, 1.1, 0.2], "rose fell"),
+        # Down by 10 % in steps below the threshold, then up by 2 % from there.
+        ([*np.linspace(1, 0.9, 50), 0.918], "fell rose"),
+        # The turn is measured from the lowest value, not from where the leg began.
+        ([1.0, 0.98, 0.5, 0.504, 0.506], "fell rose"),
+        # No step back of less than 1 % is a turn.
+        ([1.0, 0.5, 0.504, 0.4, 0.4039, 0.3], "fell"),
+        ([1.0, 1.004, 0.996, 1.0], ""),
+    ],
+)
+def test_legs_by_hand(stddev, expected):
+    assert " ".join(figure2.legs(np.array(stddev), turn=0.01)) == expected
+
+
+def test_table_by_hand():
+    table = figure2.tabulate_runs(
+        [
+            finished_run("ddpg", 1, mean=WORSE + 0.39, values=(0.6, 0.5)),
+            finished_run("ddpg", 0, mean=0.0),
+            finished_run("smoothie", 1, stddev=[0.6, 0.7, 0.5, 0.1]),
+            finished_run("smoothie", 0, mean=BETTER - 0.49),
+        ]
+    )
+    assert table["agent"].tolist() == ["smoothie", "smoothie", "ddpg", "ddpg"]
+    assert table["seed"].tolist() == [0, 1, 0, 1]
+    assert table["ends_on"].tolist() == ["better", "better", "neither", "worse"]
+    assert table["stddev_fell_rose_fell"].tolist() == [True, False, True, True]
+    # The critics prefer the better mode at updates 0 and 51, and most of them to the
+    # end.
+    assert table["critic_prefers_better_from"].tolist()[:3] == [51, 51, 51]
+    assert pd.isna(table["critic_prefers_better_from"][3])
+    text = figure2.summarize(table)
+    assert [line.split()[-6:] for line in text.splitlines()[1:2]] == [
+        ["2", "of", "2", "0", "of", "2"]
+    ]
+    assert "never" in text
+
+
+@pytest.mark.parametrize("agent", figure2.AGENTS)
+def test_configuration_is_that_of_the_task(agent):
+    import gin
+
+    config.parse(agent, figure2.ENVIRONMENT)
+    assert gin.query_parameter("MeanNetwork.initial_mean") == WORSE
+    stddev = {
+        "smoothie": lambda: np.exp(
+            gin.query_parameter("SmoothieAgent.initial_log_variance") / 2
+        ),
+        "ddpg": lambda: gin.query_parameter("DdpgAgent.ou_stddev"),
+    }[agent]()
+    assert stddev == pytest.approx(figures_theory.INITIAL_STDDEV, rel=1e-12)
+    # Neither agent has rates of its own.
+    assert gin.query_parameter("create_agent.actor_learning_rate") == 6e-4
+    assert gin.query_parameter("create_agent.critic_learning_rate") == 1e-2
+
+
+@pytest.mark.parametrize("hidden_units", [(), (8, 4)])
+def test_mean_network_starts_where_it_is_told(hidden_units):
+    net = mean_network.MeanNetwork(
+        tensor_spec.TensorSpec([2], tf.float32),
+        tensor_spec.BoundedTensorSpec([3], tf.float32, [-1, -2, 0], [1, 3, 4]),
+        hidden_units,
+        initial_mean=0.5,
+    )
+    # The same in every dimension, whatever its bounds.
+    np.testing.assert_allclose(net(tf.zeros([1, 2]))[0], [[0.5, 0.5, 0.5]], rtol=1e-6)
+
+
+def test_mean_network_names_a_start_out_of_bounds():
+    with pytest.raises(ValueError, match=r"initial_mean must lie .* but is 1\.0 where"):
+        mean_network.MeanNetwork(
+            tensor_spec.TensorSpec([2], tf.float32),
+            tensor_spec.BoundedTensorSpec([1], tf.float32, -1, 1),
+            initial_mean=1.0,
+        )
+
+
+def test_end_to_end(tmp_path):
+    out_dir = tmp_path / "deep" / "figure2"
+    short = ("train.num_steps=200", "train.initial_collect_steps=100")
+    flags = [flag for binding in short for flag in ("--gin_bindings", binding)]
+    done = run("--seeds", 2, "--num_workers", 1, "--out_dir", out_dir, *flags)
+    assert done.returncode == 0, done.stderr
+    # Nothing but the progress bar, which returns to the line's beginning.
+    shown = [line for line in done.stderr.splitlines() if line.strip()]
+    assert all("figure 2:" in line for line in shown), done.stderr
+    assert str(out_dir / "figure2.png") in done.stdout.splitlines()[-1]
+
+    records = pd.read_csv(out_dir / "figure2_training.csv")
+    assert set(zip(records["agent"], records["seed"], strict=True)) == {
+        (agent, seed) for agent in figure2.AGENTS for seed in (0, 1)
+    }
+    for _, each in records.groupby(["agent", "seed"]):
+        assert each["step"].tolist() == [50, 100, 150, 200]
+        # The update at step 100 has been done by the time of its record.
+        assert each["update"].tolist() == [0, 1, 51, 101]
+        first = each.iloc[0]
+        assert first["mean"] == pytest.approx(WORSE, abs=1e-5)
+        assert first["stddev"] == pytest.approx(np.exp(-0.5), rel=1e-5)
+        assert each["mean"].nunique() == 4
+        changes = each["stddev"].nunique() > 1
+        assert changes == (first["agent"] == "smoothie")
+    table = pd.read_csv(out_dir / "figure2_runs.csv")
+    assert len(table) == 4
+    assert table["final_mean"].nunique() == 4
+    assert table["replay_share_at_better"].between(0, 0.5).all()
+    command = json.loads((out_dir / "figure2_runs.json").read_text())["command"]
+    assert command.startswith("python reproduce/figure2.py --seeds 2")
+
+    picture = image.imread(out_dir / "figure2.png")
+    (out_dir / "figure2.png").unlink()
+    again = run("--plot_only", "--out_dir", out_dir)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == done.stdout
+    np.testing.assert_array_equal(image.imread(out_dir / "figure2.png"), picture)
+
+
+@pytest.mark.parametrize(
+    "flags, named",
+    [
+        (("--seeds", "0"), "--seeds must be at least 1, but is 0"),
+        (("--num_workers", "-1"), "--num_workers must be at least 1, but is -1"),
+        (("--plot_only",), "figure2_training.csv to draw from"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path, flags, named, capsys):
+    with pytest.raises(SystemExit) as stop:
+        figure2.figure2_command([*flags, "--out_dir", str(tmp_path)])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert named in error
+    assert len(error.splitlines()) == 1
+
+
+def test_importing_needs_no_tensorflow():
+    code = (
+        "import sys; import smoothie_tf.experiments.figure2;"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

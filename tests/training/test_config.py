@@ -1,0 +1,145 @@
+"""Gin files load, later sources win, and mistakes name what is near."""
+
+import gin
+import pytest
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
+
+from smoothie_tf.agents import factory
+from smoothie_tf.training import config, train
+
+TIME_STEP = ts.time_step_spec(tensor_spec.TensorSpec([4], tf.float32))
+ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
+AGENTS = sorted(factory.AGENTS)
+FILES = sorted(config.GIN_DIRECTORY.rglob("*.gin"))
+
+
+def agents_of(path):
+    """The agents that a file is for: the one it is named after, or every one."""
+    parts = path.relative_to(config.GIN_DIRECTORY).with_suffix("").parts
+    return [agent for agent in AGENTS if agent in parts] or AGENTS
+
+
+@pytest.mark.parametrize(
+    ("path", "agent"),
+    [(path, agent) for path in FILES for agent in agents_of(path)],
+    ids=lambda x: x if isinstance(x, str) else str(x.relative_to(config.GIN_DIRECTORY)),
+)
+def test_every_gin_file_loads_and_makes_its_agent(path, agent):
+    config.parse(
+        agent, "Hopper-v5", gin_files=[str(path)], bindings=["train.num_steps=10000"]
+    )
+    assert train.train().num_steps == 10_000
+    made = factory.create_agent(agent, TIME_STEP, ACTION)
+    assert made.train_step_counter == 0
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_fixed_values_are_table_1s(agent):
+    config.parse(agent, "Hopper-v5", "paper")
+    made = factory.create_agent(agent, TIME_STEP, ACTION)
+    assert made._gamma == 0.995
+    assert made._target_update_tau == 0.01
+    assert made._gradient_clipping == 4.0
+    assert train.train().batch_size == 128
+    assert train.train().num_steps == 1_000_000
+    # Huber with threshold 1: ½·½² and 2 − ½.
+    loss = made._td_errors_loss_fn(tf.constant([0.5, 2.0]), tf.zeros(2))
+    assert loss.numpy().tolist() == [0.125, 1.5]
+    # Searched values start within their ranges but where the file says otherwise.
+    for optimizer in (made._actor_optimizer, made._critic_optimizer):
+        assert 1e-6 <= float(optimizer.learning_rate) <= 1e-3
+    assert 0.01 <= made._reward_scale_factor <= 0.3
+
+
+def test_later_sources_win(tmp_path):
+    first, second = tmp_path / "first.gin", tmp_path / "second.gin"
+    first.write_text("train.num_steps = 11\nSmoothieAgent.gamma = 0.5\n")
+    second.write_text("SmoothieAgent.gamma = 0.25\n")
+    files = [str(first), str(second)]
+    config.parse("smoothie", "Hopper-v5", "quick", files)
+    assert gin.query_parameter("train.num_steps") == 11
+    assert gin.query_parameter("SmoothieAgent.gamma") == 0.25
+    bindings = ["SmoothieAgent.gamma=0.75"]
+    config.parse("smoothie", "Hopper-v5", "quick", files, bindings)
+    assert gin.query_parameter("SmoothieAgent.gamma") == 0.75
+    # The next parse starts anew.
+    config.parse("smoothie", "Hopper-v5", "short")
+    assert gin.query_parameter("train.num_steps") == 300_000
+    assert gin.query_parameter("SmoothieAgent.gamma") == 0.995
+
+
+@pytest.mark.parametrize(
+    ("binding", "near"),
+    [
+        ("SmoothieAgent.kl_penalti=0.1", "SmoothieAgent.kl_penalty"),
+        ("SmoothieAgent.reward_scale=0.1", "SmoothieAgent.reward_scale_factor"),
+        ("SmothieAgent.kl_penalty=0.1", "SmoothieAgent"),
+        ("DdpgAgent.ou_std=0.1", "DdpgAgent.ou_stddev"),
+        ("DdpgAgnet.gamma=0.1", "DdpgAgent"),
+        ("trian.num_steps=5", "train"),
+        ("train.num_step=5", "train.num_steps"),
+        ("create_agent.actor_lerning_rate=1", "create_agent.actor_learning_rate"),
+        ("MeanNetwork.hiden_units=(3,)", "MeanNetwork.hidden_units"),
+        ("smoothie_tf.CriticNetwork.joint=(3,)", "CriticNetwork.joint_units"),
+        ("smoothie_tf.CriticNetwrk.joint_units=(3,)", "CriticNetwork"),
+    ],
+)
+def test_a_typo_names_the_nearest(binding, near):
+    with pytest.raises(config.ConfigError) as caught:
+        config.parse("smoothie", "Hopper-v5", bindings=[binding])
+    message = str(caught.value)
+    assert message.startswith(f"--gin_bindings '{binding}': ")
+    assert message.endswith(f"Did you mean {near}?")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "binding", ["SmoothieAgent.gamma", "SmoothieAgent.gamma=", "=3", "a b c"]
+)
+def test_what_is_no_binding_is_named(binding):
+    with pytest.raises(config.ConfigError) as caught:
+        config.parse("smoothie", "Hopper-v5", bindings=[binding])
+    assert str(caught.value).startswith(f"--gin_bindings {binding!r}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_typo_in_a_file_names_the_file(tmp_path):
+    path = tmp_path / "mine.gin"
+    path.write_text("train.batch_sise = 3\n")
+    with pytest.raises(config.ConfigError, match=f"^{path}: .*train.batch_size"):
+        config.parse("smoothie", "Hopper-v5", gin_files=[str(path)])
+
+
+def test_what_does_not_exist_is_named():
+    with pytest.raises(
+        config.ConfigError, match="--preset 'huge' is unknown: .* paper, quick, short"
+    ):
+        config.parse("smoothie", "Hopper-v5", "huge")
+    with pytest.raises(config.ConfigError, match="--gin_file no.gin does not exist"):
+        config.parse("smoothie", "Hopper-v5", gin_files=["no.gin"])
+    with pytest.raises(config.ConfigError, match="'sac' is unknown") as caught:
+        config.parse("sac", "Hopper-v5")
+    assert "ddpg" in str(caught.value) and "smoothie" in str(caught.value)
+
+
+@pytest.mark.parametrize("agent", ["", "../presets/quick", "/tmp/x"])
+def test_an_agent_is_a_name_and_not_a_path(agent):
+    with pytest.raises(config.ConfigError, match="is unknown"):
+        config.parse(agent, "Hopper-v5")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"batch_size": 0}, "train.batch_size must be a whole number of at least 1"),
+        ({"num_steps": 2.5}, "train.num_steps must be a whole number"),
+        ({"num_steps": -3}, "train.num_steps must be"),
+        ({"evaluation_interval": 0}, "train.evaluation_interval must be"),
+        ({"replay_capacity": 100}, "train.replay_capacity is 100, but must hold"),
+    ],
+)
+def test_numbers_of_the_loop_are_checked(changes, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        train.train(**{"num_steps": 100_000, **changes})

@@ -1,0 +1,403 @@
+"""Whole runs from the command line: repeated, interrupted, resumed, refused."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from smoothie_tf.training import main, run_directory, train
+
+ROOT = pathlib.Path(__file__).parents[2]
+STEPS = 120
+SMALL = (
+    "MeanNetwork.hidden_units=(8,)",
+    "smoothie_tf.CriticNetwork.observation_units=(8,)",
+    "smoothie_tf.CriticNetwork.joint_units=(8,)",
+    "train.batch_size=8",
+    "train.initial_collect_steps=40",
+    "train.evaluation_interval=50",
+    "train.evaluation_episodes=2",
+    "train.checkpoint_interval=30",
+    "create_agent.actor_learning_rate=1e-3",
+    "create_agent.critic_learning_rate=1e-3",
+)
+# Not compiled for all but one test of each agent: compilation takes seconds.
+GRAPH = ("train.use_xla=False",)
+
+
+def arguments(run_dir, agent="smoothie", env="InvertedPendulum-v5", **changes):
+    """The command's arguments; `changes` are seed, steps and bindings."""
+    bindings = (*SMALL, *changes.get("bindings", GRAPH))
+    return [
+        *("--agent", agent, "--env", env, "--seed", str(changes.get("seed", 0))),
+        *("--num_steps", str(changes.get("steps", STEPS))),
+        *("--run_dir", str(run_dir), "--preset", "quick", "--quiet"),
+        *(word for binding in bindings for word in ("--gin_bindings", binding)),
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Runs that were never stopped, made once."""
+    made = {}
+
+    def get(agent="smoothie", env="InvertedPendulum-v5", **changes):
+        key = (agent, env, *sorted(changes.items()))
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("finished")
+            assert main.main(arguments(made[key], agent, env, **changes)) == 0
+        return made[key]
+
+    return get
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Sends SIGINT while the environment is at one of some steps."""
+
+    def at(*steps):
+        take_step = train.Trainer._take_step
+
+        def step(trainer):
+            take_step(trainer)
+            if trainer.step in steps:
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(train.Trainer, "_take_step", step)
+
+    return at
+
+
+def metrics(run_dir):
+    table = pd.read_csv(run_dir / "metrics.csv", dtype=str)
+    assert tuple(table.columns) == run_directory.COLUMNS
+    return table.drop(columns="steps_per_second")
+
+
+def loop_state(run_dir):
+    reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
+    (name,) = (n for n in reader.get_variable_to_dtype_map() if n.startswith("state/"))
+    return json.loads(reader.get_tensor(name))["loop"]
+
+
+def variables(run_dir):
+    reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
+    kinds = reader.get_variable_to_dtype_map()
+    return {
+        name: reader.get_tensor(name)
+        for name, kind in kinds.items()
+        # How often a run was saved is not part of what it learned.
+        if kind != tf.string and not name.startswith("save_counter")
+    }
+
+
+def assert_same_run(one, other):
+    """Holds the curves, all weights and optimizer slots, and replay together."""
+    pd.testing.assert_frame_equal(metrics(one), metrics(other))
+    mine, theirs = variables(one), variables(other)
+    assert mine.keys() == theirs.keys()
+    assert len(mine) > 20
+    for name, value in mine.items():
+        np.testing.assert_array_equal(value, theirs[name], err_msg=name)
+    replays = [(d / "checkpoints" / "replay.f32").read_bytes() for d in (one, other)]
+    assert replays[0] == replays[1]
+
+
+AGENTS = pytest.mark.parametrize("agent", ["smoothie", "ddpg"])
+
+
+@AGENTS
+def test_what_a_run_leaves_behind(finished, agent):
+    directory = finished(agent)
+    table = pd.read_csv(directory / "metrics.csv")
+    assert table["step"].tolist() == [50, 100, 120]
+    always = table.drop(columns=["kl", "training_return"] if agent == "ddpg" else [])
+    assert np.isfinite(always.dropna(axis=1, how="all")).all(axis=None)
+    assert table["kl"].isna().all() == (agent == "ddpg")
+    assert (table["evaluation_return_mean"] > 0).all()
+    assert (table["steps_per_second"] > 0).all()
+    # The first episodes of this task end within a few steps.
+    assert table["training_return"].notna().any()
+
+    info = json.loads((directory / "run.json").read_text())
+    assert info["status"] == "done"
+    assert (info["agent"], info["env"], info["seed"], info["num_steps"]) == (
+        agent,
+        "InvertedPendulum-v5",
+        0,
+        STEPS,
+    )
+    assert info["gin_bindings"] == [*SMALL, *GRAPH]
+    assert info["command"].startswith("python reproduce/train.py --agent")
+    assert info["wall_seconds"] > 0
+    assert "tensorflow" in info["versions"]
+    progress = json.loads((directory / "progress.json").read_text())
+    assert set(progress) == {
+        "step",
+        "num_steps",
+        "steps_per_second",
+        "evaluation_return",
+        "policy_stddev",
+    }
+    operative = (directory / "operative_config.gin").read_text()
+    assert "hidden_units = (8,)" in operative and "num_steps = 120" in operative
+    assert list((directory / "tensorboard").glob("events.*"))
+    assert loop_state(directory)["step"] == STEPS
+
+
+def test_tensorboard_has_the_same_numbers(finished):
+    directory = finished()
+    read = {}
+    for path in (directory / "tensorboard").glob("events.*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                number = tf.make_ndarray(value.tensor)
+                read[event.step, value.tag.split("/")[-1]] = float(number)
+    table = pd.read_csv(directory / "metrics.csv")
+    for _, row in table.iterrows():
+        for name in ("evaluation_return_mean", "q", "critic_loss"):
+            np.testing.assert_allclose(read[int(row["step"]), name], row[name], 1e-5)
+
+
+@AGENTS
+def test_one_seed_is_one_run(finished, tmp_path, agent):
+    assert main.main(arguments(tmp_path / "again", agent)) == 0
+    assert_same_run(finished(agent), tmp_path / "again")
+
+
+def test_another_seed_is_another_run(finished):
+    first, other = finished(), finished(seed=1)
+    assert not metrics(first).equals(metrics(other))
+    mine, theirs = variables(first), variables(other)
+    assert any((mine[name] != theirs[name]).any() for name in mine)
+
+
+@pytest.mark.parametrize(
+    ("agent", "steps"), [("smoothie", (20, 39, 50, 77)), ("ddpg", (39, 77))]
+)
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
+    finished, interrupt, tmp_path, agent, steps, capsys
+):
+    # While collecting, before the first training step, at a row, and in mid-training.
+    interrupt(*steps)
+    for step in steps:
+        assert main.main(arguments(tmp_path, agent)) == 130
+        info = json.loads((tmp_path / "run.json").read_text())
+        assert info["status"] == "interrupted"
+        assert loop_state(tmp_path)["step"] == step
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == (
+        f"Stopped; the same command goes on from the checkpoint in {tmp_path}."
+    )
+    assert main.main(arguments(tmp_path, agent)) == 0
+    assert_same_run(finished(agent), tmp_path)
+
+
+@AGENTS
+def test_an_episode_in_progress_goes_on(finished, interrupt, tmp_path, agent):
+    # Pendulum's episodes have 200 steps: 210 is within the second.
+    settings = {
+        "env": "Pendulum-v1",
+        "steps": 220,
+        "bindings": (*GRAPH, "train.evaluation_interval=220"),
+    }
+    whole = finished(agent, **settings)
+    interrupt(210)
+    assert main.main(arguments(tmp_path, agent, **settings)) == 130
+    assert loop_state(tmp_path)["episode_length"] == 10
+    assert main.main(arguments(tmp_path, agent, **settings)) == 0
+    assert_same_run(whole, tmp_path)
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(finished, monkeypatch, tmp_path):
+    # Nothing is saved at step 110: the last checkpoint is of step 90, and the row of
+    # step 100 comes again.
+    take_step = train.Trainer._take_step
+
+    def killed(trainer):
+        take_step(trainer)
+        if trainer.step == 110:
+            raise MemoryError
+
+    monkeypatch.setattr(train.Trainer, "_take_step", killed)
+    with pytest.raises(MemoryError):
+        main.main(arguments(tmp_path))
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
+    assert metrics(tmp_path)["step"].tolist() == ["50", "100"]
+    monkeypatch.undo()
+    assert main.main(arguments(tmp_path)) == 0
+    assert_same_run(finished(), tmp_path)
+
+
+@AGENTS
+def test_a_compiled_run_resumes(finished, interrupt, tmp_path, agent):
+    whole = finished(agent, bindings=())
+    interrupt(77)
+    assert main.main(arguments(tmp_path, agent, bindings=())) == 130
+    assert main.main(arguments(tmp_path, agent, bindings=())) == 0
+    assert_same_run(whole, tmp_path)
+
+
+def test_compiled_and_uncompiled_runs_agree(finished):
+    # The same draws and updates, so within float error for a while.
+    graph, xla = finished(), finished(bindings=())
+    mine, theirs = (pd.read_csv(d / "metrics.csv") for d in (graph, xla))
+    for name in ("q", "critic_loss", "policy_stddev"):
+        np.testing.assert_allclose(mine[name], theirs[name], rtol=0.02, atol=1e-4)
+
+
+def test_a_broken_checkpoint_is_said_and_the_one_before_used(
+    finished, interrupt, monkeypatch, tmp_path, capsys
+):
+    interrupt(77)
+    assert main.main(arguments(tmp_path)) == 130
+    monkeypatch.undo()
+    for path in (tmp_path / "checkpoints").glob("ckpt-77.data*"):
+        path.write_bytes(path.read_bytes()[:200])
+    capsys.readouterr()
+    # From step 60 on, past 77 again.
+    assert main.main(arguments(tmp_path)) == 0
+    assert "ckpt-77 cannot be used" in capsys.readouterr().err
+    assert_same_run(finished(), tmp_path)
+
+
+def test_no_whole_checkpoint_is_exit_status_2(interrupt, tmp_path, capsys):
+    interrupt(77)
+    assert main.main(arguments(tmp_path)) == 130
+    for path in (tmp_path / "checkpoints").glob("ckpt-*.data*"):
+        path.write_bytes(b"")
+    before = (tmp_path / "metrics.csv").read_text()
+    assert main.main(arguments(tmp_path)) == 2
+    assert "ckpt-77 cannot be used" in capsys.readouterr().err
+    assert (tmp_path / "metrics.csv").read_text() == before
+
+
+def snapshot(directory):
+    return {p: p.stat().st_mtime_ns for p in directory.rglob("*") if p.name != ".lock"}
+
+
+def test_a_run_that_is_done_is_left_alone(finished, capsys):
+    directory = finished()
+    before = snapshot(directory)
+    assert main.main(arguments(directory)) == 0
+    assert capsys.readouterr().out == f"Results are in {directory}.\n"
+    assert snapshot(directory) == before
+
+
+def test_more_steps_prolong_a_run_that_is_done(finished, tmp_path):
+    shutil.copytree(finished(), tmp_path, dirs_exist_ok=True)
+    assert main.main(arguments(tmp_path, steps=150)) == 0
+    assert metrics(tmp_path)["step"].tolist() == ["50", "100", "120", "150"]
+    assert loop_state(tmp_path)["step"] == 150
+
+
+def test_a_directory_in_use_is_refused(tmp_path, capsys):
+    held = run_directory.RunDirectory(tmp_path, {})
+    assert main.main(arguments(tmp_path)) == 2
+    held.close()
+    assert capsys.readouterr().err == (
+        f"train.py: --run_dir {tmp_path} is in use by process {os.getpid()}.\n"
+    )
+
+
+def test_another_runs_directory_is_refused(finished, capsys):
+    directory = finished()
+    before = snapshot(directory)
+    for changes in ({"agent": "ddpg"}, {"seed": 4}, {"env": "Pendulum-v1"}):
+        assert main.main(arguments(directory, **changes)) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"train.py: --run_dir {directory} holds a run with ")
+    assert snapshot(directory) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"agent": "sac"}, "'sac' is unknown"),
+        ({"env": "Hoper-v5"}, "'Hoper-v5' cannot be made"),
+        ({"env": "CartPole-v1"}, "must be a Box"),
+        ({"seed": -1}, "--seed must be 0 or more, but is -1"),
+        ({"steps": 0}, "train.num_steps must be a whole number of at least 1"),
+        ({"bindings": ["SmoothieAgent.gama=1"]}, "Did you mean SmoothieAgent.gamma?"),
+        ({"bindings": ["SmoothieAgent.gamma=2"]}, "SmoothieAgent.gamma must be"),
+        ({"bindings": ["train.batch_size=0"]}, "train.batch_size must be"),
+        ({"bindings": ["create_agent.actor_learning_rate=-1"]}, "must be a number"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_bad_input_is_one_sentence_and_exit_status_2(tmp_path, changes, part, capsys):
+    assert main.main(arguments(tmp_path / "run", **changes)) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("train.py: ") and part in line
+    assert captured.out == ""
+    # A directory that never held a run can be used for the command as corrected.
+    if (tmp_path / "run").exists():
+        run_directory.RunDirectory(tmp_path / "run", {"agent": "other"}).close()
+
+
+def test_numbers_that_are_not_finite_are_exit_status_1(tmp_path, capsys):
+    bindings = (*GRAPH, "SmoothieAgent.initial_log_variance=400.0")
+    assert main.main(arguments(tmp_path, bindings=bindings)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("train.py: ") and "is not finite" in line
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
+
+
+def test_observations_as_a_dict_and_actions_out_of_range_train(tmp_path):
+    # A task of this file, by Gymnasium's "module:id".
+    code = """
+import gymnasium, numpy as np
+from gymnasium import spaces
+
+class Task(gymnasium.Env):
+    observation_space = spaces.Dict({"a": spaces.Box(-1.0, 1.0, (2,)),
+                                     "b": spaces.Discrete(2)})
+    action_space = spaces.Box(-0.4, 0.4, (3,))
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self.look(), {}
+    def look(self):
+        a = self.np_random.uniform(-1, 1, 2).astype(np.float32)
+        return {"a": a, "b": self.steps % 2}
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.steps += 1
+        return self.look(), float(action.sum()), False, self.steps == 7, {}
+
+gymnasium.register("DictTask-v0", entry_point=Task)
+"""
+    (tmp_path / "dict_task.py").write_text(code)
+    sys.path.insert(0, str(tmp_path))
+    try:
+        run = arguments(tmp_path / "run", env="dict_task:DictTask-v0")
+        assert main.main(run) == 0
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert len(metrics(tmp_path / "run")) == 3
+
+
+def test_the_script_itself(tmp_path):
+    command = [sys.executable, str(ROOT / "reproduce" / "train.py")]
+    done = subprocess.run(
+        [*command, *arguments(tmp_path / "run", steps=60)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout == f"Results are in {tmp_path / 'run'}.\n"
+    # And nothing is left in the folder that the user is in.
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
