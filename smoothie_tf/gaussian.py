@@ -23,9 +23,10 @@ def stateless_normal(
 ) -> tf.Tensor:
     """Draws standard normal numbers that are a function of `seed` alone.
 
-    TensorFlow's own stateless normals differ between XLA and graph mode: only the
-    uniform numbers below them agree. The Box-Muller transform keeps that agreement,
-    so that a compiled and an uncompiled update see the same noise.
+    TensorFlow's own stateless normals, and its uniform numbers in [0, 1), differ
+    between XLA and graph mode: only the random integers below them agree. Made from
+    those, by the Box-Muller transform, the noise of a compiled and of an uncompiled
+    update is the same.
 
     Args:
       shape: Shape of the result.
@@ -36,9 +37,13 @@ def stateless_normal(
       A tensor of `shape` and `dtype`, distributed as N(0, 1).
     """
     shape = tf.convert_to_tensor(shape, tf.int32)
-    uniform = tf.random.stateless_uniform(
-        tf.concat([[2], shape], axis=0), seed, dtype=dtype, alg="philox"
+    integers, digits = (tf.uint32, 23) if dtype == tf.float32 else (tf.uint64, 52)
+    bits = tf.random.stateless_uniform(
+        tf.concat([[2], shape], axis=0), seed, None, None, integers, alg="philox"
     )
+    # The leading digits, as XLA takes them; graph mode would take the trailing ones.
+    bits = tf.bitwise.right_shift(bits, tf.cast(8 * integers.size - digits, integers))
+    uniform = tf.cast(bits, dtype) * 2.0**-digits
     # The generator returns numbers in [0, 1): one minus them is never 0.
     radius = tf.sqrt(-2.0 * tf.math.log(1.0 - uniform[0]))
     return radius * tf.cos(2.0 * math.pi * uniform[1])

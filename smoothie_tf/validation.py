@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 _RULES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "finite": (lambda x: True, "a finite number"),
     "positive": (lambda x: x > 0, "a number above 0"),
     "non-negative": (lambda x: x >= 0, "a number of at least 0"),
     "probability": (lambda x: 0 <= x <= 1, "a number between 0 and 1"),
@@ -17,7 +18,8 @@ def check(owner: str, rule: str, **values: float | None) -> None:
 
     Args:
       owner: What the values belong to, as a gin binding names it.
-      rule: One of "positive", "non-negative", "probability", "share" and "count".
+      rule: One of "finite", "positive", "non-negative", "probability", "share" and
+        "count".
       **values: The values by their parameters' names; None is left alone.
 
     Raises:

@@ -29,7 +29,8 @@ class DdpgInfo(NamedTuple):
     """What one training step saw, each a scalar.
 
     Attributes:
-      actor_loss: TF-Agents' loss, whose gradient is that of −Q(s, μ(s)).
+      actor_loss: TF-Agents' loss, whose gradient is 2/A times that of −Q(s, μ(s)):
+        a factor that Adam cancels.
       critic_loss: Huber loss of the Bellman error (8).
       q: Mean Q(s, μ(s)), of the scaled reward.
       policy_stddev: Stationary standard deviation of the exploration noise.
@@ -72,6 +73,7 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
             "positive",
             reward_scale_factor=self._reward_scale_factor,
             gradient_clipping=self._gradient_clipping,
+            dqda_clipping=self._dqda_clipping,
         )
         validation.check(owner, "non-negative", ou_stddev=self._ou_stddev)
         validation.check(owner, "share", ou_damping=self._ou_damping)

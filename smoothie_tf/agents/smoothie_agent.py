@@ -124,6 +124,15 @@ class SmoothieAgent(tf_agent.TFAgent):
             gradient_clipping=gradient_clipping,
             dqda_clipping=dqda_clipping,
         )
+        validation.check(owner, "finite", initial_log_variance=initial_log_variance)
+        for name_of, optimizer in (
+            ("actor_optimizer", actor_optimizer),
+            ("critic_optimizer", critic_optimizer),
+        ):
+            if optimizer is None:
+                raise ValueError(
+                    f"{owner}.{name_of} must be an optimizer, but is None."
+                )
         observation_spec = time_step_spec.observation
         critic_spec = (observation_spec, action_spec)
         self._actor_network = keras_network.as_network(
@@ -375,7 +384,8 @@ class SmoothieAgent(tf_agent.TFAgent):
     def _minibatches(self, experience, weights):
         """Returns the arguments of `policy_loss` and of `critic_loss`."""
         transition = self._as_transition(experience)
-        weights = boundary_weights(transition.time_step, weights)
+        each = tf.ones_like(transition.time_step.reward)
+        weights = each if weights is None else weights * each
         first = second = (transition, weights)
         if self.minibatches_per_train == 2:
             batch_size = transition.time_step.reward.shape[0]
@@ -391,11 +401,14 @@ class SmoothieAgent(tf_agent.TFAgent):
                 for half in zip(*halves, strict=True)
             )
         (for_policy, policy_weights), (for_critic, critic_weights) = first, second
-        return (for_policy.time_step.observation, policy_weights), (
+        return (
+            for_policy.time_step.observation,
+            boundary_weights(for_policy.time_step, policy_weights),
+        ), (
             for_critic.time_step,
             for_critic.action_step.action,
             for_critic.next_time_step,
-            critic_weights,
+            boundary_weights(for_critic.time_step, critic_weights),
         )
 
 

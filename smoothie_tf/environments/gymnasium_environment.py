@@ -74,7 +74,8 @@ def make(environment_id: str, **kwargs: Any) -> gymnasium.Env:
     """
     try:
         env = gymnasium.make(environment_id, disable_env_checker=True, **kwargs)
-    except gymnasium.error.Error as error:
+    # A module that the id names may be missing.
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
         raise ValueError(
             f"Environment {environment_id!r} cannot be made: {error}"
         ) from error

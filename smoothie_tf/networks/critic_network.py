@@ -35,13 +35,22 @@ class CriticNetwork(network.Network):
           input_tensor_spec: Specs of the observations, shape [S], and of the
             actions, shape [A].
           observation_units: Widths of the layers that see the state alone.
-          joint_units: Widths of the hidden layers after the concatenation.
+          joint_units: Widths of the hidden layers after the concatenation, at least
+            one.
           activation: Keras name of all hidden layers' activation. A piecewise
             linear one, such as relu, has a Hessian of zero almost everywhere:
             with it the covariance would never learn.
           name: Name of the network.
+
+        Raises:
+          ValueError: If `joint_units` is empty.
         """
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
+        if not joint_units:
+            raise ValueError(
+                "CriticNetwork.joint_units must name at least one layer, but is"
+                f" {joint_units!r}."
+            )
 
         def dense(units, inputs=None):
             return tf.keras.layers.Dense(

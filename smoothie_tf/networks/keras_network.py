@@ -35,7 +35,7 @@ class KerasNetwork(network.Network):
         del step_type
         several = isinstance(inputs, tuple)
         output = self._model(list(inputs) if several else inputs, training=training)
-        if several and output.shape.rank == 2:
+        if several and output.shape.rank == 2 and output.shape[-1] == 1:
             output = tf.squeeze(output, axis=-1)
         return output, network_state
 

@@ -94,11 +94,19 @@ class Checkpointer:
           CheckpointError: If there are checkpoints, but none of them is whole.
         """
         problems = []
-        for path in reversed(self._manager.checkpoints):
+        for path in reversed(self._paths()):
             try:
                 self._checkpoint.restore(path).assert_existing_objects_matched()
                 self._restore_replay(self._state.value["replay"])
-            except (tf.errors.OpError, AssertionError, ValueError, OSError) as error:
+            # A file that was cut off gives an IndexError, for one.
+            except (
+                tf.errors.OpError,
+                AssertionError,
+                LookupError,
+                OSError,
+                TypeError,
+                ValueError,
+            ) as error:
                 reason = str(error).splitlines()[0] if str(error) else repr(error)
                 problems.append(f"Checkpoint {path} cannot be used: {reason}")
                 continue
@@ -106,6 +114,12 @@ class Checkpointer:
         if problems:
             raise CheckpointError(" ".join(problems))
         return None, problems
+
+    def _paths(self):
+        """Returns the checkpoints, oldest first, even if TensorFlow's list is lost."""
+        files = self._directory.glob("ckpt-*.index")
+        found = sorted(files, key=lambda file: int(file.stem.removeprefix("ckpt-")))
+        return self._manager.checkpoints or [str(f.with_suffix("")) for f in found]
 
     @property
     def _row_bytes(self):

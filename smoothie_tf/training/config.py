@@ -51,6 +51,11 @@ def parse(
         names the nearest parameter there is.
     """
     gin.clear_config()
+    agents = sorted(path.stem for path in (GIN_DIRECTORY / "agents").glob("*.gin"))
+    if agent not in agents:
+        raise ConfigError(
+            f"--agent {agent!r} is unknown: it must be one of {', '.join(agents)}."
+        )
     environment = environment_id.replace("/", "_").replace(":", "_")
     files = [GIN_DIRECTORY / "agents" / f"{agent}.gin"]
     for optional in (
@@ -71,8 +76,6 @@ def parse(
             raise ConfigError(f"--gin_file {name} does not exist.")
         files.append(pathlib.Path(name))
     for path in files:
-        if not path.is_file():
-            raise ConfigError(f"Agent {agent!r} is unknown: there is no {path}.")
         _parse(path.read_text(), f"{path}")
     for binding in bindings:
         _parse(binding, f"--gin_bindings {binding!r}")

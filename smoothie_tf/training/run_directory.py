@@ -70,7 +70,12 @@ class RunDirectory:
         self._lock.flush()
         self.info: dict[str, Any] = {}
         if (self.path / "run.json").exists():
-            self.info = json.loads((self.path / "run.json").read_text())
+            try:
+                self.info = json.loads((self.path / "run.json").read_text())
+            except ValueError as error:
+                raise RunDirectoryError(
+                    f"{self.path / 'run.json'} cannot be read: {error}."
+                ) from error
             for key, value in identity.items():
                 if self.info.get(key) != value:
                     raise RunDirectoryError(

@@ -438,7 +438,11 @@ def run(
         )
 
     stop = threading.Event()
-    trainer = Trainer(agent_name, environment_id, seed, directory, config)
+    try:
+        trainer = Trainer(agent_name, environment_id, seed, directory, config)
+    except BaseException:
+        directory.close()
+        raise
     if not done:
         directory.write_info(
             status="running",

@@ -287,6 +287,7 @@ def snapshot(directory):
 def test_a_run_that_is_done_is_left_alone(finished, capsys):
     directory = finished()
     before = snapshot(directory)
+    capsys.readouterr()
     assert main.main(arguments(directory)) == 0
     assert capsys.readouterr().out == f"Results are in {directory}.\n"
     assert snapshot(directory) == before
