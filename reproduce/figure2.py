@@ -5,7 +5,7 @@
 One of its runs by itself, with all that a run leaves behind:
 
     python reproduce/train.py --agent smoothie --env smoothie_tf/TwoGaussians-v0 \
-        --seed 0 --num_steps 5000 --run_dir runs/two-gaussians
+        --seed 0 --num_steps 4000 --run_dir runs/two-gaussians
 """
 
 import sys
