@@ -14,7 +14,7 @@ from tf_agents.networks import network
 from tf_agents.typing import types
 
 from smoothie_tf import action_derivatives
-from smoothie_tf.networks import initializers
+from smoothie_tf.networks import dense, initializers
 
 
 @gin.configurable(module="smoothie_tf")
@@ -52,12 +52,12 @@ class CriticNetwork(network.Network):
                 f" {joint_units!r}."
             )
 
-        def dense(units, inputs=None):
-            return tf.keras.layers.Dense(
+        def hidden(units, inputs=None):
+            return dense.Dense(
                 units, activation, kernel_initializer=initializers.hidden(inputs)
             )
 
-        self._observation_layers = [dense(units) for units in observation_units]
+        self._observation_layers = [hidden(units) for units in observation_units]
         # The product of [h; a] with a kernel is that of h with its upper rows plus
         # that of a with its lower ones. Kept apart, they need no concatenation,
         # which doubles the time of the product under XLA, and the lower rows are at
@@ -67,8 +67,8 @@ class CriticNetwork(network.Network):
         action_size = action_spec.shape[-1]
         first, *rest = joint_units
         self._joint_layers = [
-            dense(first, inputs=embedding_size + action_size),
-            *(dense(units) for units in rest),
+            hidden(first, inputs=embedding_size + action_size),
+            *(hidden(units) for units in rest),
         ]
         self._joint_layers[0].build([None, embedding_size])
         self._action_kernel = self.add_weight(
@@ -76,9 +76,7 @@ class CriticNetwork(network.Network):
             shape=(action_size, first),
             initializer=initializers.hidden(embedding_size + action_size),
         )
-        self._output = tf.keras.layers.Dense(
-            1, kernel_initializer=initializers.output()
-        )
+        self._output = dense.Dense(1, kernel_initializer=initializers.output())
 
     def call(
         self, inputs, step_type=(), network_state=(), training=False
@@ -89,7 +87,7 @@ class CriticNetwork(network.Network):
         first, *rest = self._joint_layers
         embedding = self._embed(observation)
         x = tf.matmul(embedding, first.kernel) + tf.matmul(action, self._action_kernel)
-        x = first.activation(x + first.bias)
+        x = first.activation(dense.add_bias(x, first.bias))
         for layer in rest:
             x = layer(x)
         return tf.squeeze(self._output(x), axis=-1), network_state

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.typing import types
 
-from smoothie_tf.networks import initializers
+from smoothie_tf.networks import dense, initializers
 
 
 @gin.configurable(module="smoothie_tf")
@@ -48,14 +48,12 @@ class MeanNetwork(network.Network):
         """
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._hidden = [
-            tf.keras.layers.Dense(
-                units, activation, kernel_initializer=initializers.hidden()
-            )
+            dense.Dense(units, activation, kernel_initializer=initializers.hidden())
             for units in hidden_units
         ]
         self._centre = (action_spec.maximum + action_spec.minimum) / 2.0
         self._half_range = (action_spec.maximum - action_spec.minimum) / 2.0
-        self._output = tf.keras.layers.Dense(
+        self._output = dense.Dense(
             action_spec.shape[-1],
             "tanh",
             kernel_initializer=initializers.output(),

@@ -5,6 +5,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from smoothie_tf.training import huge_pages
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains an agent on a task.
@@ -15,8 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
       Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    as_program = arguments is None
+    arguments = sys.argv[1:] if as_program else list(arguments)
     flags = _parser().parse_args(arguments)
+    if as_program:
+        huge_pages.restart()
     # Only now what takes seconds to import: bad flags are answered at once.
     from smoothie_tf import quiet
 

@@ -113,13 +113,13 @@ class ReplayBuffer:
             raise ValueError("Replay is empty: there is no transition to sample.")
         indices = rng.integers(filled, size=number)
         while True:
-            unusable = np.flatnonzero(self._rows[indices, -1] == _NO_TRANSITION)
+            following = indices + 1
+            following[following == self.capacity] = 0
+            rows = self._rows.take(np.stack((indices, following)), axis=0)
+            unusable = np.flatnonzero(rows[0, :, -1] == _NO_TRANSITION)
             if not len(unusable):
-                break
+                return rows
             indices[unusable] = rng.integers(filled, size=len(unusable))
-        following = indices + 1
-        following[following == self.capacity] = 0
-        return self._rows.take(np.stack((indices, following)), axis=0)
 
     def rows_since(self, total_rows: int) -> np.ndarray:
         """Returns the complete rows written since `total_rows`, oldest first.

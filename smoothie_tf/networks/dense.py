@@ -1,0 +1,29 @@
+"""A dense layer whose gradient costs what its products cost.
+
+Shapes: B batch, N units.
+"""
+
+import tensorflow as tf
+
+
+class Dense(tf.keras.layers.Dense):
+    """Keras's dense layer on inputs [B, inputs], with a faster bias gradient."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns activation(inputs·kernel + bias), shape [B, N]."""
+        return self.activation(add_bias(tf.matmul(inputs, self.kernel), self.bias))
+
+
+@tf.custom_gradient
+def add_bias(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """Adds a bias, shape [N], to every row of x, shape [B, N].
+
+    The gradient for the bias, a sum over rows, is written as a product with ones:
+    XLA compiles the sum as a scalar loop, which takes twice as long.
+    """
+
+    def gradient(upstream):
+        ones = tf.ones_like(upstream[:, :1])
+        return upstream, tf.matmul(ones, upstream, transpose_a=True)[0]
+
+    return x + bias, gradient
