@@ -23,12 +23,12 @@ class Decision(NamedTuple):
     Attributes:
       action: As the collect policy chose it, shape [A].
       info: What it stores beside it, flattened, shape [P].
-      policy_state: What it carries to its next action: a nest of tensors.
+      policy_state: What it carries to its next action, flattened.
     """
 
     action: np.ndarray
     info: np.ndarray
-    policy_state: tuple
+    policy_state: tuple[tf.Tensor, ...]
 
 
 class CompiledStep:
@@ -62,12 +62,16 @@ class CompiledStep:
         leaves = tf.nest.flatten(self._info_spec)
         return sum(leaf.shape.num_elements() for leaf in leaves)
 
-    def initial_policy_state(self) -> tuple:
-        """Returns the collect policy's state before its first action."""
-        return self._agent.collect_policy.get_initial_state(1)
+    def initial_policy_state(self) -> tuple[tf.Tensor, ...]:
+        """Returns the collect policy's state before its first action, flattened."""
+        return tuple(tf.nest.flatten(self._agent.collect_policy.get_initial_state(1)))
 
     def act(
-        self, observation: np.ndarray, is_first: bool, policy_state: tuple, step: int
+        self,
+        observation: np.ndarray,
+        is_first: bool,
+        policy_state: tuple[tf.Tensor, ...],
+        step: int,
     ) -> Decision:
         """Chooses an action without training.
 
@@ -77,16 +81,17 @@ class CompiledStep:
           policy_state: From the decision before.
           step: Number of the environment step that the action is for.
         """
-        return self._decision(
-            *self._act(observation, np.bool_(is_first), policy_state, np.int64(step))
+        numbers, *state = self._act(
+            observation, np.array((is_first, step), np.int64), *policy_state
         )
+        return self._decision(numbers.numpy(), state)
 
     def train_and_act(
         self,
         rows: np.ndarray,
         observation: np.ndarray,
         is_first: bool,
-        policy_state: tuple,
+        policy_state: tuple[tf.Tensor, ...],
         step: int,
     ) -> tuple[np.ndarray, Decision]:
         """Trains once, then chooses an action with the new policy.
@@ -102,38 +107,44 @@ class CompiledStep:
           The training step's scalars in the order of `metric_names`, and the
           decision.
         """
-        metrics, *decision = self._train_and_act(
-            rows, observation, np.bool_(is_first), policy_state, np.int64(step)
+        flat, *state = self._train_and_act(
+            rows, observation, np.array((is_first, step), np.int64), *policy_state
         )
-        return metrics.numpy(), self._decision(*decision)
+        flat = flat.numpy()
+        metrics_end = len(self.metric_names)
+        return flat[:metrics_end], self._decision(flat[metrics_end:], state)
 
-    def _decision(self, action_and_info, policy_state):
-        flat = action_and_info.numpy()
+    def _decision(self, numbers, policy_state):
         return Decision(
-            flat[: self._action_size], flat[self._action_size :], policy_state
+            numbers[: self._action_size],
+            numbers[self._action_size :],
+            tuple(policy_state),
         )
 
-    def _traced_train_and_act(self, rows, observation, is_first, policy_state, step):
+    def _traced_train_and_act(self, rows, observation, is_first_and_step, *state):
         extra = self._agent.train(self._transition(rows)).extra
         self.metric_names = extra._fields
         metrics = tf.stack([tf.cast(value, tf.float32) for value in extra])
-        return metrics, *self._traced_act(observation, is_first, policy_state, step)
+        numbers, *state = self._traced_act(observation, is_first_and_step, *state)
+        return tf.concat([metrics, numbers], axis=0), *state
 
-    def _traced_act(self, observation, is_first, policy_state, step):
+    def _traced_act(self, observation, is_first_and_step, *state):
+        is_first, step = tf.unstack(is_first_and_step)
         time_step = ts.TimeStep(
-            tf.where(is_first, ts.StepType.FIRST, ts.StepType.MID)[tf.newaxis],
+            tf.where(is_first > 0, ts.StepType.FIRST, ts.StepType.MID)[tf.newaxis],
             tf.zeros([1]),
             tf.ones([1]),
             observation[tf.newaxis],
         )
-        decision = self._agent.collect_policy.action(
+        policy = self._agent.collect_policy
+        decision = policy.action(
             time_step,
-            policy_state,
+            tf.nest.pack_sequence_as(policy.policy_state_spec, state),
             seed=tf.stack([self._seed, tf.cast(step, tf.int32)]),
         )
         leaves = [decision.action, *tf.nest.flatten(decision.info)]
-        flat = tf.concat([tf.reshape(leaf, [-1]) for leaf in leaves], axis=0)
-        return flat, decision.state
+        numbers = tf.concat([tf.reshape(leaf, [-1]) for leaf in leaves], axis=0)
+        return numbers, *tf.nest.flatten(decision.state)
 
     def _transition(self, rows):
         number = rows.shape[1]

@@ -59,7 +59,8 @@ class Evaluator:
         running = list(range(len(environments)))
         while running:
             # Ended episodes keep their rows: one shape, one compilation.
-            actions = self._act(observations).numpy()
+            (actions,) = self._act(observations)
+            actions = actions.numpy()
             still_running = []
             for i in running:
                 observation, reward, terminated, truncated, _ = environments[i].step(
@@ -78,6 +79,5 @@ class Evaluator:
             env.close()
 
     def _traced_act(self, observations):
-        return self._policy.action(
-            ts.restart(observations, observations.shape[0])
-        ).action
+        time_steps = ts.restart(observations, observations.shape[0])
+        return [self._policy.action(time_steps).action]

@@ -293,8 +293,7 @@ class Trainer:
                 "action": self._decision.action.tolist(),
                 "info": self._decision.info.tolist(),
                 "policy_state": [
-                    leaf.numpy().tolist()
-                    for leaf in tf.nest.flatten(self._decision.policy_state)
+                    leaf.numpy().tolist() for leaf in self._decision.policy_state
                 ],
                 "finished_returns": self._finished_returns,
                 # Exact: every float32 is a float64.
@@ -329,17 +328,18 @@ class Trainer:
         self._compiled.metric_names = tuple(state["metric_names"])
         self.last_row = state["last_row"]
         self._play_episode_again(state["episode_length"])
-        policy_state = self._compiled.initial_policy_state()
-        leaves = [
+        policy_state = tuple(
             tf.constant(value, like.dtype, like.shape)
             for value, like in zip(
-                state["policy_state"], tf.nest.flatten(policy_state), strict=True
+                state["policy_state"],
+                self._compiled.initial_policy_state(),
+                strict=True,
             )
-        ]
+        )
         self._decision = compiled_step.Decision(
             np.asarray(state["action"], np.float32),
             np.asarray(state["info"], np.float32),
-            tf.nest.pack_sequence_as(policy_state, leaves),
+            policy_state,
         )
 
     def _play_episode_again(self, length):

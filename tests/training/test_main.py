@@ -186,6 +186,7 @@ def test_another_seed_is_another_run(finished):
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     finished, interrupt, tmp_path, agent, steps, capsys
 ):
+    whole = finished(agent)
     # While collecting, before the first training step, at a row, and in mid-training.
     interrupt(*steps)
     for step in steps:
@@ -198,7 +199,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
         f"Stopped; the same command goes on from the checkpoint in {tmp_path}."
     )
     assert main.main(arguments(tmp_path, agent)) == 0
-    assert_same_run(finished(agent), tmp_path)
+    assert_same_run(whole, tmp_path)
 
 
 @AGENTS
