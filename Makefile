@@ -1,12 +1,13 @@
 PYTHON_IN_VENV := .venv/bin/python
 TEST_WORKERS ?= 2
 
-.PHONY: help install test figure3 lock
+.PHONY: help install test figure3 bench-peers lock
 
 help:
 	@echo "make install   the environment: .venv from requirements.lock"
 	@echo "make test      install, then ruff and the tests"
 	@echo "make figure3   install, then Figure 3 with the quick preset"
+	@echo "make bench-peers   Smoothie's speed against SBX and Stable-Baselines3"
 	@echo "make lock      resolve requirements.lock from setup.cfg again (needs uv)"
 
 install: .venv/.installed
@@ -21,6 +22,15 @@ test: install
 
 figure3: install
 	@$(PYTHON_IN_VENV) reproduce/figure3.py
+
+bench-peers: install .venv-peers/.installed
+	@$(PYTHON_IN_VENV) benchmarks/throughput.py --peers
+
+.venv-peers/.installed: benchmarks/requirements-peers.txt
+	@$(PYTHON_IN_VENV) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet \
+	    --requirement benchmarks/requirements-peers.txt
+	@touch $@
 
 # Every line is bounded by the platforms named in pyproject.toml; what is left of
 # its marker is where Python 3.10 and 3.11 differ.

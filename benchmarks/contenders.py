@@ -7,15 +7,21 @@ Each trains at batch 128 with the paper's networks, one update an environment st
 after 1,000 steps without updates.
 """
 
+import collections
+import os
+import resource
+import statistics
 import sys
 import tempfile
+import time
 
 import contest
+import numpy as np
 
 from smoothie_tf import quiet
 from smoothie_tf.training import huge_pages
 
-if __name__ == "__main__" and sys.argv[1] == "ours":
+if __name__ == "__main__" and sys.argv[1] in ("ours", "parts", "run_memory"):
     # As `reproduce/train.py` does.
     huge_pages.restart()
 
@@ -108,10 +114,24 @@ def stock(environment_id: str) -> None:
 
 def update(agent: str, environment_id: str, *bindings: str) -> None:
     """The compiled update and next action alone, on one batch that is ready."""
-    step = _compiled_update(agent, environment_id, bindings)
+    compiled, arguments = _update_arguments(*_agent(agent, environment_id, bindings))
     turns = contest.Turns(50)
     while True:
-        step()
+        compiled.train_and_act(*arguments)
+        turns.step()
+
+
+def derivatives(environment_id: str, *bindings: str) -> None:
+    """The critic's value, gradient and Hessian diagonal alone, compiled."""
+    agent, env = _agent("smoothie", environment_id, bindings)
+    observation = tf.random.normal([128, *env.observation_space.shape])
+    action = tf.random.uniform([128, *env.action_space.shape], -1.0, 1.0)
+    function = tf.function(
+        lambda: agent.action_derivatives(observation, action), jit_compile=True
+    ).get_concrete_function()
+    turns = contest.Turns(50)
+    while True:
+        function()
         turns.step()
 
 
@@ -129,12 +149,160 @@ def product() -> None:
         turns.step()
 
 
-def _compiled_update(agent_name, environment_id, bindings):
-    import numpy as np
+def first_step(agent: str, environment_id: str) -> None:
+    """Our own loop, which reports after its first environment step."""
+    global WARM_UP
+    WARM_UP = 1
+    ours(agent, environment_id)
 
+
+def replay_memory() -> None:
+    """Prints what a million transitions of Humanoid take."""
+    from smoothie_tf.training import replay_buffer
+
+    before = _resident()
+    replay = replay_buffer.ReplayBuffer(1_000_000, 348, 17)
+    rows = np.ones((100_000, replay.row_size), np.float32)
+    for end in range(100_000, 1_000_001, 100_000):
+        replay.load(rows, end)
+    del rows
+    print(f"| replay of 1M Humanoid transitions | {_resident() - before:.2f} GB |")
+
+
+def run_memory() -> None:
+    """Prints the peak of a Hopper run of a million steps whose replay is full."""
+    from smoothie_tf.training import config, train
+
+    config.parse(
+        "smoothie",
+        "Hopper-v5",
+        bindings=[
+            "train.num_steps = 1_000_000",
+            "train.evaluation_interval = 1000",
+            "train.checkpoint_interval = 1500",
+        ],
+    )
+
+    def fill(trainer):
+        if trainer.step == 1:
+            replay = trainer.replay
+            rows = replay.rows_since(0)[:1]
+            for end in range(100_000, 1_000_001, 100_000):
+                replay.load(np.repeat(rows, 100_000, axis=0), end)
+        if trainer.step == 3200:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+            print(f"| peak of a Hopper run with 1M rows of replay | {peak:.2f} GB |")
+            sys.stdout.flush()
+            os._exit(0)
+
+    with tempfile.TemporaryDirectory() as folder:
+        train.run("smoothie", "Hopper-v5", 0, folder, quiet=True, on_step=fill)
+
+
+def parts(environment_id: str) -> None:
+    """Prints where a step's time goes, and what the pieces of an update take alone."""
+    from smoothie_tf.environments import gymnasium_environment
+    from smoothie_tf.training import compiled_step, replay_buffer, train
+
+    seconds = collections.defaultdict(list)
+
+    def timed(owner, name, label):
+        function = getattr(owner, name)
+
+        def wrapper(*arguments):
+            started = time.perf_counter()
+            result = function(*arguments)
+            seconds[label].append(time.perf_counter() - started)
+            return result
+
+        setattr(owner, name, wrapper)
+
+    timed(gymnasium_environment._ClippedActions, "step", "environment")
+    timed(replay_buffer.ReplayBuffer, "add", "adding to replay")
+    timed(replay_buffer.ReplayBuffer, "sample", "sampling replay")
+    timed(compiled_step.CompiledStep, "train_and_act", "compiled call")
+    timed(train.Trainer, "_take_step", "whole step")
+
+    class Count:
+        def __init__(self, warm_up):
+            self.left = warm_up
+
+        def step(self):
+            self.left -= 1
+            if self.left == 0:
+                seconds.clear()
+            if self.left == -3000:
+                means = {k: 1e3 * statistics.fmean(v) for k, v in seconds.items()}
+                for label, mean in sorted(means.items(), key=lambda item: -item[1]):
+                    share = 100 * mean / means["whole step"]
+                    print(f"| {label} | {mean:.2f} ms, {share:.0f} % |")
+                _pieces(environment_id)
+                sys.stdout.flush()
+                os._exit(0)
+
+    contest.Turns = Count
+    ours("smoothie", environment_id, "SmoothieAgent.kl_penalty=0.01")
+
+
+def _pieces(environment_id):
+    agent, env = _agent("smoothie", environment_id, ["SmoothieAgent.kl_penalty=0.01"])
+    compiled, arguments = _update_arguments(agent, env)
+    policy_batch, critic_batch = agent._minibatches(
+        compiled._transition(tf.constant(arguments[0])), None
+    )
+    policy_variables = agent._policy_variables
+    critic_variables = agent.critic_network.trainable_variables
+
+    def gradients(loss, batch, variables):
+        with tf.GradientTape() as tape:
+            value = loss(*batch)
+            value = value[0] if isinstance(value, tuple) else value
+        return tape.gradient(value, variables)
+
+    def apply():
+        for optimizer, variables in (
+            (agent._actor_optimizer, policy_variables),
+            (agent._critic_optimizer, critic_variables),
+        ):
+            optimizer.apply_gradients([(v * 1e-9, v) for v in variables])
+
+    pieces = {
+        "call with nothing in it": lambda: tf.zeros([]),
+        "policy loss and gradient": lambda: gradients(
+            agent.policy_loss, policy_batch, policy_variables
+        ),
+        "critic loss and gradient": lambda: gradients(
+            agent.critic_loss, critic_batch, critic_variables
+        ),
+        "optimizers": apply,
+        "targets": lambda: agent._update_targets(0.01),
+    }
+    functions = {
+        name: tf.function(piece, jit_compile=True).get_concrete_function()
+        for name, piece in pieces.items()
+    }
+    act = (*arguments[1:],)
+    functions["acting"] = lambda: compiled.act(*act)
+    functions["whole compiled call"] = lambda: compiled.train_and_act(*arguments)
+    taken = {name: [] for name in functions}
+    for _ in range(300):
+        for name, function in functions.items():
+            started = time.perf_counter()
+            function()
+            taken[name].append(time.perf_counter() - started)
+    for name, values in taken.items():
+        print(f"| alone: {name} | {1e3 * statistics.median(values):.2f} ms |")
+
+
+def _resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e9
+
+
+def _agent(agent_name, environment_id, bindings):
     from smoothie_tf.agents import factory
     from smoothie_tf.environments import gymnasium_environment
-    from smoothie_tf.training import compiled_step, config
+    from smoothie_tf.training import config
 
     config.parse(
         agent_name, environment_id, bindings=[f"train.num_steps={ENDLESS}", *bindings]
@@ -146,22 +314,30 @@ def _compiled_update(agent_name, environment_id, bindings):
         gymnasium_environment.action_spec(env),
         seed=1,
     )
+    return agent, env
+
+
+def _update_arguments(agent, env):
+    from smoothie_tf.training import compiled_step, train
+
     compiled = compiled_step.CompiledStep(agent, seed=2)
     size = env.observation_space.shape[0]
-    rng = np.random.default_rng(0)
     width = size + env.action_space.shape[0] + compiled.info_size + 2
-    shape = [2, 128 * agent.minibatches_per_train, width]
-    rows = rng.normal(size=shape).astype(np.float32)
+    number = train.train().batch_size * agent.minibatches_per_train
+    rows = np.random.default_rng(0).normal(size=[2, number, width]).astype(np.float32)
     rows[..., -1] = 1.0
-    observation = rows[0, 0, :size]
-    state = compiled.initial_policy_state()
-    return lambda: compiled.train_and_act(rows, observation, False, state, 0)
+    return compiled, (
+        rows,
+        rows[0, 0, :size],
+        False,
+        compiled.initial_policy_state(),
+        0,
+    )
 
 
 def _GymnasiumAsPyEnvironment(environment_id):  # noqa: N802  Makes one.
     """Returns a PyEnvironment: TF-Agents 0.19 has no wrapper for Gymnasium."""
     import gymnasium
-    import numpy as np
     from tf_agents.environments import py_environment
     from tf_agents.specs import array_spec
     from tf_agents.trajectories import time_step as ts
