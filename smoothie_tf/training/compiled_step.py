@@ -34,7 +34,13 @@ class Decision(NamedTuple):
 class CompiledStep:
     """An agent's training step and next action as single calls."""
 
-    def __init__(self, agent: tf_agent.TFAgent, seed: int, use_xla: bool = True):
+    def __init__(
+        self,
+        agent: tf_agent.TFAgent,
+        seed: int,
+        use_xla: bool = True,
+        updates_per_call: int = 1,
+    ):
         """Prepares the functions; each is traced at its first call.
 
         Args:
@@ -44,9 +50,11 @@ class CompiledStep:
             function of the seed and the step's number alone.
           use_xla: Whether to compile with XLA; otherwise graphs are run op by op,
             with the same result within float error.
+          updates_per_call: How often a call trains, each time on a share of its rows.
         """
         self._agent = agent
         self._seed = seed
+        self._updates_per_call = updates_per_call
         spec = agent.collect_data_spec
         self._observation_size = spec.observation.shape[0]
         self._action_size = spec.action.shape[0]
@@ -94,17 +102,18 @@ class CompiledStep:
         policy_state: tuple[tf.Tensor, ...],
         step: int,
     ) -> tuple[np.ndarray, Decision]:
-        """Trains once, then chooses an action with the new policy.
+        """Trains, then chooses an action with the new policy.
 
         Args:
-          rows: Transitions as `ReplayBuffer.sample` returns them, shape [2, N, W].
+          rows: Transitions as `ReplayBuffer.sample` returns them, shape [2, N, W],
+            for all updates of the call.
           observation: Where to act, float32, shape [S].
           is_first: Whether an episode begins there.
           policy_state: From the decision before.
           step: Number of the environment step that the action is for.
 
         Returns:
-          The training step's scalars in the order of `metric_names`, and the
+          The training steps' mean scalars in the order of `metric_names`, and the
           decision.
         """
         flat, *state = self._train_and_act(
@@ -122,11 +131,27 @@ class CompiledStep:
         )
 
     def _traced_train_and_act(self, rows, observation, is_first_and_step, *state):
-        extra = self._agent.train(self._transition(rows)).extra
-        self.metric_names = extra._fields
-        metrics = tf.stack([tf.cast(value, tf.float32) for value in extra])
+        metrics = self._traced_train(rows)
         numbers, *state = self._traced_act(observation, is_first_and_step, *state)
         return tf.concat([metrics, numbers], axis=0), *state
+
+    def _traced_train(self, rows):
+        if self._updates_per_call == 1:
+            return self._traced_update(rows)
+        shares = tf.stack(tf.split(rows, self._updates_per_call, axis=1))
+        first = self._traced_update(shares[0])
+        # A loop, so that the trace has the update twice however often it is done.
+        _, sums = tf.while_loop(
+            lambda i, sums: i < self._updates_per_call,
+            lambda i, sums: (i + 1, sums + self._traced_update(shares[i])),
+            (1, first),
+        )
+        return sums / self._updates_per_call
+
+    def _traced_update(self, rows):
+        extra = self._agent.train(self._transition(rows)).extra
+        self.metric_names = extra._fields
+        return tf.stack([tf.cast(value, tf.float32) for value in extra])
 
     def _traced_act(self, observation, is_first_and_step, *state):
         is_first, step = tf.unstack(is_first_and_step)

@@ -54,6 +54,10 @@ class train:  # noqa: N801  Named for its bindings: train.num_steps.
       evaluation_interval: Environment steps between evaluations.
       evaluation_episodes: Episodes an evaluation.
       checkpoint_interval: Environment steps between checkpoints.
+      updates_per_call: Environment steps between calls that train, each as often as
+        there were steps. More than 1 is faster, and not the paper's algorithm: the
+        policy that acts is up to that many updates old, and the updates of a call
+        do not see the transitions between them.
       use_xla: Whether to compile with XLA.
     """
 
@@ -64,6 +68,7 @@ class train:  # noqa: N801  Named for its bindings: train.num_steps.
     evaluation_interval: int = 5000
     evaluation_episodes: int = 10
     checkpoint_interval: int = 10_000
+    updates_per_call: int = 1
     use_xla: bool = True
 
     def __post_init__(self):
@@ -111,9 +116,12 @@ class Trainer:
             seed=self._streams.seed("agent"),
         )
         minibatches = getattr(self.agent, "minibatches_per_train", 1)
-        self._sample_size = minibatches * config.batch_size
+        self._sample_size = config.updates_per_call * minibatches * config.batch_size
         self._compiled = compiled_step.CompiledStep(
-            self.agent, self._streams.seed("policy"), config.use_xla
+            self.agent,
+            self._streams.seed("policy"),
+            config.use_xla,
+            config.updates_per_call,
         )
         self._replay = replay_buffer.ReplayBuffer(
             # No more than the run can fill: at worst every episode has one step.
@@ -209,7 +217,11 @@ class Trainer:
             self._finished_returns.append(self._episode_return)
             self._episode += 1
             self._begin_episode()
-        self._choose_action(train=self.step >= self._config.initial_collect_steps)
+        config = self._config
+        self._choose_action(
+            train=self.step >= config.initial_collect_steps
+            and self.step % config.updates_per_call == 0
+        )
 
     def _begin_episode(self):
         # Each episode's reset has a seed of its own, so that a resumed run can play

@@ -1,0 +1,77 @@
+"""The compiled step against the agent's own `train`, and several updates a call."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from smoothie_tf.agents import factory
+from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.training import compiled_step, config
+
+UPDATES = 6
+BATCH_SIZE = 16
+SMALL = (
+    "MeanNetwork.hidden_units=(24, 16)",
+    "smoothie_tf.CriticNetwork.observation_units=(24,)",
+    "smoothie_tf.CriticNetwork.joint_units=(16,)",
+)
+
+
+def make_agent(name):
+    config.parse(name, "Pendulum-v1", bindings=["train.num_steps=1", *SMALL])
+    tf.keras.utils.set_random_seed(0)
+    env = gymnasium_environment.make("Pendulum-v1")
+    return factory.create_agent(
+        name,
+        gymnasium_environment.time_step_spec(env),
+        gymnasium_environment.action_spec(env),
+        seed=1,
+    )
+
+
+def batches(agent):
+    """Rows for each update, shape [updates, 2, N, W], some of them terminal."""
+    number = BATCH_SIZE * agent.minibatches_per_train
+    rows = np.random.default_rng(0).normal(size=[UPDATES, 2, number, 3 + 1 + 2])
+    rows[..., -1] = rows[..., -1] > -1
+    return rows.astype(np.float32)
+
+
+def trained(name, use_xla, updates_per_call=1):
+    """Weights and mean metrics after all updates, and the last decision."""
+    agent = make_agent(name)
+    compiled = compiled_step.CompiledStep(agent, 2, use_xla, updates_per_call)
+    rows, state, metrics = batches(agent), compiled.initial_policy_state(), []
+    for begin in range(0, UPDATES, updates_per_call):
+        share = np.concatenate(rows[begin : begin + updates_per_call], axis=1)
+        seen, decision = compiled.train_and_act(
+            share, np.zeros(3, np.float32), False, state, begin + updates_per_call
+        )
+        metrics.append(seen)
+    weights = [variable.numpy() for variable in agent.variables]
+    return weights, np.mean(metrics, axis=0), decision
+
+
+@pytest.mark.parametrize("name", ["smoothie", "ddpg"])
+def test_compiled_and_uncompiled_updates_give_the_same_weights(name):
+    agent = make_agent(name)
+    transition = compiled_step.CompiledStep(agent, 2)._transition
+    for rows in batches(agent):
+        agent.train(transition(tf.constant(rows)))
+    own = [variable.numpy() for variable in agent.variables]
+    for use_xla in (False, True):
+        weights, _, _ = trained(name, use_xla)
+        assert len(weights) == len(own) > 10
+        for mine, theirs in zip(weights, own, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["smoothie", "ddpg"])
+def test_several_updates_a_call_are_the_same_updates(name):
+    one, several = trained(name, False), trained(name, False, updates_per_call=3)
+    for mine, theirs in zip(one[0], several[0], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(one[1], several[1], rtol=1e-5, atol=1e-7)
+    if name == "smoothie":
+        # DDPG's noise goes on from one decision to the next.
+        np.testing.assert_allclose(one[2].action, several[2].action, rtol=1e-5)
