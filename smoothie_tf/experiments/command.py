@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -81,16 +82,22 @@ def figure_command(
     return 1 if failures else 0
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; the usage is a matter for `--help`."""
 
     def error(self, message: str) -> NoReturn:
+        """Prints the message and ends with status 2."""
         self.exit(2, f"{self.prog}: {message}\n")
+
+
+def shown(path: pathlib.Path) -> pathlib.Path:
+    """Returns a path as it is shortest from here."""
+    return min(path, pathlib.Path(os.path.relpath(path)), key=lambda p: len(str(p)))
 
 
 def _parser(figure: grid.Figure) -> argparse.ArgumentParser:
     """Makes the parser of the flags."""
-    parser = _Parser(
+    parser = Parser(
         description=f"Figure {figure.number}: {figure.subject}. Trains the runs that "
         "are missing, goes on with those that were stopped, and draws.",
         allow_abbrev=False,
@@ -150,16 +157,14 @@ def _plan(figure: grid.Figure, flags) -> tuple[tuple[grid.Run, ...], pathlib.Pat
             f"--num_workers {flags.num_workers} is too few: it has to be at least 1."
         )
     preset = grid.read_preset(flags.preset, flags.gin_bindings)
-    envs = _items(flags.envs, "--envs")
+    envs = split_items(flags.envs, "--envs")
     if envs is not None:
         grid.check_envs(envs)
     seeds = _seeds(flags.seeds)
     runs = grid.grid(figure, preset, envs=envs, seeds=seeds, root=flags.runs_dir)
     out_dir = flags.out_dir
     if out_dir is None:
-        # Only what a preset gives unaltered, and at length, is a result to keep.
-        is_result = preset.name != "quick" and not preset.gin_bindings
-        home = pathlib.Path("results") if is_result else flags.runs_dir
+        home = pathlib.Path("results") if preset.is_result else flags.runs_dir
         out_dir = home / f"{figure.name}-{preset.label}"
     return runs, out_dir
 
@@ -202,7 +207,7 @@ def _home(runs: Sequence[grid.Run]) -> pathlib.Path:
     return runs[0].root / runs[0].preset.label
 
 
-def _items(words: Sequence[str] | None, flag: str) -> list[str] | None:
+def split_items(words: Sequence[str] | None, flag: str) -> list[str] | None:
     """Splits a list given with commas, spaces or both."""
     if words is None:
         return None
@@ -217,7 +222,7 @@ def _items(words: Sequence[str] | None, flag: str) -> list[str] | None:
 
 def _seeds(words: Sequence[str] | None) -> list[int] | None:
     """Reads a number of seeds, or a list of them."""
-    items = _items(words, "--seeds")
+    items = split_items(words, "--seeds")
     if items is None:
         return None
     for item in items:

@@ -5,7 +5,8 @@ A run's directory says what it is:
     <root>/<preset>/<environment>/<variant>/seed<seed>
 
 so figures that share runs share directories, and nothing is trained twice. Bindings
-given by hand are part of the preset's name: they never mix with the preset's own runs.
+given by hand are part of the preset's name, and a digest of the values in `gin/tuned`
+is part of the variant's: runs with other values never mix.
 """
 
 import dataclasses
@@ -24,7 +25,9 @@ from typing import Any
 import gin
 from gin import config_parser
 
-PRESETS = pathlib.Path(__file__).resolve().parents[2] / "gin" / "presets"
+_GIN = pathlib.Path(__file__).resolve().parents[2] / "gin"
+PRESETS = _GIN / "presets"
+TUNED = _GIN / "tuned"
 # The launcher's lock is there from before the process starts; training takes its own
 # once it has found its feet, also where it was started by hand.
 _LAUNCH_LOCK = ".launch.lock"
@@ -128,6 +131,11 @@ class Preset:
     gin_bindings: tuple[str, ...] = ()
 
     @property
+    def is_result(self) -> bool:
+        """Whether what it gives is a result to keep: unaltered, and at length."""
+        return self.name != "quick" and not self.gin_bindings
+
+    @property
     def label(self) -> str:
         """Name of the directory that holds the runs of this preset."""
         if not self.gin_bindings:
@@ -153,6 +161,7 @@ class Run:
         variant: Name of the arm.
         gin_bindings: All bindings on top of the preset, in the order they apply.
         root: Directory that holds all runs.
+        tuned: Digest of the tuned values the run trains with; empty without any.
     """
 
     agent: str
@@ -162,6 +171,7 @@ class Run:
     variant: str
     gin_bindings: tuple[str, ...] = ()
     root: pathlib.Path = pathlib.Path("runs")
+    tuned: str = ""
 
     @property
     def num_steps(self) -> int:
@@ -171,9 +181,10 @@ class Run:
     @property
     def directory(self) -> pathlib.Path:
         """Where the run's files are."""
-        # An id such as `module:Task-v0` or `namespace/Task-v0` is one directory.
-        env = re.sub(r"[/:]", "_", self.env)
-        return self.root / self.preset.label / env / self.variant / f"seed{self.seed}"
+        # Runs from before a search must not pass for runs with what it found.
+        variant = f"{self.variant}+tuned-{self.tuned}" if self.tuned else self.variant
+        arm = self.root / self.preset.label / file_name(self.env) / variant
+        return arm / f"seed{self.seed}"
 
     def __str__(self) -> str:
         return f"{self.env} {self.variant} seed {self.seed}"
@@ -215,11 +226,34 @@ def grid(
             variant=arm.variant,
             gin_bindings=preset.gin_bindings + arm.gin_bindings,
             root=pathlib.Path(root),
+            tuned=tuned_digest(arm.agent, env),
         )
         for seed in seeds
         for env in (figure.envs if envs is None else envs)
         for arm in figure.arms
     )
+
+
+def file_name(env: str) -> str:
+    """Turns an id such as `module:Task-v0` or `namespace/Task-v0` into one name."""
+    return re.sub(r"[/:]", "_", env)
+
+
+def tuned_path(agent: str, env: str) -> pathlib.Path:
+    """Returns where the values found for an agent on a task are, or would be."""
+    return TUNED / agent / f"{file_name(env)}.gin"
+
+
+def tuned_digest(agent: str, env: str) -> str:
+    """Returns a digest of the tuned values of an agent on a task, if there are any.
+
+    Of the values alone: a comment in the file makes no new run.
+    """
+    path = tuned_path(agent, env)
+    if not path.is_file():
+        return ""
+    values = repr(sorted(bound_values(path).items()))
+    return hashlib.sha1(values.encode()).hexdigest()[:8]
 
 
 def read_preset(
@@ -253,9 +287,9 @@ def read_preset(
             f"--preset {name!r} is not a preset{_nearest(name, known)}: "
             f"choose one of {', '.join(known)}."
         )
-    values = _bound_values(path)
+    values = bound_values(path)
     for binding in gin_bindings:
-        values.update(_bound_values(binding))
+        values.update(bound_values(binding))
     for key in values:
         if key.startswith("grid.") and key != "grid.num_seeds":
             raise InputError(f"{key!r} cannot be bound: grid has only num_seeds.")
@@ -273,8 +307,12 @@ def read_preset(
     )
 
 
-def check_envs(envs: Sequence[str]) -> None:
+def check_envs(envs: Sequence[str], flag: str = "--envs") -> None:
     """Checks that Gymnasium knows every environment.
+
+    Args:
+        envs: Their ids.
+        flag: Where they were given.
 
     Raises:
         InputError: If one is unknown, with the nearest id there is.
@@ -289,7 +327,7 @@ def check_envs(envs: Sequence[str]) -> None:
             near = _nearest(env, gymnasium.registry)
             detail = near or f" ({' '.join(str(error).split())})"
             raise InputError(
-                f"--envs {env!r} is not an environment Gymnasium knows{detail}."
+                f"{flag} {env!r} is not an environment Gymnasium knows{detail}."
             ) from None
 
 
@@ -407,8 +445,18 @@ class _Unbound(config_parser.ParserDelegate):
         return self._values.get(macro_name)
 
 
-def _bound_values(source: pathlib.Path | str) -> dict[str, Any]:
-    """Reads a gin file, or one binding, into `{"configurable.parameter": value}`."""
+def bound_values(source: pathlib.Path | str) -> dict[str, Any]:
+    """Reads a gin file, or one binding, without binding anything.
+
+    Args:
+        source: The file's path, or the binding's text.
+
+    Returns:
+        Values by `configurable.parameter`.
+
+    Raises:
+        InputError: If it cannot be read as gin.
+    """
     values: dict[str, Any] = {}
     try:
         text = source
@@ -416,7 +464,7 @@ def _bound_values(source: pathlib.Path | str) -> dict[str, Any]:
             text = source.read_text(encoding="utf-8")
         for statement in config_parser.ConfigParser(text, _Unbound(values)):
             if isinstance(statement, config_parser.IncludeStatement):
-                values.update(_bound_values(_included(source, statement.filename)))
+                values.update(bound_values(_included(source, statement.filename)))
             elif isinstance(statement, config_parser.BindingStatement):
                 # A selector may carry its module, which says nothing new here.
                 name = statement.selector.rsplit(".", 1)[-1]

@@ -46,11 +46,13 @@ class Outcome:
         run: The run.
         status: `DONE`, `FAILED`, or `RESUMABLE` where somebody interrupted that run.
         reason: Why it is not done, in one line; empty where it is.
+        refused: Whether it failed by refusing its input.
     """
 
     run: grid.Run
     status: grid.Status
     reason: str = ""
+    refused: bool = False
 
 
 def train_command(run: grid.Run) -> list[str]:
@@ -87,16 +89,28 @@ def overview(runs: Sequence[grid.Run], num_workers: int | None = None) -> str:
     ):
         if count[status]:
             parts.append(f"{count[status]} {word}")
-    speeds = [speed for run in runs if (speed := _speed(run))]
+    speeds = [speed for run in runs if (speed := steps_per_second(run))]
     steps_left = sum(
-        run.num_steps - _steps_done(run, status is grid.Status.DONE)
+        run.num_steps - steps_done(run, status is grid.Status.DONE)
         for run, status in zip(runs, statuses, strict=True)
     )
     if speeds and steps_left:
-        speed = sum(speeds) / len(speeds) * (num_workers or usable_cores())
-        left = tqdm.tqdm.format_interval(steps_left / speed)
-        parts.append(f"about {left} left")
+        parts.append(f"about {time_left(steps_left, speeds, num_workers)} left")
     return ", ".join(parts)
+
+
+def time_left(
+    steps: int, speeds: Sequence[float], num_workers: int | None = None
+) -> str:
+    """Says how long so many steps take.
+
+    Args:
+        steps: Environment steps.
+        speeds: Steps a second of runs so far.
+        num_workers: How many run at once; `None` for one on each usable core.
+    """
+    speed = sum(speeds) / len(speeds) * (num_workers or usable_cores())
+    return tqdm.tqdm.format_interval(steps / speed)
 
 
 def launch(
@@ -285,7 +299,9 @@ class _Launch:
             # What all runs of a grid have in common, such as a misspelt binding, is
             # told once.
             told = {outcome.reason for outcome in self._outcomes.values()}
-            self._outcomes[run] = Outcome(run, grid.Status.FAILED, reason)
+            self._outcomes[run] = Outcome(
+                run, grid.Status.FAILED, reason, refused=code == _BAD_INPUT
+            )
             if reason not in told:
                 self._tell(f"{run} failed: {reason}; see {run.directory / LOG_FILE}.")
 
@@ -331,7 +347,7 @@ class _Launch:
 
     def _steps(self) -> int:
         return sum(
-            _steps_done(run, self._is_settled(run, grid.Status.DONE))
+            steps_done(run, self._is_settled(run, grid.Status.DONE))
             for run in self._runs
             if not self._is_settled(run, grid.Status.FAILED)
         )
@@ -358,21 +374,26 @@ class _Launch:
         self._bar.write(sentence, file=self._stream)
 
 
-def _steps_done(run: grid.Run, is_done: bool) -> int:
-    """Returns how many environment steps of the run are behind it."""
+def steps_done(run: grid.Run, is_done: bool = False) -> int:
+    """Returns how many environment steps of a run are behind it.
+
+    Args:
+        run: The run.
+        is_done: Whether it is known to have made them all.
+    """
     if is_done:
         return run.num_steps
     progress = grid.read_json(run.directory / "progress.json")
     return min(int(progress.get("step") or 0), run.num_steps)
 
 
-def _speed(run: grid.Run) -> float | None:
+def steps_per_second(run: grid.Run) -> float | None:
     """Returns a run's steps a second, all in, once it has come some way.
 
     The start would mislead either way: it imports and compiles, and then steps the
     environment without training.
     """
-    step = _steps_done(run, is_done=False)
+    step = steps_done(run, is_done=False)
     seconds = grid.read_json(run.directory / "run.json").get("wall_seconds")
     if not seconds or step < run.num_steps / 10:
         return None

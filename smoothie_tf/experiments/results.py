@@ -136,6 +136,19 @@ def curves(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     return table[[*keys, "mean", "std", "low", "high", "seeds"]]
 
 
+def last_evaluations(
+    returns: pd.Series, evaluations: int = _FINAL_EVALUATIONS
+) -> pd.Series:
+    """Returns those of a run's evaluations that make up its final return.
+
+    Args:
+        returns: All of them, in the order of steps.
+        evaluations: How many of the last ones count; never more than half of all, so
+            that the start of a short run is not in its end, and at least one.
+    """
+    return returns.iloc[-max(1, min(evaluations, len(returns) // 2)) :]
+
+
 def final_returns(
     frame: pd.DataFrame, evaluations: int = _FINAL_EVALUATIONS
 ) -> pd.DataFrame:
@@ -143,8 +156,7 @@ def final_returns(
 
     Args:
         frame: As `read_runs` returns it.
-        evaluations: How many of a run's last evaluations count; never more than half
-            of them, so that the start of a short run is not in its end.
+        evaluations: As for `last_evaluations`.
 
     Returns:
         One row for each env and variant with a finished run: mean and std (divided by
@@ -157,10 +169,10 @@ def final_returns(
     for key, arm in finished.groupby(keys, sort=False):
         means, counted = [], []
         for _, run in arm.groupby("seed"):
-            last = max(1, min(evaluations, len(run) // 2))
             returns = run.sort_values("step")["evaluation_return_mean"]
-            means.append(returns.iloc[-last:].mean())
-            counted.append(last)
+            last = last_evaluations(returns, evaluations)
+            means.append(last.mean())
+            counted.append(len(last))
         # One run has no spread, which is not a spread of zero.
         std = np.std(means) if len(means) > 1 else float("nan")
         row = (*key, np.mean(means), std, len(means), max(counted))
@@ -182,7 +194,7 @@ def provenance(runs: Iterable[grid.Run]) -> list[dict[str, Any]]:
         except (OSError, ValueError):
             raise DamagedRunError(f"{path} is damaged: it is not JSON.") from None
         facts = {key: record[key] for key in kept if key in record}
-        records.append({"variant": run.variant, **facts})
+        records.append({"variant": run.variant, "tuned": run.tuned, **facts})
     return records
 
 

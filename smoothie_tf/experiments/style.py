@@ -26,3 +26,9 @@ STYLE = {
     "legend.frameon": False,
     "savefig.dpi": DOTS_PER_INCH,
 }
+
+
+def sequence(count: int) -> list:
+    """Returns so many colours of one order, from light to dark."""
+    places = [0.85 - 0.85 * place / max(1, count - 1) for place in range(count)]
+    return [matplotlib.colormaps["viridis"](place) for place in places]

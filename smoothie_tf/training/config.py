@@ -83,8 +83,8 @@ def parse(
 
 def _parse(text, source):
     try:
-        # `grid` belongs to the experiments, which a single run need not import.
-        gin.parse_config(text, skip_unknown=["grid"])
+        # These belong to the experiments, which a single run need not import.
+        gin.parse_config(text, skip_unknown=["grid", "search"])
     except Exception as error:  # Gin raises many kinds, SyntaxError among them.
         reason = str(error).splitlines()[0].strip().rstrip(".")
         raise ConfigError(f"{source}: {reason}.{_suggestion(reason)}") from error
