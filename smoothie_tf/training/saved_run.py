@@ -1,5 +1,6 @@
 """Reads a run directory, and brings the agent in it back."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -110,6 +111,7 @@ class SavedRun:
         takes = f"--checkpoint takes {_listed(self._kept_steps())}."
         if best:
             row = self.best()
+            best_policy.saved_step(self.path)  # If it is there, it must be whole.
             if row.step not in self._kept_steps():
                 raise SavedRunError(
                     f"The best evaluation in --run_dir {self.path} was that of step"
@@ -156,8 +158,11 @@ class SavedRun:
         return agent
 
     def _kept_steps(self):
-        best = best_policy.saved_step(self.path)
-        return sorted({*self.checkpoint_steps(), *([] if best is None else [best])})
+        steps = set(self.checkpoint_steps())
+        # A broken file concerns those alone who ask for what is in it.
+        with contextlib.suppress(best_policy.BestPolicyError):
+            steps.add(best_policy.saved_step(self.path))
+        return sorted(steps - {None})
 
     def _read_info(self):
         where = f"--run_dir {self.path}"
