@@ -46,17 +46,42 @@ def without_known_notices() -> Iterator[None]:
     They bypass Python, so the stream itself is caught for the time; whatever is not
     known is passed on afterwards.
     """
+    lines: list[bytes] = []
+    try:
+        with _caught_standard_error() as lines:
+            yield
+    finally:
+        for line in lines:
+            if not _KNOWN.search(line):
+                os.write(2, line)
+
+
+@contextlib.contextmanager
+def silent_unless_failing() -> Iterator[None]:
+    """Drops what is written to standard error, unless an exception ends it."""
+    lines: list[bytes] = []
+    try:
+        with _caught_standard_error() as lines:
+            yield
+    except BaseException:
+        for line in lines:
+            os.write(2, line)
+        raise
+
+
+@contextlib.contextmanager
+def _caught_standard_error():
+    """Gives a list that holds what was written once the context has ended."""
+    lines = []
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as caught:
         os.dup2(caught.fileno(), 2)
         try:
-            yield
+            yield lines
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
             caught.seek(0)
-            for line in caught:
-                if not _KNOWN.search(line):
-                    os.write(2, line)
+            lines.extend(caught)

@@ -72,14 +72,29 @@ def make(environment_id: str, **kwargs: Any) -> gymnasium.Env:
       ValueError: If the id is unknown, or the task's spaces are of a kind that no
         agent here can handle.
     """
+    return adapt(make_task(environment_id, **kwargs))
+
+
+def make_task(environment_id: str, **kwargs: Any) -> gymnasium.Env:
+    """Makes a Gymnasium task as it is, with its own observations and actions.
+
+    Args:
+      environment_id: As `make` takes it.
+      **kwargs: Arguments of `gymnasium.make`.
+
+    Returns:
+      The task.
+
+    Raises:
+      ValueError: If the id is unknown.
+    """
     try:
-        env = gymnasium.make(environment_id, disable_env_checker=True, **kwargs)
+        return gymnasium.make(environment_id, disable_env_checker=True, **kwargs)
     # A module that the id names may be missing.
     except (gymnasium.error.Error, ModuleNotFoundError) as error:
         raise ValueError(
             f"Environment {environment_id!r} cannot be made: {error}"
         ) from error
-    return adapt(env)
 
 
 def adapt(env: gymnasium.Env) -> gymnasium.Env:

@@ -81,6 +81,23 @@ def parse(
         _parse(binding, f"--gin_bindings {binding!r}")
 
 
+def parse_operative(path: pathlib.Path) -> None:
+    """Parses the operative configuration that a run has left, and nothing else.
+
+    Args:
+      path: The run's operative_config.gin.
+
+    Raises:
+      ConfigError: If it cannot be used.
+    """
+    gin.clear_config()
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
+    _parse(text, f"{path}")
+
+
 def _parse(text, source):
     try:
         # These belong to the experiments, which a single run need not import.

@@ -23,6 +23,7 @@ from smoothie_tf import validation
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.training import (
+    best_policy,
     checkpoint,
     compiled_step,
     evaluation,
@@ -268,6 +269,12 @@ class Trainer:
                 if name != "step":
                     tf.summary.scalar(name, value)
         self._summaries.flush()
+        best_policy.save_if_best(
+            self._directory.path,
+            self.agent.policy.variables(),
+            self.step,
+            row["evaluation_return_mean"],
+        )
         self._directory.append_metrics(row)
         self.last_row = row
         self._reset_sums()

@@ -1,14 +1,22 @@
-"""Records an episode of a policy as MP4, without a screen where need be."""
+"""Records an episode of a policy as MP4 or GIF, without a screen where need be."""
 
 import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
+import gymnasium
 import imageio
 import numpy as np
+from PIL import Image
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.environments import gymnasium_environment
+
+_GIF_FPS = 10
+_GIF_SIZE = 160  # pixels a side, at most
+_GIF_COLOURS = 64
 
 
 class RenderingError(RuntimeError):
@@ -35,18 +43,45 @@ def record(
     Raises:
       RenderingError: If nothing here can render the task.
     """
-    env, frame = _start_rendering(environment_id, seed)
-    path = pathlib.Path(path)
+
+    def act(observation):
+        time_step = ts.restart(observation[np.newaxis], 1)
+        return policy.action(time_step).action[0].numpy()
+
+    return record_actions(act, gymnasium_environment.make, environment_id, path, seed)
+
+
+def record_actions(
+    act: Callable[[Any], np.ndarray],
+    make: Callable[..., gymnasium.Env],
+    environment_id: str,
+    path: str | os.PathLike[str],
+    seed: int,
+) -> float:
+    """Records one episode of whatever acts.
+
+    Args:
+      act: From one observation of the task to its action.
+      make: Makes the task from its id and a `render_mode`.
+      environment_id: A Gymnasium id.
+      path: The MP4 to write.
+      seed: Seed of the episode's reset, ≥ 0.
+
+    Returns:
+      The episode's undiscounted return.
+
+    Raises:
+      RenderingError: If nothing here can render the task.
+    """
+    env, frame = _start_rendering(make, environment_id, seed)
     fps = round(env.metadata.get("render_fps", 30))
     # The encoder wants even sizes; the default pads to multiples of 16.
-    with imageio.get_writer(path, fps=fps, macro_block_size=2) as writer:
+    with imageio.get_writer(pathlib.Path(path), fps=fps, macro_block_size=2) as writer:
         writer.append_data(frame)
         observation, _ = env.reset(seed=seed)
         episode_return, over = 0.0, False
         while not over:
-            time_step = ts.restart(observation[np.newaxis], 1)
-            action = policy.action(time_step).action[0].numpy()
-            observation, reward, terminated, truncated, _ = env.step(action)
+            observation, reward, terminated, truncated, _ = env.step(act(observation))
             episode_return += float(reward)
             over = terminated or truncated
             writer.append_data(env.render())
@@ -54,7 +89,60 @@ def record(
     return episode_return
 
 
-def _start_rendering(environment_id, seed):
+def record_gif(
+    act: Callable[[Any], np.ndarray],
+    make: Callable[..., gymnasium.Env],
+    environment_id: str,
+    path: str | os.PathLike[str],
+    seed: int,
+    seconds: float = 4.0,
+) -> None:
+    """Records the beginning of an episode as a small GIF.
+
+    Args:
+      act: From one observation of the task to its action.
+      make: Makes the task from its id and a `render_mode`.
+      environment_id: A Gymnasium id.
+      path: The GIF to write.
+      seed: Seed of the episode's reset, ≥ 0.
+      seconds: Its length at most, in the task's own time, > 0.
+
+    Raises:
+      RenderingError: If nothing here can render the task.
+    """
+    env, frame = _start_rendering(make, environment_id, seed)
+    fps = env.metadata.get("render_fps", 30)
+    every = max(1, round(fps / _GIF_FPS))
+    observation, _ = env.reset(seed=seed)
+    frames, over = [_reduced(frame)], False
+    for step in range(1, round(seconds * fps)):
+        observation, _, terminated, truncated, _ = env.step(act(observation))
+        over = terminated or truncated
+        if step % every == 0 or over:
+            frames.append(_reduced(env.render()))
+        if over:
+            break
+    env.close()
+    # One palette for all, and no dithering: noise is what makes a GIF large.
+    palette = frames[0].quantize(_GIF_COLOURS)
+    first, *rest = [
+        frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
+    ]
+    first.save(
+        pathlib.Path(path),
+        "GIF",
+        save_all=True,
+        append_images=rest,
+        duration=round(1000 * every / fps),
+        loop=0,
+    )
+
+
+def _reduced(frame):
+    return Image.fromarray(frame).reduce(-(-max(frame.shape[:2]) // _GIF_SIZE))
+
+
+def _start_rendering(make, environment_id, seed):
     """Returns the task and its first picture, from the first backend that gives one."""
     chosen = os.environ.get("MUJOCO_GL")
     screen = "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
@@ -63,7 +151,7 @@ def _start_rendering(environment_id, seed):
     for backend in backends:
         os.environ["MUJOCO_GL"] = backend
         try:
-            env = gymnasium_environment.make(environment_id, render_mode="rgb_array")
+            env = make(environment_id, render_mode="rgb_array")
             env.reset(seed=seed)
             return env, env.render()
         # Missing libraries show as errors of many kinds, AttributeError among them.

@@ -1,0 +1,11 @@
+"""Runs an exported policy and prints its mean return.
+
+python reproduce/evaluate.py --policy policy --env Hopper-v5 --episodes 20
+"""
+
+import sys
+
+from smoothie_tf.training.export_command import evaluate_main
+
+if __name__ == "__main__":
+    sys.exit(evaluate_main())

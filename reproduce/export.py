@@ -1,0 +1,11 @@
+"""Exports the policy of a run: a SavedModel that runs with TensorFlow alone.
+
+python reproduce/export.py --run_dir runs/hopper --out policy
+"""
+
+import sys
+
+from smoothie_tf.training.export_command import export_main
+
+if __name__ == "__main__":
+    sys.exit(export_main())

@@ -1,0 +1,398 @@
+"""A policy as a SavedModel that needs nothing but TensorFlow to run.
+
+What goes in is what the environment returns, and what comes out is what it takes:
+flattening, one-hot coding, clipping and the way from the agent's units to the task's
+are part of the graph.
+
+Shapes: B batch, S state, A action.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from gymnasium import spaces
+from tf_agents.policies import greedy_policy, policy_saver, tf_policy
+from tf_agents.trajectories import time_step as ts
+
+from smoothie_tf import gaussian, quiet
+
+#: A gymnasium observation, batched: an array, or a dict or tuple of them.
+Observation = Any
+
+
+class ExportError(ValueError):
+    """A policy or a space that cannot be exported."""
+
+
+class DeployedPolicy(tf.Module):
+    """A policy between the raw observations and the raw actions of its task.
+
+    Attributes:
+      action: From observations to the mean action, in the task's units and within
+        its bounds, shape [B, A].
+      sample: From observations and an integer seed to a draw from the Gaussian,
+        likewise. The same seed gives the same draw.
+      distribution_parameters: From observations to "mean" and "stddev" of that
+        Gaussian, in the task's units, before anything is clipped, shape [B, A]. A
+        deterministic policy has standard deviation 0.
+    """
+
+    def __init__(
+        self,
+        policy: tf_policy.TFPolicy,
+        observation_space: spaces.Space,
+        action_space: spaces.Box,
+    ):
+        """Puts a policy between two spaces.
+
+        Args:
+          policy: A stateless policy of flat float32 observations, shape [S], whose
+            actions, shape [A], are Gaussian or deterministic. Behind a
+            `GreedyPolicy`, the policy that it wraps is what `sample` draws from.
+          observation_space: The task's own, which flattens to S numbers.
+          action_space: The task's own, shape [A]. The policy's bounds are mapped
+            onto it linearly.
+
+        Raises:
+          ExportError: If policy and spaces do not fit together.
+        """
+        super().__init__(name="policy")
+        if isinstance(policy, greedy_policy.GreedyPolicy):
+            policy = policy.wrapped_policy
+        _check(policy, observation_space, action_space)
+        # The weights alone, so that nothing else of the policy is saved.
+        self._weights = list(policy.variables())
+        spec = policy.action_spec
+        agent_low = np.broadcast_to(spec.minimum, spec.shape).astype(np.float64)
+        agent_high = np.broadcast_to(spec.maximum, spec.shape).astype(np.float64)
+        low, high = (
+            x.astype(np.float64) for x in (action_space.low, action_space.high)
+        )
+        scale = (high - low) / (agent_high - agent_low)
+        offset = low - scale * agent_low
+        scale, offset = scale.astype(np.float32), offset.astype(np.float32)
+
+        # A function of its own, so that the SavedModel holds its graph once.
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, _size(observation_space)])],
+            autograph=False,
+        )
+        def parameters(flat):
+            batch = tf.shape(flat)[:1]
+            first = tf.fill(batch, ts.StepType.FIRST)
+            time_step = ts.TimeStep(first, tf.zeros(batch), tf.ones(batch), flat)
+            distribution = policy.distribution(time_step).action
+            mean, stddev = distribution.mean(), distribution.stddev()
+            return mean, tf.broadcast_to(stddev, tf.shape(mean))
+
+        def in_task(action):
+            clipped = tf.clip_by_value(action, spec.minimum, spec.maximum)
+            # Rounding, too, may lead over a bound.
+            return tf.clip_by_value(
+                tf.cast(offset + scale * clipped, action_space.dtype),
+                action_space.low,
+                action_space.high,
+            )
+
+        def unchecked_action(observation):
+            return in_task(parameters(_flatten(observation_space, observation))[0])
+
+        def action(observation):
+            mean, _ = parameters(_checked(observation_space, observation))
+            return in_task(mean)
+
+        def sample(observation, seed):
+            mean, stddev = parameters(_checked(observation_space, observation))
+            noise = gaussian.stateless_normal(
+                tf.shape(mean), tf.stack([tf.zeros_like(seed), seed])
+            )
+            return in_task(mean + stddev * noise)
+
+        def distribution_parameters(observation):
+            mean, stddev = parameters(_checked(observation_space, observation))
+            return {"mean": offset + scale * mean, "stddev": scale * stddev}
+
+        self.action = tf.function(action, autograph=False)
+        self.sample = tf.function(sample, autograph=False)
+        self.distribution_parameters = tf.function(
+            distribution_parameters, autograph=False
+        )
+        self._unchecked_action = tf.function(unchecked_action, autograph=False)
+        self._observation_space = observation_space
+
+    def signatures(self) -> dict[str, Callable[..., Any]]:
+        """Returns the SavedModel's signatures, and traces what Python may call.
+
+        Signatures take float32 where the space has floats; the attributes take
+        float64, Gymnasium's default, as well.
+        """
+        seed = tf.TensorSpec([], tf.int64, "seed")
+        for dtype in (tf.float64, tf.float32):
+            spec = input_spec(self._observation_space, dtype)
+            self.action.get_concrete_function(spec)
+            self.sample.get_concrete_function(spec, seed)
+            self.distribution_parameters.get_concrete_function(spec)
+
+        def action(observation):
+            return {"action": self.action(observation)}
+
+        def sample(observation, seed):
+            return {"action": self.sample(observation, seed)}
+
+        def traced(function, *extra):
+            function = tf.function(function, autograph=False)
+            return function.get_concrete_function(spec, *extra)
+
+        return {
+            "serving_default": traced(action),
+            "action": traced(action),
+            "sample": traced(sample, seed),
+            "distribution_parameters": traced(self.distribution_parameters),
+        }
+
+    def tflite(self) -> bytes:
+        """Returns `action` as a float32 TFLite model, which checks nothing."""
+        spec = input_spec(self._observation_space)
+        concrete = self._unchecked_action.get_concrete_function(spec)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], self)
+        with quiet.silent_unless_failing():
+            return converter.convert()
+
+
+def save(
+    policy: tf_policy.TFPolicy,
+    observation_space: spaces.Space,
+    action_space: spaces.Box,
+    directory: str | os.PathLike[str],
+) -> DeployedPolicy:
+    """Writes a policy as a SavedModel with plain signatures.
+
+    Args:
+      policy: As `DeployedPolicy` takes it.
+      observation_space: The task's own.
+      action_space: The task's own, shape [A].
+      directory: Where the SavedModel goes.
+
+    Returns:
+      What was saved.
+
+    Raises:
+      ExportError: If policy and spaces do not fit together.
+    """
+    deployed = DeployedPolicy(policy, observation_space, action_space)
+    # Debug information would hold the paths of this machine.
+    options = tf.saved_model.SaveOptions(save_debug_info=False)
+    tf.saved_model.save(deployed, os.fspath(directory), deployed.signatures(), options)
+    return deployed
+
+
+def save_for_tf_agents(
+    policy: tf_policy.TFPolicy,
+    directory: str | os.PathLike[str],
+    train_step: int,
+) -> None:
+    """Writes a policy as TF-Agents does: time step in, policy step out.
+
+    Args:
+      policy: Any policy; it acts on flat observations in the agent's units.
+      directory: Where the SavedModel goes, for `SavedModelPyTFEagerPolicy`.
+      train_step: Training steps behind the policy.
+    """
+    step = tf.Variable(train_step, dtype=tf.int64, name="train_step")
+    # TF-Agents says, among much else, that Ornstein-Uhlenbeck noise has no
+    # distribution.
+    with quiet.silent_unless_failing():
+        policy_saver.PolicySaver(policy, train_step=step).save(os.fspath(directory))
+
+
+def input_spec(space: spaces.Space, floats: tf.DType = tf.float32) -> Observation:
+    """Returns the specs of a batch of a space's observations.
+
+    Args:
+      space: Of observations.
+      floats: The dtype of what is a float in it.
+
+    Returns:
+      A nest as the space's own, of specs of shape [B, …] named "observation", or
+      "observation_<key>" within a dict or tuple.
+
+    Raises:
+      ExportError: If the space is of a kind that does not flatten to numbers.
+    """
+    return _map(space, lambda leaf, name: _leaf_spec(leaf, name, floats))
+
+
+def batch(observations: Sequence[Observation]) -> Observation:
+    """Returns B observations of a task as one, whose arrays have shape [B, …].
+
+    Args:
+      observations: As the task returns them, nested or not.
+    """
+    return tf.nest.map_structure(lambda *leaves: np.stack(leaves), *observations)
+
+
+def as_json(space: spaces.Space, observation: Observation) -> Any:
+    """Returns an observation as JSON takes it: dicts and lists of numbers.
+
+    Args:
+      space: Of the observation.
+      observation: As the task returns it.
+    """
+    if isinstance(space, spaces.Dict):
+        return {
+            key: as_json(inner, observation[key]) for key, inner in space.spaces.items()
+        }
+    if isinstance(space, spaces.Tuple):
+        pairs = zip(space.spaces, observation, strict=True)
+        return [as_json(inner, each) for inner, each in pairs]
+    return np.asarray(observation).tolist()
+
+
+def describe_space(space: spaces.Space) -> dict[str, Any]:
+    """Returns a space as JSON takes it.
+
+    Args:
+      space: Of observations or actions.
+
+    Returns:
+      Its kind and what defines it. A bound is one number where all are equal, and
+      None where there is none.
+    """
+    if isinstance(space, spaces.Dict):
+        inner = {key: describe_space(each) for key, each in space.spaces.items()}
+        return {"type": "Dict", "spaces": inner}
+    if isinstance(space, spaces.Tuple):
+        return {"type": "Tuple", "spaces": [describe_space(s) for s in space.spaces]}
+    description = {
+        "type": type(space).__name__,
+        "shape": list(space.shape),
+        "dtype": str(space.dtype),
+    }
+    if isinstance(space, spaces.Box):
+        description |= {"low": _bound(space.low), "high": _bound(space.high)}
+    elif isinstance(space, spaces.Discrete):
+        description |= {"n": int(space.n), "start": int(space.start)}
+    elif isinstance(space, spaces.MultiDiscrete):
+        description |= {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
+    return description
+
+
+def _bound(values):
+    listed = [float(v) if np.isfinite(v) else None for v in values.ravel()]
+    if listed and all(v == listed[0] for v in listed):
+        return listed[0]
+    return np.array(listed, object).reshape(values.shape).tolist()
+
+
+def _check(policy, observation_space, action_space):
+    if tf.nest.flatten(policy.policy_state_spec):
+        raise ExportError(
+            f"{policy.name} carries a state from step to step, but only a stateless"
+            " policy can be exported."
+        )
+    expected = policy.time_step_spec.observation.shape
+    size = _size(observation_space)
+    if tuple(expected) != (size,):
+        raise ExportError(
+            f"The policy takes observations of shape {tuple(expected)}, but the task's"
+            f" {observation_space} flatten to {size} numbers."
+        )
+    if tuple(policy.action_spec.shape) != action_space.shape:
+        raise ExportError(
+            f"The policy's actions have shape {tuple(policy.action_spec.shape)}, but"
+            f" the task's {action_space.shape}."
+        )
+
+
+def _map(space, function, name="observation"):
+    """Returns a nest as the space's, of `function(leaf space, its name)`."""
+    if isinstance(space, spaces.Dict):
+        return {
+            key: _map(inner, function, f"{name}_{key}")
+            for key, inner in space.spaces.items()
+        }
+    if isinstance(space, spaces.Tuple):
+        return tuple(
+            _map(inner, function, f"{name}_{i}") for i, inner in enumerate(space.spaces)
+        )
+    return function(space, name)
+
+
+def _leaf_spec(space, name, floats):
+    known = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
+    if not isinstance(space, known):
+        raise ExportError(
+            f"{name} is a {type(space).__name__}, but an exported policy takes Box,"
+            " Discrete, MultiBinary, MultiDiscrete, and Dict and Tuple of them."
+        )
+    dtype = tf.as_dtype(space.dtype)
+    return tf.TensorSpec(
+        [None, *space.shape], floats if dtype.is_floating else dtype, name
+    )
+
+
+def _leaves(space, observation):
+    """Returns (space, name, tensor) of each leaf, in the order of flattening."""
+    if isinstance(space, spaces.Dict):
+        pairs = [(inner, observation[key]) for key, inner in space.spaces.items()]
+    elif isinstance(space, spaces.Tuple):
+        pairs = list(zip(space.spaces, observation, strict=True))
+    else:
+        return [(space, observation)]
+    return [leaf for pair in pairs for leaf in _leaves(*pair)]
+
+
+def _size(space):
+    total = 0
+    for leaf, _ in _leaves(space, _map(space, lambda leaf, name: leaf)):
+        total += spaces.flatdim(leaf)
+    return total
+
+
+def _flatten(space, observation):
+    """Returns what `gymnasium.spaces.flatten` does, float32, shape [B, S]."""
+    return tf.concat([_flat_leaf(*leaf) for leaf in _leaves(space, observation)], -1)
+
+
+def _flat_leaf(space, x):
+    flat = tf.reshape(x, [tf.shape(x)[0], int(np.prod(space.shape))])
+    if not isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        return tf.cast(flat, tf.float32)
+    start, number = _categories(space)
+    columns = [
+        tf.one_hot(flat[:, i] - int(start[i]), int(number[i]))
+        for i in range(len(number))
+    ]
+    return tf.concat(columns, -1)
+
+
+def _categories(space):
+    """Returns the first category and the number of them, for each element."""
+    number = space.n if isinstance(space, spaces.Discrete) else space.nvec
+    return np.ravel(space.start), np.ravel(number)
+
+
+def _checked(space, observation):
+    """Returns `_flatten`, after checks that end in an error and not in an action."""
+    checked = []
+    for leaf, x in _leaves(space, observation):
+        # At runtime, too: callers of a signature may hand over any shape.
+        x = tf.ensure_shape(x, [None, *leaf.shape])
+        checks = []
+        if x.dtype.is_floating:
+            # As float32, in which larger numbers are infinite.
+            finite = tf.reduce_all(tf.math.is_finite(tf.cast(x, tf.float32)))
+            message = "An observation holds a NaN or an infinity."
+            checks.append(tf.debugging.Assert(finite, [message]))
+        if isinstance(leaf, spaces.Discrete | spaces.MultiDiscrete):
+            start, number = _categories(leaf)
+            flat = tf.reshape(x, [tf.shape(x)[0], len(number)])
+            known = tf.reduce_all((flat >= start) & (flat < start + number))
+            message = "An observation holds a category that its space does not have."
+            checks.append(tf.debugging.Assert(known, [message]))
+        with tf.control_dependencies(checks):
+            checked.append(_flat_leaf(leaf, tf.identity(x)))
+    return tf.concat(checked, -1)

@@ -1,0 +1,101 @@
+"""A run's best policy by evaluation: its weights alone, in one small file.
+
+Checkpoints hold everything, and only the last two are kept. What was best before is
+kept here. Which that is follows from metrics.csv alone, so a run that goes on from a
+checkpoint, where metrics.csv is cut as well, ends with the same file as one that was
+never stopped.
+"""
+
+import csv
+import os
+import pathlib
+import zipfile
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+FILE_NAME = "best_policy.npz"
+
+
+class BestPolicyError(ValueError):
+    """A run's best policy cannot be read."""
+
+
+def save_if_best(
+    run_dir: str | os.PathLike[str],
+    variables: Sequence[tf.Variable],
+    step: int,
+    mean_return: float,
+) -> None:
+    """Keeps a policy that is better than all that metrics.csv has so far.
+
+    To be called before the evaluation's row is appended there.
+
+    Args:
+      run_dir: The run's directory.
+      variables: The policy's, as `TFPolicy.variables` returns them.
+      step: Environment steps so far.
+      mean_return: Mean return of the policy's evaluation.
+    """
+    run_dir = pathlib.Path(run_dir)
+    with open(run_dir / "metrics.csv", newline="") as file:
+        earlier = [float(row["evaluation_return_mean"]) for row in csv.DictReader(file)]
+    if mean_return <= max(earlier, default=-np.inf):
+        return
+    arrays = {f"variable_{i}": v.numpy() for i, v in enumerate(variables)}
+    aside = run_dir / f".{FILE_NAME}.tmp"
+    with open(aside, "wb") as file:
+        np.savez(file, step=step, mean_return=mean_return, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(run_dir / FILE_NAME)
+
+
+def saved_step(run_dir: str | os.PathLike[str]) -> int | None:
+    """Returns the step of the policy that a run has kept, or None.
+
+    Args:
+      run_dir: The run's directory.
+
+    Raises:
+      BestPolicyError: If there is a file, but it cannot be read.
+    """
+    if not (pathlib.Path(run_dir) / FILE_NAME).exists():
+        return None
+    return int(_read(run_dir)["step"])
+
+
+def restore(run_dir: str | os.PathLike[str], variables: Sequence[tf.Variable]) -> None:
+    """Gives a policy the weights that a run has kept.
+
+    Args:
+      run_dir: The run's directory.
+      variables: The policy's, in the order in which they were saved.
+
+    Raises:
+      BestPolicyError: If the file cannot be read, or is another policy's.
+    """
+    arrays = _read(run_dir)
+    kept = [arrays[f"variable_{i}"] for i in range(len(arrays) - 2)]
+    shapes = [tuple(variable.shape) for variable in variables]
+    if [array.shape for array in kept] != shapes:
+        raise BestPolicyError(
+            f"{pathlib.Path(run_dir) / FILE_NAME} holds variables of shapes"
+            f" {[array.shape for array in kept]}, but the policy's are {shapes}."
+        )
+    for variable, array in zip(variables, kept, strict=True):
+        variable.assign(array)
+
+
+def _read(run_dir):
+    path = pathlib.Path(run_dir) / FILE_NAME
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BestPolicyError(f"{path} cannot be read: {error}.") from error
+    names = {"step", "mean_return", *(f"variable_{i}" for i in range(len(arrays) - 2))}
+    if set(arrays) != names:
+        raise BestPolicyError(f"{path} does not hold a policy.")
+    return arrays

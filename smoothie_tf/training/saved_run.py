@@ -1,0 +1,260 @@
+"""Reads a run directory, and brings the agent in it back."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+
+import gin
+import gymnasium
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+
+from smoothie_tf.agents import factory
+from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.training import best_policy, config
+
+
+class SavedRunError(ValueError):
+    """A directory does not hold the run, or the step of it, that was asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """One row of metrics.csv.
+
+    Attributes:
+      step: Environment steps so far.
+      return_mean: Mean undiscounted return of the evaluation's episodes.
+      return_std: Its standard deviation over the episodes.
+    """
+
+    step: int
+    return_mean: float
+    return_std: float
+
+
+class SavedRun:
+    """A run as its directory tells it; nothing in it is changed."""
+
+    def __init__(self, run_dir: str | os.PathLike[str]):
+        """Reads what the run is and how it went.
+
+        Args:
+          run_dir: The run's directory.
+
+        Raises:
+          SavedRunError: If it does not hold a run, or one that cannot be read.
+        """
+        self.path = pathlib.Path(run_dir)
+        self.info = self._read_info()
+        self.evaluations = self._read_evaluations()
+
+    def checkpoint_steps(self) -> list[int]:
+        """Returns the steps whose checkpoints are kept, in order."""
+        names = [p.stem for p in (self.path / "checkpoints").glob("ckpt-*.index")]
+        steps = [name.removeprefix("ckpt-") for name in names]
+        return sorted(int(step) for step in steps if step.isdigit())
+
+    def best(self) -> Evaluation:
+        """Returns the evaluation of greatest mean return, the first of equals.
+
+        Raises:
+          SavedRunError: If the run has not been evaluated.
+        """
+        if not self.evaluations:
+            raise SavedRunError(f"--run_dir {self.path} has not been evaluated yet.")
+        return max(self.evaluations, key=lambda row: row.return_mean)
+
+    def evaluation_at(self, step: int) -> Evaluation | None:
+        """Returns the evaluation of the policy as it was at `step`, if there is one."""
+        return next((row for row in self.evaluations if row.step == step), None)
+
+    def evaluation_episodes(self) -> int:
+        """Returns how many episodes each of the run's evaluations had.
+
+        Raises:
+          ConfigError: If the run's configuration cannot be used.
+        """
+        config.parse_operative(self._config_path())
+        return gin.query_parameter("train.evaluation_episodes")
+
+    def choose(self, checkpoint: int | None = None, best: bool = False) -> int:
+        """Returns the step to take the policy from.
+
+        Args:
+          checkpoint: A step; None for the last one that is kept.
+          best: Whether to take the best evaluation's instead.
+
+        Raises:
+          SavedRunError: If the run is not finished and no step was named, or if
+            that step's weights are not kept.
+        """
+        kept = self.checkpoint_steps()
+        if not kept:
+            raise SavedRunError(
+                f"--run_dir {self.path} has no checkpoint; a run has its first one"
+                " after train.checkpoint_interval steps, or when it is stopped."
+            )
+        if checkpoint is None and self.info["status"] != "done":
+            raise SavedRunError(
+                f"--run_dir {self.path} is not finished: its status is"
+                f" {self.info['status']!r}, its last checkpoint of step {kept[-1]} of"
+                f" {self.info['num_steps']}. --checkpoint {kept[-1]} exports that one"
+                " all the same."
+            )
+        if checkpoint is None and not best:
+            return kept[-1]
+        takes = f"--checkpoint takes {_listed(self._kept_steps())}."
+        if best:
+            row = self.best()
+            best_policy.saved_step(self.path)  # If it is there, it must be whole.
+            if row.step not in self._kept_steps():
+                raise SavedRunError(
+                    f"The best evaluation in --run_dir {self.path} was that of step"
+                    f" {row.step} (mean return {row.return_mean:.1f}), whose weights"
+                    f" are not kept. {takes}"
+                )
+            return row.step
+        if checkpoint not in self._kept_steps():
+            raise SavedRunError(
+                f"--checkpoint {checkpoint} is not kept in {self.path}: {takes}"
+            )
+        return checkpoint
+
+    def make_task(self) -> gymnasium.Env:
+        """Makes the run's task, with its own observations and actions.
+
+        Raises:
+          ValueError: If it cannot be made here.
+        """
+        return gymnasium_environment.make_task(self.info["env"])
+
+    def restore(self, step: int) -> tf_agent.TFAgent:
+        """Brings back the agent as it was at a step, with the run's configuration.
+
+        Where only the policy of that step is kept, all else is as it was at first.
+
+        Args:
+          step: As `choose` returns it.
+
+        Raises:
+          SavedRunError: If the checkpoint or the configuration cannot be used.
+        """
+        agent = self._new_agent()
+        if step in self.checkpoint_steps():
+            self._restore_checkpoint(agent, step)
+        else:
+            best_policy.restore(self.path, agent.policy.variables())
+        for variable in agent.policy.variables():
+            if not np.isfinite(variable.numpy()).all():
+                raise SavedRunError(
+                    f"The policy of step {step} in --run_dir {self.path} has weights"
+                    " that are not finite."
+                )
+        return agent
+
+    def _kept_steps(self):
+        steps = set(self.checkpoint_steps())
+        # A broken file concerns those alone who ask for what is in it.
+        with contextlib.suppress(best_policy.BestPolicyError):
+            steps.add(best_policy.saved_step(self.path))
+        return sorted(steps - {None})
+
+    def _read_info(self):
+        where = f"--run_dir {self.path}"
+        if not self.path.is_dir():
+            kind = "is not a directory" if self.path.exists() else "does not exist"
+            raise SavedRunError(f"{where} {kind}.")
+        if not any(self.path.iterdir()):
+            raise SavedRunError(f"{where} is empty.")
+        path = self.path / "run.json"
+        if not path.exists():
+            raise SavedRunError(
+                f"{where} does not hold a run: there is no run.json in it."
+            )
+        try:
+            info = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise SavedRunError(f"{path} cannot be read: {error}.") from error
+        kinds = {"agent": str, "env": str, "seed": int, "num_steps": int, "status": str}
+        for key, kind in kinds.items():
+            if not isinstance(info, dict) or not isinstance(info.get(key), kind):
+                raise SavedRunError(
+                    f"{path} is not that of a run of reproduce/train.py: it has no"
+                    f" {key!r}."
+                )
+        if info["agent"] not in factory.AGENTS:
+            raise SavedRunError(
+                f"{path} names the agent {info['agent']!r}, but it must be one of"
+                f" {', '.join(sorted(factory.AGENTS))}."
+            )
+        return info
+
+    def _read_evaluations(self) -> list[Evaluation]:
+        path = self.path / "metrics.csv"
+        columns = ["step", "evaluation_return_mean", "evaluation_return_std"]
+        try:
+            table = pd.read_csv(path, usecols=columns)[columns]
+            return [Evaluation(int(s), float(m), float(d)) for s, m, d in table.values]
+        except (OSError, ValueError) as error:
+            raise SavedRunError(f"{path} cannot be read: {_line(error)}.") from error
+
+    def _config_path(self):
+        path = self.path / "operative_config.gin"
+        if not path.exists():
+            raise SavedRunError(
+                f"--run_dir {self.path} has no operative_config.gin, which a run"
+                " writes when it stops."
+            )
+        return path
+
+    def _new_agent(self) -> tf_agent.TFAgent:
+        path = self._config_path()
+        config.parse_operative(path)
+        env = gymnasium_environment.make(self.info["env"])
+        try:
+            return factory.create_agent(
+                self.info["agent"],
+                gymnasium_environment.time_step_spec(env),
+                gymnasium_environment.action_spec(env),
+                seed=0,
+            )
+        # Gin passes on whatever kind a wrong binding leads to.
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise SavedRunError(f"{path} cannot be used: {_line(error)}") from error
+        finally:
+            env.close()
+
+    def _restore_checkpoint(self, agent, step):
+        path = self.path / "checkpoints" / f"ckpt-{step}"
+        try:
+            checkpoint = tf.train.Checkpoint(agent=agent)
+            status = checkpoint.restore(str(path))
+            status.assert_existing_objects_matched().expect_partial()
+        # A file that was cut off gives an IndexError, for one.
+        except (
+            tf.errors.OpError,
+            AssertionError,
+            LookupError,
+            OSError,
+            TypeError,
+            ValueError,
+        ) as error:
+            others = [each for each in self._kept_steps() if each != step]
+            hint = f" --checkpoint takes {_listed(others)}, too." if others else ""
+            raise SavedRunError(
+                f"Checkpoint {path} cannot be used: {_line(error).rstrip('.')}.{hint}"
+            ) from error
+
+
+def _listed(steps):
+    *others, last = map(str, steps)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _line(error):
+    return str(error).splitlines()[0] if str(error) else repr(error)
