@@ -76,7 +76,8 @@ def usable_cores() -> int:
 def overview(runs: Sequence[grid.Run], num_workers: int | None = None) -> str:
     """Says in one line what a grid still needs, with time left where it is known.
 
-    The time rests on the speed of those runs of the grid that have trained already.
+    The time rests on the speed of those runs of the grid that have trained already,
+    or else of all others in the same directory.
     """
     statuses = [grid.status(run.directory, run.num_steps) for run in runs]
     count = collections.Counter(statuses)
@@ -89,7 +90,10 @@ def overview(runs: Sequence[grid.Run], num_workers: int | None = None) -> str:
     ):
         if count[status]:
             parts.append(f"{count[status]} {word}")
-    speeds = [speed for run in runs if (speed := steps_per_second(run))]
+    speeds = [speed for run in runs if (speed := steps_per_second(run.directory))]
+    if not speeds:
+        others = [path.parent for path in runs[0].root.glob("*/*/*/seed*/run.json")]
+        speeds = [speed for each in others if (speed := steps_per_second(each))]
     steps_left = sum(
         run.num_steps - steps_done(run, status is grid.Status.DONE)
         for run, status in zip(runs, statuses, strict=True)
@@ -387,17 +391,24 @@ def steps_done(run: grid.Run, is_done: bool = False) -> int:
     return min(int(progress.get("step") or 0), run.num_steps)
 
 
-def steps_per_second(run: grid.Run) -> float | None:
-    """Returns a run's steps a second, all in, once it has come some way.
+def steps_per_second(run_dir: pathlib.Path) -> float | None:
+    """Returns a run's steps a second, once it has come some way.
 
-    The start would mislead either way: it imports and compiles, and then steps the
-    environment without training.
+    All in where it has come to an end; a run that was killed, or is at work, has only
+    noted its speed between evaluations. The start would mislead either way: it imports
+    and compiles, and then steps the environment without training.
+
+    Args:
+        run_dir: The run's directory.
     """
-    step = steps_done(run, is_done=False)
-    seconds = grid.read_json(run.directory / "run.json").get("wall_seconds")
-    if not seconds or step < run.num_steps / 10:
+    progress = grid.read_json(run_dir / "progress.json")
+    record = grid.read_json(run_dir / "run.json")
+    step = int(progress.get("step") or 0)
+    if step == 0 or step < int(record.get("num_steps") or 0) / 10:
         return None
-    return step / seconds
+    if seconds := record.get("wall_seconds"):
+        return step / seconds
+    return progress.get("steps_per_second")
 
 
 def _reason(child: _Child, code: int) -> str:

@@ -266,8 +266,7 @@ def _progress(plan, study, num_workers: int | None) -> str:
         for trial in bracket:
             whole = plan.run(trial.number, trial.values, plan.preset.num_steps)
             done += launch.steps_done(whole)
-            reached = plan.run(trial.number, trial.values, trial.steps)
-            if trial.steps and (speed := launch.steps_per_second(reached)):
+            if speed := launch.steps_per_second(whole.directory):
                 speeds.append(speed)
     text = f"the study has made {min(done, total):,} of {total:,} steps"
     if speeds and done < total:

@@ -19,7 +19,7 @@ def somewhere(tmp_path, monkeypatch):
     text += "search.rungs = (100,)\nsearch.reduction_factor = 3\n"
     (tmp_path / "short.gin").write_text(text)
     monkeypatch.setattr(grid, "PRESETS", tmp_path)
-    monkeypatch.setattr(grid, "TUNED", tmp_path / "gin" / "tuned")
+    monkeypatch.setattr(grid, "TUNED", tmp_path / "gin/tuned")
     monkeypatch.chdir(tmp_path)
 
 
