@@ -33,11 +33,13 @@ bench-peers: install .venv-peers/.installed
 	@touch $@
 
 # Every line is bounded by the platforms named in pyproject.toml; what is left of
-# its marker is where Python 3.10 and 3.11 differ.
+# its marker is where Python 3.10 and 3.11 differ. SQLAlchemy names processors for
+# greenlet; it installs on any.
 lock:
 	@uv pip compile --quiet --universal --python-version 3.10 --upgrade \
 	    --no-header --no-annotate --no-emit-index-url --extra test setup.cfg \
-	  | sed -e "s/ ; python_full_version < '3\.12'.*//" \
+	  | sed -e "/^greenlet==/s/ ;.*//" \
+	        -e "s/ ; python_full_version < '3\.12'.*//" \
 	        -e "s/ ; python_full_version < '3\.11'.*/ ; python_version < '3.11'/" \
 	        -e "s/ ; python_full_version == '3\.11\.\*'.*/ ; python_version >= '3.11'/" \
 	  > requirements.lock.new

@@ -194,7 +194,8 @@ def provenance(runs: Iterable[grid.Run]) -> list[dict[str, Any]]:
         except (OSError, ValueError):
             raise DamagedRunError(f"{path} is damaged: it is not JSON.") from None
         facts = {key: record[key] for key in kept if key in record}
-        records.append({"variant": run.variant, "tuned": run.tuned, **facts})
+        tuned = {"tuned": run.tuned} if run.tuned else {}
+        records.append({"variant": run.variant, **tuned, **facts})
     return records
 
 

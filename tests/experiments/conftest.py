@@ -10,6 +10,12 @@ from smoothie_tf.experiments import grid, launch
 FAKE_TRAIN = pathlib.Path(__file__).with_name("fake_train.py")
 
 
+@pytest.fixture(autouse=True)
+def nothing_tuned(tmp_path, monkeypatch):
+    """What searches have found so far must not decide a test."""
+    monkeypatch.setattr(grid, "TUNED", tmp_path / "tuned")
+
+
 @pytest.fixture
 def preset() -> grid.Preset:
     return grid.Preset("quick", num_steps=300, num_seeds=2)

@@ -1,5 +1,6 @@
 """The launcher does what is missing and nothing else, and survives failures."""
 
+import dataclasses
 import io
 import os
 import signal
@@ -57,6 +58,14 @@ def test_resumes_what_was_killed(runs, fake_command, starts, told):
     assert line.startswith("0 of 4 runs done, 1 to resume, 3 to start")
     # 200 steps took 40 s: 5 a second. 100 + 3 · 300 are left for two processes.
     assert line.endswith("about 01:40 left")
+    # Killed in its first attempt, it has noted its speed but no time.
+    (run.directory / "run.json").write_text('{"status": "running", "num_steps": 300}')
+    progress = '{"step": 200, "steps_per_second": 10}'
+    (run.directory / "progress.json").write_text(progress)
+    assert launch.overview(runs, 2).endswith("about 00:50 left")
+    # A run of another grid in the same directory says something too.
+    (other,) = [dataclasses.replace(run, env="Swimmer-v5")]
+    assert launch.overview([other], 1).endswith("about 00:30 left")
     outcomes = launch.launch([run], 1, command=fake_command, stream=told)
     assert outcomes == [launch.Outcome(run, Status.DONE)]
     assert starts(run) == [200]
@@ -164,6 +173,7 @@ def script(tmp_path):
             import pathlib, sys
             from smoothie_tf.experiments import command, grid, launch
             grid.PRESETS = pathlib.Path({str(tmp_path)!r})
+            grid.TUNED = grid.PRESETS / "tuned"
             def fake(run):
                 return [sys.executable, {fake!r}, *launch.train_command(run)[2:]]
             sys.exit(command.figure_command(grid.FIGURE_3, train_command=fake))

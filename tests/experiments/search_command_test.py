@@ -1,0 +1,154 @@
+"""The search's command from flags to the gin file that figures train with."""
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from smoothie_tf.experiments import grid, search, search_command
+from smoothie_tf.training import config
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path, monkeypatch):
+    """Presets of our own, and a working directory that may be written to."""
+    text = "train.num_steps = 300\ngrid.num_seeds = 2\n"
+    (tmp_path / "quick.gin").write_text(text)
+    text += "search.rungs = (100,)\nsearch.reduction_factor = 3\n"
+    (tmp_path / "short.gin").write_text(text)
+    monkeypatch.setattr(grid, "PRESETS", tmp_path)
+    monkeypatch.setattr(grid, "TUNED", tmp_path / "gin/tuned")
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*flags, **options):
+    words = ["--agent", "smoothie", "--env", "Hopper-v5", *flags]
+    return search_command.search_command(words, **options)
+
+
+def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsys):
+    before = grid.grid(grid.FIGURE_3, grid.read_preset("short"))[4]
+    assert (before.env, before.variant) == ("Hopper-v5", "smoothie")
+    flags = ["--num_trials", "3", "--num_workers", "2"]
+    assert run(*flags, train_command=fake_command) == 0
+    captured = capsys.readouterr()
+    assert "3 to 100 steps, the best 1 to 300; 500 steps in all" in captured.out
+    assert "favours fast learning" in captured.out
+    assert "3 trials to 100 steps: 0 of 3 runs done" in captured.out
+    assert "1 trial to 300 steps" in captured.out
+    assert "300 of 500 steps" in captured.out
+    last = captured.out.splitlines()[-1]
+    # The fake return is step / 10 + seed: at the end 30 + 1002.
+    assert last.startswith(
+        "Best of 3: trial 2 with 1032.0. Its values are in gin/tuned"
+    )
+    stem = tmp_path / "results/table1-short/Hopper-v5_smoothie-table1-random-1000"
+    table = pd.read_csv(f"{stem}.csv")
+    assert list(table["state"]) == ["stopped", "stopped", "complete"]
+    assert list(table["seed"]) == [1000, 1001, 1002]
+    assert list(table["objective_at_100"]) == [1010.0, 1011.0, 1012.0]
+    assert stem.with_suffix(".png").stat().st_size > 10_000
+    record = json.loads(stem.with_suffix(".json").read_text())
+    assert len(record["runs"]) == 3
+    tuned = tmp_path / "gin/tuned/smoothie/Hopper-v5.gin"
+    text = tuned.read_text()
+    for fact in ("smoothie-table1-random-1000", "3 trials", "1032.0", "trial 2"):
+        assert fact in text
+    assert "--agent smoothie --env Hopper-v5 --num_trials 3 --preset short" in text
+    assert str(tmp_path) not in text
+    best = table.iloc[2]
+    assert grid.bound_values(tuned) == {
+        "create_agent.actor_learning_rate": best["actor_learning_rate"],
+        "create_agent.critic_learning_rate": best["critic_learning_rate"],
+        "SmoothieAgent.reward_scale_factor": best["reward_scale"],
+        "SmoothieAgent.kl_penalty": best["kl_penalty"],
+    }
+    # Figures take it, and runs from before it do not pass for theirs.
+    after = grid.grid(grid.FIGURE_3, grid.read_preset("short"))[4]
+    assert after.directory != before.directory
+    assert after.directory.parent.name.startswith("smoothie+tuned-")
+    # The search is not asked anything of what it has found.
+    assert run(*flags, train_command=None) == 0
+    assert tuned.read_text() == text
+    # And training can read it.
+    config.parse("smoothie", "Hopper-v5", gin_files=[str(tuned)])
+
+
+def test_digest_is_of_the_values_alone(tmp_path):
+    path = grid.tuned_path("smoothie", "a/B-v0")
+    assert str(path).endswith("gin/tuned/smoothie/a_B-v0.gin")
+    assert grid.tuned_digest("smoothie", "a/B-v0") == ""
+    path.parent.mkdir(parents=True)
+    path.write_text("a.b = 1\n")
+    digest = grid.tuned_digest("smoothie", "a/B-v0")
+    path.write_text("# Said in other words.\na.b = 1\n")
+    assert grid.tuned_digest("smoothie", "a/B-v0") == digest
+    path.write_text("a.b = 2\n")
+    assert grid.tuned_digest("smoothie", "a/B-v0") != digest
+
+
+def test_what_is_no_result_stays_out_of_the_repository(fake_command, tmp_path):
+    flags = ["--preset", "quick", "--num_trials", "2"]
+    assert run(*flags, train_command=fake_command) == 0
+    assert (tmp_path / "runs/table1-quick/tuned/smoothie/Hopper-v5.gin").exists()
+    assert not grid.TUNED.exists()
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--agent", "sac"], "--agent 'sac' has no search space in gin/search/table1"),
+        (["--env", "Hoper-v5"], "--env 'Hoper-v5' is not an environment"),
+        (["--num_trials", "0"], "--num_trials 0 is too few"),
+        (["--num_workers", "0"], "--num_workers 0 is too few"),
+        (["--seed", "5"], "--seed 5 is among the figures' own seeds"),
+        (["--sampler", "grid"], "--sampler 'grid' is unknown"),
+        (["--sampler", "tpe", "--halving"], "leave out one of the two"),
+        (["--space", "table2"], "--space 'table2' is not a search space"),
+        (["--preset", "quick", "--halving"], "the preset 'quick' has none"),
+        (["--trials", "3"], "unrecognized arguments: --trials"),
+    ],
+)
+def test_bad_input_gets_one_sentence(flags, sentence, capsys):
+    try:
+        code = run(*flags)
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+def test_plot_only_trains_nothing(fake_command, behave, capsys):
+    assert run("--plot_only") == 1
+    assert "Nothing to draw" in capsys.readouterr().err
+    plan = search_command._plan(
+        search_command._parser().parse_args(
+            ["--agent", "smoothie", "--env", "Hopper-v5"]
+        )
+    )
+    behave(plan.run(0, {}, 100), "refuse")
+    assert run("--num_trials", "2", train_command=fake_command) == 1
+    assert "Trial 0 cannot go on" in capsys.readouterr().err
+    assert run("--plot_only") == 0
+    assert "No trial is complete yet" in capsys.readouterr().out
+    assert [each.state for each in search.Study(plan).trials()] == ["running"] * 2
+
+
+def test_help_needs_no_heavy_imports():
+    code = (
+        "import sys; from smoothie_tf.experiments import search_command; "
+        "print(sorted({'tensorflow', 'optuna', 'pandas'} & set(sys.modules)))"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=search_command.__file__.rsplit("/", 3)[0],
+    )
+    assert printed.stdout.strip() == "[]"
