@@ -180,6 +180,36 @@ def final_returns(
     return pd.DataFrame(rows, columns=[*keys, "mean", "std", "n", "evaluations"])
 
 
+def final_by_run(frame: pd.DataFrame) -> pd.DataFrame:
+    """Averages the last evaluations of each finished run.
+
+    Args:
+        frame: As `read_runs` returns it.
+
+    Returns:
+        One row a finished run: env, variant, seed, steps, evaluation_return (of the
+        mean action), training_return (with noise, of the episodes that ended between
+        the same evaluations) and policy_stddev (the last).
+    """
+    rows = []
+    keys = ["env", "variant", "seed"]
+    finished = frame[frame["finished"].astype(bool)]
+    for key, run in finished.groupby(keys, sort=False):
+        run = run.sort_values("step")
+        last = run.loc[last_evaluations(run["evaluation_return_mean"]).index]
+        rows.append(
+            (
+                *key,
+                run["step"].iloc[-1],
+                last["evaluation_return_mean"].mean(),
+                last["training_return"].mean(),
+                run["policy_stddev"].iloc[-1],
+            )
+        )
+    columns = ["steps", "evaluation_return", "training_return", "policy_stddev"]
+    return pd.DataFrame(rows, columns=[*keys, *columns])
+
+
 def provenance(runs: Iterable[grid.Run]) -> list[dict[str, Any]]:
     """Returns, run by run, what each says of its making: commit, versions, time."""
     kept = ("agent", "env", "seed", "num_steps", "status", "commit", "versions")

@@ -1,0 +1,11 @@
+"""Copies the records of runs to results/, for the report.
+
+python reproduce/collect.py [--runs_dir runs] [--presets short paper]
+"""
+
+import sys
+
+from smoothie_tf.experiments.collect import collect_command
+
+if __name__ == "__main__":
+    sys.exit(collect_command())

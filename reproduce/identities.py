@@ -1,0 +1,11 @@
+"""Theorem 1, the fixed point of (18) and the fast Hessians of D.1, measured.
+
+python reproduce/identities.py [--out_dir results/identities]
+"""
+
+import sys
+
+from smoothie_tf.experiments.identities import identities_command
+
+if __name__ == "__main__":
+    sys.exit(identities_command())
