@@ -126,7 +126,8 @@ class Checkpointer:
             for file in self._files(step):
                 files.sync(file)
             manifest = {"files": self._fingerprints(step)}
-            files.replace(f"{path}.json", json.dumps(manifest) + "\n")
+            # Without a line end: no byte of it can be cut off unnoticed.
+            files.replace(f"{path}.json", json.dumps(manifest))
             self._steps = [*self._steps, step][-_NUMBER_KEPT:]
             # For TensorFlow's own tools.
             lines = [f'model_checkpoint_path: "{path.name}"\n']
