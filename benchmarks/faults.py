@@ -38,9 +38,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 LAUNCHERS: dict[str, Callable] = {"processes": launch.launch}
 _SHORT_INTERVALS = (
     "train.initial_collect_steps=500",
-    "train.evaluation_interval=500",
+    "train.evaluation_interval=250",
     "train.evaluation_episodes=2",
-    "train.checkpoint_interval=200",
+    "train.checkpoint_interval=50",
 )
 _LONGEST_WAIT = 900.0
 # Share of strikes that fall before training goes on: imports, restoring, compiling.
@@ -662,7 +662,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out_dir", type=pathlib.Path, default="runs/faults")
     parser.add_argument("--agent", default="smoothie")
     parser.add_argument("--env", default="Hopper-v5")
-    parser.add_argument("--num_steps", type=int, default=6000)
+    parser.add_argument("--num_steps", type=int, default=3000)
     parser.add_argument("--seeds", type=int, default=3, help="runs to spread over")
     parser.add_argument("--seed", type=int, default=0, help="of moments and bytes")
     parser.add_argument(
