@@ -198,13 +198,27 @@ class Soak:
     """Strikes runs and keeps the tallies."""
 
     def __init__(
-        self, task: Task, out_dir: pathlib.Path, seeds: int, rng: random.Random
+        self,
+        task: Task,
+        out_dir: pathlib.Path,
+        seeds: Sequence[int],
+        rng: random.Random,
+        whole_dir: pathlib.Path | None = None,
     ):
-        """Prepares to strike runs of `seeds` seeds below a directory."""
+        """Prepares to strike runs of some seeds below a directory.
+
+        Args:
+          task: What is run.
+          out_dir: Where to.
+          seeds: Seeds of the runs, in turn.
+          rng: Draws moments and bytes.
+          whole_dir: Where runs left in peace are, or are made.
+        """
         self.tallies: dict[str, Tally] = collections.defaultdict(Tally)
         self.progress = tqdm.tqdm(unit="strike", desc="faults", smoothing=0)
         self._task = task
         self._out_dir = out_dir
+        self._whole_dir = whole_dir or out_dir / "whole"
         self._seeds = seeds
         self._rng = rng
         self._seconds_to_start = 10.0
@@ -214,7 +228,10 @@ class Soak:
     def whole(self, seed: int) -> pathlib.Path:
         """Returns a run that was left in peace, made once."""
         if seed not in self._whole:
-            run = Run(self._task, seed, self._out_dir / "whole" / f"seed{seed}")
+            run = Run(self._task, seed, self._whole_dir / f"seed{seed}")
+            if run.is_done():
+                self._whole[seed] = run.directory
+                return run.directory
             started = time.monotonic()
             process = run.start()
             if run.wait_for_training(process):
@@ -228,7 +245,7 @@ class Soak:
         """Returns a new run for a fault, seeds in turn."""
         number = self._number[fault]
         self._number[fault] += 1
-        seed = number % self._seeds
+        seed = self._seeds[number % len(self._seeds)]
         self.whole(seed)
         directory = directory or self._out_dir / fault.replace(" ", "-")
         return Run(self._task, seed, directory / f"run{number}")
@@ -261,6 +278,14 @@ class Soak:
         """Runs to the end and holds the run against the one left in peace."""
         problem = run.finish()
         self.compare(fault, run, problem)
+
+    def problems(self) -> list[str]:
+        """Returns everything that was not as it should be."""
+        return [
+            f"{fault}: {problem}"
+            for fault, tally in self.tallies.items()
+            for problem in tally.problems
+        ]
 
     def compare(self, fault: str, run: Run, problem: str | None = None) -> None:
         """Holds a run that has ended against the one left in peace."""
@@ -329,7 +354,7 @@ def kill(soak: Soak, times: int) -> None:
     fault = "SIGKILL"
     while soak.tallies[fault].times < times:
         run = soak.run(fault)
-        share = -(-times // soak._seeds)
+        share = -(-times // len(soak._seeds))
         struck = 0
         while struck < share and soak.tallies[fault].times < times:
             process = run.start()
@@ -564,7 +589,7 @@ def kill_worker(soak: Soak, times: int, launcher: str) -> None:
     preset = grid.Preset("quick", task.num_steps, 1)
     while soak.tallies[fault].times < times:
         number = soak._number[fault]
-        seed = number % soak._seeds
+        seed = soak._seeds[number % len(soak._seeds)]
         soak._number[fault] += 1
         soak.whole(seed)
         entry = grid.Run(
@@ -663,7 +688,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--agent", default="smoothie")
     parser.add_argument("--env", default="Hopper-v5")
     parser.add_argument("--num_steps", type=int, default=3000)
-    parser.add_argument("--seeds", type=int, default=3, help="runs to spread over")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs"
+    )
+    parser.add_argument(
+        "--whole_dir",
+        type=pathlib.Path,
+        help="runs left in peace by an earlier soak; default <out_dir>/whole",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of moments and bytes")
     parser.add_argument(
         "--faults",
@@ -689,25 +721,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     task = Task(flags.agent, flags.env, flags.num_steps, bindings)
     rng = random.Random(flags.seed)
     started = time.monotonic()
-    soak = Soak(task, flags.out_dir.resolve(), flags.seeds, rng)
+    soak = Soak(task, flags.out_dir.resolve(), flags.seeds, rng, flags.whole_dir)
     soak.progress.total = sum(
         times["worker" if name.startswith("worker-") else name] for name in chosen
     )
+    path = flags.out_dir / "faults.md"
     for name in chosen:
         soak.progress.set_postfix_str(name)
         known[name](soak)
+        # Whoever stops a soak has what there is.
+        text, problems = table(soak), soak.problems()
+        path.write_text("\n".join([text, *problems]))
     soak.progress.close()
-    text = table(soak)
-    problems = [
-        f"{fault}: {problem}"
-        for fault, tally in soak.tallies.items()
-        for problem in tally.problems
-    ]
-    path = flags.out_dir / "faults.md"
-    path.write_text(text + "".join(f"\n{problem}\n" for problem in problems))
-    print(text)
-    for problem in problems:
-        print(problem)
+    print("\n".join([text, *problems]))
     minutes = (time.monotonic() - started) / 60
     print(f"After {minutes:.0f} minutes, the table is in {path}.")
     return 1 if problems else 0

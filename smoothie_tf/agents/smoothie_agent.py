@@ -130,6 +130,11 @@ class SmoothieAgent(tf_agent.TFAgent):
             independent_minibatches=independent_minibatches,
             nested_tapes=nested_tapes,
         )
+        if not callable(td_errors_loss_fn):
+            raise ValueError(
+                f"{owner}.td_errors_loss_fn must be a function of targets and values,"
+                f" but is {td_errors_loss_fn!r}."
+            )
         for name_of, optimizer in (
             ("actor_optimizer", actor_optimizer),
             ("critic_optimizer", critic_optimizer),

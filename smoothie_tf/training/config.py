@@ -79,6 +79,11 @@ def parse(
         _parse(_read(path), f"{path}")
     for binding in bindings:
         _parse(binding, f"--gin_bindings {binding!r}")
+    try:
+        gin.config.validate_macros_hook(gin.config._CONFIG)
+    except ValueError as error:
+        reason = str(error).splitlines()[0].strip().rstrip(".")
+        raise ConfigError(f"The configuration cannot be used: {reason}.") from error
 
 
 def _read(path):

@@ -74,6 +74,11 @@ class train:  # noqa: N801  Named for its bindings: train.num_steps.
     def __post_init__(self):
         values = dataclasses.asdict(self)
         del values["use_xla"]
+        for name, value in values.items():
+            if value is None:  # Which elsewhere means that a number is left out.
+                raise ValueError(
+                    f"train.{name} must be a whole number of at least 1, but is None."
+                )
         validation.check("train", "count", **values)
         validation.check_flags("train", use_xla=self.use_xla)
         rows = 2 * self.checkpoint_interval
