@@ -1,7 +1,7 @@
 """Range checks whose message names the value, what is allowed and whose it is."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 
 _RULES: dict[str, tuple[Callable[[float], bool], str]] = {
     "finite": (lambda x: True, "a finite number"),
@@ -30,5 +30,59 @@ def check(owner: str, rule: str, **values: float | None) -> None:
         if value is None:
             continue
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or not holds(value):
+        if not number or not _is_finite(value) or not holds(value):
             raise ValueError(f"{owner}.{name} must be {allowed}, but is {value!r}.")
+
+
+def check_flags(owner: str, **values: bool) -> None:
+    """Checks that values are True or False, which any text would pass for.
+
+    Args:
+      owner: What the values belong to, as a gin binding names it.
+      **values: The values by their parameters' names.
+
+    Raises:
+      ValueError: If one is neither.
+    """
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise ValueError(
+                f"{owner}.{name} must be True or False, but is {value!r}."
+            )
+
+
+def check_layers(
+    owner: str, activation: str, activations: Container[str], **widths: Sequence[int]
+) -> None:
+    """Checks the widths of layers and the name of their activation.
+
+    Args:
+      owner: What they belong to, as a gin binding names it.
+      activation: Keras name of the layers' activation.
+      activations: The names that there are.
+      **widths: Sequences of widths by their parameters' names.
+
+    Raises:
+      ValueError: If a width is not a whole number of at least 1, or the activation is
+        unknown.
+    """
+    for name, value in widths.items():
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ValueError(
+                f"{owner}.{name} must be a sequence of widths, such as (400, 300), but"
+                f" is {value!r}."
+            )
+        for width in value:
+            check(owner, "count", **{name: width})
+    if not isinstance(activation, str) or activation not in activations:
+        raise ValueError(
+            f"{owner}.activation must be the Keras name of an activation, such as"
+            f" 'tanh', but is {activation!r}."
+        )
+
+
+def _is_finite(value):
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # A whole number beyond what a float can be.
+        return False

@@ -125,6 +125,16 @@ class SmoothieAgent(tf_agent.TFAgent):
             dqda_clipping=dqda_clipping,
         )
         validation.check(owner, "finite", initial_log_variance=initial_log_variance)
+        validation.check_flags(
+            owner,
+            independent_minibatches=independent_minibatches,
+            nested_tapes=nested_tapes,
+        )
+        if not callable(td_errors_loss_fn):
+            raise ValueError(
+                f"{owner}.td_errors_loss_fn must be a function of targets and values,"
+                f" but is {td_errors_loss_fn!r}."
+            )
         for name_of, optimizer in (
             ("actor_optimizer", actor_optimizer),
             ("critic_optimizer", critic_optimizer),

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -11,6 +12,8 @@ from typing import NoReturn
 from smoothie_tf.experiments import grid, launch, ray_launch
 
 _INTERRUPTED = 130
+# More than a figure's pictures and tables take.
+_ROOM_BYTES = 10 * 2**20
 
 
 def figure_command(
@@ -165,6 +168,13 @@ def _plan(figure: grid.Figure, flags) -> tuple[tuple[grid.Run, ...], pathlib.Pat
             f"--num_workers {flags.num_workers} is too few: it has to be at least 1."
         )
     ray_launch.check(flags.launcher, flags.ray_address)
+    # Two share even a single core without harm.
+    most = max(2, os.cpu_count() or 1)
+    if flags.num_workers is not None and flags.num_workers > most:
+        raise grid.InputError(
+            f"--num_workers {flags.num_workers} is too many: a run fills a core, and"
+            f" this machine takes {most}."
+        )
     preset = grid.read_preset(flags.preset, flags.gin_bindings)
     envs = split_items(flags.envs, "--envs")
     if envs is not None:
@@ -175,7 +185,31 @@ def _plan(figure: grid.Figure, flags) -> tuple[tuple[grid.Run, ...], pathlib.Pat
     if out_dir is None:
         home = pathlib.Path("results") if preset.is_result else flags.runs_dir
         out_dir = home / f"{figure.name}-{preset.label}"
+    _check_room("--out_dir", out_dir)
+    if not flags.plot_only:
+        _check_room("--runs_dir", flags.runs_dir)
     return runs, out_dir
+
+
+def _check_room(flag: str, path: pathlib.Path) -> None:
+    """Checks, before hours of training, that a directory can be made and filled."""
+    try:
+        path = path.absolute()
+        there = next(each for each in (path, *path.parents) if each.exists())
+        if not there.is_dir():
+            raise grid.InputError(f"{flag} {path}: {there} is a file.")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise grid.InputError(f"{flag} {path} cannot be written: no permission.")
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        raise grid.InputError(
+            f"{flag} {path} cannot be used: {error.strerror}."
+        ) from None
+    if free < _ROOM_BYTES:
+        raise grid.InputError(
+            f"{flag} {path} has room for {free / 2**20:.1f} MiB: it takes at least"
+            f" {_ROOM_BYTES / 2**20:.0f} MiB."
+        )
 
 
 def _draw(figure: grid.Figure, runs: Sequence[grid.Run], out_dir: pathlib.Path) -> bool:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.typing import types
 
-from smoothie_tf import action_derivatives
+from smoothie_tf import action_derivatives, validation
 from smoothie_tf.networks import dense, initializers
 
 
@@ -43,8 +43,16 @@ class CriticNetwork(network.Network):
           name: Name of the network.
 
         Raises:
-          ValueError: If `joint_units` is empty.
+          ValueError: If `joint_units` is empty, a width is not a whole number of at
+            least 1, or the activation is unknown.
         """
+        validation.check_layers(
+            "CriticNetwork",
+            activation,
+            dir(tf.keras.activations),
+            observation_units=observation_units,
+            joint_units=joint_units,
+        )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         if not joint_units:
             raise ValueError(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.typing import types
 
+from smoothie_tf import validation
 from smoothie_tf.networks import dense, initializers
 
 
@@ -44,8 +45,16 @@ class MeanNetwork(network.Network):
           name: Name of the network.
 
         Raises:
-          ValueError: If `initial_mean` is not within the action bounds.
+          ValueError: If `initial_mean` is not within the action bounds, a width is
+            not a whole number of at least 1, or the activation is unknown.
         """
+        validation.check("MeanNetwork", "finite", initial_mean=initial_mean)
+        validation.check_layers(
+            "MeanNetwork",
+            activation,
+            dir(tf.keras.activations),
+            hidden_units=hidden_units,
+        )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._hidden = [
             dense.Dense(units, activation, kernel_initializer=initializers.hidden())

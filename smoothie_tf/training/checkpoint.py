@@ -1,14 +1,19 @@
 """Checkpoints of a whole run, from which it goes on bit for bit.
 
-A checkpoint is TensorFlow's own: every variable of the agent and its optimizers,
-each with a checksum, and the loop's state as JSON. Replay lies beside it in a file
-that only grows; a checkpoint says how many of its rows belong to it, and their
-checksum.
+A checkpoint of step N is TensorFlow's own, ckpt-N.index and ckpt-N.data-…: every
+variable of the agent and its optimizers, and the loop's state as JSON. Replay lies
+beside it in a file that only grows; a checkpoint says how many of its rows belong to
+it, and their checksum. Last comes ckpt-N.json with the length and checksum of each of
+its files: a process that is killed before has left no checkpoint N.
+
+Nothing here is unpickled or evaluated: tensors and JSON alone are read.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import re
 import zlib
 from typing import Any
 
@@ -16,7 +21,20 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
-from smoothie_tf.training import replay_buffer
+from smoothie_tf.training import files, replay_buffer
+
+_NUMBER_KEPT = 2
+_NUMBERED = re.compile(r"ckpt-(\d+)[._].*")
+# What a file that was cut off, or that holds something else, makes others raise.
+_UNREADABLE = (
+    tf.errors.OpError,
+    AssertionError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class CheckpointError(Exception):
@@ -48,21 +66,41 @@ class Checkpointer:
         """Prepares to save to, or restore from, a directory.
 
         Args:
-          directory: Where the run's checkpoints are.
+          directory: Where the run's checkpoints are; made by the first of them.
           agent: The agent, with all its variables made.
           replay: The run's replay.
         """
         self._directory = pathlib.Path(directory)
-        self._directory.mkdir(parents=True, exist_ok=True)
         self._replay = replay
         self._replay_path = self._directory / "replay.f32"
         self._saved_rows = 0
         self._checksum = 0
         self._state = _JsonState()
         self._checkpoint = tf.train.Checkpoint(agent=agent, state=self._state)
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(self._directory), max_to_keep=2
-        )
+        self._steps: list[int] = []
+        self._variables = [
+            node
+            for node in tf.train.TrackableView(self._checkpoint).descendants()
+            if isinstance(node, tf.Variable) and node.dtype.is_floating
+        ]
+        self._sums = tf.function(self._traced_sums, autograph=False)
+
+    @property
+    def latest(self) -> str | None:
+        """The newest checkpoint that was saved or restored here, without its suffix."""
+        return str(self._path(self._steps[-1])) if self._steps else None
+
+    def not_finite(self) -> str | None:
+        """Returns the name of a variable that holds a NaN or infinity, if one does.
+
+        It looks at all that a checkpoint holds: weights, targets and optimizer slots.
+        """
+        # A sum is not finite if an element is not, and may overflow besides.
+        for place in np.flatnonzero(~np.isfinite(self._sums().numpy())):
+            variable = self._variables[place]
+            if not np.isfinite(variable.numpy()).all():
+                return variable.name.split(":")[0]
+        return None
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Saves the agent, replay and the loop's state.
@@ -70,60 +108,160 @@ class Checkpointer:
         Args:
           step: Environment steps so far: the checkpoint's number.
           state: What else the loop needs to go on, as JSON takes it.
+
+        Raises:
+          StorageError: If there is no room for it; earlier checkpoints are whole.
         """
-        rows = self._replay.rows_since(self._saved_rows)
-        with open(self._replay_path, "r+b" if self._saved_rows else "wb") as file:
-            file.seek(self._saved_rows * self._row_bytes)
-            file.write(rows)
-            file.flush()
-            os.fsync(file.fileno())
-        self._checksum = zlib.crc32(rows, self._checksum)
-        self._saved_rows = self._replay.total_rows
-        replay = {"rows": self._saved_rows, "crc32": self._checksum}
-        self._state.value = {"loop": state, "replay": replay}
-        self._manager.save(checkpoint_number=step)
+        path = self._path(step)
+        self._steps = [kept for kept in self._steps if kept != step]
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            # What bears this number, or is left of a save that was cut off, was of no
+            # use to `restore`. Its list of checksums goes first.
+            self._remove_others()
+            self._append_replay()
+            replay = {"rows": self._saved_rows, "crc32": self._checksum}
+            self._state.value = {"loop": state, "replay": replay}
+            self._checkpoint.write(str(path))
+            for file in self._files(step):
+                files.sync(file)
+            manifest = {"files": self._fingerprints(step)}
+            # Without a line end: no byte of it can be cut off unnoticed.
+            files.replace(f"{path}.json", json.dumps(manifest))
+            self._steps = [*self._steps, step][-_NUMBER_KEPT:]
+            # For TensorFlow's own tools.
+            lines = [f'model_checkpoint_path: "{path.name}"\n']
+            for kept in self._steps:
+                name = self._path(kept).name
+                lines.append(f'all_model_checkpoint_paths: "{name}"\n')
+            files.replace(self._directory / "checkpoint", "".join(lines))
+            self._remove_others()
+        except (OSError, tf.errors.OpError, files.StorageError) as error:
+            with contextlib.suppress(OSError):
+                self._remove_others()
+            if isinstance(error, files.StorageError):
+                raise
+            raise files.failed(path, error) from error
 
     def restore(self) -> tuple[dict[str, Any] | None, list[str]]:
         """Restores the newest checkpoint that is whole.
 
         Returns:
           The loop's state, or None if the run has no checkpoint yet; and a sentence
-          for each newer checkpoint that could not be read.
+          for each newer checkpoint that could not be read, the last of which says
+          which one is used in its place.
 
         Raises:
           CheckpointError: If there are checkpoints, but none of them is whole.
         """
-        problems = []
-        for path in reversed(self._paths()):
+        problems: list[str] = []
+        found = self._found()
+        for place, step in enumerate(reversed(found)):
+            path = self._path(step)
             try:
-                self._checkpoint.restore(path).assert_existing_objects_matched()
+                self._check(step, found)
+                status = self._checkpoint.read(str(path))
+                status.assert_existing_objects_matched()
                 self._restore_replay(self._state.value["replay"])
-            # A file that was cut off gives an IndexError, for one.
-            except (
-                tf.errors.OpError,
-                AssertionError,
-                LookupError,
-                OSError,
-                TypeError,
-                ValueError,
-            ) as error:
+                state = self._state.value["loop"]
+            except _UNREADABLE as error:
                 reason = str(error).splitlines()[0] if str(error) else repr(error)
-                problems.append(f"Checkpoint {path} cannot be used: {reason}")
+                problems.append(f"Checkpoint {path} cannot be used: {reason}.")
                 continue
-            return self._state.value["loop"], problems
+            if problems:
+                problems[-1] += f" Going on from the one before it, of step {step}."
+            older = found[: len(found) - 1 - place]
+            whole = [each for each in older if self._has_manifest(each)]
+            self._steps = [*whole, step][-_NUMBER_KEPT:]
+            return state, problems
         if problems:
+            problems.append(
+                f"Remove {self._directory} to start over: the same seed gives the same"
+                " run again."
+            )
             raise CheckpointError(" ".join(problems))
         return None, problems
 
-    def _paths(self):
-        """Returns the checkpoints, oldest first, even if TensorFlow's list is lost."""
-        files = self._directory.glob("ckpt-*.index")
-        found = sorted(files, key=lambda file: int(file.stem.removeprefix("ckpt-")))
-        return self._manager.checkpoints or [str(f.with_suffix("")) for f in found]
+    def _traced_sums(self):
+        sums = [tf.reduce_sum(variable) for variable in self._variables]
+        return tf.stack([tf.cast(each, tf.float64) for each in sums])
 
-    @property
-    def _row_bytes(self):
-        return 4 * self._replay.row_size
+    def _path(self, step):
+        return self._directory / f"ckpt-{step}"
+
+    def _has_manifest(self, step):
+        return self._path(step).with_suffix(".json").exists()
+
+    def _files(self, step):
+        """Returns TensorFlow's files of a checkpoint."""
+        parts = self._directory.glob(f"ckpt-{step}.data-*")
+        return [*sorted(parts), self._path(step).with_suffix(".index")]
+
+    def _fingerprints(self, step):
+        return {
+            file.name: {"bytes": len(content), "crc32": zlib.crc32(content)}
+            for file in self._files(step)
+            for content in (file.read_bytes(),)
+        }
+
+    def _found(self):
+        """Returns the numbers of all checkpoints that there are, in order."""
+        numbers = set()
+        for file in self._directory.glob("ckpt-*"):
+            match = _NUMBERED.fullmatch(file.name)
+            if match and file.suffix in (".index", ".json"):
+                numbers.add(int(match[1]))
+        return sorted(numbers)
+
+    def _check(self, step, found):
+        """Raises one of `_UNREADABLE` if a checkpoint is not what was written."""
+        if not self._has_manifest(step):
+            # Where not one has it, the process was killed during its first, or comes
+            # from a version without; TensorFlow's own checksums are relied on.
+            if any(self._has_manifest(each) for each in found):
+                raise ValueError("it was never finished")
+            return
+        manifest = self._path(step).with_suffix(".json")
+        try:
+            expected = dict(json.loads(manifest.read_text("utf-8"))["files"])
+        except (LookupError, TypeError, ValueError, RecursionError):
+            raise ValueError(f"{manifest.name} is not what was written") from None
+        for file in self._files(step):
+            if not file.exists():
+                raise ValueError(f"{file.name} is missing")
+        actual = self._fingerprints(step)
+        for name in sorted({*expected, *actual}):
+            if name not in actual:
+                raise ValueError(f"{name} is missing")
+            if actual[name] != expected.get(name):
+                raise ValueError(f"{name} does not match its checksum")
+
+    def _remove_others(self):
+        """Removes what belongs to no checkpoint that is kept."""
+        others = []
+        for file in self._directory.glob("ckpt-*"):
+            match = _NUMBERED.fullmatch(file.name)
+            if match and int(match[1]) not in self._steps:
+                others.append(file)
+        # Without its list of checksums, what is left of a checkpoint is none.
+        for file in sorted(others, key=lambda file: file.suffix != ".json"):
+            if file.is_dir():
+                for part in file.iterdir():
+                    part.unlink()
+                file.rmdir()
+            else:
+                file.unlink()
+
+    def _append_replay(self):
+        rows = self._replay.rows_since(self._saved_rows)
+        with open(self._replay_path, "r+b" if self._saved_rows else "wb") as file:
+            file.seek(self._saved_rows * 4 * self._replay.row_size)
+            file.write(rows)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+        self._checksum = zlib.crc32(rows, self._checksum)
+        self._saved_rows = self._replay.total_rows
 
     def _restore_replay(self, saved):
         rows, checksum = saved["rows"], 0

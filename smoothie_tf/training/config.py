@@ -72,13 +72,27 @@ def parse(
             )
         files.append(GIN_DIRECTORY / "presets" / f"{preset}.gin")
     for name in gin_files:
-        if not pathlib.Path(name).is_file():
+        if not pathlib.Path(name).exists():
             raise ConfigError(f"--gin_file {name} does not exist.")
         files.append(pathlib.Path(name))
     for path in files:
-        _parse(path.read_text(), f"{path}")
+        _parse(_read(path), f"{path}")
     for binding in bindings:
         _parse(binding, f"--gin_bindings {binding!r}")
+    try:
+        gin.config.validate_macros_hook(gin.config._CONFIG)
+    except ValueError as error:
+        reason = str(error).splitlines()[0].strip().rstrip(".")
+        raise ConfigError(f"The configuration cannot be used: {reason}.") from error
+
+
+def _read(path):
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} cannot be read: it is not text.") from error
 
 
 def parse_operative(path: pathlib.Path) -> None:
@@ -103,7 +117,7 @@ def _parse(text, source):
         # These belong to the experiments, which a single run need not import.
         gin.parse_config(text, skip_unknown=["grid", "search"])
     except Exception as error:  # Gin raises many kinds, SyntaxError among them.
-        reason = str(error).splitlines()[0].strip().rstrip(".")
+        reason = (str(error).splitlines() or [repr(error)])[0].strip().rstrip(".")
         raise ConfigError(f"{source}: {reason}.{_suggestion(reason)}") from error
 
 

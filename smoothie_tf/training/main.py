@@ -1,11 +1,17 @@
 """The command line of a single run, behind reproduce/train.py."""
 
 import argparse
+import contextlib
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 from smoothie_tf.training import huge_pages
+
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,14 +28,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     if as_program:
         huge_pages.restart()
+    with _termination_as_interrupt():
+        try:
+            return _run(flags, arguments)
+        except KeyboardInterrupt:
+            print(
+                "Stopped before training began; the same command begins again.",
+                file=sys.stderr,
+            )
+            return _INTERRUPTED
+
+
+def _run(flags, arguments):
     # Only now what takes seconds to import: bad flags are answered at once.
     from smoothie_tf import quiet
 
     quiet.silence_imports()
     import tensorflow as tf
 
-    from smoothie_tf.training import checkpoint, config, train, video
+    from smoothie_tf.training import checkpoint, config, files, train, video
 
+    if flags.num_threads < 1:
+        return _refuse(f"--num_threads must be at least 1, but is {flags.num_threads}.")
     # One run, one core: two runs side by side are faster than one on two.
     tf.config.threading.set_intra_op_parallelism_threads(flags.num_threads)
     tf.config.threading.set_inter_op_parallelism_threads(flags.num_threads)
@@ -54,26 +74,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f" {flags.run_dir}.",
             file=sys.stderr,
         )
-        return 130
+        return _INTERRUPTED
     except (ValueError, checkpoint.CheckpointError) as error:
         if flags.debug:
             raise
-        print(f"train.py: {_first_line(error)}", file=sys.stderr)
-        return 2
+        return _refuse((str(error).splitlines() or [repr(error)])[0])
     except (train.NumericalError, video.RenderingError) as error:
+        if flags.debug:
+            raise
         print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    except files.StorageError as error:
+        if flags.debug:
+            raise
+        print(f"train.py: {error}.", file=sys.stderr)
         return 1
     print(f"Results are in {flags.run_dir}.")
     return 0
 
 
-def _first_line(error):
-    return str(error).splitlines()[0]
+def _refuse(sentence):
+    print(f"train.py: {sentence}", file=sys.stderr)
+    return 2
+
+
+@contextlib.contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Makes SIGTERM what Ctrl-C is, also before the loop listens for both."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; the usage is a matter for `--help`."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="train.py",
+        allow_abbrev=False,
         description="Trains an agent on a Gymnasium task. The same command again goes"
         " on where the run stopped.",
     )

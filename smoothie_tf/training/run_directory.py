@@ -1,5 +1,6 @@
 """What a run leaves behind: metrics.csv, run.json, progress.json and TensorBoard."""
 
+import contextlib
 import csv
 import fcntl
 import importlib.metadata
@@ -9,9 +10,14 @@ import math
 import os
 import pathlib
 import platform
+import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from typing import Any
+
+import smoothie_tf
+from smoothie_tf.training import files
 
 #: Columns of metrics.csv, one row an evaluation.
 COLUMNS = (
@@ -26,7 +32,11 @@ COLUMNS = (
     "kl",
     "steps_per_second",
 )
+#: Version of what a run directory holds; a newer one is refused.
+FORMAT = 1
 _PROGRESS_SECONDS = 2.0
+# Others look, for a moment, whether somebody is at work here.
+_LOCK_SECONDS = 1.0
 _PACKAGES = ("tensorflow", "tf-agents", "gymnasium", "mujoco", "numpy")
 
 
@@ -45,53 +55,51 @@ class RunDirectory:
           identity: What the run is; what run.json holds from before must agree.
 
         Raises:
-          RunDirectoryError: If it holds another run, or another process holds it.
+          RunDirectoryError: If it cannot be written, holds another run or one of a
+            newer version, or another process holds it. Nothing has changed then.
+          StorageError: If there is no room for the lock.
         """
         self.path = pathlib.Path(path)
-        if self.path.exists() and not self.path.is_dir():
-            raise RunDirectoryError(f"--run_dir {self.path} is a file.")
+        self._metrics = [_csv_line(COLUMNS)]
+        self._last_progress = -math.inf
+        self.info: dict[str, Any] = {}
+        self._made: list[pathlib.Path] = []
         try:
+            if self.path.exists() and not self.path.is_dir():
+                raise RunDirectoryError(f"--run_dir {self.path} is a file.")
+            parents = (self.path, *self.path.parents)
+            self._made = [each for each in parents if not each.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / ".lock", "a+")
+            lock_made = not (self.path / ".lock").exists()
+            self._lock = self._take_lock()
         except OSError as error:
+            self._remove_what_was_made()
             raise RunDirectoryError(
                 f"--run_dir {self.path} cannot be written: {error.strerror}."
             ) from error
+        if lock_made:
+            self._made.insert(0, self.path / ".lock")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.seek(0)
-            raise RunDirectoryError(
-                f"--run_dir {self.path} is in use by process"
-                f" {self._lock.read().strip() or 'of another user'}."
-            ) from None
-        self._lock.truncate(0)
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
-        self.info: dict[str, Any] = {}
-        if (self.path / "run.json").exists():
-            try:
-                self.info = json.loads((self.path / "run.json").read_text())
-            except ValueError as error:
-                raise RunDirectoryError(
-                    f"{self.path / 'run.json'} cannot be read: {error}."
-                ) from error
-            for key, value in identity.items():
-                if self.info.get(key) != value:
-                    raise RunDirectoryError(
-                        f"--run_dir {self.path} holds a run with {key}"
-                        f" {self.info.get(key)!r}, not {value!r}."
-                    )
-        self.info.update(identity)
-        self._last_progress = -math.inf
+            self._read_info(identity)
+            self._sign_lock()
+        except BaseException:
+            self.abandon()
+            raise
 
     def close(self) -> None:
         """Lets go of the directory."""
         self._lock.close()
 
+    def abandon(self) -> None:
+        """Lets go of a directory in which nothing was begun, and leaves no trace."""
+        # While it is held: nobody else can have begun anything there.
+        self._remove_what_was_made()
+        self.close()
+
     def write_info(self, **changes: Any) -> None:
         """Updates run.json."""
         self.info.update(changes)
+        self.info["format"] = FORMAT
         self.write_text("run.json", json.dumps(self.info, indent=2) + "\n")
 
     def write_progress(self, **progress: Any) -> None:
@@ -99,29 +107,124 @@ class RunDirectory:
         now = time.monotonic()
         if now - self._last_progress >= _PROGRESS_SECONDS:
             self._last_progress = now
-            self.write_text("progress.json", json.dumps(progress) + "\n")
+            text = json.dumps(progress) + "\n"
+            # Nothing depends on it: not worth ending a run for.
+            with contextlib.suppress(files.StorageError):
+                files.replace(self.path / "progress.json", text, lasts_power_cut=False)
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file aside and renames it, so that no reader sees half of it."""
-        aside = self.path / f".{name}.tmp"
-        aside.write_text(text)
-        aside.replace(self.path / name)
+        files.replace(self.path / name, text)
 
-    def append_metrics(self, row: dict[str, float | None]) -> None:
-        """Appends one row to metrics.csv; missing and NaN values are left empty."""
-        with open(self.path / "metrics.csv", "a", newline="") as file:
-            file.write(_csv_line(row.get(column) for column in COLUMNS))
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The lines of metrics.csv as they are to be, without the header."""
+        return tuple(self._metrics[1:])
 
-    def keep_metrics_until(self, step: int) -> None:
-        """Starts metrics.csv, or cuts the rows after `step`, which will come again."""
-        lines = [_csv_line(COLUMNS)]
+    def set_metrics(self, lines: Sequence[str]) -> None:
+        """Takes over the lines that a checkpoint holds; `write_metrics` writes them."""
+        self._metrics[1:] = lines
+
+    def read_metrics(self, step: int) -> None:
+        """Takes over what metrics.csv has up to `step`: the rest will come again."""
+        self._metrics[1:] = []
         path = self.path / "metrics.csv"
         if path.exists():
-            for line in path.read_text().splitlines(keepends=True)[1:]:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            for line in text.splitlines(keepends=True)[1:]:
+                number = line.split(",")[0]
                 # A line without an end was cut off while it was written.
-                if line.endswith("\n") and int(line.split(",")[0]) <= step:
-                    lines.append(line)
-        self.write_text("metrics.csv", "".join(lines))
+                if line.endswith("\n") and number.isdecimal() and int(number) <= step:
+                    self._metrics.append(line)
+
+    def append_metrics(self, row: dict[str, float | None]) -> None:
+        """Adds one row to metrics.csv; missing and NaN values are left empty."""
+        self._metrics.append(_csv_line(row.get(column) for column in COLUMNS))
+        self.write_metrics()
+
+    def write_metrics(self) -> None:
+        """Writes metrics.csv.
+
+        As a whole, aside, and renamed: at a row an evaluation it is small, and no
+        reader, full disk or killed process ever leaves half a row.
+        """
+        self.write_text("metrics.csv", "".join(self._metrics))
+
+    def _take_lock(self):
+        """Returns the lock, open and held by this process.
+
+        The system lets go of it as its holder ends, however that ends.
+        """
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            lock = open(self.path / ".lock", "a+")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                holder = lock.read().strip() or "of another user"
+                lock.close()
+                if time.monotonic() > deadline:
+                    raise RunDirectoryError(
+                        f"--run_dir {self.path} is in use by process {holder}."
+                    ) from None
+                time.sleep(0.05)
+                continue
+            # Whoever held it may have removed it since it was opened.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock.fileno()), os.stat(lock.name)):
+                    return lock
+            lock.close()
+
+    def _sign_lock(self):
+        try:
+            holder = f"{os.getpid()} on {socket.gethostname()}"
+            os.truncate(self._lock.fileno(), 0)
+            os.write(self._lock.fileno(), holder.encode())
+        except OSError as error:
+            raise files.failed(self._lock.name, error) from error
+
+    def _read_info(self, identity):
+        path = self.path / "run.json"
+        if not path.exists():
+            if (self.path / "metrics.csv").exists():
+                raise RunDirectoryError(
+                    f"--run_dir {self.path} holds a metrics.csv but no run.json: it is"
+                    " not the directory of a run."
+                )
+            self.info.update(identity)
+            return
+        try:
+            info = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunDirectoryError(f"{path} cannot be read: {error}.") from error
+        if not isinstance(info, dict):
+            raise RunDirectoryError(f"{path} cannot be read: it holds no JSON object.")
+        version = info.get("format", 0)
+        if not isinstance(version, int) or version > FORMAT:
+            raise RunDirectoryError(
+                f"--run_dir {self.path} is of format {version!r}, written by a newer"
+                f" smoothie_tf: version {smoothie_tf.__version__} knows formats up to"
+                f" {FORMAT}."
+            )
+        for key, value in identity.items():
+            if info.get(key) != value:
+                raise RunDirectoryError(
+                    f"--run_dir {self.path} holds a run with {key}"
+                    f" {info.get(key)!r}, not {value!r}."
+                )
+        for key, default in (("num_steps", 0), ("wall_seconds", 0.0)):
+            value = info.get(key, default)
+            if not isinstance(value, int | float) or not value >= 0:
+                raise RunDirectoryError(
+                    f"{path} has {key} {value!r}, which is not a number of at least 0."
+                )
+        self.info = info
+
+    def _remove_what_was_made(self):
+        for path in self._made:
+            with contextlib.suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
 
 
 def _csv_line(values):
@@ -134,7 +237,8 @@ def _csv_line(values):
 
 def provenance() -> dict[str, Any]:
     """Returns the commit and the versions that a run came from, for run.json."""
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    versions = {"smoothie_tf": smoothie_tf.__version__}
+    versions.update((name, importlib.metadata.version(name)) for name in _PACKAGES)
     versions["python"] = platform.python_version()
     return {"commit": _commit(), "versions": versions}
 

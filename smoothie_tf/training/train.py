@@ -5,14 +5,15 @@ one compiled call (train, then choose the next action), environment. The loop kn
 agents through `TFAgent` alone.
 """
 
+import contextlib
 import dataclasses
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import gin
 import numpy as np
@@ -27,15 +28,19 @@ from smoothie_tf.training import (
     checkpoint,
     compiled_step,
     evaluation,
+    files,
     random_streams,
     replay_buffer,
     run_directory,
     video,
 )
 
+# Environment steps from one look at the clock, and at all variables, to the next.
+_PROGRESS_STEPS = 100
+
 
 class NumericalError(ArithmeticError):
-    """Training produced a number that is not finite."""
+    """The task or training produced a number that is not finite."""
 
 
 class Interrupted(Exception):
@@ -75,12 +80,23 @@ class train:  # noqa: N801  Named for its bindings: train.num_steps.
     def __post_init__(self):
         values = dataclasses.asdict(self)
         del values["use_xla"]
+        for name, value in values.items():
+            if value is None:  # Which elsewhere means that a number is left out.
+                raise ValueError(
+                    f"train.{name} must be a whole number of at least 1, but is None."
+                )
         validation.check("train", "count", **values)
+        validation.check_flags("train", use_xla=self.use_xla)
         rows = 2 * self.checkpoint_interval
         if self.replay_capacity < min(rows, 2 * self.num_steps):
             raise ValueError(
                 f"train.replay_capacity is {self.replay_capacity}, but must hold what"
                 f" two checkpoint intervals add, up to {rows} rows."
+            )
+        if self.replay_capacity < self.batch_size:
+            raise ValueError(
+                "train.replay_capacity must be at least train.batch_size, which is"
+                f" {self.batch_size}, but is {self.replay_capacity}."
             )
 
 
@@ -141,14 +157,13 @@ class Trainer:
         self._checkpointer = checkpoint.Checkpointer(
             directory.path / "checkpoints", self.agent, self._replay
         )
-        self._summaries = tf.summary.create_file_writer(
-            str(directory.path / "tensorboard")
-        )
+        self._summaries = None
         self.step = 0
         self.last_row: dict[str, float] = {}
         self._replay_rng = self._streams.generator("replay")
         self._reset_sums()
-        self._start_or_resume()
+        with self._faults_explained():
+            self._start_or_resume()
 
     @property
     def replay(self) -> replay_buffer.ReplayBuffer:
@@ -170,8 +185,19 @@ class Trainer:
 
         Raises:
           Interrupted: If `stop` was set.
-          NumericalError: If a loss, action or return is not finite.
+          EnvironmentFault: If the task raised, or broke what it announces.
+          NumericalError: If an observation, reward, loss, action or weight is not
+            finite.
+          StorageError: If something could not be written.
         """
+        with self._faults_explained():
+            self._directory.write_metrics()
+            self._summaries = tf.summary.create_file_writer(
+                str(self._directory.path / "tensorboard")
+            )
+            self._run(stop, progress, on_step)
+
+    def _run(self, stop, progress, on_step):
         config = self._config
         rate = _Rate(self.step)
         while self.step < config.num_steps:
@@ -187,7 +213,8 @@ class Trainer:
             due = self.step % config.checkpoint_interval == 0
             if due or self.step == config.num_steps or stop.is_set():
                 self._save()
-            if self.step % 100 == 0 or self.step == config.num_steps:
+            if self.step % _PROGRESS_STEPS == 0 or self.step == config.num_steps:
+                self._check_variables()
                 self._directory.write_progress(
                     step=self.step,
                     num_steps=config.num_steps,
@@ -202,9 +229,38 @@ class Trainer:
         """Closes the environments."""
         self._env.close()
         self._evaluator.close()
-        self._summaries.close()
+        if self._summaries is not None:
+            self._summaries.close()
+
+    @contextlib.contextmanager
+    def _faults_explained(self) -> Iterator[None]:
+        """Adds to errors what the run knows: the step, and what there is to go on."""
+        try:
+            yield
+        except gymnasium_environment.NotFiniteError as error:
+            self._raise_numerical(str(error), error)
+        except gymnasium_environment.EnvironmentFault as error:
+            raise gymnasium_environment.EnvironmentFault(
+                f"{error} (after step {self.step}; {self._last_checkpoint()})."
+            ) from error
+        except files.StorageError as error:
+            raise files.StorageError(
+                f"{error} after step {self.step}; {self._last_checkpoint()}, and with"
+                " room again the same command goes on."
+            ) from error
+
+    def _last_checkpoint(self):
+        latest = self._checkpointer.latest
+        return f"the last checkpoint is {latest}" if latest else "no checkpoint yet"
+
+    def _raise_numerical(self, what, error=None) -> NoReturn:
+        raise NumericalError(
+            f"{what}, which is not finite, after step {self.step}: training stopped;"
+            f" {self._last_checkpoint()}."
+        ) from error
 
     def _take_step(self):
+        self._check_action()
         action, info = self._decision.action, self._decision.info
         observation, reward, terminated, truncated, _ = self._env.step(action)
         self._replay.add(
@@ -241,11 +297,34 @@ class Trainer:
         )
         if not train:
             self._decision = self._compiled.act(*arguments)
-            return
-        rows = self._replay.sample(self._sample_size, self._replay_rng)
-        metrics, self._decision = self._compiled.train_and_act(rows, *arguments)
-        self._metric_sums += metrics
-        self._metric_count += 1
+        else:
+            rows = self._replay.sample(self._sample_size, self._replay_rng)
+            metrics, self._decision = self._compiled.train_and_act(rows, *arguments)
+            if not gymnasium_environment.is_finite(metrics):
+                self._explain_metrics(metrics)
+            self._metric_sums += metrics
+            self._metric_count += 1
+
+    def _check_action(self):
+        action = self._decision.action
+        if not gymnasium_environment.is_finite(action):
+            place = np.flatnonzero(~np.isfinite(action))[0]
+            self._raise_numerical(f"Action[{place}] is {action[place]}")
+
+    def _explain_metrics(self, metrics):
+        for name, value in zip(self._compiled.metric_names, metrics, strict=True):
+            if not np.isfinite(value):
+                self._raise_numerical(f"{name} is {value}")
+
+    def _check_variables(self):
+        """Looks at weights, targets and optimizer slots.
+
+        A NaN in one shows in the next step's losses by itself; an infinity need not,
+        behind a tanh.
+        """
+        name = self._checkpointer.not_finite()
+        if name is not None:
+            self._raise_numerical(f"Variable {name} holds a NaN or infinity")
 
     def _evaluate(self, rate):
         speed = rate.read(self.step)
@@ -262,19 +341,29 @@ class Trainer:
             means = np.asarray(self._metric_sums) / self._metric_count
             names = self._compiled.metric_names
             row.update(zip(names, map(float, means), strict=True))
-        self._check_finite(row)
+        for name, value in row.items():
+            if not np.isfinite(value):
+                self._raise_numerical(f"{name} is {value}")
+        self._check_variables()
         # Only here: an agent's own summaries cannot be compiled.
         with self._summaries.as_default(self.step):
             for name, value in row.items():
                 if name != "step":
                     tf.summary.scalar(name, value)
-        self._summaries.flush()
-        best_policy.save_if_best(
-            self._directory.path,
-            self.agent.policy.variables(),
-            self.step,
-            row["evaluation_return_mean"],
-        )
+        try:
+            self._summaries.flush()
+        except tf.errors.OpError as error:
+            raise files.failed(self._directory.path / "tensorboard", error) from error
+        try:
+            best_policy.save_if_best(
+                self._directory.path,
+                self.agent.policy.variables(),
+                self.step,
+                row["evaluation_return_mean"],
+            )
+        except OSError as error:
+            path = self._directory.path / best_policy.FILE_NAME
+            raise files.failed(path, error) from error
         self._directory.append_metrics(row)
         self.last_row = row
         self._reset_sums()
@@ -285,23 +374,9 @@ class Trainer:
         self._metric_sums: Any = 0.0
         self._metric_count = 0
 
-    def _check_finite(self, row):
-        for name, value in row.items():
-            if not np.isfinite(value):
-                raise NumericalError(
-                    f"{name} is {value} at step {self.step}; the last checkpoint in"
-                    f" {self._directory.path} is from before."
-                )
-
     def _save(self):
-        if not (
-            np.isfinite(self._metric_sums).all()
-            and np.isfinite(self._decision.action).all()
-        ):
-            raise NumericalError(
-                f"A loss or action is not finite at step {self.step}; the last"
-                f" checkpoint in {self._directory.path} is from before."
-            )
+        self._check_action()
+        self._check_variables()
         self._checkpointer.save(
             self.step,
             {
@@ -320,6 +395,7 @@ class Trainer:
                 "metric_count": self._metric_count,
                 "metric_names": list(self._compiled.metric_names),
                 "last_row": self.last_row,
+                "metrics": self._directory.metrics,
             },
         )
 
@@ -328,7 +404,6 @@ class Trainer:
         for problem in problems:
             print(problem, file=sys.stderr)
         if state is None:
-            self._directory.keep_metrics_until(0)
             self._episode = 0
             self._begin_episode()
             self._replay.look_ahead(self._observation)
@@ -337,7 +412,10 @@ class Trainer:
             self._choose_action(train=False)
             return
         self.step = state["step"]
-        self._directory.keep_metrics_until(self.step)
+        if "metrics" in state:
+            self._directory.set_metrics(state["metrics"])
+        else:  # Checkpoints of older versions leave it to the file.
+            self._directory.read_metrics(self.step)
         self._episode = state["episode"]
         self._replay_rng.bit_generator.state = state["replay_rng"]
         self._finished_returns = state["finished_returns"]
@@ -379,16 +457,20 @@ class Trainer:
 
 
 class _Rate:
-    """Environment steps a second since the last evaluation ended."""
+    """Environment steps a second since the last evaluation ended, or before it."""
 
     def __init__(self, step):
+        self._last = 0.0
         self.restart(step)
 
     def restart(self, step):
         self._step, self._time = step, time.monotonic()
 
     def read(self, step):
-        return (step - self._step) / max(time.monotonic() - self._time, 1e-9)
+        if step > self._step:
+            elapsed = max(time.monotonic() - self._time, 1e-9)
+            self._last = (step - self._step) / elapsed
+        return self._last
 
 
 def _show(progress, row):
@@ -428,7 +510,9 @@ def run(
     Raises:
       ValueError: If an argument or a binding is not allowed.
       Interrupted: If SIGINT or SIGTERM asked the run to stop.
+      CheckpointError: If there are checkpoints, but none that can be used.
       NumericalError: If a number was not finite.
+      StorageError: If something could not be written, for want of room for one.
       RenderingError: If a video was asked for and nothing here can render the task;
         all else is done by then.
     """
@@ -443,7 +527,7 @@ def run(
         },
     )
     done = directory.info.get("status") == "done"
-    done = done and directory.info["num_steps"] >= config.num_steps
+    done = done and directory.info.get("num_steps", 0) >= config.num_steps
     if done and not record_video:
         directory.close()
         return directory
@@ -459,16 +543,33 @@ def run(
     stop = threading.Event()
     try:
         trainer = Trainer(agent_name, environment_id, seed, directory, config)
+    except _SAID_ALREADY:
+        directory.abandon()
+        raise
+    except Exception as error:
+        # What a binding of a wrong kind makes the library say that it ends up in.
+        directory.abandon()
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        raise ValueError(
+            f"Agent {agent_name!r} cannot be made for {environment_id!r} with these"
+            f" bindings ({type(error).__name__}: {reason})."
+        ) from error
     except BaseException:
+        directory.abandon()
+        raise
+    try:
+        if not done:
+            directory.write_info(
+                status="running",
+                num_steps=config.num_steps,
+                command=command,
+                **run_directory.provenance(),
+            )
+        directory.write_text("operative_config.gin", gin.operative_config_str())
+    except BaseException:
+        trainer.close()
         directory.close()
         raise
-    if not done:
-        directory.write_info(
-            status="running",
-            num_steps=config.num_steps,
-            command=command,
-            **run_directory.provenance(),
-        )
     progress = tqdm.tqdm(
         total=config.num_steps,
         initial=trainer.step,
@@ -485,7 +586,9 @@ def run(
         finish("interrupted")
         raise
     except BaseException:
-        finish("failed")
+        # A disk that is full has no room for this either, and has been reported.
+        with contextlib.suppress(files.StorageError):
+            finish("failed")
         raise
     else:
         if not done:
@@ -496,10 +599,18 @@ def run(
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        directory.write_text("operative_config.gin", gin.operative_config_str())
         trainer.close()
         directory.close()
     return directory
+
+
+# Errors of building a run that are clear sentences as they are.
+_SAID_ALREADY = (
+    ValueError,
+    checkpoint.CheckpointError,
+    files.StorageError,
+    NumericalError,
+)
 
 
 def _on_signals(stop):

@@ -192,7 +192,7 @@ def script(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            **options,
+            **{"preexec_fn": heed_interrupts, **options},
         )
 
     return start
@@ -203,6 +203,11 @@ def wait_for_progress(runs):
     while not all((run.directory / "progress.json").exists() for run in runs):
         assert time.monotonic() < deadline, "the runs did not start"
         time.sleep(0.05)
+
+
+def heed_interrupts():
+    """As in a terminal, also where the tests themselves run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ignore_interrupts():

@@ -1,10 +1,15 @@
 """Checkpoints: exact, and an earlier one where the newest is broken."""
 
+import json
+import os
+import pathlib
+import resource
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from smoothie_tf.training import checkpoint, replay_buffer
+from smoothie_tf.training import checkpoint, files, replay_buffer
 
 
 class Agent(tf.Module):
@@ -100,6 +105,14 @@ def test_round_trip_is_exact(saved):
         # Rows 6 to 11 are of the second checkpoint: 5 numbers of 4 bytes each.
         lambda d: flip(d / "points" / "replay.f32", 8 * 20),
         lambda d: truncate(d / "points" / "replay.f32", 11 * 20 + 3),
+        lambda d: (d / "points" / "ckpt-2.json").unlink(),
+        lambda d: truncate(d / "points" / "ckpt-2.json", -1),
+        lambda d: truncate(d / "points" / "ckpt-2.json", 0),
+        lambda d: flip(d / "points" / "ckpt-2.json", 30),
+        lambda d: (d / "points" / "ckpt-2.json").write_text('{"files": [1]}'),
+        lambda d: (d / "points" / "ckpt-2.json").write_text("[" * 100_000),
+        # A byte that no tensor's own checksum covers: padding, or a table's footer.
+        lambda d: flip(d / "points" / "ckpt-2.index", -60),
     ],
     ids=[
         "data cut",
@@ -112,6 +125,13 @@ def test_round_trip_is_exact(saved):
         "index flipped",
         "replay flipped",
         "replay cut",
+        "list of checksums gone",
+        "list of checksums cut",
+        "list of checksums empty",
+        "list of checksums flipped",
+        "list of checksums of another kind",
+        "list of checksums without end",
+        "footer flipped",
     ],
 )
 def test_a_broken_checkpoint_gives_way_to_the_one_before(saved, damage):
@@ -120,6 +140,7 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(saved, damage):
     problems, (_, replay, checkpointer) = restored_is(tmp_path, held[1])
     (line,) = problems
     assert "ckpt-2 cannot be used: " in line
+    assert line.endswith(". Going on from the one before it, of step 1.")
     assert "\n" not in line
     # And the run goes on from there.
     add(replay, 2, np.random.default_rng(9))
@@ -202,3 +223,133 @@ def test_another_agents_checkpoint_is_refused(saved):
     )
     with pytest.raises(checkpoint.CheckpointError):
         other.restore()
+
+
+class Killed(BaseException):
+    """Ends a save as SIGKILL does: nothing is tidied up after it."""
+
+
+@pytest.fixture
+def kill_at(monkeypatch):
+    """Ends the process's work at its n-th operation on files."""
+    calls = {"left": None}
+
+    def counted(function):
+        def call(*arguments, **options):
+            if calls["left"] is not None:
+                if calls["left"] == 0:
+                    raise Killed
+                calls["left"] -= 1
+            return function(*arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(os, "fsync", counted(os.fsync))
+    for name in ("replace", "unlink", "rmdir", "read_bytes"):
+        monkeypatch.setattr(pathlib.Path, name, counted(getattr(pathlib.Path, name)))
+    monkeypatch.setattr(
+        tf.train.Checkpoint, "write", counted(tf.train.Checkpoint.write)
+    )
+
+    def at(number):
+        calls["left"] = number
+
+    return at
+
+
+def test_killed_at_any_moment_of_a_save(saved, kill_at):
+    tmp_path, held = saved
+    moments, ended = 0, False
+    while not ended:
+        _, (agent, replay, checkpointer) = restored_is(tmp_path, held[2])
+        add(replay, 2, np.random.default_rng(1))
+        agent.weights.assign_add(tf.ones_like(agent.weights))
+        state = {"step": 3}
+        held[3] = (
+            state,
+            agent.weights.numpy(),
+            replay.rows_since(0),
+            replay.total_rows,
+        )
+        kill_at(moments)
+        try:
+            checkpointer.save(3, state)
+            ended = True
+        except Killed:
+            moments += 1
+        kill_at(None)
+        other_agent, _, other = run(tmp_path, seed=6)
+        restored, _ = other.restore()
+        step = restored["step"]
+        assert step in (2, 3)
+        np.testing.assert_array_equal(other_agent.weights, held[step][1])
+        if step == 3 and not ended:
+            # It was complete but for what is swept away: put things back as before.
+            restored_is(tmp_path, held[3])
+            for path in (tmp_path / "points").glob("ckpt-3.*"):
+                path.unlink()
+    assert moments > 10
+    restored_is(tmp_path, held[3])
+
+
+def test_killed_in_its_first_save_it_begins_again(tmp_path, kill_at):
+    for moment in range(4):
+        agent, replay, checkpointer = run(tmp_path)
+        assert checkpointer.restore()[0] in (None, {"step": 1})
+        add(replay, 1, np.random.default_rng(0))
+        kill_at(moment)
+        with pytest.raises(Killed):
+            checkpointer.save(1, {"step": 1})
+        kill_at(None)
+
+
+def test_no_room_leaves_what_there_was(saved):
+    tmp_path, held = saved
+    before = {path: path.read_bytes() for path in (tmp_path / "points").glob("ckpt*")}
+    _, (_, replay, checkpointer) = restored_is(tmp_path, held[2])
+    add(replay, 2, np.random.default_rng(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (100, 1000):  # In replay; and in the variables.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            with pytest.raises(files.StorageError, match="cannot be written") as caught:
+                checkpointer.save(3, {"step": 3})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert "\n" not in str(caught.value)
+        assert before == {
+            path: path.read_bytes() for path in (tmp_path / "points").glob("ckpt*")
+        }
+        assert restored_is(tmp_path, held[2])[0] == []
+    # With room again, the same process could go on.
+    checkpointer.save(3, {"step": 3})
+    assert run(tmp_path)[2].restore() == ({"step": 3}, [])
+
+
+def test_a_checkpoint_of_an_older_version_is_read(saved):
+    tmp_path, held = saved
+    for path in (tmp_path / "points").glob("ckpt-*.json"):
+        path.unlink()
+    assert restored_is(tmp_path, held[2])[0] == []
+
+
+def test_what_is_listed_is_not_looked_for_elsewhere(saved):
+    tmp_path, held = saved
+    manifest = tmp_path / "points" / "ckpt-2.json"
+    (tmp_path / "mine").write_text("mine")
+    listed = json.loads(manifest.read_text())
+    listed["files"]["../mine"] = {"bytes": 4, "crc32": 0}
+    manifest.write_text(json.dumps(listed))
+    problems, _ = restored_is(tmp_path, held[1])
+    assert "../mine is missing" in problems[0]
+
+
+def test_what_is_not_finite_is_named(tmp_path):
+    agent, _, checkpointer = run(tmp_path)
+    assert checkpointer.not_finite() is None
+    # Its sum overflows, but every element is finite.
+    agent.weights.assign(tf.fill([30, 20], 3e38))
+    assert checkpointer.not_finite() is None
+    for value in (np.nan, np.inf):
+        agent.weights[4, 5].assign(value)
+        assert checkpointer.not_finite() == "Variable"

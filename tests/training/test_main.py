@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -306,7 +307,8 @@ def test_a_directory_in_use_is_refused(tmp_path, capsys):
     assert main.main(arguments(tmp_path)) == 2
     held.close()
     assert capsys.readouterr().err == (
-        f"train.py: --run_dir {tmp_path} is in use by process {os.getpid()}.\n"
+        f"train.py: --run_dir {tmp_path} is in use by process {os.getpid()}"
+        f" on {socket.gethostname()}.\n"
     )
 
 

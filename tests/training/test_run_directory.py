@@ -1,14 +1,19 @@
 """metrics.csv across interruptions, and one owner at a time."""
 
+import errno
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
 
 import pandas as pd
 import pytest
 
-from smoothie_tf.training import run_directory
+from smoothie_tf.experiments import grid
+from smoothie_tf.training import files, run_directory
 
 IDENTITY = {"agent": "smoothie", "env": "Hopper-v5", "seed": 0, "gin_bindings": []}
 HEADER = (
@@ -25,7 +30,6 @@ def directory(tmp_path):
 
 
 def test_metrics_by_hand(directory):
-    directory.keep_metrics_until(0)
     directory.append_metrics({"step": 10, "q": 0.1, "kl": None, "actor_loss": -2e-8})
     directory.append_metrics({"step": 20, "q": float("nan"), "critic_loss": 3.0})
     text = (directory.path / "metrics.csv").read_text()
@@ -35,21 +39,50 @@ def test_metrics_by_hand(directory):
     assert table["q"].isna().tolist() == [False, True]
 
 
-def test_half_a_row_is_cut(directory):
-    directory.keep_metrics_until(0)
+def test_rows_come_back_from_a_checkpoint(directory):
+    directory.append_metrics({"step": 10, "q": 0.1})
+    saved = json.loads(json.dumps(directory.metrics))
+    directory.append_metrics({"step": 20})
+    # Whatever became of the file.
+    (directory.path / "metrics.csv").write_text("step,eval")
+    directory.set_metrics(saved)
+    directory.append_metrics({"step": 20, "q": 0.2})
+    text = (directory.path / "metrics.csv").read_text()
+    assert text == HEADER + "10,,,,,0.1,,,,\n" + "20,,,,,0.2,,,,\n"
+
+
+def test_a_full_disk_leaves_the_rows_before(directory, monkeypatch):
     directory.append_metrics({"step": 10, "q": 1.0})
-    with open(directory.path / "metrics.csv", "a") as file:
-        file.write("20,1.5,0.")
-    directory.keep_metrics_until(20)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(files.StorageError, match="metrics.csv cannot be written .*No"):
+        directory.append_metrics({"step": 20, "q": 2.0})
     text = (directory.path / "metrics.csv").read_text()
     assert text == HEADER + "10,,,,,1.0,,,,\n"
+    assert sorted(path.name for path in directory.path.iterdir()) == [
+        ".lock",
+        "metrics.csv",
+    ]
 
 
-def test_rows_after_the_checkpoint_are_dropped(directory):
-    directory.keep_metrics_until(0)
+def test_progress_is_not_worth_a_run(directory, monkeypatch):
+    def full(path, text, lasts_power_cut):
+        raise files.StorageError
+
+    monkeypatch.setattr(files, "replace", full)
+    directory.write_progress(step=1)
+
+
+def test_rows_of_older_versions_are_read_from_the_file(directory):
     for step in (10, 20, 30):
         directory.append_metrics({"step": step})
-    directory.keep_metrics_until(20)
+    with open(directory.path / "metrics.csv", "a") as file:
+        file.write("x,1.5\n20,1.5,0.")
+    directory.read_metrics(20)
+    directory.write_metrics()
     table = pd.read_csv(directory.path / "metrics.csv")
     assert table["step"].tolist() == [10, 20]
 
@@ -57,7 +90,8 @@ def test_rows_after_the_checkpoint_are_dropped(directory):
 @pytest.mark.parametrize("content", ["", "step,eval", "\0\0\0"])
 def test_a_file_cut_in_its_header_starts_anew(directory, content):
     (directory.path / "metrics.csv").write_text(content)
-    directory.keep_metrics_until(20)
+    directory.read_metrics(20)
+    directory.write_metrics()
     assert (directory.path / "metrics.csv").read_text() == HEADER
 
 
@@ -77,7 +111,10 @@ def test_another_process_is_refused(directory):
         timeout=60,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     ).stdout
-    assert said == (f"--run_dir {directory.path} is in use by process {os.getpid()}.\n")
+    assert said == (
+        f"--run_dir {directory.path} is in use by process {os.getpid()}"
+        f" on {socket.gethostname()}.\n"
+    )
 
 
 def test_it_is_free_once_closed(directory):
@@ -119,11 +156,75 @@ def test_a_broken_run_json_is_named(tmp_path):
         run_directory.RunDirectory(tmp_path, IDENTITY)
 
 
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ('{"format": 2}', "is of format 2, written by a newer smoothie_tf: version"),
+        ('{"format": "next"}', "is of format 'next', written by a newer"),
+        ("[1, 2]", "holds no JSON object"),
+        ('{"agent": "\\', "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
+        ('{"wall_seconds": "long"}', "has wall_seconds 'long', which is not a number"),
+        ('{"num_steps": NaN}', "has num_steps nan, which is not a number"),
+    ],
+)
+def test_a_run_json_of_others_is_refused_and_left_as_it_is(tmp_path, content, part):
+    path = tmp_path / "run.json"
+    path.write_text(content)
+    with pytest.raises(run_directory.RunDirectoryError) as caught:
+        run_directory.RunDirectory(tmp_path, {})
+    assert part in str(caught.value) and "\n" not in str(caught.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["run.json"]
+    assert path.read_text() == content
+
+
+def test_somebody_elses_metrics_are_left_alone(tmp_path):
+    (tmp_path / "metrics.csv").write_text("mine")
+    with pytest.raises(run_directory.RunDirectoryError, match="not the directory of a"):
+        run_directory.RunDirectory(tmp_path, IDENTITY)
+    assert [each.name for each in tmp_path.iterdir()] == ["metrics.csv"]
+
+
+def test_a_directory_abandoned_is_not_there(tmp_path):
+    run_directory.RunDirectory(tmp_path / "deep" / "run", IDENTITY).abandon()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_held_is_free(tmp_path):
+    code = (
+        "import os, signal, sys\n"
+        "from smoothie_tf.training import run_directory\n"
+        "held = run_directory.RunDirectory(sys.argv[1], {})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / ".lock").read_text()
+    opened = run_directory.RunDirectory(tmp_path, {})
+    assert (tmp_path / ".lock").read_text().startswith(f"{os.getpid()} on ")
+    opened.close()
+
+
+def test_a_glance_at_the_lock_refuses_nobody(tmp_path):
+    (tmp_path / ".lock").touch()
+    glance = grid.lock(tmp_path)
+    training = grid._try_lock(tmp_path / ".lock")
+    let_go = threading.Timer(0.2, lambda: (os.close(training), os.close(glance)))
+    let_go.start()
+    run_directory.RunDirectory(tmp_path, IDENTITY).close()
+    let_go.join()
+
+
 def test_info_and_progress(directory):
     directory.write_info(status="running", num_steps=5)
     directory.write_info(status="done")
     info = json.loads((directory.path / "run.json").read_text())
-    assert info == {**IDENTITY, "status": "done", "num_steps": 5}
+    expected = {**IDENTITY, "status": "done", "num_steps": 5}
+    assert info == {**expected, "format": run_directory.FORMAT}
     directory.write_progress(step=1, evaluation_return=None)
     directory.write_progress(step=2, evaluation_return=None)  # Within two seconds.
     progress = json.loads((directory.path / "progress.json").read_text())
