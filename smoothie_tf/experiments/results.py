@@ -32,7 +32,7 @@ def read_metrics(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Raises:
         DamagedRunError: If columns are missing, a cell is not a number, a step has no
-            return, or the steps do not increase.
+            return or is not a whole number, or the steps do not increase.
     """
     path = pathlib.Path(path)
     try:
@@ -46,6 +46,9 @@ def read_metrics(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise DamagedRunError(
             f"{path} is damaged: it has no column {', '.join(missing)}."
         )
+    twice = [column for column in METRICS if header.count(column) > 1]
+    if twice:
+        raise DamagedRunError(f"{path} is damaged: it has column {twice[0]} twice.")
     columns: dict[str, list[float]] = {column: [] for column in METRICS}
     for number, line in enumerate(lines[1:], start=2):
         cells = line.split(",")
@@ -64,6 +67,13 @@ def read_metrics(path: str | os.PathLike[str]) -> pd.DataFrame:
             raise DamagedRunError(
                 f"{path} is damaged: line {empty[0] + 2} has no {column}."
             )
+    steps = frame["step"].to_numpy()
+    strange = np.flatnonzero((steps < 0) | (steps > 2**53) | (steps != np.floor(steps)))
+    if strange.size:
+        raise DamagedRunError(
+            f"{path} is damaged: line {strange[0] + 2} has step {steps[strange[0]]!r},"
+            " which is not a whole number of at least 0."
+        )
     not_after = np.flatnonzero(np.diff(frame["step"]) <= 0)
     if not_after.size:
         row = not_after[0] + 1
@@ -209,7 +219,10 @@ def write_tables(frame: pd.DataFrame, out_dir: pathlib.Path, name: str) -> None:
 def _number(cell: str, path: pathlib.Path, number: int, column: str) -> float:
     """Reads a cell; an empty one is no value."""
     try:
-        return float(cell) if cell.strip() else float("nan")
+        value = float(cell) if cell.strip() else float("nan")
+        if np.isinf(value):
+            raise ValueError
+        return value
     except ValueError:
         raise DamagedRunError(
             f"{path} is damaged: line {number} has {cell!r} as {column}, which is "

@@ -252,11 +252,20 @@ CASES = {
     "reward scale, ddpg": binding(
         "DdpgAgent.reward_scale_factor=0", "above 0, but is 0", agent="ddpg"
     ),
-    "clipping, zero": binding("SmoothieAgent.gradient_clipping=0", "above 0, but is 0"),
+    "clipping, zero": binding("SmoothieAgent.gradient_clipping=0", "None, but is 0"),
     "log variance": binding("SmoothieAgent.initial_log_variance=1e999", "a finite num"),
     "noise, sign": binding("DdpgAgent.ou_stddev=-1", "DdpgAgent.ou_stddev", "ddpg"),
     "damping": binding("DdpgAgent.ou_damping=1.5", "DdpgAgent.ou_damping", "ddpg"),
     "minibatches": binding("SmoothieAgent.independent_minibatches='no'", "True or Fal"),
+    "rate, none": binding(
+        "create_agent.actor_learning_rate=None", "number above 0, but is None"
+    ),
+    "gamma, none": binding("SmoothieAgent.gamma=None", "between 0 and 1, but is None"),
+    "damping, none": binding("DdpgAgent.ou_damping=None", "1, but is None", "ddpg"),
+    "interval, none": binding("train.evaluation_interval=None", "1, but is None"),
+    "clipping, sign": binding(
+        "SmoothieAgent.dqda_clipping=-1", "a number above 0, or None, but is -1"
+    ),
     "xla": binding("train.use_xla='yes'", "train.use_xla must be True or False"),
     "widths, zero": binding("MeanNetwork.hidden_units=(0,)", "at least 1, but is 0"),
     "widths, number": binding("MeanNetwork.hidden_units=64", "sequence of widths"),
