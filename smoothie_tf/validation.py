@@ -13,21 +13,26 @@ _RULES: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
-def check(owner: str, rule: str, **values: float | None) -> None:
+def check(
+    owner: str, rule: str, optional: bool = False, **values: float | None
+) -> None:
     """Checks numbers against a rule.
 
     Args:
       owner: What the values belong to, as a gin binding names it.
       rule: One of "finite", "positive", "non-negative", "probability", "share" and
         "count".
-      **values: The values by their parameters' names; None is left alone.
+      optional: Whether None stands for no value and is left alone.
+      **values: The values by their parameters' names.
 
     Raises:
       ValueError: If a value is not a finite number that the rule allows.
     """
     holds, allowed = _RULES[rule]
+    if optional:
+        allowed += ", or None"
     for name, value in values.items():
-        if value is None:
+        if optional and value is None:
             continue
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not _is_finite(value) or not holds(value):
@@ -46,9 +51,7 @@ def check_flags(owner: str, **values: bool) -> None:
     """
     for name, value in values.items():
         if not isinstance(value, bool):
-            raise ValueError(
-                f"{owner}.{name} must be True or False, but is {value!r}."
-            )
+            raise ValueError(f"{owner}.{name} must be True or False, but is {value!r}.")
 
 
 def check_layers(

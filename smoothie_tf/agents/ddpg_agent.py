@@ -69,9 +69,12 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
         validation.check(owner, "probability", gamma=self._gamma)
         validation.check(owner, "share", target_update_tau=self._target_update_tau)
         validation.check(
+            owner, "positive", reward_scale_factor=self._reward_scale_factor
+        )
+        validation.check(
             owner,
             "positive",
-            reward_scale_factor=self._reward_scale_factor,
+            optional=True,
             gradient_clipping=self._gradient_clipping,
             dqda_clipping=self._dqda_clipping,
         )

@@ -117,10 +117,11 @@ class SmoothieAgent(tf_agent.TFAgent):
         validation.check(owner, "probability", gamma=gamma)
         validation.check(owner, "non-negative", kl_penalty=kl_penalty)
         validation.check(owner, "share", target_update_tau=target_update_tau)
+        validation.check(owner, "positive", reward_scale_factor=reward_scale_factor)
         validation.check(
             owner,
             "positive",
-            reward_scale_factor=reward_scale_factor,
+            optional=True,
             gradient_clipping=gradient_clipping,
             dqda_clipping=dqda_clipping,
         )

@@ -165,7 +165,7 @@ def make_task(environment_id: str, **kwargs: Any) -> gymnasium.Env:
         known = isinstance(error, gymnasium.error.Error | ModuleNotFoundError)
         reason = str(error) if known else f"{type(error).__name__}: {error}"
         raise ValueError(
-            f"Environment {environment_id!r} cannot be made: {reason}"
+            f"Environment {environment_id!r} cannot be made: {reason.rstrip('.')}."
         ) from error
 
 

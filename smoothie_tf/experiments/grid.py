@@ -33,6 +33,8 @@ TUNED = _GIN / "tuned"
 _LAUNCH_LOCK = ".launch.lock"
 _TRAINING_LOCK = ".lock"
 _LONGEST_LABEL = 100
+# What a file that nests too deep, or holds too large a number, makes parsers raise.
+_TOO_MUCH = (RecursionError, OverflowError, MemoryError)
 
 
 class InputError(ValueError):
@@ -367,7 +369,7 @@ def recorded_status(
         enough = num_steps is None or int(record["num_steps"]) >= num_steps
     except FileNotFoundError:
         return Status.MISSING
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, *_TOO_MUCH):
         return Status.FAILED
     if state == "failed":
         return Status.FAILED
@@ -378,7 +380,7 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns what a JSON file holds, or nothing where there is none to read."""
     try:
         values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, *_TOO_MUCH):
         return {}
     return values if isinstance(values, dict) else {}
 
@@ -470,10 +472,12 @@ def bound_values(source: pathlib.Path | str) -> dict[str, Any]:
                 name = statement.selector.rsplit(".", 1)[-1]
                 argument = statement.arg_name
                 values[f"{name}.{argument}" if argument else name] = statement.value
-    except (SyntaxError, tokenize.TokenError, OSError) as error:
+    # Text that is not UTF-8, or holds a NUL, is a ValueError.
+    except (SyntaxError, tokenize.TokenError, OSError, ValueError, *_TOO_MUCH) as error:
         given = f"--gin_bindings {source!r}" if isinstance(source, str) else source
+        reason = " ".join(str(error.args[0] if error.args else error).split())
         raise InputError(
-            f"{given} cannot be read as gin ({str(error.args[0]).rstrip('.')}): "
+            f"{given} cannot be read as gin ({reason.rstrip('.')}): "
             "it takes the form configurable.parameter = value."
         ) from None
     return values

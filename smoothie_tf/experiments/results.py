@@ -262,7 +262,10 @@ def write_tables(frame: pd.DataFrame, out_dir: pathlib.Path, name: str) -> None:
 def _number(cell: str, path: pathlib.Path, number: int, column: str) -> float:
     """Reads a cell; an empty one is no value."""
     try:
-        return float(cell) if cell.strip() else float("nan")
+        value = float(cell) if cell.strip() else float("nan")
+        if np.isinf(value):
+            raise ValueError
+        return value
     except ValueError:
         raise DamagedRunError(
             f"{path} is damaged: line {number} has {cell!r} as {column}, which is "

@@ -48,7 +48,9 @@ class MeanNetwork(network.Network):
           ValueError: If `initial_mean` is not within the action bounds, a width is
             not a whole number of at least 1, or the activation is unknown.
         """
-        validation.check("MeanNetwork", "finite", initial_mean=initial_mean)
+        validation.check(
+            "MeanNetwork", "finite", optional=True, initial_mean=initial_mean
+        )
         validation.check_layers(
             "MeanNetwork",
             activation,

@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import platform
+import re
 import socket
 import subprocess
 import time
@@ -134,7 +135,8 @@ class RunDirectory:
             for line in text.splitlines(keepends=True)[1:]:
                 number = line.split(",")[0]
                 # A line without an end was cut off while it was written.
-                if line.endswith("\n") and number.isdecimal() and int(number) <= step:
+                whole = line.endswith("\n") and re.fullmatch(r"[0-9]{1,18}", number)
+                if whole and int(number) <= step:
                     self._metrics.append(line)
 
     def append_metrics(self, row: dict[str, float | None]) -> None:
