@@ -3,7 +3,7 @@
 The state passes through one layer of 400 tanh units, is concatenated with the
 action, and passes through one layer of 300 tanh units to a single value.
 
-Shapes: B batch, S state, A action.
+Shapes: B batch, S state, A action, M samples.
 """
 
 from collections.abc import Sequence
@@ -84,13 +84,7 @@ class CriticNetwork(network.Network):
         """Returns the values, shape [B], and the untouched network state."""
         del step_type, training
         observation, action = inputs
-        first, *rest = self._joint_layers
-        embedding = self._embed(observation)
-        x = tf.matmul(embedding, first.kernel) + tf.matmul(action, self._action_kernel)
-        x = first.activation(dense.add_bias(x, first.bias))
-        for layer in rest:
-            x = layer(x)
-        return tf.squeeze(self._output(x), axis=-1), network_state
+        return self._values(self._embed_joint(observation), action), network_state
 
     def action_derivatives(
         self, observation: tf.Tensor, action: tf.Tensor
@@ -116,8 +110,62 @@ class CriticNetwork(network.Network):
             ],
         )
 
+    def sample_values(self, observation: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
+        """Returns Q̃ of several actions in each state, whose embedding they share.
+
+        Args:
+          observation: States, shape [B, S].
+          actions: Actions, shape [M, B, A].
+
+        Returns:
+          The values, shape [M, B].
+        """
+        joint = self._embed_joint(observation)
+        samples, batch, size = tf.unstack(tf.shape(actions))
+        flat = tf.reshape(actions, [samples * batch, size])
+        joint = tf.tile(joint, [samples, 1])
+        return tf.reshape(self._values(joint, flat), [samples, batch])
+
+    def _embed_joint(self, observation):
+        return tf.matmul(self._embed(observation), self._joint_layers[0].kernel)
+
+    def _values(self, joint, action):
+        first, *rest = self._joint_layers
+        x = joint + tf.matmul(action, self._action_kernel)
+        x = first.activation(dense.add_bias(x, first.bias))
+        for layer in rest:
+            x = layer(x)
+        return tf.squeeze(self._output(x), axis=-1)
+
     def _embed(self, observation):
         x = observation
         for layer in self._observation_layers:
             x = layer(x)
         return x
+
+
+def sample_values(
+    critic: network.Network, observation: tf.Tensor, actions: tf.Tensor
+) -> tf.Tensor:
+    """Evaluates any critic at several actions in each state.
+
+    Args:
+      critic: A network from (observations [B, S], actions [B, A]) to values [B]. A
+        method `sample_values`, as `CriticNetwork` has, spares it to see each state
+        once an action.
+      observation: States, shape [B, S].
+      actions: Actions, shape [M, B, A].
+
+    Returns:
+      The values, shape [M, B].
+    """
+    if hasattr(critic, "sample_values"):
+        return critic.sample_values(observation, actions)
+    samples, batch, size = tf.unstack(tf.shape(actions))
+    values, _ = critic(
+        (
+            tf.tile(observation, [samples, 1]),
+            tf.reshape(actions, [samples * batch, size]),
+        )
+    )
+    return tf.reshape(values, [samples, batch])
