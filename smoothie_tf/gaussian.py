@@ -1,7 +1,7 @@
 """Gaussian calculus as pure functions.
 
-Shapes: B batch, A action, M samples. Every covariance here is diagonal and is given by its
-standard deviations, so that `stddev` always has the action's shape.
+Shapes: B batch, A action, M samples. Every covariance here is diagonal and is given by
+its standard deviations, so that `stddev` always has the action's shape.
 """
 
 import math
@@ -95,9 +95,7 @@ def kl_divergence(
     )
 
 
-def log_probability(
-    action: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor
-) -> tf.Tensor:
+def log_probability(action: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
     """Returns log N(action | mean, Σ).
 
     Args:

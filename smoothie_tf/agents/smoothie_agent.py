@@ -427,7 +427,6 @@ class SmoothieAgent(tf_agent.TFAgent):
             boundary_weights(for_critic.time_step, critic_weights),
         )
 
-
     def _policy_batch(self, transition, weights):
         """Returns what `policy_loss` takes of a minibatch."""
         return transition.time_step.observation, weights
