@@ -16,6 +16,8 @@ def figure_command(
     figure: grid.Figure,
     argv: Sequence[str] | None = None,
     *,
+    ablation: grid.Figure | None = None,
+    baseline: str | None = None,
     train_command: Callable[[grid.Run], list[str]] = launch.train_command,
 ) -> int:
     """Trains what a figure still needs, and draws it.
@@ -23,13 +25,17 @@ def figure_command(
     Args:
         figure: Which figure.
         argv: Flags; `None` for those of the process.
+        ablation: What `--ablation` trains and draws in its place, if it is a flag.
+        baseline: Variant to which a table compares all others, if there is to be one.
         train_command: Makes the command of a run.
 
     Returns:
         Exit status: 0 done, 1 a run failed or is damaged (what there is has been
         drawn where it can be), 2 bad input, 130 interrupted.
     """
-    flags = _parser(figure).parse_args(argv)
+    flags = _parser(figure, ablation).parse_args(argv)
+    if ablation is not None and flags.ablation:
+        figure, baseline = ablation, None
     try:
         runs, out_dir = _plan(figure, flags)
     except grid.InputError as error:
@@ -39,7 +45,7 @@ def figure_command(
     failures = []
     if not flags.plot_only:
         print(
-            f"Figure {figure.number}, preset {preset.name}, {preset.num_steps:,} steps "
+            f"{figure.title}, preset {preset.name}, {preset.num_steps:,} steps "
             f"a run: {launch.overview(runs, flags.num_workers)}.",
             flush=True,
         )
@@ -47,7 +53,7 @@ def figure_command(
             outcomes = launch.launch(
                 runs,
                 flags.num_workers,
-                title=f"figure {figure.number}",
+                title=figure.title.lower(),
                 command=train_command,
             )
         except KeyboardInterrupt:
@@ -57,7 +63,7 @@ def figure_command(
     from smoothie_tf.experiments import results
 
     try:
-        drawn = _draw(figure, runs, out_dir)
+        drawn = _draw(figure, runs, out_dir, baseline)
     except results.DamagedRunError as error:
         print(error, file=sys.stderr)
         return 1
@@ -74,7 +80,7 @@ def figure_command(
         return 1
     name = figure.name
     print(
-        f"Figure {figure.number} is in {out_dir / name}.png (σ in {name}_stddev.png), "
+        f"{figure.title} is in {out_dir / name}.png (σ in {name}_stddev.png), "
         f"the numbers behind it in {out_dir / name}_{{runs,curves,final}}.csv",
         flush=True,
     )
@@ -88,13 +94,21 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def _parser(figure: grid.Figure) -> argparse.ArgumentParser:
+def _parser(
+    figure: grid.Figure, ablation: grid.Figure | None = None
+) -> argparse.ArgumentParser:
     """Makes the parser of the flags."""
     parser = _Parser(
-        description=f"Figure {figure.number}: {figure.subject}. Trains the runs that "
+        description=f"{figure.title}: {figure.subject}. Trains the runs that "
         "are missing, goes on with those that were stopped, and draws.",
         allow_abbrev=False,
     )
+    if ablation is not None:
+        parser.add_argument(
+            "--ablation",
+            action="store_true",
+            help=f"instead: {ablation.subject}, on {' and '.join(ablation.envs)}",
+        )
     parser.add_argument(
         "--preset",
         default="quick",
@@ -164,7 +178,12 @@ def _plan(figure: grid.Figure, flags) -> tuple[tuple[grid.Run, ...], pathlib.Pat
     return runs, out_dir
 
 
-def _draw(figure: grid.Figure, runs: Sequence[grid.Run], out_dir: pathlib.Path) -> bool:
+def _draw(
+    figure: grid.Figure,
+    runs: Sequence[grid.Run],
+    out_dir: pathlib.Path,
+    baseline: str | None = None,
+) -> bool:
     """Writes tables and pictures; says whether there was anything to draw."""
     from smoothie_tf.experiments import figures, results
 
@@ -180,6 +199,12 @@ def _draw(figure: grid.Figure, runs: Sequence[grid.Run], out_dir: pathlib.Path) 
     figures.draw_policy_stddev(
         frame, figure, runs, out_dir / f"{figure.name}_stddev.png"
     )
+    if baseline is not None:
+        comparison = results.compare(frame, baseline)
+        path = out_dir / f"{figure.name}_comparison.csv"
+        comparison.to_csv(path, index=False)
+        if len(comparison):
+            print(comparison.to_string(index=False, float_format="{:.0f}".format))
     return True
 
 
