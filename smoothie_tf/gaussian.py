@@ -1,19 +1,26 @@
 """Gaussian calculus as pure functions.
 
-Shapes: B batch, A action. Every covariance here is diagonal and is given by its
-standard deviations, so that `stddev` always has the action's shape.
+Shapes: B batch, A action, M samples. Every covariance here is diagonal and is given by
+its standard deviations, so that `stddev` always has the action's shape.
 """
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 __all__ = [
+    "REDUCTIONS",
     "kl_divergence",
+    "log_probability",
     "phantom_actions",
+    "smoothed_gradient",
     "stateless_normal",
 ]
+
+#: Ways to lower the variance of `smoothed_gradient`.
+REDUCTIONS = ("none", "value", "antithetic")
 
 
 def stateless_normal(
@@ -86,3 +93,69 @@ def kl_divergence(
     return distribution(mean, stddev).kl_divergence(
         distribution(previous_mean, previous_stddev)
     )
+
+
+def log_probability(action: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
+    """Returns log N(action | mean, Σ).
+
+    Args:
+      action: Where, shape [B, A].
+      mean: Means, shape [B, A].
+      stddev: Standard deviations, positive, shape [A] or [B, A].
+
+    Returns:
+      The logarithm of the density, in nats, shape [B].
+    """
+    return tfp.distributions.MultivariateNormalDiag(mean, stddev).log_prob(action)
+
+
+def smoothed_gradient(
+    function: Callable[[tf.Tensor], tf.Tensor],
+    mean: tf.Tensor,
+    stddev: tf.Tensor,
+    noise: tf.Tensor,
+    reduction: str = "none",
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Estimates the gradient of a Gaussian-smoothed function from its values alone.
+
+    With u ~ N(0, I), ∇_μ E[f(μ + σu)] = E[u·f(μ + σu)]/σ for any f, differentiable
+    or not: see docs/soft_ddpg.md, (S5) to (S8). Every reduction is unbiased.
+
+    Args:
+      function: f, from points [M, B, A] to values [M, B].
+      mean: μ, shape [B, A].
+      stddev: σ, positive, shape [A] or [B, A].
+      noise: Independent draws of u, shape [M, B, A]; "antithetic" uses the first
+        half and its negative.
+      reduction: "none"; "value" subtracts f(μ) from every value, one evaluation
+        more; "antithetic" draws in pairs u and −u, for which M must be even.
+
+    Returns:
+      The estimate, shape [B, A], and the mean of f at the M points, shape [B].
+
+    Raises:
+      ValueError: If the reduction is unknown, or M does not fit it.
+    """
+    number = noise.shape[0]
+    if reduction not in REDUCTIONS:
+        raise ValueError(
+            f"reduction must be one of {', '.join(REDUCTIONS)}, but is {reduction!r}."
+        )
+    if reduction == "antithetic":
+        if number % 2:
+            raise ValueError(
+                "Antithetic samples come in pairs: their number must be even, but is"
+                f" {number}."
+            )
+        half = noise[: number // 2]
+        noise = tf.concat([half, -half], axis=0)
+    points = mean + stddev * noise
+    if reduction == "value":
+        # One call for all: f may share work between points.
+        values = function(tf.concat([points, mean[tf.newaxis]], axis=0))
+        values, baseline = values[:-1], values[-1]
+    else:
+        values = function(points)
+        baseline = tf.zeros_like(values[0])
+    gradient = tf.reduce_mean((values - baseline)[..., tf.newaxis] * noise, axis=0)
+    return gradient / stddev, tf.reduce_mean(values, axis=0)

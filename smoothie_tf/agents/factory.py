@@ -10,13 +10,20 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
 from smoothie_tf import validation
-from smoothie_tf.agents import ddpg_agent, smoothie_agent
+from smoothie_tf.agents import (
+    ddpg_agent,
+    smoothie_agent,
+    soft_ddpg_agent,
+    svg0_agent,
+)
 from smoothie_tf.networks import critic_network, mean_network
 
 #: Agents by the name that `--agent` takes.
 AGENTS: dict[str, Callable[..., tf_agent.TFAgent]] = {
     "ddpg": ddpg_agent.DdpgAgent,
     "smoothie": smoothie_agent.SmoothieAgent,
+    "soft_ddpg": soft_ddpg_agent.SoftDdpgAgent,
+    "svg0": svg0_agent.Svg0Agent,
 }
 
 

@@ -51,6 +51,12 @@ class SmoothieInfo(NamedTuple):
 class SmoothieAgent(tf_agent.TFAgent):
     """Learns the mean and the covariance of a Gaussian policy (Algorithm 1)."""
 
+    # What a neighbour that puts other losses in the place of `policy_loss` and
+    # `critic_loss` may do otherwise.
+    _learns_covariance = True
+    _stores_log_probability = False
+    _policy_gradient_clipping: float | None = None
+
     def __init__(
         self,
         time_step_spec: ts.TimeStep,
@@ -113,7 +119,7 @@ class SmoothieAgent(tf_agent.TFAgent):
             network does not map the specs to the shapes above.
         """
         tf.Module.__init__(self, name=name)
-        owner = "SmoothieAgent"
+        owner = type(self).__name__
         validation.check(owner, "probability", gamma=gamma)
         validation.check(owner, "non-negative", kl_penalty=kl_penalty)
         validation.check(owner, "share", target_update_tau=target_update_tau)
@@ -157,6 +163,7 @@ class SmoothieAgent(tf_agent.TFAgent):
         # Initialize θ, φ, w, set θ′ = θ, φ′ = φ, w′ = w.
         self._log_variance = tf.Variable(
             tf.fill(action_spec.shape, float(initial_log_variance)),
+            trainable=self._learns_covariance,
             name="log_variance",
         )
         self._target_log_variance = tf.Variable(
@@ -188,24 +195,30 @@ class SmoothieAgent(tf_agent.TFAgent):
         #: Minibatches that one call of `train` consumes.
         self.minibatches_per_train = 2 if independent_minibatches else 1
 
-        collect_policy = gaussian_policy.GaussianPolicy(
-            time_step_spec, action_spec, self._actor_network, self._log_variance
+        policy_arguments = (
+            time_step_spec,
+            action_spec,
+            self._actor_network,
+            self._log_variance,
         )
         super().__init__(
             time_step_spec,
             action_spec,
-            policy=greedy_policy.GreedyPolicy(collect_policy),
-            collect_policy=collect_policy,
+            policy=greedy_policy.GreedyPolicy(
+                gaussian_policy.GaussianPolicy(*policy_arguments)
+            ),
+            collect_policy=gaussian_policy.GaussianPolicy(
+                *policy_arguments, emit_log_probability=self._stores_log_probability
+            ),
             train_sequence_length=2,
             train_step_counter=train_step_counter,
         )
         self._as_transition = data_converter.AsTransition(
             self.data_context, squeeze_time_dim=True
         )
-        self._policy_variables = [
-            *self._actor_network.trainable_variables,
-            self._log_variance,
-        ]
+        self._policy_variables = [*self._actor_network.trainable_variables]
+        if self._learns_covariance:
+            self._policy_variables.append(self._log_variance)
         build_optimizer(actor_optimizer, self._policy_variables)
         build_optimizer(critic_optimizer, self._critic_network.trainable_variables)
 
@@ -314,11 +327,7 @@ class SmoothieAgent(tf_agent.TFAgent):
           The mean loss, a scalar.
         """
         # Sample phantom actions a_k ~ N(ã_k, Σ_φ(s_k)).
-        noise = gaussian.stateless_normal(
-            tf.shape(action),
-            tf.stack([self._seed, tf.cast(self.train_step_counter, tf.int64)]),
-            action.dtype,
-        )
+        noise = self._noise(tf.shape(action))
         phantom = gaussian.phantom_actions(
             action, tf.exp(0.5 * self._log_variance), noise
         )
@@ -340,44 +349,51 @@ class SmoothieAgent(tf_agent.TFAgent):
 
     def _train(self, experience, weights=None):
         policy_batch, critic_batch = self._minibatches(experience, weights)
+        seen_by_policy = self._train_policy(policy_batch)  # Train μ, Σ.
+        critic_loss = self._train_critic(critic_batch)  # Train Q̃.
+        self._update_targets(self._target_update_tau)  # Update target variables.
+        self.train_step_counter.assign_add(1)
+        return self._loss_info(critic_loss, *seen_by_policy)
 
-        # Train μ, Σ.
-        policy_variables = self._policy_variables
+    def _train_policy(self, batch):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(policy_variables)
-            actor_loss, kl, q = self.policy_loss(*policy_batch)
-        self._actor_optimizer.apply_gradients(
-            zip(
-                tape.gradient(actor_loss, policy_variables),
-                policy_variables,
-                strict=True,
-            )
+            tape.watch(self._policy_variables)
+            seen = self.policy_loss(*batch)
+        descend(
+            self._actor_optimizer,
+            tape.gradient(seen[0], self._policy_variables),
+            self._policy_variables,
+            self._policy_gradient_clipping,
         )
+        return seen
 
-        # Train Q̃.
+    def _train_critic(self, batch):
         critic_variables = self._critic_network.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(critic_variables)
-            critic_loss = self.critic_loss(*critic_batch)
-        gradients = tape.gradient(critic_loss, critic_variables)
-        if self._gradient_clipping is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._gradient_clipping)
-        self._critic_optimizer.apply_gradients(
-            zip(gradients, critic_variables, strict=True)
+            loss = self.critic_loss(*batch)
+        descend(
+            self._critic_optimizer,
+            tape.gradient(loss, critic_variables),
+            critic_variables,
+            self._gradient_clipping,
         )
+        return loss
 
-        # Update target variables.
-        self._update_targets(self._target_update_tau)
-        self.train_step_counter.assign_add(1)
-        return self._loss_info(actor_loss, critic_loss, kl, q)
+    def _noise(self, shape, draw=0, draws_a_step=1):
+        """Draws standard normal numbers for one of the draws of a training step."""
+        step = tf.cast(self.train_step_counter, tf.int64)
+        return gaussian.stateless_normal(
+            shape, tf.stack([self._seed, draws_a_step * step + draw])
+        )
 
     def _loss(self, experience, weights=None, training=False):
         del training  # Nothing in the losses depends on it.
         policy_batch, critic_batch = self._minibatches(experience, weights)
-        actor_loss, kl, q = self.policy_loss(*policy_batch)
-        return self._loss_info(actor_loss, self.critic_loss(*critic_batch), kl, q)
+        seen_by_policy = self.policy_loss(*policy_batch)
+        return self._loss_info(self.critic_loss(*critic_batch), *seen_by_policy)
 
-    def _loss_info(self, actor_loss, critic_loss, kl, q):
+    def _loss_info(self, critic_loss, actor_loss, kl, q):
         stddev = tf.reduce_mean(tf.exp(0.5 * self._log_variance))
         return tf_agent.LossInfo(
             actor_loss + critic_loss,
@@ -404,7 +420,8 @@ class SmoothieAgent(tf_agent.TFAgent):
                 raise ValueError(
                     "Experience must hold two minibatches of equal size, one for the"
                     f" policy and one for the critic, but its batch is {batch_size};"
-                    " SmoothieAgent.independent_minibatches = False takes any batch."
+                    f" {type(self).__name__}.independent_minibatches = False takes any"
+                    " batch."
                 )
             halves = [tf.split(x, 2) for x in tf.nest.flatten((transition, weights))]
             first, second = (
@@ -412,15 +429,37 @@ class SmoothieAgent(tf_agent.TFAgent):
                 for half in zip(*halves, strict=True)
             )
         (for_policy, policy_weights), (for_critic, critic_weights) = first, second
-        return (
-            for_policy.time_step.observation,
-            boundary_weights(for_policy.time_step, policy_weights),
+        return self._policy_batch(
+            for_policy, boundary_weights(for_policy.time_step, policy_weights)
         ), (
             for_critic.time_step,
             for_critic.action_step.action,
             for_critic.next_time_step,
             boundary_weights(for_critic.time_step, critic_weights),
         )
+
+    def _policy_batch(self, transition, weights):
+        """Returns what `policy_loss` takes of a minibatch."""
+        return transition.time_step.observation, weights
+
+
+def descend(
+    optimizer: types.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[tf.Variable],
+    clipping: float | None = None,
+) -> None:
+    """Takes one step of an optimizer.
+
+    Args:
+      optimizer: The optimizer.
+      gradients: Of the loss, in the order of `variables`.
+      variables: What it updates.
+      clipping: Largest global norm of the gradients, > 0; None leaves them alone.
+    """
+    if clipping is not None:
+        gradients, _ = tf.clip_by_global_norm(gradients, clipping)
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
 
 def boundary_weights(

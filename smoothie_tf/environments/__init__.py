@@ -5,7 +5,24 @@ Importing this package imports no TensorFlow.
 
 import gymnasium
 
+from smoothie_tf.environments import discretized_reward
+
 gymnasium.register(
     id="smoothie_tf/TwoGaussians-v0",
     entry_point="smoothie_tf.environments.two_gaussians:TwoGaussiansEnvironment",
 )
+
+# Ranges of one step's reward. Where the task does not give one, it is calibrated: it
+# holds all but 1 % of what uniformly random actions are paid in 20,000 steps (given
+# behind it, 1st to 99th percentile), and what the best known policies are paid.
+for _environment_id, _low, _high in (
+    # Its own bounds: 1 is the better mode's height.
+    ("smoothie_tf/TwoGaussians-v0", 0.0, 1.0),
+    # Its own bounds: 1 while the pole stands. It has no values between, so that its
+    # discretized version is the task itself.
+    ("InvertedPendulum-v5", 0.0, 1.0),
+    ("Hopper-v5", -1.0, 5.0),  # -0.87 to 2.15; 3.5 a step is a return of 3,500.
+    ("Walker2d-v5", -1.0, 5.0),  # -1.40 to 1.25; 4.5 a step is a return of 4,500.
+    ("HalfCheetah-v5", -2.0, 12.0),  # -1.86 to 1.20; 11.7 a step is one of 11,700.
+):
+    discretized_reward.register(_environment_id, _low, _high)

@@ -8,7 +8,6 @@ which is laid out as the runs themselves are. Files are copied byte for byte, ex
 that `run.json` loses the machine's own path to the runs.
 """
 
-import argparse
 import json
 import pathlib
 import sys

@@ -20,6 +20,8 @@ def figure_command(
     figure: grid.Figure,
     argv: Sequence[str] | None = None,
     *,
+    ablation: grid.Figure | None = None,
+    baseline: str | None = None,
     train_command: Callable[[grid.Run], list[str]] = launch.train_command,
 ) -> int:
     """Trains what a figure still needs, and draws it.
@@ -27,13 +29,17 @@ def figure_command(
     Args:
         figure: Which figure.
         argv: Flags; `None` for those of the process.
+        ablation: What `--ablation` trains and draws in its place, if it is a flag.
+        baseline: Variant to which a table compares all others, if there is to be one.
         train_command: Makes the command of a run.
 
     Returns:
         Exit status: 0 done, 1 a run failed or is damaged (what there is has been
         drawn where it can be), 2 bad input, 130 interrupted.
     """
-    flags = _parser(figure).parse_args(argv)
+    flags = _parser(figure, ablation).parse_args(argv)
+    if ablation is not None and flags.ablation:
+        figure, baseline = ablation, None
     try:
         runs, out_dir = _plan(figure, flags)
     except grid.InputError as error:
@@ -46,7 +52,7 @@ def figure_command(
             with ray_launch.connect(flags.launcher, flags.ray_address) as workers:
                 num_workers = flags.num_workers or workers.count()
                 print(
-                    f"Figure {figure.number}, preset {preset.name}, "
+                    f"{figure.title}, preset {preset.name}, "
                     f"{preset.num_steps:,} steps a run: "
                     f"{launch.overview(runs, num_workers)}.",
                     flush=True,
@@ -54,7 +60,7 @@ def figure_command(
                 outcomes = launch.launch(
                     runs,
                     flags.num_workers,
-                    title=f"figure {figure.number}",
+                    title=figure.title.lower(),
                     command=train_command,
                     workers=workers,
                 )
@@ -68,7 +74,7 @@ def figure_command(
     from smoothie_tf.experiments import results
 
     try:
-        drawn = _draw(figure, runs, out_dir)
+        drawn = _draw(figure, runs, out_dir, baseline)
     except results.DamagedRunError as error:
         print(error, file=sys.stderr)
         return 1
@@ -85,7 +91,7 @@ def figure_command(
         return 1
     name = figure.name
     print(
-        f"Figure {figure.number} is in {out_dir / name}.png (σ in {name}_stddev.png), "
+        f"{figure.title} is in {out_dir / name}.png (σ in {name}_stddev.png), "
         f"the numbers behind it in {out_dir / name}_{{runs,curves,final}}.csv",
         flush=True,
     )
@@ -105,13 +111,21 @@ def shown(path: pathlib.Path) -> pathlib.Path:
     return min(path, pathlib.Path(os.path.relpath(path)), key=lambda p: len(str(p)))
 
 
-def _parser(figure: grid.Figure) -> argparse.ArgumentParser:
+def _parser(
+    figure: grid.Figure, ablation: grid.Figure | None = None
+) -> argparse.ArgumentParser:
     """Makes the parser of the flags."""
     parser = Parser(
-        description=f"Figure {figure.number}: {figure.subject}. Trains the runs that "
+        description=f"{figure.title}: {figure.subject}. Trains the runs that "
         "are missing, goes on with those that were stopped, and draws.",
         allow_abbrev=False,
     )
+    if ablation is not None:
+        parser.add_argument(
+            "--ablation",
+            action="store_true",
+            help=f"instead: {ablation.subject}, on {' and '.join(ablation.envs)}",
+        )
     parser.add_argument(
         "--preset",
         default="quick",
@@ -212,7 +226,12 @@ def _check_room(flag: str, path: pathlib.Path) -> None:
         )
 
 
-def _draw(figure: grid.Figure, runs: Sequence[grid.Run], out_dir: pathlib.Path) -> bool:
+def _draw(
+    figure: grid.Figure,
+    runs: Sequence[grid.Run],
+    out_dir: pathlib.Path,
+    baseline: str | None = None,
+) -> bool:
     """Writes tables and pictures; says whether there was anything to draw."""
     from smoothie_tf.experiments import figures, results
 
@@ -228,6 +247,12 @@ def _draw(figure: grid.Figure, runs: Sequence[grid.Run], out_dir: pathlib.Path) 
     figures.draw_policy_stddev(
         frame, figure, runs, out_dir / f"{figure.name}_stddev.png"
     )
+    if baseline is not None:
+        comparison = results.compare(frame, baseline)
+        path = out_dir / f"{figure.name}_comparison.csv"
+        comparison.to_csv(path, index=False)
+        if len(comparison):
+            print(comparison.to_string(index=False, float_format="{:.0f}".format))
     return True
 
 

@@ -9,6 +9,7 @@ Shapes: T records of a run.
 import argparse
 import concurrent.futures
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import pathlib
@@ -16,7 +17,7 @@ import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import process
 from typing import Any
 
@@ -32,7 +33,14 @@ from smoothie_tf.training import run_directory
 
 ENVIRONMENT = "smoothie_tf/TwoGaussians-v0"
 #: Agents in the order of tables and legends, by the names they have there.
-AGENTS = {"smoothie": "Smoothie", "ddpg": "DDPG"}
+ALL_AGENTS = {
+    "smoothie": "Smoothie",
+    "ddpg": "DDPG",
+    "soft_ddpg": "Soft DDPG",
+    "svg0": "SVG(0)",
+}
+#: Those of the paper's figure.
+AGENTS = {agent: ALL_AGENTS[agent] for agent in ("smoothie", "ddpg")}
 #: The run that is drawn; the others are counted.
 DRAWN_SEED = 0
 #: Environment steps from one record to the next.
@@ -42,7 +50,13 @@ TURN = 0.01
 
 _MIXTURE = two_gaussians.MIXTURE
 _WORSE, _BETTER = np.argsort(_MIXTURE.heights)
-_COLOURS = {"smoothie": style.SMOOTHIE, "ddpg": style.DDPG}
+COLOURS = {
+    "smoothie": style.SMOOTHIE,
+    "ddpg": style.DDPG,
+    "soft_ddpg": style.SOFT_DDPG,
+    "svg0": style.SVG0,
+}
+_FIXED_STDDEV = ("ddpg", "soft_ddpg")
 _INTERRUPTED = 130
 _POLL_SECONDS = 0.3
 
@@ -56,8 +70,8 @@ class FinishedRun:
     """What a run hands back.
 
     Attributes:
-        records: Columns agent, seed, step, update, mean (μ), stddev (σ),
-            value_at_worse and value_at_better (the critic's, at the two modes).
+        records: Columns environment, agent, seed, step, update, mean (μ), stddev
+            (σ), value_at_worse and value_at_better (the critic's, at the two modes).
         replay_share_at_better: Share of the actions in replay that lie within one
             width of the better mode.
     """
@@ -102,9 +116,9 @@ def tabulate_runs(runs: Sequence[FinishedRun]) -> pd.DataFrame:
         runs: The runs, in any order.
 
     Returns:
-        Columns agent, seed, final_mean, final_stddev, ends_on ("better", "worse" or
-        "neither": within one width of that mode), stddev_legs (see `legs`),
-        stddev_fell_rose_fell, replay_share_at_better, value_at_worse,
+        Columns environment, agent, seed, final_mean, final_stddev, ends_on ("better",
+        "worse" or "neither": within one width of that mode), stddev_legs (see
+        `legs`), stddev_fell_rose_fell, replay_share_at_better, value_at_worse,
         value_at_better, and critic_prefers_better_from: the first update from which
         on the critic values the better mode more to the end, empty if there is none.
     """
@@ -122,6 +136,7 @@ def tabulate_runs(runs: Sequence[FinishedRun]) -> pd.DataFrame:
                 ends_on = name
         rows.append(
             {
+                "environment": final["environment"],
                 "agent": final["agent"],
                 "seed": final["seed"],
                 "final_mean": final["mean"],
@@ -142,25 +157,26 @@ def tabulate_runs(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     return _in_order(table)
 
 
-def summarize(table: pd.DataFrame) -> str:
+def summarize(table: pd.DataFrame, agents: Mapping[str, str] = AGENTS) -> str:
     """Returns what the figure claims, counted over all runs, as lines of text.
 
     Args:
-        table: As `tabulate_runs` returns it.
+        table: As `tabulate_runs` returns it, of one environment.
+        agents: The agents in it, in order, and their labels.
     """
 
     def count(holds):
         return f"{int(holds.sum())} of {len(holds)}"
 
     columns = {}
-    for agent, label in AGENTS.items():
+    for agent, label in agents.items():
         runs = table[table["agent"] == agent]
         shares = 100 * runs["replay_share_at_better"]
         since = runs["critic_prefers_better_from"]
         columns[label] = [
             count(runs["ends_on"] == "better"),
             count(runs["ends_on"] == "worse"),
-            count(runs["stddev_fell_rose_fell"]) if agent == "smoothie" else "fixed",
+            "fixed" if agent in _FIXED_STDDEV else count(runs["stddev_fell_rose_fell"]),
             count(runs["value_at_better"] > runs["value_at_worse"]),
             "never" if since.isna().any() else f"update {since.max():,}",
             f"{runs['value_at_worse'].mean():.2f} and"
@@ -215,7 +231,7 @@ def draw_figure2(records: pd.DataFrame, path: pathlib.Path) -> None:
 def _draw_training(panel: axes.Axes, records: pd.DataFrame, column: str) -> None:
     for agent, label in AGENTS.items():
         run = records[records["agent"] == agent]
-        panel.plot(run["update"], run[column], color=_COLOURS[agent], label=label)
+        panel.plot(run["update"], run[column], color=COLOURS[agent], label=label)
     panel.set_xlim(0, records["update"].max())
     panel.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
 
@@ -241,23 +257,29 @@ def train_runs(
     seeds: Sequence[int],
     num_workers: int | None = None,
     gin_bindings: Sequence[str] = (),
+    agents: Sequence[str] = tuple(AGENTS),
+    environments: Sequence[str] = (ENVIRONMENT,),
+    title: str = "figure 2",
 ) -> list[FinishedRun]:
-    """Trains both agents with every seed.
+    """Trains all agents with every seed.
 
     Args:
         seeds: Roots of the runs' random streams.
         num_workers: Processes; None for one on each usable core.
         gin_bindings: Override the gin files in all runs.
+        agents: Which agents.
+        environments: On which tasks: versions of the two-Gaussians one.
+        title: What the progress bar is called.
 
     Returns:
-        The runs, Smoothie's first, by seed.
+        The runs, by environment, agent and seed.
 
     Raises:
         RunFailedError: If a run failed.
         ValueError: If a binding cannot be used.
         KeyboardInterrupt: On Ctrl-C.
     """
-    tasks = [(agent, seed) for agent in AGENTS for seed in seeds]
+    tasks = list(itertools.product(environments, agents, seeds))
     num_workers = min(num_workers or launch.usable_cores(), len(tasks))
     # A fork would inherit the threads' locks of whatever is imported already.
     context = multiprocessing.get_context("spawn")
@@ -271,7 +293,7 @@ def train_runs(
         # A log file gets a line now and then, not three a second.
         interval = 0.1 if sys.stderr.isatty() else 30.0
         with tqdm.tqdm(
-            desc="figure 2", unit=" steps", unit_scale=True, mininterval=interval
+            desc=title, unit=" steps", unit_scale=True, mininterval=interval
         ) as bar:
             waiting = set(futures)
             while waiting:
@@ -310,22 +332,24 @@ def _start_worker(steps, num_steps, stop):
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def _train(agent: str, seed: int, gin_bindings: tuple[str, ...]) -> FinishedRun:
+def _train(
+    environment: str, agent: str, seed: int, gin_bindings: tuple[str, ...]
+) -> FinishedRun:
     """Trains one agent with one seed, in a directory that is thrown away."""
     import gin
 
     from smoothie_tf.training import config, train
 
     try:
-        config.parse(agent, ENVIRONMENT, bindings=gin_bindings)
+        config.parse(agent, environment, bindings=gin_bindings)
         _num_steps.value = gin.query_parameter("train.num_steps")
-        recorder = _Recorder(agent, seed, train.Interrupted)
+        recorder = _Recorder(environment, agent, seed, train.Interrupted)
         with tempfile.TemporaryDirectory() as run_dir:
-            train.run(agent, ENVIRONMENT, seed, run_dir, quiet=True, on_step=recorder)
+            train.run(agent, environment, seed, run_dir, quiet=True, on_step=recorder)
     except train.Interrupted:
         raise RunFailedError("A run was asked to stop.") from None
     except train.NumericalError as error:
-        raise RunFailedError(f"{AGENTS[agent]}, seed {seed}: {error}") from None
+        raise RunFailedError(f"{ALL_AGENTS[agent]}, seed {seed}: {error}") from None
     except ValueError as error:
         # Of a kind that the first process knows without importing TensorFlow.
         raise ValueError(str(error).splitlines()[0]) from None
@@ -335,10 +359,11 @@ def _train(agent: str, seed: int, gin_bindings: tuple[str, ...]) -> FinishedRun:
 class _Recorder:
     """Reads the policy and the critic of a run in progress."""
 
-    def __init__(self, agent: str, seed: int, interrupted: type[Exception]):
+    def __init__(
+        self, environment: str, agent: str, seed: int, interrupted: type[Exception]
+    ):
         self._interrupted = interrupted
-        self._agent = agent
-        self._seed = seed
+        self._run = {"environment": environment, "agent": agent, "seed": seed}
         self._read: Callable[[], Any] | None = None
         self._rows: list[tuple] = []
         self._actions = np.zeros(0)
@@ -355,7 +380,7 @@ class _Recorder:
         if not update and self._rows:
             return  # Nothing has changed yet.
         if self._read is None:
-            self._read = _reader(self._agent, trainer.agent)
+            self._read = _reader(trainer.agent)
         self._rows.append((trainer.step, update, *self._read().numpy().tolist()))
         rows = trainer.replay.rows_since(0)
         # Rows with a negative discount hold an episode's last observation alone.
@@ -366,12 +391,12 @@ class _Recorder:
         columns = ["step", "update", "mean", "stddev"]
         columns += ["value_at_worse", "value_at_better"]
         records = pd.DataFrame(self._rows, columns=columns)
-        records.insert(0, "agent", self._agent)
-        records.insert(1, "seed", self._seed)
+        for place, (column, value) in enumerate(self._run.items()):
+            records.insert(place, column, value)
         return FinishedRun(records, float(near(self._actions, _BETTER).mean()))
 
 
-def _reader(name, agent):
+def _reader(agent):
     """Returns a function that reads μ, σ and the critic at both modes, shape [4]."""
     import gin
     import tensorflow as tf
@@ -383,7 +408,7 @@ def _reader(name, agent):
     @tf.function(autograph=False)
     def read():
         mean = agent.policy.action(time_step).action[0]
-        if name == "smoothie":
+        if hasattr(agent, "log_variance"):
             stddev = tf.exp(0.5 * agent.log_variance)
         else:
             # In episodes of one step the process is a single draw.
@@ -403,15 +428,61 @@ def figure2_command(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
     """
+    return escape_command(FIGURE_2, argv)
+
+
+@dataclasses.dataclass(frozen=True)
+class Escape:
+    """A comparison of agents on the two-Gaussians task.
+
+    Attributes:
+        name: Stem of its files and of its script.
+        title: What it is called.
+        subject: What it shows.
+        agents: The agents, in order, and their labels.
+        environments: Ids of versions of the task, and their labels.
+        draw: Draws records and table (see `FinishedRun` and `tabulate_runs`) to a
+            path.
+    """
+
+    name: str
+    title: str
+    subject: str
+    agents: Mapping[str, str]
+    environments: Mapping[str, str]
+    draw: Callable[[pd.DataFrame, pd.DataFrame, pathlib.Path], None]
+
+
+FIGURE_2 = Escape(
+    "figure2",
+    f"Figure 2 (seed {DRAWN_SEED})",
+    "Figure 2: mean and standard deviation of Smoothie's and DDPG's policy on the"
+    " two-Gaussians task.",
+    AGENTS,
+    {ENVIRONMENT: "dense reward"},
+    lambda records, _, path: draw_figure2(records[records["seed"] == DRAWN_SEED], path),
+)
+
+
+def escape_command(comparison: Escape, argv: Sequence[str] | None = None) -> int:
+    """Trains all runs of a comparison, counts how they end, and draws.
+
+    Args:
+        comparison: Which agents, on which versions of the task.
+        argv: Flags; None for those of the process.
+
+    Returns:
+        Exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
+    """
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = _parser()
+    parser = _parser(comparison)
     flags = parser.parse_args(argv)
     for name in ("seeds", "num_workers"):
         value = getattr(flags, name)
         if value is not None and value < 1:
             parser.error(f"--{name} must be at least 1, but is {value}.")
     out_dir = flags.out_dir
-    paths = {name: out_dir / f"figure2{name}" for name in _FILES}
+    paths = {end: out_dir / f"{comparison.name}{end}" for end in _FILES}
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -423,7 +494,14 @@ def figure2_command(argv: Sequence[str] | None = None) -> int:
                 parser.error(f"--plot_only: there is no {path} to draw from.")
     else:
         try:
-            runs = train_runs(range(flags.seeds), flags.num_workers, flags.gin_bindings)
+            runs = train_runs(
+                range(flags.seeds),
+                flags.num_workers,
+                flags.gin_bindings,
+                tuple(comparison.agents),
+                tuple(comparison.environments),
+                comparison.name.replace("figure", "figure "),
+            )
         except ValueError as error:
             parser.error(str(error))
         except RunFailedError as error:
@@ -437,19 +515,26 @@ def figure2_command(argv: Sequence[str] | None = None) -> int:
             tabulate_runs(runs),
         )
         for frame, path in zip(frames, tables, strict=True):
+            if len(comparison.environments) == 1:
+                frame = frame.drop(columns="environment")
             frame.to_csv(path, index=False, float_format="%.6g")
         provenance = {
-            "command": shlex.join(["python", "reproduce/figure2.py", *argv]),
+            "command": shlex.join(["python", f"reproduce/{comparison.name}.py", *argv]),
             **run_directory.provenance(),
         }
         paths["_runs.json"].write_text(json.dumps(provenance, indent=1) + "\n")
     # From the files in either case: what is drawn is what they say.
     records, table = map(pd.read_csv, tables)
-    draw_figure2(records[records["seed"] == DRAWN_SEED], paths[".png"])
-    print(summarize(table))
+    comparison.draw(records, table, paths[".png"])
+    for environment, label in comparison.environments.items():
+        chosen = table
+        if "environment" in table:
+            chosen = table[table["environment"] == environment]
+            print(f"{label}:")
+        print(summarize(chosen, comparison.agents))
     print(
-        f"Figure 2 (seed {DRAWN_SEED}) is in {paths['.png']}, the numbers behind it in"
-        f" {out_dir / 'figure2'}_{{training,runs}}.csv"
+        f"{comparison.title} is in {paths['.png']}, the numbers behind it in"
+        f" {out_dir / comparison.name}_{{training,runs}}.csv"
     )
     return 0
 
@@ -458,10 +543,13 @@ _FILES = (".png", "_training.csv", "_runs.csv", "_runs.json")
 
 
 def _in_order(frame):
-    """Returns the rows as `AGENTS` orders them, then by seed."""
-    order = {agent: i for i, agent in enumerate(AGENTS)}
-    keys = frame["agent"].map(order)
-    frame = frame.assign(_order=keys).sort_values(["_order", "seed"], kind="stable")
+    """Returns the rows by environment, as `ALL_AGENTS` orders them, and by seed."""
+    order = {agent: i for i, agent in enumerate(ALL_AGENTS)}
+    keys = ["environment", "_order", "seed"]
+    # The dense task before its discretized version.
+    frame = frame.assign(_order=frame["agent"].map(order)).sort_values(
+        keys, kind="stable", key=lambda c: c.str.len() if c.name == keys[0] else c
+    )
     return frame.drop(columns="_order").reset_index(drop=True)
 
 
@@ -472,22 +560,18 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def _parser():
-    parser = _Parser(
-        description="Figure 2: mean and standard deviation of Smoothie's and DDPG's"
-        " policy on the two-Gaussians task.",
-        allow_abbrev=False,
-    )
+def _parser(comparison):
+    parser = _Parser(description=comparison.subject, allow_abbrev=False)
     parser.add_argument(
         "--seeds",
         type=int,
         default=20,
-        help="runs of each agent, from seed 0 on, which is drawn (default: 20)",
+        help="runs of each agent, from seed 0 on (default: 20)",
     )
     parser.add_argument(
         "--out_dir",
         type=pathlib.Path,
-        default=pathlib.Path("results/figure2"),
+        default=pathlib.Path("results") / comparison.name,
         help="where picture and tables go (default: %(default)s)",
     )
     parser.add_argument("--num_workers", type=int, help="processes; default one a core")

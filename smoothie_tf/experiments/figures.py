@@ -21,9 +21,11 @@ from smoothie_tf.experiments import grid, results, style
 _COLOURS = {
     "smoothie": style.SMOOTHIE,
     "ddpg": style.DDPG,
+    "soft_ddpg": style.SOFT_DDPG,
+    "svg0": style.SVG0,
     "smoothie-no-kl": "#E69F00",
 }
-_SPARE_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#000000")
+_SPARE_COLOURS = ("#56B4E9", "#000000", "#F0E442", "#999999")
 _PANELS_A_ROW = 3
 
 
@@ -88,7 +90,7 @@ def title(
     ]
     if finished < len(runs):
         facts.append(f"unfinished: {finished} of {len(runs)} runs done")
-    first = f"Figure {figure.number}, {quantity}: {figure.subject}"
+    first = f"{figure.title}, {quantity}: {figure.subject}"
     return f"{first}\n{', '.join(facts)}"
 
 
@@ -193,4 +195,4 @@ def _add_legend(body, arms: Sequence[grid.Arm]) -> None:
 def colours(arms: Sequence[grid.Arm]) -> list[str]:
     """Gives each arm its colour; the same in every figure for those that are known."""
     spare = iter(_SPARE_COLOURS)
-    return [_COLOURS.get(arm.variant) or next(spare) for arm in arms]
+    return [arm.colour or _COLOURS.get(arm.variant) or next(spare) for arm in arms]

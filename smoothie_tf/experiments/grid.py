@@ -60,31 +60,49 @@ class Arm:
         agent: Name of the agent, as `reproduce/train.py --agent` takes it.
         label: What the legend says.
         gin_bindings: Bindings of this arm; they win over those given by hand.
+        colour: Of the curve, where it is not the agent's own.
     """
 
     variant: str
     agent: str
     label: str
     gin_bindings: tuple[str, ...] = ()
+    colour: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A figure of the paper as a grid: every arm on every environment."""
+    """A figure as a grid: every arm on every environment.
 
-    number: int
+    Attributes:
+        number: Its number in the paper; None for a comparison of our own.
+        subject: What it shows.
+        arms: Its curves.
+        envs: Its panels.
+        comparison: Where it has no number, what it is called.
+    """
+
+    number: int | None
     subject: str
     arms: tuple[Arm, ...]
     envs: tuple[str, ...]
+    comparison: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is called, e.g. `Figure 3`."""
+        return self.comparison if self.number is None else f"Figure {self.number}"
 
     @property
     def name(self) -> str:
         """Stem of the figure's files, e.g. `figure3`."""
-        return f"figure{self.number}"
+        return re.sub(r"\W+", "_" if self.number is None else "", self.title.lower())
 
 
 SMOOTHIE = Arm("smoothie", "smoothie", "Smoothie")
 DDPG = Arm("ddpg", "ddpg", "DDPG")
+SOFT_DDPG = Arm("soft_ddpg", "soft_ddpg", "Soft DDPG")
+SVG0 = Arm("svg0", "svg0", "SVG(0)")
 SMOOTHIE_WITHOUT_KL = Arm(
     "smoothie-no-kl",
     "smoothie",
@@ -113,6 +131,43 @@ FIGURE_4 = Figure(
         SMOOTHIE_WITHOUT_KL,
     ),
     envs=("Hopper-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5"),
+)
+
+_DISCRETIZED = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
+NEIGHBOURS = Figure(
+    number=None,
+    comparison="Soft DDPG",
+    subject="four uses of a critic, dense and discretized rewards",
+    arms=(SMOOTHIE, DDPG, SOFT_DDPG, SVG0),
+    # InvertedPendulum's reward has two levels as it is: discretized, it is itself.
+    envs=(
+        *("InvertedPendulum-v5", *_DISCRETIZED),
+        *(f"smoothie_tf/Discretized{env}" for env in _DISCRETIZED),
+    ),
+)
+# From narrow and dark to wide and light.
+_WIDTHS = {
+    0.05: "#440154",
+    0.1: "#3b528b",
+    0.2: "#21918c",
+    0.3: "#5ec962",
+    0.6: "#fdae61",
+}
+SOFT_DDPG_WIDTHS = Figure(
+    number=None,
+    comparison="Soft DDPG ablation",
+    subject="the width σ of its smoothing and exploration",
+    arms=tuple(
+        Arm(
+            f"soft_ddpg-stddev-{stddev}",
+            "soft_ddpg",
+            f"σ = {stddev}",
+            (f"SoftDdpgAgent.stddev = {stddev}",),
+            colour,
+        )
+        for stddev, colour in _WIDTHS.items()
+    ),
+    envs=("Hopper-v5", "smoothie_tf/DiscretizedHopper-v5"),
 )
 
 
@@ -321,6 +376,8 @@ def check_envs(envs: Sequence[str], flag: str = "--envs") -> None:
     """
     # Half a second that `--help` and a typo in another flag need not wait for.
     import gymnasium
+
+    import smoothie_tf.environments  # noqa: F401  Registers the package's own tasks.
 
     for env in envs:
         try:

@@ -7,6 +7,8 @@ matplotlib.use("Agg")
 # From the colour-blind safe set of Okabe and Ito.
 SMOOTHIE = "#0072B2"
 DDPG = "#D55E00"
+SOFT_DDPG = "#009E73"
+SVG0 = "#CC79A7"
 # As the paper draws Figure 1.
 REWARD = "tab:green"
 SMOOTHED_REWARD = "magenta"

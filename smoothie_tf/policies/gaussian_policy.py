@@ -28,6 +28,7 @@ class GaussianPolicy(tf_policy.TFPolicy):
         action_spec: types.BoundedTensorSpec,
         mean_network: network.Network,
         log_variance: tf.Variable,
+        emit_log_probability: bool = False,
         name: str = "GaussianPolicy",
     ):
         """Builds the policy.
@@ -37,9 +38,17 @@ class GaussianPolicy(tf_policy.TFPolicy):
           action_spec: Spec of the actions, shape [A].
           mean_network: μ_θ, from observations [B, S] to means [B, A].
           log_variance: φ, shape [A].
+          emit_log_probability: Whether each step's info holds log π(a|s), in nats,
+            for whoever weighs stored actions by their probability.
           name: Name of the policy.
         """
-        super().__init__(time_step_spec, action_spec, clip=False, name=name)
+        super().__init__(
+            time_step_spec,
+            action_spec,
+            clip=False,
+            emit_log_probability=emit_log_probability,
+            name=name,
+        )
         self._mean_network = mean_network
         self._log_variance = log_variance
 
@@ -59,6 +68,11 @@ class GaussianPolicy(tf_policy.TFPolicy):
         # A tensor is a stateless seed: the same one draws the same action, in
         # graph mode and under XLA.
         mean, _ = self._mean_network(time_step.observation, time_step.step_type)
+        stddev = tf.exp(0.5 * self._log_variance)
         noise = gaussian.stateless_normal(tf.shape(mean), seed, mean.dtype)
-        action = mean + tf.exp(0.5 * self._log_variance) * noise
-        return policy_step.PolicyStep(action, policy_state, ())
+        action = mean + stddev * noise
+        info = ()
+        if self.emit_log_probability:
+            log_probability = gaussian.log_probability(action, mean, stddev)
+            info = policy_step.set_log_probability(info, log_probability)
+        return policy_step.PolicyStep(action, policy_state, info)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import gin
 
+from smoothie_tf.environments import discretized_reward
 from smoothie_tf.training import train  # noqa: F401  Registers what files bind.
 
 #: The repository's gin files: agents/, environments/, tuned/ and presets/.
@@ -37,7 +38,8 @@ def parse(
     """Parses the configuration of a run, later sources over earlier ones.
 
     In this order: the agent's file, the environment's and the one with the agent's
-    tuned values for it where they exist, the preset, `gin_files`, `bindings`.
+    tuned values for it where they exist, the preset, `gin_files`, `bindings`. A task
+    with a discretized reward has the files of the task itself before its own.
 
     Args:
       agent: Name of the agent.
@@ -56,14 +58,15 @@ def parse(
         raise ConfigError(
             f"--agent {agent!r} is unknown: it must be one of {', '.join(agents)}."
         )
-    environment = environment_id.replace("/", "_").replace(":", "_")
     files = [GIN_DIRECTORY / "agents" / f"{agent}.gin"]
-    for optional in (
-        GIN_DIRECTORY / "environments" / f"{environment}.gin",
-        GIN_DIRECTORY / "tuned" / agent / f"{environment}.gin",
-    ):
-        if optional.exists():
-            files.append(optional)
+    for name in discretized_reward.lineage(environment_id):
+        environment = name.replace("/", "_").replace(":", "_")
+        for optional in (
+            GIN_DIRECTORY / "environments" / f"{environment}.gin",
+            GIN_DIRECTORY / "tuned" / agent / f"{environment}.gin",
+        ):
+            if optional.exists():
+                files.append(optional)
     if preset is not None:
         if preset not in presets():
             raise ConfigError(

@@ -10,6 +10,7 @@ import numpy as np
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 
+from smoothie_tf.environments import discretized_reward
 from smoothie_tf.training import compiled, random_streams
 
 
@@ -46,7 +47,8 @@ class Evaluator:
             it and of the run's seed, not of earlier evaluations.
 
         Returns:
-          The episodes' undiscounted returns, float64, shape [E].
+          The episodes' undiscounted returns in the task's own reward, float64, shape
+          [E].
         """
         environments = self._environments
         observations = np.stack(
@@ -63,11 +65,11 @@ class Evaluator:
             actions = actions.numpy()
             still_running = []
             for i in running:
-                observation, reward, terminated, truncated, _ = environments[i].step(
+                observation, reward, terminated, truncated, info = environments[i].step(
                     actions[i]
                 )
                 observations[i] = observation
-                returns[i] += reward
+                returns[i] += discretized_reward.original_reward(reward, info)
                 if not (terminated or truncated):
                     still_running.append(i)
             running = still_running

@@ -129,7 +129,9 @@ def _parser():
         description="Trains an agent on a Gymnasium task. The same command again goes"
         " on where the run stopped.",
     )
-    parser.add_argument("--agent", required=True, help="smoothie or ddpg")
+    parser.add_argument(
+        "--agent", required=True, help="smoothie, ddpg, soft_ddpg or svg0"
+    )
     parser.add_argument("--env", required=True, help="Gymnasium id, such as Hopper-v5")
     parser.add_argument("--seed", type=int, default=0, help="root of all randomness")
     parser.add_argument("--num_steps", type=int, help="environment steps")

@@ -22,7 +22,7 @@ import tqdm
 
 from smoothie_tf import validation
 from smoothie_tf.agents import factory
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import discretized_reward, gymnasium_environment
 from smoothie_tf.training import (
     best_policy,
     checkpoint,
@@ -262,12 +262,12 @@ class Trainer:
     def _take_step(self):
         self._check_action()
         action, info = self._decision.action, self._decision.info
-        observation, reward, terminated, truncated, _ = self._env.step(action)
+        observation, reward, terminated, truncated, seen = self._env.step(action)
         self._replay.add(
             self._observation, action, info, reward, observation, terminated, truncated
         )
         self.step += 1
-        self._episode_return += float(reward)
+        self._episode_return += discretized_reward.original_reward(reward, seen)
         self._episode_length += 1
         self._observation = observation
         if terminated or truncated:
@@ -450,8 +450,8 @@ class Trainer:
                     " environment does not repeat an episode from its seed and"
                     " actions."
                 )
-            self._observation, reward, *_ = self._env.step(row[size:actions_end])
-            self._episode_return += float(reward)
+            self._observation, reward, *_, seen = self._env.step(row[size:actions_end])
+            self._episode_return += discretized_reward.original_reward(reward, seen)
         self._episode_length = length
         self._replay.look_ahead(self._observation)
 

@@ -35,6 +35,7 @@ def finished_run(agent="smoothie", seed=0, mean=BETTER, values=(0.4, 0.9), stdde
     stddev = [0.6, 0.5, 0.7, 0.1] if stddev is None else stddev
     records = pd.DataFrame(
         {
+            "environment": figure2.ENVIRONMENT,
             "agent": agent,
             "seed": seed,
             "step": [50, 100, 150, 200],

@@ -1,0 +1,13 @@
+"""Which of four agents leave the worse mode of the two-Gaussians task, and which stay.
+
+    python reproduce/neighbours_escape.py [--seeds 20] [--out_dir DIR]
+
+Smoothie, DDPG, Soft DDPG and SVG(0), each with a dense and with a discretized reward.
+"""
+
+import sys
+
+from smoothie_tf.experiments.neighbours_escape import neighbours_escape_command
+
+if __name__ == "__main__":
+    sys.exit(neighbours_escape_command())

@@ -1,0 +1,157 @@
+"""Any task with its reward rounded to a few levels, and how to register one.
+
+A critic of such a task has steps in it where the dense one has slopes. Agents learn
+from the rounded reward; what they are judged by stays the task's own, which travels
+beside it in `info`.
+
+Importing this module imports no TensorFlow.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import gin
+import gymnasium
+import numpy as np
+from gymnasium import utils
+from gymnasium.envs import registration
+
+from smoothie_tf import validation
+
+#: Where in `info` a step's reward is, before it was rounded.
+ORIGINAL_REWARD = "original_reward"
+
+# Id of the task that a registered id is a version of.
+_BASES: dict[str, str] = {}
+
+
+@gin.configurable(module="smoothie_tf", allowlist=["levels", "width"])
+class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
+    """Rounds each reward to the nearest of k evenly spaced levels.
+
+    The lowest level is `low`, the highest `high`; rewards beyond them count as them.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env,
+        low: float,
+        high: float,
+        levels: int = 5,
+        width: float | None = None,
+    ):
+        """Wraps a task.
+
+        Args:
+          env: The task.
+          low: The lowest level, in units of reward.
+          high: The highest level, above `low`.
+          levels: k, how many there are, ≥ 2.
+          width: Distance between two levels, > 0, in place of their number: as near
+            to it as divides the range evenly.
+
+        Raises:
+          ValueError: If a number is not allowed.
+        """
+        utils.RecordConstructorArgs.__init__(
+            self, low=low, high=high, levels=levels, width=width
+        )
+        gymnasium.Wrapper.__init__(self, env)
+        owner = type(self).__name__
+        validation.check(owner, "finite", low=low, high=high)
+        validation.check(owner, "positive", width=width)
+        validation.check(owner, "count", levels=levels)
+        if not low < high:
+            raise ValueError(
+                f"{owner}.high must be above low, {low!r}, but is {high!r}."
+            )
+        if width is not None:
+            if width > high - low:
+                raise ValueError(
+                    f"{owner}.width must be at most the range of the reward,"
+                    f" {high - low!r}, but is {width!r}."
+                )
+            levels = round((high - low) / width) + 1
+        elif levels < 2:
+            raise ValueError(f"{owner}.levels must be at least 2, but is {levels!r}.")
+        self._levels = np.linspace(low, high, levels)
+
+    @property
+    def levels(self) -> np.ndarray:
+        """The levels, rising, in units of reward, shape [k]."""
+        return self._levels
+
+    def discretize(self, reward: np.ndarray | float) -> np.ndarray:
+        """Rounds rewards of any shape to the nearest level; halves go up."""
+        between = (self._levels[1:] + self._levels[:-1]) / 2
+        return self._levels[np.searchsorted(between, reward, side="right")]
+
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Steps the task; `info["original_reward"]` is what it paid itself."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        info = {**info, ORIGINAL_REWARD: original_reward(reward, info)}
+        rounded = float(self.discretize(reward))
+        return observation, rounded, terminated, truncated, info
+
+
+def original_reward(reward: float, info: Mapping[str, Any]) -> float:
+    """Returns the reward that a task pays itself, whoever changed it on the way.
+
+    Args:
+      reward: What a step returned as its reward.
+      info: What it returned as its info.
+
+    Returns:
+      The reward that returns are reported in.
+    """
+    return float(info.get(ORIGINAL_REWARD, reward))
+
+
+def register(environment_id: str, low: float, high: float) -> str:
+    """Registers the version of a task that has a discretized reward.
+
+    Its gin files are those of the task, then its own; see `lineage`.
+
+    Args:
+      environment_id: The registered id of the task, such as "Hopper-v5".
+      low: The lowest level of its reward.
+      high: The highest level.
+
+    Returns:
+      The new id, such as "smoothie_tf/DiscretizedHopper-v5".
+    """
+    spec = registration.spec(environment_id)
+    version = "" if spec.version is None else f"-v{spec.version}"
+    new_id = f"smoothie_tf/Discretized{spec.name}{version}"
+    wrapper = registration.WrapperSpec(
+        name=DiscretizedReward.__name__,
+        entry_point=f"{__name__}:{DiscretizedReward.__name__}",
+        kwargs={"low": low, "high": high},
+    )
+    gymnasium.register(
+        new_id,
+        entry_point=spec.entry_point,
+        reward_threshold=spec.reward_threshold,
+        nondeterministic=spec.nondeterministic,
+        max_episode_steps=spec.max_episode_steps,
+        order_enforce=spec.order_enforce,
+        disable_env_checker=spec.disable_env_checker,
+        additional_wrappers=(*spec.additional_wrappers, wrapper),
+        kwargs=copy.deepcopy(spec.kwargs),
+    )
+    _BASES[new_id] = environment_id
+    return new_id
+
+
+def lineage(environment_id: str) -> tuple[str, ...]:
+    """Returns the ids whose settings a task has, the most general first.
+
+    Args:
+      environment_id: An id, registered or not, also as "module:id".
+
+    Returns:
+      The id, and before it that of the task of which it is a version.
+    """
+    base = _BASES.get(environment_id.rsplit(":", 1)[-1])
+    return (environment_id,) if base is None else (*lineage(base), environment_id)
