@@ -1,10 +1,6 @@
-"""Times one action of an exported policy on one core.
+"""Latency of one action of an exported policy, on one core.
 
-    python benchmarks/latency.py --policy policy [--actions 5000] [--core 0]
-
-Observations are those of its policy.json, one at a time, as a control loop has them.
-Only TensorFlow is needed. With a policy.tflite beside the SavedModel, that is timed as
-well, on TensorFlow's own interpreter.
+python benchmarks/latency.py --policy policy
 """
 
 import argparse
@@ -13,97 +9,122 @@ import os
 import pathlib
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
-def main() -> int:
-    """Prints the median and the 99th percentile for each way to call the policy."""
-    flags = _parser().parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {flags.core})
-    import tensorflow as tf
+_DESCRIPTION = "Latency of one action of an exported policy, on one core."
+_WARM_UP_CALLS = 200
 
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures each way to call a policy and prints a Markdown table.
+
+    Args:
+      arguments: The command's arguments; those of the process if None.
+
+    Returns:
+      Exit status: 0 done, 2 bad input.
+    """
+    flags = _parser().parse_args(arguments)
+    # TensorFlow's threads share the core, as they would on a small computer.
+    core = min(os.sched_getaffinity(0)) if flags.core is None else flags.core
+    os.sched_setaffinity(0, {core})
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    path = flags.policy / "policy.json"
-    if not path.is_file():
-        return _refuse(f"--policy {flags.policy} has no policy.json.")
-    description = json.loads(path.read_text())
-    if description["observation"]["type"] != "Box":
-        return _refuse(f"--policy {flags.policy} takes more than one array.")
-    times = {
-        name: _times(call, description["pairs"], flags.actions)
-        for name, call in _calls(tf, flags.policy)
-    }
-    print(f"{description['environment']['id']}, {description['agent']}, microseconds")
-    print(f"{'':24}{'median':>8}{'99th percentile':>17}")
-    for name, values in times.items():
-        values.sort()
-        middle, high = values[len(values) // 2], values[int(0.99 * len(values))]
-        print(f"{name:24}{1e6 * middle:8.0f}{1e6 * high:17.0f}")
+    try:
+        ways = _ways(flags.policy)
+    except (OSError, LookupError, ValueError) as error:
+        line = str(error).splitlines()[0]
+        print(f"latency.py: --policy {flags.policy}: {line}", file=sys.stderr)
+        return 2
+    print("| one action by | median µs | 99th percentile µs | CPU µs |")
+    print("|---|---:|---:|---:|")
+    for name, act in ways.items():
+        wall, processor = measure(act, flags.calls)
+        median, high = np.percentile(wall, [50, 99])
+        print(f"| `{name}` | {median:.0f} | {high:.0f} | {processor:.0f} |")
+    busy = os.getloadavg()[0]
+    print(
+        f"\n{flags.calls:,} calls each on one of {os.cpu_count()} cores of"
+        f" {_processor()}; load average {busy:.1f}; TensorFlow {tf.__version__}."
+    )
     return 0
 
 
-def _refuse(reason):
-    print(f"latency.py: {reason}", file=sys.stderr)
-    return 2
+def measure(act: Callable[[], object], calls: int) -> tuple[np.ndarray, float]:
+    """Returns how long each call took and the processor's mean share of a call.
+
+    Args:
+      act: What to call.
+      calls: How often, at least 1.
+
+    Returns:
+      Wall times, shape [calls], and mean processor time, all in microseconds.
+    """
+    for _ in range(_WARM_UP_CALLS):
+        act()
+    wall = np.empty(calls)
+    processor = time.process_time()
+    for i in range(calls):
+        started = time.perf_counter()
+        act()
+        wall[i] = time.perf_counter() - started
+    return wall * 1e6, (time.process_time() - processor) / calls * 1e6
 
 
-def _calls(tf, directory):
-    """Returns (name, function from one observation to its action as an array)."""
-    policy = tf.saved_model.load(str(directory))
-    serve = policy.signatures["serving_default"]
-
-    def served(observation):
-        batch = tf.constant(observation[None], tf.float32)
-        return serve(observation=batch)["action"].numpy()[0]
-
-    def called(observation):
-        return policy.action(observation[None]).numpy()[0]
-
-    calls = [("serving_default", served), ("policy.action", called)]
-    tflite = directory / "policy.tflite"
-    if tflite.exists():
-        interpreter = tf.lite.Interpreter(str(tflite), num_threads=1)
+def _ways(directory: pathlib.Path) -> dict[str, Callable[[], object]]:
+    """Returns calls that go from a NumPy observation to a NumPy action."""
+    description = json.loads((directory / "policy.json").read_text())
+    if description["observation"]["type"] != "Box":
+        raise ValueError("its observations are a nest; only arrays are measured.")
+    observation = np.array(description["pairs"][0]["observation"], np.float32)
+    observation = observation[np.newaxis]
+    policy = tf.saved_model.load(os.fspath(directory))
+    signature = policy.signatures["serving_default"]
+    (name,) = signature.structured_input_signature[1]
+    # What is loaded last as long as the calls do: a signature holds no reference.
+    ways = {
+        "policy.action": lambda: policy.action(observation).numpy(),
+        "serving_default": lambda: (
+            policy and signature(**{name: tf.constant(observation)})["action"].numpy()
+        ),
+    }
+    lite = directory / "policy.tflite"
+    if lite.exists():
+        interpreter = tf.lite.Interpreter(os.fspath(lite), num_threads=1)
         interpreter.allocate_tensors()
-        (given,), (said,) = (
-            interpreter.get_input_details(),
-            interpreter.get_output_details(),
-        )
+        source = interpreter.get_input_details()[0]["index"]
+        result = interpreter.get_output_details()[0]["index"]
 
-        def interpreted(observation):
-            batch = observation[None].astype("float32")
-            interpreter.set_tensor(given["index"], batch)
+        def invoke():
+            interpreter.set_tensor(source, observation)
             interpreter.invoke()
-            return interpreter.get_tensor(said["index"])[0]
+            return interpreter.get_tensor(result)
 
-        calls.append(("TFLite", interpreted))
-    return calls
+        ways["policy.tflite"] = invoke
+    return ways
 
 
-def _times(call, pairs, number):
-    import numpy as np
-
-    observations = [np.array(pair["observation"]) for pair in pairs]
-    for i in range(200):
-        call(observations[i % len(observations)])
-    times = []
-    for i in range(number):
-        observation = observations[i % len(observations)]
-        start = time.perf_counter()
-        call(observation)
-        times.append(time.perf_counter() - start)
-    return times
+def _processor():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "this machine"
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else "this machine"
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        prog="latency.py", description="Times one action of an exported policy."
+    parser = argparse.ArgumentParser(prog="latency.py", description=_DESCRIPTION)
+    parser.add_argument(
+        "--policy", type=pathlib.Path, required=True, help="an export of export.py"
     )
-    parser.add_argument("--policy", type=pathlib.Path, required=True, help="an export")
-    parser.add_argument("--actions", type=int, default=5000, help="how many (5000)")
-    parser.add_argument("--core", type=int, default=0, help="the one to run on")
+    parser.add_argument("--calls", type=int, default=10_000, help="of each (10,000)")
+    parser.add_argument("--core", type=int, help="which core; default: the first")
     return parser
 
 

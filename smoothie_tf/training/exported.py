@@ -41,8 +41,6 @@ class ExportedPolicy:
         """
         self.path = pathlib.Path(directory)
         self._space = task.observation_space
-        if not self.path.is_dir():
-            raise ExportedPolicyError(f"--policy {self.path} is not a directory.")
         try:
             self._model = tf.saved_model.load(os.fspath(self.path))
         except (OSError, ValueError, tf.errors.OpError) as error:
@@ -119,9 +117,11 @@ def read_description(directory: str | os.PathLike[str]) -> dict[str, Any] | None
       directory: The export.
 
     Raises:
-      ExportedPolicyError: If it cannot be read.
+      ExportedPolicyError: If there is no such folder, or it cannot be read.
     """
     path = pathlib.Path(directory) / "policy.json"
+    if not path.parent.is_dir():
+        raise ExportedPolicyError(f"--policy {directory} is not a directory.")
     if not path.exists():
         return None
     try:

@@ -201,7 +201,8 @@ class SavedRun:
             table = pd.read_csv(path, usecols=columns)[columns]
             return [Evaluation(int(s), float(m), float(d)) for s, m, d in table.values]
         except (OSError, ValueError) as error:
-            raise SavedRunError(f"{path} cannot be read: {_line(error)}.") from error
+            reason = _line(error).rstrip(".")
+            raise SavedRunError(f"{path} cannot be read: {reason}.") from error
 
     def _config_path(self):
         path = self.path / "operative_config.gin"
@@ -225,7 +226,8 @@ class SavedRun:
             )
         # Gin passes on whatever kind a wrong binding leads to.
         except (TypeError, ValueError, RuntimeError) as error:
-            raise SavedRunError(f"{path} cannot be used: {_line(error)}") from error
+            reason = _line(error).rstrip(".")
+            raise SavedRunError(f"{path} cannot be used: {reason}.") from error
         finally:
             env.close()
 

@@ -124,7 +124,11 @@ def record_gif(
             break
     env.close()
     # One palette for all, and no dithering: noise is what makes a GIF large.
-    palette = frames[0].quantize(_GIF_COLOURS)
+    width, height = frames[0].size
+    strip = Image.new("RGB", (width, height * len(frames)))
+    for i, each in enumerate(frames):
+        strip.paste(each, (0, i * height))
+    palette = strip.quantize(_GIF_COLOURS)
     first, *rest = [
         frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
     ]

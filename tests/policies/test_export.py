@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from gymnasium import spaces
 from tf_agents.policies import py_tf_eager_policy
+from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import StepType, trajectory
 from tf_agents.trajectories import time_step as ts
 
@@ -333,8 +334,10 @@ def test_tf_agents_loads_its_own_form(agents, tmp_path, name):
     for form, policy in (("greedy", agent.policy), ("collect", agent.collect_policy)):
         export.save_for_tf_agents(policy, tmp_path / form, 1234)
         loaded[form] = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
-            str(tmp_path / form), *specs
+            str(tmp_path / form), load_specs_from_pbtxt=True
         )
+        assert loaded[form].time_step_spec() == tensor_spec.to_array_spec(specs[0])
+        assert loaded[form].action_spec() == tensor_spec.to_array_spec(specs[1])
         assert loaded[form].get_train_step() == 1234
     mean = loaded["greedy"].action(time_step).action
     flat = ts.restart(time_step.observation[np.newaxis], 1)

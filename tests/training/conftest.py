@@ -13,8 +13,8 @@ SMALL = (
     "train.evaluation_interval=20",
     "train.evaluation_episodes=3",
     "train.checkpoint_interval=40",
-    "create_agent.actor_learning_rate=3e-2",
-    "create_agent.critic_learning_rate=3e-2",
+    "create_agent.actor_learning_rate=1e-3",
+    "create_agent.critic_learning_rate=1e-3",
     "train.use_xla=False",
 )
 

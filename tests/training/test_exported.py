@@ -107,7 +107,6 @@ def test_the_return_is_that_of_the_runs_own_evaluation(exports, small_run, name)
     assert returns.mean() == table["evaluation_return_mean"][step]
     assert returns.std() == pytest.approx(table["evaluation_return_std"][step])
     assert training["evaluation"]["return_mean"] == returns.mean()
-    assert len(set(returns)) > 1
 
 
 def test_returns_do_not_depend_on_how_many_run_side_by_side():
@@ -128,17 +127,19 @@ def evaluate(*arguments, capsys):
     return status, said.out, said.err
 
 
-def test_a_seed_repeats_an_evaluation(exports, capsys):
+def test_a_seed_repeats_an_evaluation(capsys):
+    # A policy whose returns differ from reset to reset.
     def line(seed, *more):
-        policy = ("--policy", exports / "smoothie", "--episodes", 3, "--seed", seed)
-        status, out, err = evaluate(*policy, *more, capsys=capsys)
+        policy = ROOT / "results" / "policies" / "Hopper-v5" / "ddpg"
+        flags = ("--policy", policy, "--episodes", 3, "--seed", seed)
+        status, out, err = evaluate(*flags, *more, capsys=capsys)
         assert (status, err) == (0, "")
         return out
 
     first = line(0)
-    assert first.startswith(f"{TASK}: return ")
+    assert first.startswith("Hopper-v5: return ")
     assert first.endswith(" over 3 episodes (seed 0).\n")
-    assert line(0, "--env", TASK) == first
+    assert line(0, "--env", "Hopper-v5") == first
     assert line(1).split(" over")[0] != first.split(" over")[0]
 
 
@@ -303,21 +304,6 @@ def test_a_gif_is_small_and_in_the_tasks_own_time(tmp_path):
                 assert abs(shade - 16 * i) <= 8
 
 
-def test_where_nothing_renders_an_export_has_no_picture(
-    small_run, tmp_path, monkeypatch, capsys
-):
-    def fail(*_):
-        raise video.RenderingError("no screen")
-
-    monkeypatch.setattr(video, "record_gif", lambda *_, **__: fail())
-    where = ["--run_dir", str(small_run()), "--out", str(tmp_path / "out")]
-    assert export_command.export_main([*where, "--no_tf_agents"]) == 0
-    said = capsys.readouterr()
-    assert said.err == "The card has no picture: no screen\n"
-    assert said.out.endswith("README.md.\n")
-    assert "gif" not in (tmp_path / "out" / "README.md").read_text()
-
-
 def test_nested_observations_and_actions_of_a_run_of_ones_own(
     small_run, tmp_path, monkeypatch, capsys
 ):
@@ -349,8 +335,10 @@ gymnasium.register("NestedTask-v0", entry_point=Task)
     run_dir, out = small_run(env=name), tmp_path / "policy"
     where = ["--run_dir", str(run_dir), "--out", str(out), "--no_tf_agents"]
     assert export_command.export_main(where) == 0
-    # The task cannot be rendered.
-    assert "has no picture" in capsys.readouterr().err
+    # The task cannot be rendered: that is said, and no more.
+    (notice,) = capsys.readouterr().err.splitlines()
+    assert notice.startswith(f"The card has no picture: {name} cannot be rendered")
+    assert "gif" not in (out / "README.md").read_text()
     streams = random_streams.RandomStreams(0)
     seeds = [streams.seed("evaluation", 100, i) for i in range(3)]
 

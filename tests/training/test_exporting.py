@@ -65,7 +65,8 @@ def test_its_pairs_hold_where_nothing_of_ours_can_be_imported(exported):
 def test_every_form_acts_as_the_run_it_came_from(small_run, exported):
     observations = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     expected = live_actions(small_run(), observations)
-    plain = tf.saved_model.load(str(exported)).action(observations)
+    policy = tf.saved_model.load(str(exported))
+    plain = policy.action(observations)
     np.testing.assert_allclose(plain, expected, rtol=1e-5, atol=1e-6)
 
     greedy = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
