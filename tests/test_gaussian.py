@@ -304,3 +304,129 @@ def test_regression_at_phantom_actions_solves_the_bellman_equation():
     unsmoothed = task.target(state, 0.0)
     np.testing.assert_allclose(unsmoothed - exact[0], 0.25 * (1 + 0.9 * task.P))
     assert unsmoothed - fit[0] > 0.5
+
+
+# The gradient of a smoothed function from its values alone.
+
+
+def integral(function, mean, stddev):
+    """E[f(μ + σu)] and E[u·f(μ + σu)]/σ by the midpoint rule, in 1 or 2 dimensions."""
+    mean = np.atleast_1d(mean)
+    u = (np.arange(-800, 800) + 0.5) / 100
+    grid = np.stack(np.meshgrid(*[u] * len(mean), indexing="ij"), axis=-1)
+    density = np.exp(-0.5 * (grid**2).sum(-1)) / (2 * np.pi) ** (len(mean) / 2)
+    weighted = function(mean + stddev * grid) * density / 100 ** len(mean)
+    axes = tuple(range(len(mean)))
+    return weighted.sum(), (grid * weighted[..., np.newaxis]).sum(axes) / stddev
+
+
+def one_step(a):
+    return np.where(a[..., 0] > 0.3, 1.0, 0.0)
+
+
+def two_steps(a):
+    return one_step(a) + 2.0 * np.where(a[..., 0] + a[..., 1] > 0.5, 1.0, 0.0)
+
+
+def test_integral_of_a_step_is_its_closed_form():
+    # P(μ + σu > c) has the derivative N(c | μ, σ²).
+    _, gradient = integral(one_step, 0.1, 0.5)
+    expected = np.exp(-0.5 * (0.2 / 0.5) ** 2) / (0.5 * np.sqrt(2 * np.pi))
+    # The midpoint rule places the step within half a spacing.
+    np.testing.assert_allclose(gradient, expected, rtol=1e-2)
+
+
+@pytest.mark.parametrize("reduction", gaussian.REDUCTIONS)
+@pytest.mark.parametrize(
+    ("function", "mean"), [(one_step, [0.1]), (two_steps, [0.1, -0.2])]
+)
+def test_smoothed_gradient_of_steps_is_unbiased(function, mean, reduction):
+    rng = np.random.default_rng(0)
+    batch = 100_000
+    gradient, value = gaussian.smoothed_gradient(
+        lambda a: tf.constant(function(a.numpy())),
+        tf.constant(np.tile(mean, (batch, 1))),
+        0.5,
+        tf.constant(rng.normal(size=(4, batch, len(mean)))),
+        reduction,
+    )
+    expected_value, expected = integral(function, mean, 0.5)
+    assert np.abs(expected).min() > 0.1
+    standard_error = gradient.numpy().std(axis=0) / np.sqrt(batch)
+    # And the midpoint rule's own error at a step, as above.
+    allowed = 4 * standard_error + 1e-2 * np.abs(expected)
+    assert (np.abs(gradient.numpy().mean(axis=0) - expected) < allowed).all()
+    assert value.numpy().mean() == pytest.approx(expected_value, abs=0.01)
+
+
+def test_smoothed_gradient_by_hand():
+    # f(a) = a² at μ = 1, σ = 2, u = 1 and −½: f(3) = 9, f(0) = 0, f(μ) = 1.
+    #   none:  (1·9 − ½·0)/2/2 = 2.25,  value: (1·8 + ½·1)/2/2 = 2.125,
+    # antithetic, of u = 1 alone: f(3) = 9, f(−1) = 1: (9 − 1)/2/2 = 2.
+    def estimate(reduction):
+        noise = tf.constant([[[1.0]], [[-0.5]]])
+        gradient, value = gaussian.smoothed_gradient(
+            lambda a: a[..., 0] ** 2, tf.constant([[1.0]]), 2.0, noise, reduction
+        )
+        return gradient.numpy().item(), value.numpy().item()
+
+    assert estimate("none") == (2.25, 4.5)
+    assert estimate("value") == (2.125, 4.5)
+    assert estimate("antithetic") == (2.0, 5.0)
+
+
+@pytest.mark.parametrize("samples", [2, 8])
+@pytest.mark.parametrize(
+    ("reduction", "function", "variance"),
+    [
+        # f = c + ga at μ = 0: u·f/σ = cu/σ + gu², of variance c²/σ² + 2g².
+        ("none", lambda a: 3.0 + 2.0 * a, 9 / 0.25 + 8),
+        ("value", lambda a: 3.0 + 2.0 * a, 8.0),
+        # A pair counts once: twice the variance for as many values.
+        ("antithetic", lambda a: 3.0 + 2.0 * a, 16.0),
+        # f = c + ha²: u·f/σ = cu/σ + hσu³, of variance c²/σ² + 6ch + 15h²σ².
+        ("none", lambda a: 3.0 + 2.0 * a**2, 36 + 36 + 15),
+        ("value", lambda a: 3.0 + 2.0 * a**2, 15.0),
+        # What is even around the mean cancels.
+        ("antithetic", lambda a: 3.0 + 2.0 * a**2, 0.0),
+    ],
+)
+def test_variance_of_the_smoothed_gradient(reduction, function, variance, samples):
+    rng = np.random.default_rng(1)
+    gradient, _ = gaussian.smoothed_gradient(
+        lambda a: function(a[..., 0]),
+        tf.zeros([100_000, 1], tf.float64),
+        0.5,
+        tf.constant(rng.normal(size=(samples, 100_000, 1))),
+        reduction,
+    )
+    # u³ has heavy tails: its sample variance is off by some per cent.
+    np.testing.assert_allclose(
+        samples * gradient.numpy().var(), variance, rtol=0.08, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "reduction", "part"),
+    [
+        (3, "antithetic", "must be even, but is 3"),
+        (2, "mirrored", "must be one of none, value, antithetic, but is 'mirrored'"),
+    ],
+)
+def test_bad_reductions_are_named(samples, reduction, part):
+    with pytest.raises(ValueError, match=part):
+        gaussian.smoothed_gradient(
+            lambda a: a[..., 0],
+            tf.zeros([1, 1]),
+            1.0,
+            tf.zeros([samples, 1, 1]),
+            reduction,
+        )
+
+
+def test_log_probability_by_hand():
+    # (a − μ)/σ = 2 and 0: −½·4 − ln 1 − ln ½ − ln 2π.
+    found = gaussian.log_probability(
+        tf.constant([[3.0, 1.0]]), tf.constant([[1.0, 1.0]]), tf.constant([1.0, 0.5])
+    )
+    np.testing.assert_allclose(found, [-2 + np.log(2) - np.log(2 * np.pi)], rtol=1e-6)

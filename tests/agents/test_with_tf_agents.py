@@ -10,7 +10,7 @@ from tf_agents.replay_buffers import tf_uniform_replay_buffer
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
-from smoothie_tf.agents import ddpg_agent, smoothie_agent
+from smoothie_tf.agents import factory, smoothie_agent
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.networks import critic_network, mean_network
 
@@ -54,13 +54,16 @@ def create(name, env):
         arguments["actor_network"] = tf.keras.Sequential(
             [tf.keras.layers.Dense(8, "relu"), tf.keras.layers.Dense(1, "tanh")]
         )
-    kind = ddpg_agent.DdpgAgent if name == "ddpg" else smoothie_agent.SmoothieAgent
+    if name == "svg0":
+        # Target networks are to change within three steps here.
+        arguments["target_update_period"] = 1
+    kind = factory.AGENTS.get(name, smoothie_agent.SmoothieAgent)
     agent = kind(**arguments)
     agent.initialize()
     return agent
 
 
-@pytest.mark.parametrize("name", ["smoothie", "ddpg", "keras"])
+@pytest.mark.parametrize("name", ["smoothie", "ddpg", "keras", "soft_ddpg", "svg0"])
 def test_driver_buffer_and_saver(environment, name, tmp_path):
     agent = create(name, environment)
     buffer = tf_uniform_replay_buffer.TFUniformReplayBuffer(

@@ -248,3 +248,26 @@ def test_what_is_neither_network_nor_model_is_named():
     assert keras_network.as_network(network, OBSERVATION, "Other") is network
     with pytest.raises(TypeError, match="ActorNetwork must be .* but is a function"):
         keras_network.as_network(lambda x: x, OBSERVATION, "ActorNetwork")
+
+
+def test_several_actions_a_state_have_the_values_of_each():
+    tf.keras.utils.set_random_seed(0)
+    spec = (
+        tensor_spec.TensorSpec([3], tf.float32),
+        tensor_spec.TensorSpec([2], tf.float32),
+    )
+    state, action = tf.keras.Input([3]), tf.keras.Input([2])
+    joint = tf.keras.layers.Concatenate()([state, action])
+    keras = tf.keras.Model([state, action], tf.keras.layers.Dense(1, "tanh")(joint))
+    observation, actions = tf.random.normal([4, 3]), tf.random.normal([5, 4, 2])
+    for critic in (
+        critic_network.CriticNetwork(spec, (6,), (7, 8)),
+        critic_network.CriticNetwork(spec, (), (7,)),
+        keras_network.as_network(keras, spec, "Critic"),
+    ):
+        critic.create_variables()
+        for variable in critic.variables:
+            variable.assign_add(0.3 * tf.random.normal(variable.shape))
+        expected = [critic((observation, each))[0] for each in actions]
+        found = critic_network.sample_values(critic, observation, actions)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

@@ -40,7 +40,8 @@ def test_fixed_values_are_table_1s(agent):
     config.parse(agent, "Hopper-v5", "paper")
     made = factory.create_agent(agent, TIME_STEP, ACTION)
     assert made._gamma == 0.995
-    assert made._target_update_tau == 0.01
+    # SVG(0)'s own paper copies, every 50 updates.
+    assert made._target_update_tau == (1.0 if agent == "svg0" else 0.01)
     assert made._gradient_clipping == 4.0
     assert train.train().batch_size == 128
     assert train.train().num_steps == 1_000_000
@@ -143,3 +144,11 @@ def test_an_agent_is_a_name_and_not_a_path(agent):
 def test_numbers_of_the_loop_are_checked(changes, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
         train.train(**{"num_steps": 100_000, **changes})
+
+
+def test_a_discretized_task_has_the_files_of_the_task_before_its_own():
+    config.parse("svg0", "smoothie_tf/DiscretizedTwoGaussians-v0")
+    # The dense task's, the agent's tuned values for it, and its own.
+    assert gin.query_parameter("MeanNetwork.initial_mean") == -0.8
+    assert gin.query_parameter("create_agent.critic_learning_rate") == 1e-2
+    assert gin.query_parameter("DiscretizedReward.levels") == 5

@@ -8,7 +8,7 @@ from gymnasium import spaces
 from tf_agents.policies import actor_policy
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import discretized_reward, gymnasium_environment
 from smoothie_tf.networks import keras_network
 from smoothie_tf.training import evaluation, random_streams
 
@@ -61,6 +61,20 @@ def test_returns_are_those_of_whole_episodes(xla):
     # 1.5 a step, as many steps as the start is high.
     np.testing.assert_allclose(returns, 1.5 * np.array(Walk.starts))
     assert len(set(returns)) > 1
+
+
+def test_returns_are_in_the_tasks_own_reward():
+    # What is paid rounds 1.5 to 0 or 3; what is reported does not.
+    def make():
+        coarse = discretized_reward.DiscretizedReward(Walk(), 0.0, 3.0, levels=2)
+        return gymnasium_environment.adapt(coarse)
+
+    def make_dense():
+        return gymnasium_environment.adapt(Walk())
+
+    np.testing.assert_array_equal(
+        evaluator(make).evaluate(7), evaluator(make_dense).evaluate(7)
+    )
 
 
 def test_returns_are_a_function_of_seed_and_step():

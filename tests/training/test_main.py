@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from smoothie_tf.environments import discretized_reward
 from smoothie_tf.training import main, run_directory, train
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -217,6 +218,37 @@ def test_an_episode_in_progress_goes_on(finished, interrupt, tmp_path, agent):
     assert loop_state(tmp_path)["episode_length"] == 10
     assert main.main(arguments(tmp_path, agent, **settings)) == 0
     assert_same_run(whole, tmp_path)
+
+
+@pytest.mark.parametrize("agent", ["soft_ddpg", "svg0"])
+def test_neighbours_go_on_in_the_middle_of_an_episode(
+    finished, interrupt, tmp_path, agent
+):
+    # By a task with a discretized reward, whose returns are the task's own: what an
+    # episode had earned is summed up again. Without training until then.
+    name = discretized_reward.register("Pendulum-v1", -16.3, 0.0)
+    settings = {
+        "env": name,
+        "steps": 410,
+        "bindings": (
+            *GRAPH,
+            "train.evaluation_interval=410",
+            "train.initial_collect_steps=380",
+            "DiscretizedReward.levels=2",
+        ),
+    }
+    whole = finished(agent, **settings)
+    interrupt(390)
+    assert main.main(arguments(tmp_path, agent, **settings)) == 130
+    assert loop_state(tmp_path)["episode_length"] == 190
+    assert main.main(arguments(tmp_path, agent, **settings)) == 0
+    assert_same_run(whole, tmp_path)
+    # Two levels, −16.3 and 0: sums of them would be multiples of 16.3.
+    table = pd.read_csv(whole / "metrics.csv")
+    for column in ("training_return", "evaluation_return_mean"):
+        returns = 2 * table[column] / 16.3
+        assert (np.abs(returns - returns.round()) > 1e-6).all()
+    assert table["kl"].isna().all()
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(finished, monkeypatch, tmp_path):
