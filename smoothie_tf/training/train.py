@@ -8,6 +8,7 @@ agents through `TFAgent` alone.
 import contextlib
 import dataclasses
 import os
+import re
 import signal
 import sys
 import threading
@@ -230,6 +231,12 @@ class Trainer:
             yield
         except gymnasium_environment.NotFiniteError as error:
             self._raise_numerical(str(error), error)
+        except tf.errors.InvalidArgumentError as error:
+            # TF-Agents' DDPG looks at its losses itself where XLA does not compile.
+            found = re.search(r"(\w+) loss is inf or nan", error.message)
+            if not found:
+                raise
+            self._raise_numerical(f"{found[1].lower()}_loss is inf or nan", error)
         except gymnasium_environment.EnvironmentFault as error:
             raise gymnasium_environment.EnvironmentFault(
                 f"{error} (after step {self.step}; {self._last_checkpoint()})."
