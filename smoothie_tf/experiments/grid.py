@@ -422,10 +422,23 @@ def _bound_values(source: pathlib.Path | str) -> dict[str, Any]:
                 name = statement.selector.rsplit(".", 1)[-1]
                 argument = statement.arg_name
                 values[f"{name}.{argument}" if argument else name] = statement.value
-    except (SyntaxError, tokenize.TokenError, OSError) as error:
+    # Gin's parser raises what Python's does, RecursionError and ValueError among them.
+    except (
+        SyntaxError,
+        tokenize.TokenError,
+        OSError,
+        ValueError,
+        TypeError,
+        RecursionError,
+        MemoryError,
+        AttributeError,
+    ) as error:
+        if isinstance(error, InputError):
+            raise
         given = f"--gin_bindings {source!r}" if isinstance(source, str) else source
+        reason = (str(error.args[0] if error.args else "").splitlines() or [""])[0]
         raise InputError(
-            f"{given} cannot be read as gin ({str(error.args[0]).rstrip('.')}): "
+            f"{given} cannot be read as gin ({reason.rstrip('.')}): "
             "it takes the form configurable.parameter = value."
         ) from None
     return values
