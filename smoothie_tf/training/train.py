@@ -474,6 +474,7 @@ def run(
     quiet: bool = False,
     record_video: bool = False,
     on_step: Callable[[Trainer], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> run_directory.RunDirectory:
     """Trains, or goes on training, an agent in a run directory.
 
@@ -487,6 +488,7 @@ def run(
       quiet: Whether to show no progress bar.
       record_video: Whether to record an episode of the final policy as video.mp4.
       on_step: Called with the trainer after every step; it must change nothing.
+      stop: Once set, the run stops at its next step as for SIGINT.
 
     Returns:
       The run's directory.
@@ -524,7 +526,7 @@ def run(
             wall_seconds=round(earlier_seconds + time.monotonic() - started, 1),
         )
 
-    stop = threading.Event()
+    stop = stop or threading.Event()
     try:
         trainer = Trainer(agent_name, environment_id, seed, directory, config)
     except _SAID_ALREADY:

@@ -1,0 +1,61 @@
+"""Share of a run's time that goes into checkpoints, inside one run.
+
+python benchmarks/checkpoint_cost.py --env Hopper-v5 --num_steps 30000
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+from smoothie_tf import quiet
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trains, and prints what its checkpoints took of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--agent", default="smoothie")
+    parser.add_argument("--env", default="Hopper-v5")
+    parser.add_argument("--num_steps", type=int, default=30_000)
+    parser.add_argument("--gin_bindings", action="append", default=[])
+    flags = parser.parse_args(arguments)
+    quiet.silence_imports()
+    import tensorflow as tf
+
+    from smoothie_tf.training import config, train
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    bindings = [*flags.gin_bindings, f"train.num_steps={flags.num_steps}"]
+    config.parse(flags.agent, flags.env, "short", (), bindings)
+    wall, cpu = [], []
+    save, run = train.Trainer._save, train.Trainer.run
+    whole = []
+
+    def timed(function, walls, cpus):
+        def call(*given, **options):
+            started = time.monotonic(), time.process_time()
+            try:
+                return function(*given, **options)
+            finally:
+                walls.append(time.monotonic() - started[0])
+                cpus.append(time.process_time() - started[1])
+
+        return call
+
+    train.Trainer._save = timed(save, wall, cpu)
+    train.Trainer.run = timed(run, whole, whole_cpu := [])
+    with tempfile.TemporaryDirectory() as directory:
+        train.run(flags.agent, flags.env, 0, directory, quiet=True)
+    print(
+        f"{len(wall)} checkpoints of {flags.agent} on {flags.env} took"
+        f" {100 * sum(wall) / whole[0]:.2f} % of {whole[0]:.0f} s of training"
+        f" ({1000 * sum(wall) / len(wall):.0f} ms each;"
+        f" {100 * sum(cpu) / whole_cpu[0]:.2f} % of its processor time)."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

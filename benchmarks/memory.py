@@ -1,0 +1,135 @@
+"""Memory of a run over its steps, as a table and a picture.
+
+python benchmarks/memory.py --out_dir results/memory --run_dir runs/memory \
+    --num_steps 1000000
+
+The run is a real one in a process of its own, which is asked every 50,000 steps how
+much of it is resident. Started again by the same command, the run and the table go on.
+"""
+
+import argparse
+import csv
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from matplotlib import pyplot as plt
+from matplotlib import ticker
+
+from smoothie_tf.experiments import grid, style
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+_POLL_SECONDS = 0.2
+
+
+def resident_megabytes(process_id: int) -> tuple[float, float] | None:
+    """Returns the memory of a process.
+
+    Args:
+      process_id: A process of this Linux machine.
+
+    Returns:
+      What is resident now, and the most that ever was, in MB; None if it has ended.
+    """
+    try:
+        text = pathlib.Path(f"/proc/{process_id}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    sizes = dict(line.split(":", 1) for line in text.splitlines())
+    if "VmRSS" not in sizes:
+        return None
+    now, most = (int(sizes[key].split()[0]) * 1024 for key in ("VmRSS", "VmHWM"))
+    return now / 1e6, most / 1e6
+
+
+def watch(
+    command: Sequence[str], run_dir: pathlib.Path, every: int, table: pathlib.Path
+) -> int:
+    """Runs a command and writes a row each time another `every` steps are done.
+
+    Args:
+      command: A run.
+      run_dir: Its directory.
+      every: Environment steps from one row to the next.
+      table: The CSV file, which rows are added to.
+
+    Returns:
+      The command's exit status.
+    """
+    if not table.exists():
+        table.write_text("step,resident_megabytes,peak_megabytes,seconds\n")
+    last = max((int(row["step"]) for row in rows(table)), default=-every)
+    started = time.monotonic()
+    process = subprocess.Popen(command)
+    try:
+        while process.poll() is None:
+            step = int(grid.read_json(run_dir / "progress.json").get("step") or 0)
+            memory = resident_megabytes(process.pid)
+            if step // every > last // every and memory is not None:
+                last = step
+                seconds = time.monotonic() - started
+                with open(table, "a") as file:
+                    file.write(f"{step},{memory[0]:.1f},{memory[1]:.1f},{seconds:.0f}\n")
+            time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        process.terminate()  # It leaves a checkpoint; the terminal has told it as well.
+    return process.wait()
+
+
+def rows(table: pathlib.Path) -> list[dict[str, str]]:
+    """Returns the rows of a table."""
+    with open(table, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def draw(table: pathlib.Path, path: pathlib.Path, title: str) -> None:
+    """Draws resident memory over steps."""
+    found = rows(table)
+    steps = [int(row["step"]) for row in found]
+    with plt.rc_context(style.STYLE):
+        figure, axes = plt.subplots(figsize=(6.0, 3.4), layout="constrained")
+        for column, label, line in (
+            ("resident_megabytes", "resident", "o-"),
+            ("peak_megabytes", "most so far", ":"),
+        ):
+            values = [float(row[column]) for row in found]
+            axes.plot(steps, values, line, color=style.SMOOTHIE, ms=3, label=label)
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+        axes.set_xlabel("environment steps")
+        axes.set_ylabel("memory (MB)")
+        axes.set_title(title, fontsize=10)
+        axes.legend()
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Watches a run, and draws; returns the run's exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out_dir", type=pathlib.Path, required=True)
+    parser.add_argument("--run_dir", type=pathlib.Path, required=True)
+    parser.add_argument("--agent", default="smoothie")
+    parser.add_argument("--env", default="Hopper-v5")
+    parser.add_argument("--num_steps", type=int, default=1_000_000)
+    parser.add_argument("--every", type=int, default=50_000)
+    parser.add_argument("--gin_bindings", action="append", default=[])
+    flags = parser.parse_args(arguments)
+    flags.out_dir.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(ROOT / "reproduce" / "train.py"), "--quiet"]
+    command += ["--agent", flags.agent, "--env", flags.env, "--preset", "paper"]
+    command += ["--num_steps", str(flags.num_steps), "--run_dir", str(flags.run_dir)]
+    for binding in flags.gin_bindings:
+        command += ["--gin_bindings", binding]
+    table = flags.out_dir / "memory.csv"
+    status = watch(command, flags.run_dir, flags.every, table)
+    title = f"{flags.agent} on {flags.env}, {flags.num_steps:,} steps"
+    draw(table, flags.out_dir / "memory.png", title)
+    print(f"The picture is in {flags.out_dir / 'memory.png'}, the numbers in {table}.")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
