@@ -28,18 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     if as_program:
         huge_pages.restart()
-    with _termination_as_interrupt():
-        try:
-            return _run(flags, arguments)
-        except KeyboardInterrupt:
-            print(
-                "Stopped before training began; the same command begins again.",
-                file=sys.stderr,
-            )
-            return _INTERRUPTED
+    with _stop_signals() as stop:
+        return _run(flags, arguments, stop)
 
 
-def _run(flags, arguments):
+def _run(flags, arguments, stop):
     # Only now what takes seconds to import: bad flags are answered at once.
     from smoothie_tf import quiet
 
@@ -48,6 +41,12 @@ def _run(flags, arguments):
 
     from smoothie_tf.training import checkpoint, config, files, train, video
 
+    if stop.is_set():
+        print(
+            "Stopped before training began; the same command begins again.",
+            file=sys.stderr,
+        )
+        return _INTERRUPTED
     if flags.num_threads < 1:
         return _refuse(f"--num_threads must be at least 1, but is {flags.num_threads}.")
     # One run, one core: two runs side by side are faster than one on two.
@@ -67,6 +66,7 @@ def _run(flags, arguments):
             gin_bindings=flags.gin_bindings,
             quiet=flags.quiet,
             record_video=flags.video,
+            stop=stop,
         )
     except train.Interrupted:
         print(
@@ -99,20 +99,25 @@ def _refuse(sentence):
 
 
 @contextlib.contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Makes SIGTERM what Ctrl-C is, also before the loop listens for both."""
+def _stop_signals() -> Iterator[threading.Event]:
+    """Gives an event that Ctrl-C and SIGTERM set, from the first import on.
+
+    An exception would end the import or the compilation that it falls into, unless
+    that has a bare `except`, which some libraries' imports do: then it would be lost.
+    """
+    stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stop
         return
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    previous = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
-        yield
+        yield stop
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 class _Parser(argparse.ArgumentParser):

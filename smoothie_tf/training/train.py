@@ -8,6 +8,7 @@ agents through `TFAgent` alone.
 import contextlib
 import dataclasses
 import os
+import re
 import signal
 import sys
 import threading
@@ -239,6 +240,12 @@ class Trainer:
             yield
         except gymnasium_environment.NotFiniteError as error:
             self._raise_numerical(str(error), error)
+        except tf.errors.InvalidArgumentError as error:
+            # TF-Agents' DDPG looks at its losses itself where XLA does not compile.
+            found = re.search(r"(\w+) loss is inf or nan", error.message)
+            if not found:
+                raise
+            self._raise_numerical(f"{found[1].lower()}_loss is inf or nan", error)
         except gymnasium_environment.EnvironmentFault as error:
             raise gymnasium_environment.EnvironmentFault(
                 f"{error} (after step {self.step}; {self._last_checkpoint()})."
@@ -490,6 +497,7 @@ def run(
     quiet: bool = False,
     record_video: bool = False,
     on_step: Callable[[Trainer], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> run_directory.RunDirectory:
     """Trains, or goes on training, an agent in a run directory.
 
@@ -503,6 +511,7 @@ def run(
       quiet: Whether to show no progress bar.
       record_video: Whether to record an episode of the final policy as video.mp4.
       on_step: Called with the trainer after every step; it must change nothing.
+      stop: Once set, the run stops at its next step as for SIGINT.
 
     Returns:
       The run's directory.
@@ -540,7 +549,7 @@ def run(
             wall_seconds=round(earlier_seconds + time.monotonic() - started, 1),
         )
 
-    stop = threading.Event()
+    stop = stop or threading.Event()
     try:
         trainer = Trainer(agent_name, environment_id, seed, directory, config)
     except _SAID_ALREADY:

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from smoothie_tf.environments import discretized_reward
-from smoothie_tf.training import main, run_directory, train
+from smoothie_tf.training import config, main, run_directory, train
 
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 120
@@ -437,3 +437,19 @@ def test_the_script_itself(tmp_path):
     assert done.stdout == f"Results are in {tmp_path / 'run'}.\n"
     # And nothing is left in the folder that the user is in.
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_training_is_not_lost(tmp_path, monkeypatch, number, capsys):
+    parse = config.parse
+
+    def signalled(*given):
+        signal.raise_signal(number)
+        parse(*given)
+
+    monkeypatch.setattr(config, "parse", signalled)
+    before = signal.getsignal(number)
+    assert main.main(arguments(tmp_path)) == 130
+    assert signal.getsignal(number) is before
+    assert "goes on from the checkpoint" in capsys.readouterr().err
+    assert loop_state(tmp_path)["step"] == 1

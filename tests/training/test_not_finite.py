@@ -1,6 +1,7 @@
 """A NaN or infinity stops the run, which names it, and the last checkpoint stays."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -133,8 +134,8 @@ def test_a_weight_that_is_nan_shows_in_the_next_losses(
     assert run(tmp_path / "run", agent=agent) == 1
     line = capsys.readouterr().err
     assert line.startswith("train.py: ") and line.count("\n") == 1
-    assert "is nan, which is not finite, after step 71: training stopped" in line
-    assert "_loss is nan" in line or "q is nan" in line
+    what = r"train.py: (actor_loss|critic_loss|q) is (nan|inf or nan)"
+    assert re.match(rf"{what}, which is not finite, after step 71: training", line)
     kept = sorted(path.stem for path in (tmp_path / "run").rglob("*.index"))
     assert kept == ["ckpt-30", "ckpt-60"]
     # What it went wrong from is whole: in its place all goes well.
@@ -161,7 +162,7 @@ def test_an_infinity_that_no_loss_shows(tmp_path, capsys, monkeypatch):
 
 def test_an_optimizer_slot_that_overflowed(tmp_path, capsys, monkeypatch):
     def assign(agent):
-        slot = next(v for v in agent._critic_optimizer.variables if "/v/" in v.name)
+        slot = agent._critic_optimizer._velocities[0]
         slot.assign(np.inf * np.ones(slot.shape))
 
     spoil(monkeypatch, 70, assign)
