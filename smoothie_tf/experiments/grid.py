@@ -529,8 +529,19 @@ def bound_values(source: pathlib.Path | str) -> dict[str, Any]:
                 name = statement.selector.rsplit(".", 1)[-1]
                 argument = statement.arg_name
                 values[f"{name}.{argument}" if argument else name] = statement.value
-    # Text that is not UTF-8, or holds a NUL, is a ValueError.
-    except (SyntaxError, tokenize.TokenError, OSError, ValueError, *_TOO_MUCH) as error:
+    except InputError:
+        raise
+    # Text that is not UTF-8, or holds a NUL, is a ValueError; gin's parser also passes
+    # on what Python's makes of nonsense.
+    except (
+        SyntaxError,
+        tokenize.TokenError,
+        AttributeError,
+        OSError,
+        TypeError,
+        ValueError,
+        *_TOO_MUCH,
+    ) as error:
         given = f"--gin_bindings {source!r}" if isinstance(source, str) else source
         reason = " ".join(str(error.args[0] if error.args else error).split())
         raise InputError(

@@ -235,7 +235,7 @@ class SavedRun:
         path = self.path / "checkpoints" / f"ckpt-{step}"
         try:
             checkpoint = tf.train.Checkpoint(agent=agent)
-            status = checkpoint.restore(str(path))
+            status = checkpoint.read(str(path))
             status.assert_existing_objects_matched().expect_partial()
         # A file that was cut off gives an IndexError, for one.
         except (

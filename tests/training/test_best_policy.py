@@ -10,7 +10,7 @@ from smoothie_tf.training import best_policy, run_directory
 @pytest.fixture
 def run(tmp_path):
     directory = run_directory.RunDirectory(tmp_path, {})
-    directory.keep_metrics_until(0)
+    directory.write_metrics()
     variables = [tf.Variable(tf.zeros([2, 3])), tf.Variable(tf.zeros([]))]
 
     def evaluate(step, mean_return):
@@ -51,7 +51,8 @@ def test_a_run_that_goes_on_from_before_the_best_ends_with_the_same(run):
         evaluate(step, returns[step])
     before = (path / best_policy.FILE_NAME).read_bytes()
     # Stopped, with a last checkpoint of step 2.
-    directory.keep_metrics_until(2)
+    directory.read_metrics(2)
+    directory.write_metrics()
     for step in (3, 4, 5):
         evaluate(step, returns[step])
     assert kept(path) == 4
