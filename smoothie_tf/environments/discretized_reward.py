@@ -60,7 +60,7 @@ class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
         gymnasium.Wrapper.__init__(self, env)
         owner = type(self).__name__
         validation.check(owner, "finite", low=low, high=high)
-        validation.check(owner, "positive", width=width)
+        validation.check(owner, "positive", optional=True, width=width)
         validation.check(owner, "count", levels=levels)
         if not low < high:
             raise ValueError(

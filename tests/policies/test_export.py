@@ -336,8 +336,8 @@ def test_tf_agents_loads_its_own_form(agents, tmp_path, name):
         loaded[form] = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
             str(tmp_path / form), load_specs_from_pbtxt=True
         )
-        assert loaded[form].time_step_spec() == tensor_spec.to_array_spec(specs[0])
-        assert loaded[form].action_spec() == tensor_spec.to_array_spec(specs[1])
+        assert loaded[form].time_step_spec == tensor_spec.to_array_spec(specs[0])
+        assert loaded[form].action_spec == tensor_spec.to_array_spec(specs[1])
         assert loaded[form].get_train_step() == 1234
     mean = loaded["greedy"].action(time_step).action
     flat = ts.restart(time_step.observation[np.newaxis], 1)
