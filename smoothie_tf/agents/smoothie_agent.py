@@ -201,24 +201,26 @@ class SmoothieAgent(tf_agent.TFAgent):
             self._actor_network,
             self._log_variance,
         )
+        policy = collect_policy = gaussian_policy.GaussianPolicy(*policy_arguments)
+        if self._stores_log_probability:
+            collect_policy = gaussian_policy.GaussianPolicy(
+                *policy_arguments, emit_log_probability=True
+            )
         super().__init__(
             time_step_spec,
             action_spec,
-            policy=greedy_policy.GreedyPolicy(
-                gaussian_policy.GaussianPolicy(*policy_arguments)
-            ),
-            collect_policy=gaussian_policy.GaussianPolicy(
-                *policy_arguments, emit_log_probability=self._stores_log_probability
-            ),
+            policy=greedy_policy.GreedyPolicy(policy),
+            collect_policy=collect_policy,
             train_sequence_length=2,
             train_step_counter=train_step_counter,
         )
         self._as_transition = data_converter.AsTransition(
             self.data_context, squeeze_time_dim=True
         )
-        self._policy_variables = [*self._actor_network.trainable_variables]
-        if self._learns_covariance:
-            self._policy_variables.append(self._log_variance)
+        self._policy_variables = [
+            *self._actor_network.trainable_variables,
+            *([self._log_variance] if self._learns_covariance else []),
+        ]
         build_optimizer(actor_optimizer, self._policy_variables)
         build_optimizer(critic_optimizer, self._critic_network.trainable_variables)
 

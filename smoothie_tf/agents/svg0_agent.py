@@ -113,6 +113,7 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
         validation.check(
             owner,
             "positive",
+            optional=True,
             importance_weight_clipping=importance_weight_clipping,
             policy_gradient_clipping=policy_gradient_clipping,
         )

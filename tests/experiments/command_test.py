@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from smoothie_tf.experiments import command, grid
@@ -157,3 +158,40 @@ def test_starts_without_tensorflow_or_plotting():
     )
     assert printed.stdout.strip() == "[]"
     assert not printed.stderr
+
+
+def test_a_comparison_has_a_table_and_an_ablation(fake_command, tmp_path, capsys):
+    def run(*flags):
+        code = command.figure_command(
+            grid.NEIGHBOURS,
+            [
+                "--runs_dir",
+                str(tmp_path),
+                "--envs",
+                "Hopper-v5",
+                "--seeds",
+                "2",
+                *flags,
+            ],
+            ablation=grid.SOFT_DDPG_WIDTHS,
+            baseline="ddpg",
+            train_command=fake_command,
+        )
+        assert code == 0
+        return capsys.readouterr().out
+
+    said = run()
+    assert "difference" in said
+    assert said.splitlines()[-1].startswith("Soft DDPG is in ")
+    made = tmp_path / "soft_ddpg-quick"
+    table = pd.read_csv(made / "soft_ddpg_comparison.csv")
+    assert table["variant"].tolist() == ["smoothie", "ddpg", "soft_ddpg", "svg0"]
+    assert table["difference"].isna().tolist() == [False, True, False, False]
+    assert (made / "soft_ddpg.png").exists()
+
+    said = run("--ablation")
+    assert "difference" not in said
+    made = tmp_path / "soft_ddpg_ablation-quick"
+    assert (made / "soft_ddpg_ablation.png").exists()
+    widths = pd.read_csv(made / "soft_ddpg_ablation_final.csv")["variant"]
+    assert widths.tolist()[0] == "soft_ddpg-stddev-0.05" and len(widths) == 5

@@ -98,3 +98,8 @@ def test_an_agent_has_one_colour_in_every_figure():
     assert len({*third, *fourth}) == 3
     more = [dataclasses.replace(grid.DDPG, variant=name) for name in ("a", "b")]
     assert len({*third, *figures.colours(more)}) == 4
+
+
+def test_every_arm_of_a_comparison_has_a_colour_of_its_own():
+    for figure in (grid.NEIGHBOURS, grid.SOFT_DDPG_WIDTHS):
+        assert len({*figures.colours(figure.arms)}) == len(figure.arms)

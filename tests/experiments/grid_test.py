@@ -30,6 +30,25 @@ def test_sizes_of_the_papers_grids():
     assert len(grid.grid(grid.FIGURE_4, paper)) == 2 * 4 * 6
 
 
+def test_the_neighbours_grid(preset):
+    # Four agents; four tasks, three of them with a discretized reward as well.
+    assert len(grid.grid(grid.NEIGHBOURS, preset)) == 4 * 7 * preset.num_seeds
+    grid.check_envs(grid.NEIGHBOURS.envs)
+    assert (grid.NEIGHBOURS.name, grid.NEIGHBOURS.title) == ("soft_ddpg", "Soft DDPG")
+    assert (grid.FIGURE_3.name, grid.FIGURE_3.title) == ("figure3", "Figure 3")
+    # What the paper's figure has trained is not trained again.
+    shared = set(grid.grid(grid.NEIGHBOURS, preset))
+    shared &= set(grid.grid(grid.FIGURE_3, preset))
+    assert len(shared) == 2 * 3 * preset.num_seeds
+
+
+def test_the_ablations_arms_bind_the_width(preset):
+    runs = grid.grid(grid.SOFT_DDPG_WIDTHS, preset, envs=["Hopper-v5"])
+    assert runs[1].gin_bindings == ("SoftDdpgAgent.stddev = 0.1",)
+    assert len({run.directory for run in runs}) == len(runs) == 5 * preset.num_seeds
+    assert grid.SOFT_DDPG_WIDTHS.name == "soft_ddpg_ablation"
+
+
 def test_figures_share_the_runs_with_penalty(preset):
     third = set(grid.grid(grid.FIGURE_3, preset))
     fourth = set(grid.grid(grid.FIGURE_4, preset))

@@ -175,3 +175,30 @@ def test_provenance_keeps_no_command(three):
     (three[0].directory / "run.json").write_text("{")
     with pytest.raises(results.DamagedRunError, match="is damaged: it is not JSON"):
         results.provenance(three)
+
+
+def test_comparison_with_a_baseline_by_hand(three):
+    # Last half of the evaluations: Smoothie's 3, 5 and 7, DDPG's 1 and 2.
+    preset = three[0].preset
+    runs = grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"], root=three[0].root)
+    ddpg = [run for run in runs if run.variant == "ddpg"]
+    for run, value in zip(three, (3.0, 5.0, 7.0), strict=True):
+        write_run(run, [0.0, 0.0, value])
+    for run, value in zip(ddpg[:2], (1.0, 2.0), strict=True):
+        write_run(run, [0.0, 0.0, value])
+    table = results.compare(results.read_runs(runs), "ddpg").set_index("variant")
+    smoothie, baseline = table.loc["smoothie"], table.loc["ddpg"]
+    assert (smoothie["mean"], smoothie["n"], smoothie["difference"]) == (5.0, 3, 3.5)
+    assert math.isnan(baseline["difference"])
+    # At most 7 − 1, at least 3 − 2; a resample is that extreme one time in
+    # 3³·2² = 108, which is less than 2.5 %: the ends lie inside.
+    assert 1.0 < smoothie["low"] < 3.5 < smoothie["high"] < 6.0
+
+
+def test_one_seed_has_no_interval(three):
+    runs = grid.grid(grid.FIGURE_3, three[0].preset, ["Hopper-v5"], root=three[0].root)
+    for run in runs[:2]:
+        write_run(run, [1.0, 2.0])
+    table = results.compare(results.read_runs(runs), "ddpg").set_index("variant")
+    assert table.loc["smoothie", "difference"] == 0.0
+    assert table.loc["smoothie", ["low", "high"]].isna().all()
