@@ -67,11 +67,13 @@ def watch(
         while process.poll() is None:
             step = int(grid.read_json(run_dir / "progress.json").get("step") or 0)
             memory = resident_megabytes(process.pid)
-            if step // every > last // every and memory is not None:
+            if step and step // every > last // every and memory is not None:
                 last = step
                 seconds = time.monotonic() - started
                 with open(table, "a") as file:
-                    file.write(f"{step},{memory[0]:.1f},{memory[1]:.1f},{seconds:.0f}\n")
+                    file.write(
+                        f"{step},{memory[0]:.1f},{memory[1]:.1f},{seconds:.0f}\n"
+                    )
             time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         process.terminate()  # It leaves a checkpoint; the terminal has told it as well.

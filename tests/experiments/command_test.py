@@ -1,6 +1,7 @@
 """The figures' command from flags to files, with fake training."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -92,11 +93,18 @@ def test_seeds(words, seeds):
         (["--seeds", "1,1"], "--seeds names 1 twice"),
         (["--num_workers", "0"], "--num_workers 0 is too few"),
         (["--num_workers", "two"], "--num_workers: invalid int value: 'two'"),
+        (["--num_workers", "100000"], "--num_workers 100000 is too many: a run fills"),
+        (["--gin_bindings", "grid.num_seeds=0"], "grid.num_seeds is 0 under"),
+        (["--gin_bindings", "train.num_steps='x'"], "train.num_steps is 'x' under"),
+        (["--gin_bindings", "A=A"], "cannot be read as gin"),
+        (["--out_dir", "quick.gin"], "quick.gin is a file"),
+        (["--out_dir", "quick.gin/below"], "quick.gin is a file"),
+        (["--runs_dir", "quick.gin"], "quick.gin is a file"),
         (["--plotonly"], "unrecognized arguments: --plotonly"),
         (["--gin_bindings", "grid.num_seeds"], "cannot be read as gin"),
     ],
 )
-def test_bad_input_gets_one_sentence(flags, sentence, capsys):
+def test_bad_input_gets_one_sentence(flags, sentence, capsys, tmp_path):
     try:
         code = command.figure_command(grid.FIGURE_3, flags)
     except SystemExit as error:
@@ -105,6 +113,16 @@ def test_bad_input_gets_one_sentence(flags, sentence, capsys):
     errors = capsys.readouterr().err
     assert sentence in errors
     assert len(errors.strip().splitlines()) == 1
+    there = sorted(path.name for path in tmp_path.iterdir())
+    assert there == ["quick.gin", "short.gin"]
+
+
+def test_a_directory_without_room_is_refused_before_training(monkeypatch, capsys):
+    usage = shutil.disk_usage(".")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    assert command.figure_command(grid.FIGURE_3, ["--out_dir", "small"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("--out_dir ") and "has room for 0.0 MiB" in line
 
 
 def test_plot_only_trains_nothing(fake_command, tmp_path, capsys):
