@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from smoothie_tf.experiments import grid, launch
+from smoothie_tf.experiments import grid, launch, ray_launch
 
 _INTERRUPTED = 130
 
@@ -39,18 +39,25 @@ def figure_command(
     preset = runs[0].preset
     failures = []
     if not flags.plot_only:
-        print(
-            f"Figure {figure.number}, preset {preset.name}, {preset.num_steps:,} steps "
-            f"a run: {launch.overview(runs, flags.num_workers)}.",
-            flush=True,
-        )
         try:
-            outcomes = launch.launch(
-                runs,
-                flags.num_workers,
-                title=f"figure {figure.number}",
-                command=train_command,
-            )
+            with ray_launch.connect(flags.launcher, flags.ray_address) as workers:
+                num_workers = flags.num_workers or workers.count()
+                print(
+                    f"Figure {figure.number}, preset {preset.name}, "
+                    f"{preset.num_steps:,} steps a run: "
+                    f"{launch.overview(runs, num_workers)}.",
+                    flush=True,
+                )
+                outcomes = launch.launch(
+                    runs,
+                    flags.num_workers,
+                    title=f"figure {figure.number}",
+                    command=train_command,
+                    workers=workers,
+                )
+        except grid.InputError as error:
+            print(error, file=sys.stderr)
+            return 2
         except KeyboardInterrupt:
             return _stopped(runs)
         failures = [each for each in outcomes if each.status is not grid.Status.DONE]
@@ -134,6 +141,7 @@ def _parser(figure: grid.Figure) -> argparse.ArgumentParser:
     parser.add_argument(
         "--num_workers", type=int, help="most runs at once; default one a core"
     )
+    ray_launch.add_flags(parser)
     parser.add_argument(
         "--plot_only",
         action="store_true",
@@ -156,6 +164,7 @@ def _plan(figure: grid.Figure, flags) -> tuple[tuple[grid.Run, ...], pathlib.Pat
         raise grid.InputError(
             f"--num_workers {flags.num_workers} is too few: it has to be at least 1."
         )
+    ray_launch.check(flags.launcher, flags.ray_address)
     preset = grid.read_preset(flags.preset, flags.gin_bindings)
     envs = split_items(flags.envs, "--envs")
     if envs is not None:

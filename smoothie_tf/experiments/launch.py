@@ -1,6 +1,7 @@
-"""Runs a grid as processes on this machine: what is missing, and nothing else.
+"""Runs a grid: what is missing, and nothing else.
 
-`launch(runs, num_workers)` is all a caller knows of it.
+`launch(runs, num_workers)` is all a caller knows of it. The runs are processes on this
+machine, or wherever `workers` starts them (see `ray_launch`).
 """
 
 import collections
@@ -14,7 +15,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import tqdm
 
@@ -23,13 +24,16 @@ from smoothie_tf.experiments import grid
 LOG_FILE = "log.txt"
 _TRAIN_SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "train.py"
 _ATTEMPTS = 2
+# A run that loses its worker is not at fault, but one that takes every worker down with
+# it has to end.
+_MOST_LOSSES = 10
 _BAD_INPUT = 2
 _LONGEST_REASON = 300
 _INTERRUPTED = (130, -signal.SIGINT)
 _POLL_SECONDS = 0.2
 _PROGRESS_SECONDS = 1.0
-# A run fills one core by itself; more threads would only take the others' cores.
-_ONE_CORE = {
+#: A run fills one core by itself; more threads would only take the others' cores.
+ONE_CORE = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -53,6 +57,68 @@ class Outcome:
     status: grid.Status
     reason: str = ""
     refused: bool = False
+
+
+class Process(Protocol):
+    """A run at work, as `subprocess.Popen` has it."""
+
+    def poll(self) -> int | None:
+        """Returns the exit status, or `None` while the run is at work.
+
+        Raises:
+            WorkerLostError: If what the run was on is gone.
+        """
+
+    def send_signal(self, number: int) -> None:
+        """Asks the run to stop: `SIGINT`, upon which it leaves a checkpoint."""
+
+    def kill(self) -> None:
+        """Ends the run without a checkpoint."""
+
+
+class WorkerLostError(RuntimeError):
+    """The machine or process that a run was on is gone; the message says which."""
+
+
+class Workers(Protocol):
+    """Where runs are put to work."""
+
+    def count(self) -> int:
+        """Returns how many runs can be at work at once; may change with time."""
+
+    def start(self, command: list[str], log: pathlib.Path, descriptor: int) -> Process:
+        """Puts a run to work.
+
+        Args:
+            command: What to run.
+            log: The file that its output is appended to.
+            descriptor: Holds the run's lock; to be kept open while it is at work.
+        """
+
+
+class LocalWorkers:
+    """Processes on this machine, one core each."""
+
+    def count(self) -> int:
+        """Returns how many cores there are."""
+        return usable_cores()
+
+    def start(
+        self, command: list[str], log: pathlib.Path, descriptor: int
+    ) -> subprocess.Popen:
+        """Starts a process that inherits the lock."""
+        with open(log, "ab") as file:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**ONE_CORE, **os.environ},
+                pass_fds=(descriptor,),
+                # A session of its own: the terminal's Ctrl-C reaches the launcher
+                # alone, and each child is interrupted once.
+                start_new_session=True,
+            )
 
 
 def train_command(run: grid.Run) -> list[str]:
@@ -124,11 +190,13 @@ def launch(
     title: str = "",
     command: Callable[[grid.Run], list[str]] = train_command,
     stream: TextIO | None = None,
+    workers: Workers | None = None,
 ) -> list[Outcome]:
     """Trains what is not done yet, one process a run, and waits for all of it.
 
     A run that fails is tried once more after all others, unless it refused its input,
-    which it would do again. Runs that another launcher is at work on are waited for.
+    which it would do again. One whose worker is lost goes on from its last checkpoint
+    with another. Runs that another launcher is at work on are waited for.
 
     Args:
         runs: The runs wanted; each one's output goes to `log.txt` in its directory.
@@ -136,6 +204,7 @@ def launch(
         title: What the progress bar is called.
         command: Makes the command of a run.
         stream: Where progress and failures are told; `None` for standard error.
+        workers: Where runs are put to work; `None` for processes on this machine.
 
     Returns:
         How each run ended, in the order of `runs`.
@@ -145,12 +214,13 @@ def launch(
             has been interrupted and has left its checkpoint.
         ValueError: If `num_workers` is less than 1.
     """
-    num_workers = usable_cores() if num_workers is None else num_workers
-    if num_workers < 1:
+    if num_workers is not None and num_workers < 1:
         raise ValueError(f"num_workers is {num_workers}: it has to be at least 1.")
     stream = sys.stderr if stream is None else stream
+    workers = LocalWorkers() if workers is None else workers
     with _StopSignals() as stop:
-        return _Launch(runs, num_workers, title, command, stream, stop).work()
+        launching = _Launch(runs, num_workers, title, command, stream, workers, stop)
+        return launching.work()
 
 
 class _StopSignals:
@@ -194,22 +264,24 @@ class _Child:
     """A process at work on a run."""
 
     run: grid.Run
-    process: subprocess.Popen
+    process: Process
     log_start: int
 
 
 class _Launch:
     """One call of `launch`."""
 
-    def __init__(self, runs, num_workers, title, command, stream, stop):
+    def __init__(self, runs, num_workers, title, command, stream, workers, stop):
         self._runs = runs
         self._num_workers = num_workers
+        self._workers = workers
         self._title = title
         self._command = command
         self._stream = stream
         self._stop = stop
         self._children: list[_Child] = []
         self._attempts: collections.Counter[grid.Run] = collections.Counter()
+        self._losses: collections.Counter[grid.Run] = collections.Counter()
         self._outcomes: dict[grid.Run, Outcome] = {}
         self._waiting: collections.deque[grid.Run] = collections.deque()
         for run in dict.fromkeys(runs):
@@ -244,8 +316,11 @@ class _Launch:
         self._show()
 
     def _start(self):
+        most = self._num_workers
+        if self._waiting and most is None:
+            most = self._workers.count()
         for _ in range(len(self._waiting)):
-            if len(self._children) >= self._num_workers:
+            if len(self._children) >= most:
                 return
             run = self._waiting.popleft()
             run.directory.mkdir(parents=True, exist_ok=True)
@@ -264,26 +339,36 @@ class _Launch:
 
     def _spawn(self, run: grid.Run, descriptor: int) -> _Child:
         self._attempts[run] += 1
-        with open(run.directory / LOG_FILE, "ab") as log:
-            process = subprocess.Popen(
-                self._command(run),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**_ONE_CORE, **os.environ},
-                pass_fds=(descriptor,),
-                # A session of its own: the terminal's Ctrl-C reaches the launcher
-                # alone, and each child is interrupted once.
-                start_new_session=True,
-            )
-            return _Child(run, process, log.tell())
+        log = run.directory / LOG_FILE
+        log_start = log.stat().st_size if log.exists() else 0
+        process = self._workers.start(self._command(run), log, descriptor)
+        return _Child(run, process, log_start)
 
     def _collect(self):
         for child in list(self._children):
-            code = child.process.poll()
+            try:
+                code = child.process.poll()
+            except WorkerLostError as error:
+                self._children.remove(child)
+                self._settle_lost(child.run, error)
+                continue
             if code is not None:
                 self._children.remove(child)
                 self._settle(child, code)
+
+    def _settle_lost(self, run: grid.Run, error: WorkerLostError):
+        if self._is_done(run):
+            self._outcomes[run] = Outcome(run, grid.Status.DONE)
+            return
+        self._losses[run] += 1
+        if self._losses[run] > _MOST_LOSSES:
+            self._outcomes[run] = Outcome(run, grid.Status.FAILED, str(error))
+            self._tell(f"{run} failed: {error}, {self._losses[run]} times.")
+            return
+        # Not an attempt of its own, and it has waited long enough already.
+        self._attempts[run] -= 1
+        self._waiting.appendleft(run)
+        self._tell(f"{run} goes on elsewhere from its last checkpoint: {error}.")
 
     def _settle(self, child: _Child, code: int):
         run = child.run
@@ -326,7 +411,7 @@ class _Launch:
                 for child in self._children:
                     child.process.kill()
             self._children = [
-                child for child in self._children if child.process.poll() is None
+                child for child in self._children if _is_at_work(child.process)
             ]
             time.sleep(_POLL_SECONDS)
 
@@ -376,6 +461,14 @@ class _Launch:
 
     def _tell(self, sentence: str):
         self._bar.write(sentence, file=self._stream)
+
+
+def _is_at_work(process: Process) -> bool:
+    """Says whether a run is still to be waited for."""
+    try:
+        return process.poll() is None
+    except WorkerLostError:
+        return False
 
 
 def steps_done(run: grid.Run, is_done: bool = False) -> int:

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from smoothie_tf.experiments import command, grid, launch
+from smoothie_tf.experiments import command, grid, launch, ray_launch
 
 _INTERRUPTED = 130
 
@@ -27,29 +27,42 @@ def search_command(
         interrupted.
     """
     flags = _parser().parse_args(argv)
-    # Optuna, tables and pictures take seconds to import; `--help` needs none of them.
-    from smoothie_tf.experiments import results, search, search_results
-
     try:
         plan = _plan(flags)
+        if flags.plot_only:
+            return _search(flags, plan, launch.LocalWorkers(), train_command)
+        with ray_launch.connect(flags.launcher, flags.ray_address) as workers:
+            return _search(flags, plan, workers, train_command)
     except grid.InputError as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _search(flags, plan, workers: launch.Workers, train_command) -> int:
+    """Conducts the study, or draws it as it is; returns the exit status."""
+    # Optuna, tables and pictures take seconds to import; `--help` needs none of them.
+    from smoothie_tf.experiments import results, search, search_results
+
     name = f"{plan.agent} on {plan.env}"
     typed = _typed(flags)
     out_dir, tuned_dir = _homes(flags, plan)
 
     def train(runs):
         return launch.launch(
-            runs, flags.num_workers, title=f"search, {name}", command=train_command
+            runs,
+            flags.num_workers,
+            title=f"search, {name}",
+            command=train_command,
+            workers=workers,
         )
 
     def before_level(steps, trials):
         runs = [plan.run(trial.number, trial.values, steps) for trial in trials]
+        num_workers = flags.num_workers or workers.count()
         print(
             f"{len(trials)} trial{'s' * (len(trials) > 1)} to {steps:,} steps: "
-            f"{launch.overview(runs, flags.num_workers)}; "
-            f"{_progress(plan, study, flags.num_workers)}.",
+            f"{launch.overview(runs, num_workers)}; "
+            f"{_progress(plan, study, num_workers)}.",
             flush=True,
         )
         # So that there is something to look at from the first level on.
@@ -72,7 +85,7 @@ def search_command(
             )
             at_once = None
             if plan.sampler != "random":
-                at_once = flags.num_workers or launch.usable_cores()
+                at_once = flags.num_workers or workers.count()
             trials = search.conduct(
                 study, flags.num_trials, train, on_level=before_level, at_once=at_once
             )
@@ -149,6 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--num_workers", type=int, help="most runs at once; default one a core"
     )
+    ray_launch.add_flags(parser)
     parser.add_argument(
         "--out_dir",
         type=pathlib.Path,
@@ -202,6 +216,7 @@ def _plan(flags):
             f"--sampler {flags.sampler!r} is unknown: choose one of "
             f"{', '.join(search.SAMPLERS)}."
         )
+    ray_launch.check(flags.launcher, flags.ray_address)
     preset = grid.read_preset(flags.preset, flags.gin_bindings)
     grid.check_envs([flags.env], "--env")
     parameters = search.read_space(flags.agent, flags.space)

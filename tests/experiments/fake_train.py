@@ -1,7 +1,7 @@
 """Leaves what `reproduce/train.py` leaves in a run's directory, without learning.
 
 Takes the same flags. A file `behaviour` in the run's directory asks for more than
-success: `fail`, `fail once`, `refuse`, `vanish`, `slow` or `stubborn`.
+success: `fail`, `fail once`, `refuse`, `vanish`, `steady`, `slow` or `stubborn`.
 """
 
 import argparse
@@ -17,6 +17,7 @@ METRICS = (
     "q,actor_loss,critic_loss,kl,steps_per_second\n"
 )
 STEPS_A_TICK = 100
+SECONDS_A_TICK = {"steady": 0.2, "slow": 30, "stubborn": 30}
 
 
 def write_json(path, values):
@@ -81,7 +82,7 @@ def main():
             checkpoint.write_text(str(step))
             progress = {"step": step, "num_steps": flags.num_steps}
             write_json(run_dir / "progress.json", {**progress, "steps_per_second": 50})
-            time.sleep(30 if behaviour in ("slow", "stubborn") else 0.01)
+            time.sleep(SECONDS_A_TICK.get(behaviour, 0.01))
     except KeyboardInterrupt:
         note("interrupted")
         sys.exit(130)
