@@ -1,4 +1,4 @@
-"""The paper's claims, each with a rule that was fixed before its number was known.
+"""The paper's claims, each with the rule that its verdict follows from.
 
 A claim that fails is printed as plainly as one that holds.
 """
@@ -18,6 +18,8 @@ MARGIN = 0.1
 _IDENTITY = 1e-6
 _HESSIAN = 1e-4
 _MOST = 0.9
+_MOST_WORDS = f"{100 * _MOST:.0f} %"
+_FEW_WORDS = f"{100 - 100 * _MOST:.0f} %"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +96,8 @@ def claims() -> list[Claim]:
         Claim(
             "Smoothie escapes the local optimum of the synthetic task, DDPG does not",
             "Section 6.1, Figure 2",
-            f"reproduced: at least {_MOST:.0%} of Smoothie's runs end on the better "
-            f"mode and at most {1 - _MOST:.0%} of DDPG's; partly: Smoothie's more "
+            f"reproduced: at least {_MOST_WORDS} of Smoothie's runs end on the better "
+            f"mode and at most {_FEW_WORDS} of DDPG's; partly: Smoothie's more "
             "often than DDPG's; else not",
             figure2,
             _escape,
@@ -104,14 +106,14 @@ def claims() -> list[Claim]:
             "DDPG stays although its critic knows of the better mode",
             "Section 6.1",
             f"reproduced: its critic values the better mode more at the end in at "
-            f"least {_MOST:.0%} of runs; partly: in at least half; else not",
+            f"least {_MOST_WORDS} of runs; partly: in at least half; else not",
             figure2,
             _critic_knows,
         ),
         Claim(
             "On the way σ falls, rises and falls",
             "Section 6.1, Figure 2",
-            f"reproduced: in at least {_MOST:.0%} of Smoothie's runs, each turn by "
+            f"reproduced: in at least {_MOST_WORDS} of Smoothie's runs, each turn by "
             "1 % or more; partly: in at least half; else not",
             figure2,
             _turns,
@@ -173,8 +175,8 @@ def claims() -> list[Claim]:
 #: Rules that several claims share.
 SHARED_RULES = {
     "A": "of the difference of mean final returns, the 95 % interval. reproduced: its "
-    f"lower end is at or above −{MARGIN:.0%} of DDPG's mean return; not: its upper end "
-    "is below 0; else partly, which with few runs means undecided",
+    f"lower end is at or above −{100 * MARGIN:.0f} % of DDPG's mean return; not: its "
+    "upper end is below 0; else partly, which with few runs means undecided",
     "B": "of the difference of mean final returns, the 95 % interval. reproduced: it "
     "is above 0; partly: the difference is above 0; else not",
 }

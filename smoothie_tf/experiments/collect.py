@@ -10,6 +10,7 @@ that `run.json` loses the machine's own path to the runs.
 
 import json
 import pathlib
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -52,12 +53,21 @@ def collect(
             for name in _COPIED:
                 if (source / name).exists():
                     (target / name).write_bytes((source / name).read_bytes())
-            where = str(record.get("command", ""))
-            record["command"] = where.replace(str(runs_dir), "runs")
+            home = pathlib.Path("runs") / source.relative_to(runs_dir)
+            record["command"] = _elsewhere(record.get("command", ""), home)
             text = json.dumps(record, indent=2) + "\n"
             (target / "run.json").write_text(text, encoding="utf-8")
             collected.append(source)
     return collected
+
+
+def _elsewhere(line: str, home: pathlib.Path) -> str:
+    """Returns a run's command with another --run_dir."""
+    words = shlex.split(line)
+    for place, word in enumerate(words[:-1]):
+        if word == "--run_dir":
+            words[place + 1] = str(home)
+    return shlex.join(words)
 
 
 def collect_command(argv: Sequence[str] | None = None) -> int:

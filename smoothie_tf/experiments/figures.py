@@ -4,6 +4,7 @@ One panel an environment; the line is the mean over seeds, the band mean ± stan
 deviation clipped at the runs' minimum and maximum; x in millions of environment steps.
 """
 
+import collections
 import math
 import os
 import textwrap
@@ -34,6 +35,7 @@ def draw_returns(
     figure: grid.Figure,
     runs: Sequence[grid.Run],
     path: str | os.PathLike[str],
+    envs: Sequence[str] | None = None,
 ) -> None:
     """Draws the return of the policy's mean action over training.
 
@@ -42,10 +44,31 @@ def draw_returns(
         figure: Which figure of the paper it is.
         runs: All runs of the grid, also those that have left nothing yet.
         path: The picture to write.
+        envs: A panel for each of these; `None` for those of `runs`.
     """
     column = "evaluation_return_mean"
     note = "Return of the policy's mean action over the episodes of an evaluation."
-    _draw(frame, figure, runs, path, column, "return", note)
+    _draw(frame, figure, runs, path, column, "return", note, envs)
+
+
+def draw_training_returns(
+    frame: pd.DataFrame,
+    figure: grid.Figure,
+    runs: Sequence[grid.Run],
+    path: str | os.PathLike[str],
+    envs: Sequence[str] | None = None,
+) -> None:
+    """Draws the return of training's own episodes, with noise.
+
+    Args:
+        frame: As for `draw_returns`.
+        figure: As for `draw_returns`.
+        runs: As for `draw_returns`.
+        path: As for `draw_returns`.
+        envs: As for `draw_returns`.
+    """
+    note = "Mean return of the training episodes between two evaluations, with noise."
+    _draw(frame, figure, runs, path, "training_return", "training return", note, envs)
 
 
 def draw_policy_stddev(
@@ -53,17 +76,19 @@ def draw_policy_stddev(
     figure: grid.Figure,
     runs: Sequence[grid.Run],
     path: str | os.PathLike[str],
+    envs: Sequence[str] | None = None,
 ) -> None:
     """Draws the policy's standard deviation σ over training.
 
     Args:
-        frame: As `results.read_runs` returns it for `runs`.
-        figure: Which figure of the paper it goes with.
-        runs: All runs of the grid, also those that have left nothing yet.
-        path: The picture to write.
+        frame: As for `draw_returns`.
+        figure: As for `draw_returns`.
+        runs: As for `draw_returns`.
+        path: As for `draw_returns`.
+        envs: As for `draw_returns`.
     """
     note = "σ in units of actions scaled to [−1, 1]. The paper does not draw this."
-    _draw(frame, figure, runs, path, "policy_stddev", "σ", note)
+    _draw(frame, figure, runs, path, "policy_stddev", "σ", note, envs)
 
 
 def title(
@@ -80,12 +105,14 @@ def title(
     Returns:
         Two lines.
     """
-    seeds = len({run.seed for run in runs})
+    counts = collections.Counter((run.env, run.variant) for run in runs)
+    fewest, most = min(counts.values()), max(counts.values())
+    seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
     preset = runs[0].preset
     facts = [
         f"preset {preset.name}",
         f"{preset.num_steps:,} steps",
-        f"n = {seeds} seed{'s' if seeds > 1 else ''}",
+        f"n = {seeds} seed{'s' if most > 1 else ''}",
         *preset.gin_bindings,
     ]
     if finished < len(runs):
@@ -94,9 +121,10 @@ def title(
     return f"{first}\n{', '.join(facts)}"
 
 
-def _draw(frame, figure, runs, path, column, quantity, note):
+def _draw(frame, figure, runs, path, column, quantity, note, envs):
     """Draws one column of the metrics, a panel for each environment."""
-    envs = list(dict.fromkeys(run.env for run in runs))
+    if envs is None:
+        envs = list(dict.fromkeys(run.env for run in runs))
     width = min(_PANELS_A_ROW, len(envs))
     if len(envs) == 4:
         width = 2

@@ -65,7 +65,7 @@ def theorem_1(cases: int = CASES, seed: int = 0) -> dict[str, float]:
             q += 0.1 * tf.reduce_sum(slopes * x, 1) ** 3  # noqa: B023
             return tf.reduce_sum(masses * q)
 
-        with tf.GradientTape() as outer:
+        with tf.GradientTape(persistent=True) as outer:
             outer.watch([action, covariance])
             with tf.GradientTape() as inner:
                 inner.watch(action)

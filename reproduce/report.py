@@ -1,0 +1,11 @@
+"""Writes results/README.md and its pictures from the CSV files in results/ alone.
+
+python reproduce/report.py [--results_dir results]
+"""
+
+import sys
+
+from smoothie_tf.experiments.report import report_command
+
+if __name__ == "__main__":
+    sys.exit(report_command())
