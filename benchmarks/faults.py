@@ -183,8 +183,11 @@ class Run:
 
     def largest_file(self) -> int:
         """Returns the size of the largest file of its checkpoints, in bytes."""
-        files = (self.directory / "checkpoints").glob("ckpt-*.data-*")
-        return max(file.stat().st_size for file in files)
+        sizes = [1]
+        for file in (self.directory / "checkpoints").glob("ckpt-*.data-*"):
+            with contextlib.suppress(FileNotFoundError):  # Removed by now.
+                sizes.append(file.stat().st_size)
+        return max(sizes)
 
     def _manifests(self):
         return list((self.directory / "checkpoints").glob("ckpt-*.json"))
