@@ -48,8 +48,6 @@ _SHARE_AT_START = 0.3
 # Strikes in training fall within this many seconds of its beginning.
 _SECONDS_OF_TRAINING = 2.5
 _TMPFS_BYTES = 64 * 2**20
-# More than the largest file of a checkpoint, so that anything may be what fails.
-_LARGEST_ROOM = 5 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +180,14 @@ class Run:
             (int(path.stem.removeprefix("ckpt-")) for path in self._manifests()),
             default=0,
         )
+
+    def largest_file(self) -> int:
+        """Returns the size of the largest file of its checkpoints, in bytes."""
+        sizes = [1]
+        for file in (self.directory / "checkpoints").glob("ckpt-*.data-*"):
+            with contextlib.suppress(FileNotFoundError):  # Removed by now.
+                sizes.append(file.stat().st_size)
+        return max(sizes)
 
     def _manifests(self):
         return list((self.directory / "checkpoints").glob("ckpt-*.json"))
@@ -411,7 +417,8 @@ def fill(soak: Soak, times: int, fault: str, room: Callable) -> None:
                     break
                 left = soak.random().choice([0, None])
                 if left is None:
-                    left = soak.random().randrange(_LARGEST_ROOM)
+                    # Less than a checkpoint takes, so that any part of it may fail.
+                    left = soak.random().randrange(run.largest_file())
                 give_back = room(run, process, left)
                 status = process.wait(_LONGEST_WAIT)
                 give_back()
