@@ -352,9 +352,11 @@ class SmoothieAgent(tf_agent.TFAgent):
     def _train(self, experience, weights=None):
         policy_batch, critic_batch = self._minibatches(experience, weights)
         seen_by_policy = self._train_policy(policy_batch)  # Train μ, Σ.
-        critic_loss = self._train_critic(critic_batch)  # Train Q̃.
-        self._update_targets(self._target_update_tau)  # Update target variables.
-        self.train_step_counter.assign_add(1)
+        with tf.control_dependencies(seen_by_policy):  # Why: see `descend`.
+            critic_loss = self._train_critic(critic_batch)  # Train Q̃.
+        with tf.control_dependencies([critic_loss]):
+            self._update_targets(self._target_update_tau)  # Update target variables.
+            self.train_step_counter.assign_add(1)
         return self._loss_info(critic_loss, *seen_by_policy)
 
     def _train_policy(self, batch):
@@ -451,7 +453,12 @@ def descend(
     variables: Sequence[tf.Variable],
     clipping: float | None = None,
 ) -> None:
-    """Takes one step of an optimizer.
+    """Takes one step of an optimizer, once all gradients are there.
+
+    A `tf.function` orders each read of a variable before the writes that follow, but
+    TensorFlow 2.15's graph optimizer can lose that order where it finds it implied by
+    an operation that it removes later: now and then a product then sees weights that
+    have moved on. An order between values, as here, is not lost.
 
     Args:
       optimizer: The optimizer.
@@ -461,7 +468,8 @@ def descend(
     """
     if clipping is not None:
         gradients, _ = tf.clip_by_global_norm(gradients, clipping)
-    optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    with tf.control_dependencies(gradients):
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
 
 def boundary_weights(

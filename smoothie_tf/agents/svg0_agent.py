@@ -229,9 +229,11 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
     def _train(self, experience, weights=None):
         policy_batch, critic_batch = self._minibatches(experience, weights)
         critic_loss = self._train_critic(critic_batch)  # Lines 6 and 7.
-        seen_by_policy = self._train_policy(policy_batch)  # Lines 8 to 12.
-        self.train_step_counter.assign_add(1)
-        self._update_targets_when_due()  # Algorithm 4, line 10.
+        with tf.control_dependencies([critic_loss]):
+            seen_by_policy = self._train_policy(policy_batch)  # Lines 8 to 12.
+        with tf.control_dependencies(seen_by_policy):
+            self.train_step_counter.assign_add(1)
+            self._update_targets_when_due()  # Algorithm 4, line 10.
         return self._loss_info(critic_loss, *seen_by_policy)
 
     def _update_targets_when_due(self):
