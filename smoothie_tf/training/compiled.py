@@ -9,6 +9,9 @@ from tensorflow.python.framework import ops
 
 from smoothie_tf import quiet
 
+# Stays empty: nothing here sets an attribute of a tensor.
+_NO_ATTRIBUTES: dict[str, object] = {}
+
 
 class Compiled:
     """A function of arrays of fixed shapes and dtypes.
@@ -42,9 +45,14 @@ class Compiled:
             a if isinstance(a, ops.EagerTensor) else ops.EagerTensor(a, self._device)
             for a in arguments
         ]
-        return self._context.call_function(
+        results = self._context.call_function(
             self._name, tensors + self._captured, self._number_of_outputs
         )
+        # On Python 3.11, TensorFlow 2.15 loses what a tensor keeps its attributes in,
+        # about 50 bytes each (its issue 62551), unless that is replaced.
+        for tensor in (*tensors, *results):
+            tensor.__dict__ = _NO_ATTRIBUTES
+        return results
 
     def _first_call(self, arguments):
         tensors = [tf.convert_to_tensor(a) for a in arguments]

@@ -5,6 +5,7 @@ parameters. Use your own.
 """
 
 import difflib
+import importlib
 import inspect
 import pathlib
 import re
@@ -117,6 +118,9 @@ def parse_operative(path: pathlib.Path) -> None:
 
 def _parse(text, source):
     try:
+        # Gin skips what it cannot import once it may skip anything.
+        for name in re.findall(r"(?m)^[ \t]*(?:import|from)[ \t]+([\w.]+)", text):
+            importlib.import_module(name)
         # These belong to the experiments, which a single run need not import.
         gin.parse_config(text, skip_unknown=["grid", "search"])
     except Exception as error:  # Gin raises many kinds, SyntaxError among them.

@@ -96,6 +96,7 @@ def place(tmp_path):
     (tmp_path / "bytes.gin").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "syntax.gin").write_text("train.batch_size = = 3\n")
     (tmp_path / "typo.gin").write_text("train.batch_sise = 3\n")
+    (tmp_path / "imports.gin").write_text("import not_a_module\n")
     (tmp_path / "includes.gin").write_text("include 'not_there.gin'\n")
     identity = {
         "agent": "smoothie",
@@ -189,6 +190,10 @@ CASES = {
     "gin file, typo": (
         {"flags": ["--gin_file", "{place}/typo.gin"]},
         "Did you mean train.batch_size?",
+    ),
+    "gin file, import": (
+        {"flags": ["--gin_file", "{place}/imports.gin"]},
+        "imports.gin: No module named 'not_a_module'",
     ),
     "gin file, include": (
         {"flags": ["--gin_file", "{place}/includes.gin"]},

@@ -2,7 +2,9 @@
 
 import collections
 import functools
+import gc
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from tensorflow.python.eager import context
 
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment
-from smoothie_tf.training import compiled_step, config
+from smoothie_tf.training import compiled, compiled_step, config
 
 UPDATES = 3
 BATCH_SIZE = 16
@@ -79,6 +81,22 @@ def test_several_updates_a_call_are_the_same_updates():
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(one[1], several[1], rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(one[2].action, several[2].action, rtol=1e-5)
+
+
+def test_calls_leave_no_memory_behind():
+    double = compiled.Compiled(lambda x: [2 * x], use_xla=False)
+    number = 3000
+
+    def blocks_after_calls():
+        for i in range(number):
+            (doubled,) = double(np.full(3, i, np.float32))
+            assert doubled.numpy()[0] == 2 * i
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    blocks = blocks_after_calls()
+    # Each call makes two tensors: lost, each would leave at least a block.
+    assert blocks_after_calls() - blocks < number / 10
 
 
 @pytest.mark.parametrize("name", factory.AGENTS)
