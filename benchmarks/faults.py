@@ -12,6 +12,7 @@ import argparse
 import collections
 import contextlib
 import dataclasses
+import importlib.util
 import io
 import json
 import os
@@ -27,15 +28,37 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
 
 import tqdm
 
 from smoothie_tf import quiet
-from smoothie_tf.experiments import grid, launch
+from smoothie_tf.experiments import grid, launch, ray_launch
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def launch_on_ray(
+    runs: Sequence[grid.Run], num_workers: int, stream: TextIO
+) -> list[launch.Outcome]:
+    """Trains runs as `launch.launch` does, on a Ray cluster made for them here."""
+    from ray import cluster_utils
+
+    cluster = cluster_utils.Cluster(
+        initialize_head=True, head_node_args={"num_cpus": num_workers}
+    )
+    try:
+        with ray_launch.connect("ray", cluster.address) as workers:
+            return launch.launch(runs, num_workers, stream=stream, workers=workers)
+    finally:
+        cluster.shutdown()
+
+
 #: Ways to train a grid of runs, as `launch.launch` is called.
 LAUNCHERS: dict[str, Callable] = {"processes": launch.launch}
+if importlib.util.find_spec("ray"):
+    LAUNCHERS["ray"] = launch_on_ray
+
 _SHORT_INTERVALS = (
     "train.initial_collect_steps=500",
     "train.evaluation_interval=250",
