@@ -25,6 +25,8 @@ from typing import Any
 import gin
 from gin import config_parser
 
+from smoothie_tf.environments import discretized_reward
+
 _GIN = pathlib.Path(__file__).resolve().parents[2] / "gin"
 PRESETS = _GIN / "presets"
 TUNED = _GIN / "tuned"
@@ -304,13 +306,17 @@ def tuned_path(agent: str, env: str) -> pathlib.Path:
 def tuned_digest(agent: str, env: str) -> str:
     """Returns a digest of the tuned values of an agent on a task, if there are any.
 
-    Of the values alone: a comment in the file makes no new run.
+    Of the values alone: a comment in the file makes no new run. A task with a
+    discretized reward has those of the task itself, and its own over them.
     """
-    path = tuned_path(agent, env)
-    if not path.is_file():
+    values: dict[str, Any] = {}
+    for name in discretized_reward.lineage(env):
+        path = tuned_path(agent, name)
+        if path.is_file():
+            values |= bound_values(path)
+    if not values:
         return ""
-    values = repr(sorted(bound_values(path).items()))
-    return hashlib.sha1(values.encode()).hexdigest()[:8]
+    return hashlib.sha1(repr(sorted(values.items())).encode()).hexdigest()[:8]
 
 
 def read_preset(

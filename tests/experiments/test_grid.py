@@ -170,3 +170,15 @@ def test_training_started_by_hand_counts_as_running(tmp_path):
         assert grid.status(tmp_path, 300) is Status.RUNNING
         assert grid.lock(tmp_path) is None
     assert grid.status(tmp_path, 300) is Status.RESUMABLE
+
+
+def test_a_discretized_task_has_the_tuned_values_of_its_task():
+    name = "smoothie_tf/DiscretizedHopper-v5"
+    assert grid.tuned_digest("smoothie", name) == ""
+    path = grid.tuned_path("smoothie", "Hopper-v5")
+    path.parent.mkdir(parents=True)
+    path.write_text("SmoothieAgent.kl_penalty = 0.01\n")
+    of_task = grid.tuned_digest("smoothie", name)
+    assert of_task == grid.tuned_digest("smoothie", "Hopper-v5") != ""
+    grid.tuned_path("smoothie", name).write_text("SmoothieAgent.gamma = 0.9\n")
+    assert grid.tuned_digest("smoothie", name) not in ("", of_task)
