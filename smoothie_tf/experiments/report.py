@@ -13,6 +13,7 @@ from smoothie_tf.experiments import (
     evidence,
     figures,
     grid,
+    report_neighbours,
     results,
     statistics,
 )
@@ -59,6 +60,7 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     for preset in found.presets:
         parts += _returns(found, preset, out_dir)
     parts += _published(found)
+    parts += report_neighbours.section(results_dir)
     parts += _searches(found)
     parts += _provenance(found)
     path = results_dir / "README.md"

@@ -1,0 +1,223 @@
+"""The report from made-up results: numbers by hand, verdicts by their rules."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smoothie_tf.experiments import (
+    claims,
+    collect,
+    evidence,
+    grid,
+    report,
+    results,
+    statistics,
+)
+
+STEPS = grid.read_preset("short").num_steps
+
+
+def write_run(root, env, variant, seed, final, status="done"):
+    """Leaves a run of the short preset whose last evaluations all returned `final`."""
+    directory = root / "short" / env / variant / f"seed{seed}"
+    directory.mkdir(parents=True)
+    steps = np.linspace(STEPS / 20, STEPS, 20).astype(int)
+    lines = [",".join(results.METRICS)]
+    for place, step in enumerate(steps):
+        value = final if place >= 10 else 0.0
+        lines.append(f"{step},{value},1.0,{value - 1},0.3,0.0,0.0,0.0,0.0,50.0")
+    (directory / "metrics.csv").write_text("\n".join(lines) + "\n")
+    record = {
+        "agent": variant.split("-")[0],
+        "env": env,
+        "seed": seed,
+        "status": status,
+        "num_steps": STEPS,
+        "commit": "abcdef",
+        "versions": {"tensorflow": "2.15.1"},
+        "command": f"python reproduce/train.py --run_dir /there/{seed} --seed {seed}",
+    }
+    (directory / "run.json").write_text(json.dumps(record))
+    return directory
+
+
+@pytest.fixture
+def results_dir(tmp_path):
+    """Hopper with three seeds of three arms, HalfCheetah with too few."""
+    root = tmp_path / "runs"
+    for seed, noise in enumerate((-10.0, 0.0, 10.0)):
+        write_run(root, "Hopper-v5", "smoothie", seed, 2500 + noise)
+        write_run(root, "Hopper-v5", "ddpg", seed, 1000 + noise)
+        write_run(root, "Hopper-v5", "smoothie-no-kl", seed, 2600 + noise)
+    write_run(root, "HalfCheetah-v5", "smoothie", 0, 5000)
+    write_run(root, "HalfCheetah-v5", "ddpg", 0, 4000)
+    return tmp_path
+
+
+def verdicts(results_dir):
+    judged = claims.judge(evidence.Evidence(results_dir))
+    return judged.set_index("claim")["verdict"]
+
+
+def test_verdicts_follow_from_their_rules(results_dir):
+    found = verdicts(results_dir)
+    assert found["Smoothie doubles DDPG's return on Hopper"] == claims.REPRODUCED
+    assert found["Smoothie is at least as good as DDPG on Hopper"] == claims.REPRODUCED
+    # Of 2,500 against 2,600 with runs 20 apart nothing is left to doubt.
+    assert found["The KL penalty helps on Hopper"] == claims.NOT
+    for task in ("HalfCheetah", "Ant"):  # One seed, and none.
+        claim = f"Smoothie is at least as good as DDPG on {task}"
+        assert found[claim] == claims.NOT_YET
+    assert (
+        found["Theorem 1: the derivative of Q̃ in Σ is half its Hessian in the action"]
+        == claims.NOT_YET
+    )
+
+
+def test_a_claim_that_fails_is_said(tmp_path):
+    for seed in range(3):
+        write_run(tmp_path / "runs", "Hopper-v5", "smoothie", seed, 700 + seed)
+        write_run(tmp_path / "runs", "Hopper-v5", "ddpg", seed, 1000 + seed)
+    found = verdicts(tmp_path)
+    assert found["Smoothie doubles DDPG's return on Hopper"] == claims.NOT
+    assert found["Smoothie is at least as good as DDPG on Hopper"] == claims.NOT
+    text = report.report(tmp_path).read_text()
+    assert "| **not** | 701 against 1,001: −300 [−301, −299]" in text
+
+
+def test_runs_that_have_not_ended_do_not_count(results_dir):
+    path = results_dir / "runs/short/Hopper-v5/ddpg/seed2/run.json"
+    path.write_text(path.read_text().replace('"done"', '"running"'))
+    claim = "Smoothie is at least as good as DDPG on Hopper"
+    assert verdicts(results_dir)[claim] == claims.NOT_YET
+
+
+def test_what_the_report_says(results_dir, capsys):
+    assert report.report_command(["--results_dir", str(results_dir)]) == 0
+    assert capsys.readouterr().out == f"The report is in {results_dir / 'README.md'}\n"
+    text = (results_dir / "README.md").read_text()
+    # std of (−10, 0, 10) is 8.16; training returns are 1 lower.
+    assert "| Hopper-v5 | Smoothie | 2,500 ± 8 | 2,499 ± 8 | 0.30 ± 0.00 | 3 |" in text
+    assert "| Ant-v5 | Smoothie | not yet run |  |  | 0 |" in text
+    assert "2.50 times [2.4" in text
+    assert "| short | abcdef | 11 of 11 |" in text
+    for name in ("figure3_short", "figure3_short_stddev", "figure4_short"):
+        assert (results_dir / "report" / f"{name}.png").stat().st_size > 10_000
+        assert f"(report/{name}.png)" in text
+    # Written again from the same files, it is the same.
+    report.report(results_dir)
+    assert (results_dir / "README.md").read_text() == text
+
+
+def test_nothing_at_all_is_not_yet_run(tmp_path):
+    text = report.report(tmp_path).read_text()
+    assert set(verdicts(tmp_path)) == {claims.NOT_YET}
+    assert "No run has been collected yet." in text
+    assert "python reproduce/neighbours_escape.py" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("runs/short/Hopper-v5/ddpg/seed0/metrics.csv", "step,what\n1,2\n"),
+        ("figure2/figure2_runs.csv", ""),
+        ("identities/identities.csv", ""),
+    ],
+)
+def test_a_damaged_file_is_named(results_dir, capsys, name, content):
+    path = results_dir / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text(content)
+    assert report.report_command(["--results_dir", str(results_dir)]) == 1
+    said = capsys.readouterr().err
+    assert str(path) in said and len(said.splitlines()) == 1
+
+
+def test_no_folder_is_bad_input(tmp_path, capsys):
+    assert report.report_command(["--results_dir", str(tmp_path / "no")]) == 2
+    assert "is not a folder" in capsys.readouterr().err
+
+
+def test_neighbours_with_their_intervals(tmp_path):
+    rows = [
+        (agent, "Hopper-v5", seed, agent, True, 100_000, value + seed, 1.0, 0.0, 0.3)
+        for agent, value in (("ddpg", 100), ("soft_ddpg", 200), ("svg0", 50))
+        for seed in range(3 if agent != "svg0" else 2)
+    ]
+    columns = ["agent", "env", "seed", "variant", "finished", "step"]
+    columns += ["evaluation_return_mean", "evaluation_return_std", "training_return"]
+    folder = tmp_path / "soft_ddpg-100k"
+    folder.mkdir()
+    frame = pd.DataFrame(rows, columns=[*columns, "policy_stddev"])
+    frame.to_csv(folder / "soft_ddpg_runs.csv")
+    escape = tmp_path / "neighbours_escape"
+    escape.mkdir()
+    pd.DataFrame(
+        [("smoothie_tf/TwoGaussians-v0", "svg0", s, "better") for s in range(20)],
+        columns=["environment", "agent", "seed", "ends_on"],
+    ).to_csv(escape / "neighbours_escape_runs.csv")
+    text = report.report(tmp_path).read_text()
+    assert "### After 100,000 steps" in text
+    assert "| Hopper-v5 | DDPG | 101 ± 1 | 3 |  |" in text
+    assert "| Hopper-v5 | Soft DDPG | 201 ± 1 | 3 | +100 [+99, +101]: better |" in text
+    assert "| Hopper-v5 | SVG(0) | 50 ± 0 | 2 | too few runs |" in text
+    assert "| dense | SVG(0) | 100 % [84, 100] | 20 |" in text
+
+
+def test_collected_are_records_and_no_more(tmp_path, capsys):
+    runs = tmp_path / "runs"
+    source = write_run(runs, "Hopper-v5", "smoothie", 1, 10.0)
+    (source / "checkpoints").mkdir()
+    trial = write_run(runs, "Hopper-v5", "trial", 0, 10.0)
+    (trial.parent / "study.journal").touch()
+    empty = write_run(runs, "Hopper-v5", "ddpg", 0, 10.0)
+    (empty / "metrics.csv").unlink()
+    flags = ["--runs_dir", str(runs), "--results_dir", str(tmp_path / "out")]
+    assert collect.collect_command(flags) == 0
+    assert capsys.readouterr().out.startswith("1 runs are in ")
+    copied = sorted(p for p in (tmp_path / "out").rglob("*") if p.is_file())
+    target = tmp_path / "out/runs/short/Hopper-v5/smoothie/seed1"
+    assert copied == [target / "metrics.csv", target / "run.json"]
+    assert copied[0].read_bytes() == (source / "metrics.csv").read_bytes()
+    # No machine's path.
+    command = json.loads(copied[1].read_text())["command"]
+    assert "--run_dir runs/short/Hopper-v5/smoothie/seed1 --seed 1" in command
+
+
+def test_nothing_to_collect_is_said(tmp_path, capsys):
+    assert collect.collect_command(["--runs_dir", str(tmp_path)]) == 1
+    assert "Nothing to collect" in capsys.readouterr().err
+
+
+def test_statistics_by_hand():
+    # The middle half of 1, 2, 3, 4 is 2 and 3.
+    assert statistics.interquartile_mean([np.arange(1.0, 5.0)]).value == 2.5
+    ours, theirs = np.array([3.0, 5.0]), np.array([1.0, 4.0])
+    # 3 > 1, 3 < 4, 5 > 1, 5 > 4.
+    assert statistics.probability_of_improvement([ours], [theirs]).value == 0.75
+    estimate = statistics.difference(ours, theirs)
+    assert estimate.value == 1.5
+    assert (estimate.low, estimate.high) == (-1.0, 4.0)
+    assert statistics.ratio(ours, theirs).value == 4 / 2.5
+    assert np.isnan(statistics.ratio(ours, -theirs).value)
+    # Wilson's interval of 20 of 20.
+    low = statistics.share(20, 20).low
+    np.testing.assert_allclose(low, 20 / (20 + 1.959964**2), rtol=1e-6)
+
+
+def test_intervals_repeat_and_leave_numpys_stream_alone():
+    values = np.random.default_rng(0).normal(size=[2, 6])
+    np.random.seed(5)  # noqa: NPY002
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    one, other = (statistics.difference(*values) for _ in range(2))
+    assert one == other
+    np.testing.assert_array_equal(state, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_scaling_to_the_range_of_a_task():
+    arms = [[np.array([1.0, 3.0])], [np.array([5.0])]]
+    scaled = statistics.scale_to_range(arms)
+    np.testing.assert_array_equal(scaled[0][0], [0.0, 0.5])
+    np.testing.assert_array_equal(scaled[1][0], [1.0])
