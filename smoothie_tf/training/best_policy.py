@@ -7,6 +7,7 @@ never stopped.
 """
 
 import csv
+import io
 import os
 import pathlib
 import zipfile
@@ -14,6 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+
+from smoothie_tf.training import files
 
 FILE_NAME = "best_policy.npz"
 
@@ -37,6 +40,10 @@ def save_if_best(
       variables: The policy's, as `TFPolicy.variables` returns them.
       step: Environment steps so far.
       mean_return: Mean return of the policy's evaluation.
+
+    Raises:
+      files.StorageError: If there is no room, or no permission; what was best before
+        is still there then.
     """
     run_dir = pathlib.Path(run_dir)
     with open(run_dir / "metrics.csv", newline="") as file:
@@ -44,12 +51,10 @@ def save_if_best(
     if mean_return <= max(earlier, default=-np.inf):
         return
     arrays = {f"variable_{i}": v.numpy() for i, v in enumerate(variables)}
-    aside = run_dir / f".{FILE_NAME}.tmp"
-    with open(aside, "wb") as file:
-        np.savez(file, step=step, mean_return=mean_return, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(run_dir / FILE_NAME)
+    # In memory first: zipfile tells of a full disk by errors of many kinds.
+    content = io.BytesIO()
+    np.savez(content, step=step, mean_return=mean_return, **arrays)
+    files.replace(run_dir / FILE_NAME, content.getvalue())
 
 
 def saved_step(run_dir: str | os.PathLike[str]) -> int | None:

@@ -21,13 +21,13 @@ def failed(path: str | os.PathLike[str], error: Exception) -> StorageError:
 
 
 def replace(
-    path: str | os.PathLike[str], text: str, lasts_power_cut: bool = True
+    path: str | os.PathLike[str], content: str | bytes, lasts_power_cut: bool = True
 ) -> None:
     """Writes a file aside and renames it, so that nobody ever sees half of it.
 
     Args:
       path: The file; where it exists, what it held stays until all is written.
-      text: What it is to hold.
+      content: What it is to hold.
       lasts_power_cut: Whether to wait until the disk has it.
 
     Raises:
@@ -36,8 +36,8 @@ def replace(
     path = pathlib.Path(path)
     aside = path.with_name(f".{path.name}.tmp")
     try:
-        with open(aside, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with open(aside, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             if lasts_power_cut:
                 file.flush()
                 os.fsync(file.fileno())

@@ -364,16 +364,12 @@ class Trainer:
             self._summaries.flush()
         except tf.errors.OpError as error:
             raise files.failed(self._directory.path / "tensorboard", error) from error
-        try:
-            best_policy.save_if_best(
-                self._directory.path,
-                self.agent.policy.variables(),
-                self.step,
-                row["evaluation_return_mean"],
-            )
-        except OSError as error:
-            path = self._directory.path / best_policy.FILE_NAME
-            raise files.failed(path, error) from error
+        best_policy.save_if_best(
+            self._directory.path,
+            self.agent.policy.variables(),
+            self.step,
+            row["evaluation_return_mean"],
+        )
         self._directory.append_metrics(row)
         self.last_row = row
         self._reset_sums()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from smoothie_tf.training import best_policy, run_directory
+from smoothie_tf.training import best_policy, files, run_directory
 
 
 @pytest.fixture
@@ -42,6 +42,15 @@ def test_the_first_of_the_best_is_kept(run):
         seen.append(kept(path))
     assert seen == [1, 1, 3, 3, 3, 6]
     assert [p.name for p in path.glob("*best*")] == [best_policy.FILE_NAME]
+
+
+def test_a_full_disk_leaves_the_best_before(run):
+    path, _, evaluate = run
+    evaluate(1, 1.0)
+    (path / f".{best_policy.FILE_NAME}.tmp").symlink_to("/dev/full")
+    with pytest.raises(files.StorageError, match="best_policy.npz cannot be written"):
+        evaluate(2, 2.0)
+    assert kept(path) == 1
 
 
 def test_a_run_that_goes_on_from_before_the_best_ends_with_the_same(run):
