@@ -6,8 +6,6 @@ and the errors of the derivative Bellman equations of supplement C.
 Shapes: B batch, A action.
 """
 
-import math
-
 import tensorflow as tf
 
 __all__ = ["inverse_density_weights", "squared_error"]
@@ -35,9 +33,8 @@ def inverse_density_weights(
       `weights` times the new ones, with the mean that `weights` had, shape [B].
     """
     counted = weights > 0
-    lowest = tf.constant(-math.inf, log_density.dtype)
     # Logarithms: 1/q may be too large for a float.
-    logarithms = tf.where(counted, -log_density, lowest)
+    logarithms = tf.where(counted, -log_density, log_density.dtype.min)
     scaled = tf.nn.softmax(logarithms) * tf.reduce_sum(tf.cast(counted, weights.dtype))
     clipped = weights * tf.minimum(scaled, clipping)
     share = tf.math.divide_no_nan(tf.reduce_sum(weights), tf.reduce_sum(clipped))
