@@ -174,17 +174,19 @@ def tabulate_policies(records: pd.DataFrame) -> pd.DataFrame:
         cost = 100 * (run["cost"] - 1)
         last = run["step"] > 0.9 * run["step"].max()
         within = run["step"][cost <= 2]
+        since = run["step"][run["step"] > run["step"][~(cost <= 2)].max()]
         rows.append(
             {
                 "λ": f"{kl_penalty:g}",
                 "seed": seed,
                 "first cost above the optimum": f"{cost.iloc[0]:.0f} %",
-                "within 2 % from step": f"{within.iloc[0]:,}" if len(within) else "–",
+                "first within 2 %": f"{within.iloc[0]:,}" if len(within) else "never",
+                "... for good": f"{since.iloc[0]:,}" if len(since) else "not yet",
                 "last tenth, mean": f"{cost[last].mean():.2f} %",
                 "last tenth, worst": f"{cost[last].max():.2f} %",
                 "largest spectral radius": f"{run['spectral_radius'].max():.4f}",
-                "steps outside the stable region": int(
-                    (run["spectral_radius"] >= 1).mean() * run["step"].max()
+                "ever outside the stable region": (
+                    "yes" if (run["spectral_radius"] >= 1).any() else "no"
                 ),
                 "final σ": f"{run['stddev'].iloc[-1]:.3f}",
             }

@@ -330,8 +330,8 @@ def learn_policy(
         on_record: Told of the steps since the record before.
 
     Returns:
-        A row a record, with columns kl_penalty, seed, step; spectral_radius of A + BK;
-        cost: −J of the mean action, relative to the optimum's, 1 for the best; and
+        A row a record, with columns kl_penalty, seed, step; spectral_radius of A + BK,
+        the largest of all steps since the record before; cost: −J of the mean action, relative to the optimum's, 1 for the best; and
         stddev, the policy's. A record has no cost where the return is not finite.
     """
     start = stabilising_start()
@@ -339,12 +339,13 @@ def learn_policy(
     optimum = start.system.evaluate(
         start.system.optimal_gain(DISCOUNT), no_noise, DISCOUNT
     ).objective(start.start_moment)
-    rows = []
+    rows, radii = [], []
 
     def record(trainer):
+        gain = trainer.agent.actor_network.gain.numpy()
+        radii.append(start.system.spectral_radius(gain))
         if trainer.step % record_interval:
             return
-        gain = trainer.agent.actor_network.gain.numpy()
         try:
             objective = start.system.evaluate(gain, no_noise, DISCOUNT).objective(
                 start.start_moment
@@ -357,7 +358,7 @@ def learn_policy(
                 "kl_penalty": kl_penalty,
                 "seed": seed,
                 "step": trainer.step,
-                "spectral_radius": start.system.spectral_radius(gain),
+                "spectral_radius": max(radii[-record_interval:]),
                 "cost": objective / optimum,
                 "stddev": float(stddev.mean()),
             }
