@@ -331,8 +331,9 @@ def learn_policy(
 
     Returns:
         A row a record, with columns kl_penalty, seed, step; spectral_radius of A + BK,
-        the largest of all steps since the record before; cost: −J of the mean action, relative to the optimum's, 1 for the best; and
-        stddev, the policy's. A record has no cost where the return is not finite.
+        the largest of all steps since the record before; cost: −J of the mean action,
+        relative to the optimum's, 1 for the best; and stddev, the policy's. A record
+        has no cost where the return is not finite.
     """
     start = stabilising_start()
     no_noise = np.zeros((2, 2))
