@@ -5,6 +5,7 @@ it, and the two-Gaussians task. Hopper's is a grid, `grid.ABLATIONS`.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import shlex
@@ -22,7 +23,7 @@ from smoothie_tf.training import run_directory
 
 #: λ of the runs that learn a policy.
 KL_PENALTIES = (0.0, 0.1)
-_UPDATES = {"quadratic": 12_000, "tanh": 20_000}
+_UPDATES = 9600
 _RECORDS = 24
 _NUM_STEPS = 15_000
 _HOPPER_STEPS = 100_000
@@ -67,26 +68,26 @@ ESCAPES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def learn_values(seeds: int) -> pd.DataFrame:
+def learn_values(critic: str, seeds: int) -> pd.DataFrame:
     """Learns the fixed policy's value in every way; see `ground_truth.learn_values`.
 
     Args:
+        critic: One of `ground_truth.CRITICS`.
         seeds: How many of each, from seed 0 on.
     """
     from smoothie_tf.experiments import ground_truth
 
-    total = seeds * len(ground_truth.ARMS) * sum(_UPDATES.values())
-    frames = []
-    with _bar(total, "values", " updates") as bar:
-        for critic, updates in _UPDATES.items():
-            for arm in ground_truth.ARMS:
-                for seed in range(seeds):
-                    frames.append(
-                        ground_truth.learn_values(
-                            arm, critic, seed, updates, updates // _RECORDS, bar.update
-                        )
-                    )
-    return pd.concat(frames, ignore_index=True)
+    runs = [(arm, seed) for arm in ground_truth.ARMS for seed in range(seeds)]
+    with _bar(len(runs) * _UPDATES, f"{critic} critic", " updates") as bar:
+        return pd.concat(
+            [
+                ground_truth.learn_values(
+                    arm, critic, seed, _UPDATES, _UPDATES // _RECORDS, bar.update
+                )
+                for arm, seed in runs
+            ],
+            ignore_index=True,
+        )
 
 
 def learn_policies(seeds: int) -> pd.DataFrame:
@@ -145,21 +146,16 @@ def tabulate_values(records: pd.DataFrame) -> pd.DataFrame:
     """
     from smoothie_tf.experiments import ground_truth
 
-    final = records[
-        records["update"] == records.groupby("critic")["update"].transform("max")
-    ]
+    final = records[records["update"] == records["update"].max()]
     rows = []
-    for critic in _UPDATES:
-        for arm in ground_truth.ARMS:
-            chosen = final[(final["critic"] == critic) & (final["arm"] == arm.name)]
-            if chosen.empty:
-                continue
-            row = {"critic": critic, "way and replay": arm.label}
-            for column, name in _ERRORS.items():
-                row[f"error of {name}"] = _spread(chosen[column])
-            for column, name in _FACTORS.items():
-                row[f"share of the {name}"] = _spread(chosen[column])
-            rows.append(row)
+    for arm in ground_truth.ARMS:
+        chosen = final[final["arm"] == arm.name]
+        row = {"way and replay": arm.label}
+        for column, name in _ERRORS.items():
+            row[f"error of {name}"] = _spread(chosen[column])
+        for column, name in _FACTORS.items():
+            row[f"share of the {name}"] = _spread(chosen[column])
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -257,72 +253,44 @@ def _line(arm):
 
 
 def draw_values(records: pd.DataFrame, path: pathlib.Path) -> None:
-    """Draws errors over training, a row a critic.
+    """Draws errors over training, and how much of the derivatives is learned.
 
     Args:
         records: As `learn_values` returns them.
         path: The picture to write.
     """
-    _draw_records(
-        records,
-        {column: f"error of {name}" for column, name in _ERRORS.items()},
-        path,
-        "Errors at a = μ(s), relative to the truth; mean over seeds",
-        logarithmic=True,
-    )
-
-
-def draw_factors(records: pd.DataFrame, path: pathlib.Path) -> None:
-    """Draws how much of the gradient and the Hessian is learned, a row a critic.
-
-    Args:
-        records: As `learn_values` returns them.
-        path: The picture to write.
-    """
-    _draw_records(
-        records,
-        {column: f"share of the {name}" for column, name in _FACTORS.items()},
-        path,
-        "How much is learned; dotted, 1 and what on-policy replay predicts, ½ and ¼",
-        logarithmic=False,
-    )
-
-
-def _draw_records(records, columns, path, title, logarithmic):
     from smoothie_tf.experiments import ground_truth
 
-    critics = [name for name in _UPDATES if name in set(records["critic"])]
     width, height = style.PANEL_INCHES
+    columns = {**_ERRORS, **_FACTORS}
     with plt.rc_context(style.STYLE):
-        figure, panels = plt.subplots(
-            len(critics),
-            len(columns),
-            figsize=(0.95 * width * len(columns), 0.95 * height * len(critics) + 1.3),
-            layout="constrained",
-            squeeze=False,
-            sharex="row",
+        figure, grid = plt.subplots(
+            2, 3, figsize=(2.9 * width, 2.6 * height), layout="constrained", sharex=True
         )
-        for row, critic in zip(panels, critics, strict=True):
-            for panel, (column, name) in zip(row, columns.items(), strict=True):
-                for arm in ground_truth.ARMS:
-                    chosen = records[
-                        (records["critic"] == critic) & (records["arm"] == arm.name)
-                    ]
-                    mean = chosen.groupby("update")[column].mean()
-                    panel.plot(mean.index / 1000, mean, label=arm.label, **_line(arm))
-                if logarithmic:
-                    panel.set_yscale("log")
-                else:
-                    predicted = 0.5 if column.startswith("gradient") else 0.25
-                    for level in (1.0, predicted):
-                        panel.axhline(level, color="0.3", linewidth=0.9, linestyle=":")
-                    panel.set_ylim(-0.1, 1.4)
-                panel.set_title(f"{name}, {critic} critic")
-        for panel in panels[-1]:
+        for panel, (column, name) in zip(grid.flat, columns.items(), strict=False):
+            for arm in ground_truth.ARMS:
+                chosen = records[records["arm"] == arm.name]
+                mean = chosen.groupby("update")[column].mean()
+                panel.plot(mean.index / 1000, mean, label=arm.label, **_line(arm))
+            if column in _ERRORS:
+                panel.set_yscale("log")
+                panel.set_title(f"error of {name}")
+                continue
+            for level in (1.0, 0.5 if column == "gradient_factor" else 0.25):
+                panel.axhline(level, color="0.3", linewidth=0.9, linestyle=":")
+            panel.set_ylim(-0.1, 1.4)
+            panel.set_title(f"share of the {name} that is learned")
+        for panel in (*grid[1][:2], grid[0][2]):
             panel.set_xlabel("thousand updates")
-        handles, labels = panels[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
-        figure.suptitle(title)
+            panel.tick_params(labelbottom=True)
+        grid[1][2].set_axis_off()
+        handles, labels = grid[0][0].get_legend_handles_labels()
+        grid[1][2].legend(handles, labels, loc="center", fontsize=8)
+        critic, seeds = records["critic"].iloc[0], records["seed"].nunique()
+        figure.suptitle(
+            f"At a = μ(s), {critic} critic, mean of seeds: {seeds}. Errors relative to"
+            " the truth; dotted: 1, and ½ and ¼, which on-policy replay predicts"
+        )
         figure.savefig(path)
         plt.close(figure)
 
@@ -401,15 +369,18 @@ def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
         plt.close(figure)
 
 
-#: Parts by name: what makes the records, what tabulates them, and the pictures.
-PARTS: dict[str, tuple[Callable, Callable, dict[str, Callable]]] = {
-    "values": (
-        learn_values,
-        tabulate_values,
-        {"values": draw_values, "factors": draw_factors},
-    ),
-    "policies": (learn_policies, tabulate_policies, {"policies": draw_policies}),
-    "escapes": (learn_escapes, tabulate_escapes, {"escapes": draw_escapes}),
+#: Parts by name: what makes the records, what tabulates and what draws them.
+PARTS: dict[str, tuple[Callable, Callable, Callable]] = {
+    **{
+        f"values-{critic}": (
+            functools.partial(learn_values, critic),
+            tabulate_values,
+            draw_values,
+        )
+        for critic in ("quadratic", "tanh")
+    },
+    "policies": (learn_policies, tabulate_policies, draw_policies),
+    "escapes": (learn_escapes, tabulate_escapes, draw_escapes),
 }
 
 
@@ -438,7 +409,7 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         parser.error(f"--out_dir {flags.out_dir} cannot be made: {error.strerror}.")
     for part in flags.only:
-        learn, tabulate, pictures = PARTS[part]
+        learn, tabulate, draw = PARTS[part]
         path = flags.out_dir / f"{part}.csv"
         if flags.plot_only:
             if not path.exists():
@@ -465,8 +436,7 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
         table = _markdown(tabulate(records))
         path.with_suffix(".md").write_text(table)
         print(f"{part}:\n{table}")
-        for name, draw in pictures.items():
-            draw(records, flags.out_dir / f"{name}.png")
+        draw(records, path.with_suffix(".png"))
     print(f"Tables and pictures of the ablations are in {flags.out_dir}")
     return 0
 
