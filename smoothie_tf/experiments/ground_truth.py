@@ -18,7 +18,7 @@ import tensorflow as tf
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf import covariances, gaussian
+from smoothie_tf import covariances, gaussian, quiet
 from smoothie_tf.agents import smoothie_agent
 from smoothie_tf.environments import gymnasium_environment, linear_quadratic
 from smoothie_tf.networks import critic_network, linear_quadratic_networks
@@ -165,7 +165,11 @@ def learn_values(
     states = np.random.default_rng(10_000).normal(size=(_EVALUATED_STATES, 2))
     rows = []
     for update in range(record_interval, updates + 1, record_interval):
-        train_several()
+        if rows:
+            train_several()
+        else:
+            with quiet.without_known_notices():
+                train_several()
         rows.append(
             {
                 "arm": arm.name,

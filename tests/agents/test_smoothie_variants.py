@@ -333,6 +333,20 @@ def test_networks_of_the_linear_quadratic_task_in_the_agent(random_experience):
     assert np.isfinite(agent.train(experience(random_experience, agent)).loss)
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_checkpoint_holds_all_that_training_needs(name, random_experience, tmp_path):
+    agent, again = small(**VARIANTS[name]), small(seed=1, **VARIANTS[name])
+    batch = experience(random_experience, agent)
+    agent.train(batch)
+    path = tf.train.Checkpoint(agent=agent).write(str(tmp_path / "checkpoint"))
+    status = tf.train.Checkpoint(agent=again).read(path)
+    status.assert_existing_objects_matched()
+    agent.train(batch)
+    again.train(batch)
+    for mine, other in zip(agent.variables, again.variables, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
 # Bad input.
 
 
