@@ -230,6 +230,42 @@ def scaling(flags: argparse.Namespace) -> None:
         _row(f"cost of an update, {name}", contest.ratios(reference, values), "×")
 
 
+VARIANTS = {
+    "full covariance": ("SmoothieAgent.covariance = 'full'",),
+    "covariance by state": ("SmoothieAgent.covariance = 'state_diagonal'",),
+    "full covariance by state": ("SmoothieAgent.covariance = 'state_full'",),
+    "weights 1/q": ("SmoothieAgent.importance_weight_clipping = 5.0",),
+    "evaluation by (16) and (17), 16 samples": (
+        "SmoothieAgent.evaluation = 'expected'",
+    ),
+    "derivative errors, k = 1": (
+        "SmoothieAgent.bellman_error_weights = (1.0, 0.1, 0.0)",
+    ),
+    "derivative errors, k = 1 and 2, with baseline": (
+        "SmoothieAgent.bellman_error_weights = (1.0, 0.1, 0.01)",
+        "SmoothieAgent.derivative_baseline = True",
+    ),
+    "compatible critic, k = 1 and 2": (
+        "create_agent.critic_network = @CompatibleCriticNetwork",
+        "SmoothieAgent.bellman_error_weights = (1.0, 0.1, 0.01)",
+    ),
+}
+
+
+def variants(flags: argparse.Namespace) -> None:
+    """The update of each variant of Smoothie against the default's."""
+    default = _ours("default", flags.core, "update", "smoothie", TASK, KL_PENALTY)
+    others = [
+        _ours(name, flags.core, "update", "smoothie", TASK, KL_PENALTY, *bindings)
+        for name, bindings in VARIANTS.items()
+    ]
+    rates = contest.alternate([default, *others], flags.rounds, flags.steps // 4)
+    _finish([default, *others])
+    for name in VARIANTS:
+        ratio = contest.ratios(rates["default"], rates[name])
+        _row(f"cost of an update, {name}, {TASK}", ratio, "×")
+
+
 SECTIONS = {
     function.__name__: function
     for function in (
@@ -241,6 +277,7 @@ SECTIONS = {
         startup,
         parts,
         scaling,
+        variants,
     )
 }
 

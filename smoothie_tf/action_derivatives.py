@@ -1,24 +1,28 @@
-"""Value of a critic with its gradient and Hessian diagonal in the action.
+"""Value of a critic with its gradient and Hessian in the action.
 
 Two ways to the same numbers. `by_nested_tapes` asks nothing of the critic but that
 it be differentiable. `by_forward_propagation` is the supplement's D.1: it carries
 (O_L, G_L, H_L), the output of layer L with its gradient and Hessian in the action,
 from layer to layer, which for a dense critic costs little more than its value.
 
-Only the diagonal of the Hessian is formed: it is all that a diagonal covariance
-meets in (15).
+Unless `full_hessian` asks for all of it, only the diagonal of the Hessian is formed:
+it is all that a diagonal covariance meets in (15).
 
-Shapes: B batch, A action, N units of a layer.
+Shapes: B batch, A action, N units of a layer, P entries of the Hessian that are
+propagated: A of a diagonal, A(A + 1)/2 of a whole one, which is symmetric.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 __all__ = [
+    "ACTIVATIONS",
     "ActionDerivatives",
     "DenseLayer",
+    "FullActionDerivatives",
     "by_forward_propagation",
     "by_nested_tapes",
 ]
@@ -38,6 +42,20 @@ class ActionDerivatives(NamedTuple):
     hessian_diagonal: tf.Tensor
 
 
+class FullActionDerivatives(NamedTuple):
+    """Q̃(s, a) and its first two derivatives in a, with the whole Hessian.
+
+    Attributes:
+      value: Q̃(s, a), shape [B].
+      gradient: ∂Q̃/∂a, shape [B, A].
+      hessian: ∂²Q̃/∂a_i∂a_j, shape [B, A, A].
+    """
+
+    value: tf.Tensor
+    gradient: tf.Tensor
+    hessian: tf.Tensor
+
+
 class DenseLayer(NamedTuple):
     """A dense layer as forward propagation sees it.
 
@@ -53,17 +71,20 @@ class DenseLayer(NamedTuple):
 
 
 def by_nested_tapes(
-    critic: Callable[[tf.Tensor], tf.Tensor], action: tf.Tensor
-) -> ActionDerivatives:
+    critic: Callable[[tf.Tensor], tf.Tensor],
+    action: tf.Tensor,
+    full_hessian: bool = False,
+) -> ActionDerivatives | FullActionDerivatives:
     """Differentiates any critic twice by nested `tf.GradientTape`.
 
     Args:
       critic: Maps actions, shape [B, A], to values, shape [B]. Row b of its result
         may depend on row b of the actions only.
       action: Where to differentiate, shape [B, A].
+      full_hessian: Whether to return the whole Hessian.
 
     Returns:
-      The value, gradient and Hessian diagonal at `action`.
+      The value, gradient and Hessian, or its diagonal, at `action`.
     """
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         outer.watch(action)
@@ -78,6 +99,8 @@ def by_nested_tapes(
     hessian = outer.batch_jacobian(
         gradient, action, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
+    if full_hessian:
+        return FullActionDerivatives(value, gradient, hessian)
     return ActionDerivatives(value, gradient, tf.linalg.diag_part(hessian))
 
 
@@ -95,8 +118,18 @@ def _tanh(x):
     return f, slope, -2.0 * f * slope
 
 
-# Activation → (f, f′, f″) at once: they share their costly part.
-ACTIVATIONS = {"linear": _linear, "relu": _relu, "tanh": _tanh}
+def _softplus(x):
+    slope = tf.sigmoid(x)
+    return tf.nn.softplus(x), slope, slope * (1.0 - slope)
+
+
+#: Activation → (f, f′, f″) at once: they share their costly part.
+ACTIVATIONS = {
+    "linear": _linear,
+    "relu": _relu,
+    "softplus": _softplus,
+    "tanh": _tanh,
+}
 
 
 def by_forward_propagation(
@@ -104,23 +137,27 @@ def by_forward_propagation(
     action: tf.Tensor,
     action_kernel: tf.Tensor,
     layers: Sequence[DenseLayer],
-) -> ActionDerivatives:
+    full_hessian: bool = False,
+) -> ActionDerivatives | FullActionDerivatives:
     """Propagates value, gradient and Hessian through a dense critic, D.1.
 
     The first layer acts on the concatenation of `embedding` and `action`: its kernel
-    has the rows of the former, `action_kernel` those of the latter. With the chain
-    rules (10) and (11) of the supplement, a product with a kernel W maps
-    (O, G, H) to (O·W + b, G·W, H·W), and an activation f maps it to
-    (f(O), f′(O)·G, f″(O)·G² + f′(O)·H).
+    has the rows of the former, `action_kernel` those of the latter. Layers before the
+    concatenation, however many, do not see the action: they make up the embedding.
+    With the chain rules (10) and (11) of the supplement, a product with a kernel W
+    maps (O, G, H) to (O·W + b, G·W, H·W), and an activation f maps it to
+    (f(O), f′(O)·G, f″(O)·GᵀG + f′(O)·H).
 
     Args:
       embedding: What joins the action, and does not depend on it, shape [B, N].
       action: Where to differentiate, shape [B, A].
       action_kernel: The action's weights in the first layer, shape [A, outputs].
-      layers: The layers after the concatenation, the last with one linear output.
+      layers: The layers after the concatenation, each with an activation of its own,
+        the last with one linear output.
+      full_hessian: Whether to return the whole Hessian.
 
     Returns:
-      The value, gradient and Hessian diagonal at `action`.
+      The value, gradient and Hessian, or its diagonal, at `action`.
 
     Raises:
       ValueError: If `layers` is empty, an activation has no rule here, or the last
@@ -129,6 +166,7 @@ def by_forward_propagation(
     _check_layers(layers)
     *hidden, output = layers
     first = hidden[0] if hidden else output
+    products = _Products(action.shape[-1], full_hessian)
     O = tf.matmul(embedding, first.kernel) + tf.matmul(action, action_kernel)
     O += first.bias
     # G and H of the first product are its kernel and zero, the same for the whole
@@ -136,28 +174,62 @@ def by_forward_propagation(
     G, H = action_kernel, None
     if not hidden:
         gradient = tf.ones_like(action) * G[:, 0]
-        return ActionDerivatives(O[:, 0], gradient, tf.zeros_like(action))
+        return products.derivatives(O[:, 0], gradient, products.zeros_like(action))
     for layer, following in zip(hidden[:-1], hidden[1:], strict=True):
         f, df, d2f = ACTIVATIONS[layer.activation](O)
-        G, H = _activate(df, d2f, G, H)
+        G, H = _activate(df, d2f, G, H, products)
         O = tf.matmul(f, following.kernel) + following.bias
         G = tf.einsum("ban,nm->bam", G, following.kernel)
         H = tf.einsum("ban,nm->bam", H, following.kernel)
     # The last activation meets a single output: contracting f′·w and f″·w with G
-    # and H avoids ever forming activations of shape [B, A, N].
+    # and H avoids ever forming activations of shape [B, P, N].
     f, df, d2f = ACTIVATIONS[hidden[-1].activation](O)
     w = output.kernel[:, 0]
     value = tf.linalg.matvec(f, w) + output.bias[0]
     gradient = _contract(df * w, G)  # (10)
-    hessian = _contract(d2f * w, tf.square(G))  # (11), first term
+    hessian = _contract(d2f * w, products(G))  # (11), first term
     if H is not None:
         hessian += _contract(df * w, H)  # (11), second term
-    return ActionDerivatives(value, gradient, hessian)
+    return products.derivatives(value, gradient, hessian)
 
 
-def _activate(df, d2f, G, H):
+class _Products:
+    """Which entries of a Hessian there are: its diagonal, or its upper triangle."""
+
+    def __init__(self, size, full):
+        self._size, self._full = size, full
+        self._rows, self._columns = np.triu_indices(size)
+
+    def __call__(self, G):
+        """Returns G_i·G_j for each entry, shape [P, N] or [B, P, N]."""
+        if not self._full:
+            return tf.square(G)
+        # Places that are known when the graph is made: they cost no look-ups.
+        each = tf.unstack(G, axis=-2)
+        pairs = zip(self._rows, self._columns, strict=True)
+        return tf.stack([each[i] * each[j] for i, j in pairs], axis=-2)
+
+    def zeros_like(self, action):
+        """Returns the entries of a Hessian of zero, shape [B, P]."""
+        if not self._full:
+            return tf.zeros_like(action)
+        return tf.tile(tf.zeros_like(action[:, :1]), [1, len(self._rows)])
+
+    def derivatives(self, value, gradient, entries):
+        """Returns the result, given the entries, shape [B, P]."""
+        if not self._full:
+            return ActionDerivatives(value, gradient, entries)
+        place = np.zeros([self._size, self._size], np.int64)
+        place[self._rows, self._columns] = np.arange(len(self._rows))
+        place[self._columns, self._rows] = np.arange(len(self._rows))
+        each = tf.unstack(entries, axis=-1)
+        hessian = [tf.stack([each[k] for k in row], axis=-1) for row in place]
+        return FullActionDerivatives(value, gradient, tf.stack(hessian, axis=-2))
+
+
+def _activate(df, d2f, G, H, products):
     df, d2f = df[:, tf.newaxis], d2f[:, tf.newaxis]
-    curved = d2f * tf.square(G)
+    curved = d2f * products(G)
     return df * G, curved if H is None else curved + df * H
 
 

@@ -54,6 +54,25 @@ def check_flags(owner: str, **values: bool) -> None:
             raise ValueError(f"{owner}.{name} must be True or False, but is {value!r}.")
 
 
+def check_choice(owner: str, allowed: Sequence[str], **values: str) -> None:
+    """Checks that values are among those that there are.
+
+    Args:
+      owner: What the values belong to, as a gin binding names it.
+      allowed: The values that there are.
+      **values: The values by their parameters' names.
+
+    Raises:
+      ValueError: If one is another.
+    """
+    for name, value in values.items():
+        if not isinstance(value, str) or value not in allowed:
+            raise ValueError(
+                f"{owner}.{name} must be one of {', '.join(map(repr, allowed))}, but is"
+                f" {value!r}."
+            )
+
+
 def check_layers(
     owner: str, activation: str, activations: Container[str], **widths: Sequence[int]
 ) -> None:

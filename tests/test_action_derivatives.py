@@ -9,7 +9,10 @@ from smoothie_tf.action_derivatives import DenseLayer
 
 
 def random_critic(seed, dtype, batch, embedded, actions, widths, activation="tanh"):
-    """Returns the arguments of forward propagation, and the critic they make up."""
+    """Returns the arguments of forward propagation, and the critic they make up.
+
+    Activations are one for all layers but the last, or one for each.
+    """
     rng = np.random.default_rng(seed)
 
     def constant(x):
@@ -23,7 +26,13 @@ def random_critic(seed, dtype, batch, embedded, actions, widths, activation="tan
         bias = constant(0.3 * rng.normal(size=units))
         layers.append(DenseLayer(kernel, bias, activation))
         inputs = units
-    layers[-1] = layers[-1]._replace(activation="linear")
+    if isinstance(activation, str):
+        layers[-1] = layers[-1]._replace(activation="linear")
+    else:
+        layers = [
+            layer._replace(activation=name)
+            for layer, name in zip(layers, activation, strict=True)
+        ]
     whole = list(layers)
     # Forward propagation takes the first kernel in two parts.
     layers[0] = layers[0]._replace(kernel=whole[0].kernel[:embedded])
@@ -81,6 +90,74 @@ def test_forward_propagation_agrees_with_nested_tapes(
             atol=1e-14 if tight else 1e-5,
             err_msg=name,
         )
+
+
+MIXED = ("tanh", "softplus", "relu", "linear", "tanh")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "batch", "embedded", "actions", "widths", "activations"),
+    [
+        (tf.float64, 7, 6, 1, (5,), ("tanh",)),
+        (tf.float64, 7, 6, 3, (8,), ("softplus",)),
+        (tf.float64, 1, 6, 17, (8, 5), ("softplus", "tanh")),
+        (tf.float64, 3, 6, 4, (8, 5, 7, 6, 4), MIXED),
+        (tf.float64, 3, 6, 4, (8, 5, 7, 6, 4), MIXED[::-1]),
+        (tf.float64, 3, 0, 4, (8, 5), ("tanh", "tanh")),
+        (tf.float64, 7, 6, 3, (), ()),
+        (tf.float32, 7, 40, 6, (30,), ("tanh",)),
+    ],
+)
+@pytest.mark.parametrize("full", [False, True])
+def test_any_stack_with_the_whole_hessian_agrees_with_nested_tapes(
+    dtype, batch, embedded, actions, widths, activations, full
+):
+    (*inputs, layers), critic = random_critic(
+        5, dtype, batch, embedded, actions, widths, (*activations, "linear")
+    )
+    forward = action_derivatives.by_forward_propagation(*inputs, layers, full)
+    nested = action_derivatives.by_nested_tapes(critic, inputs[1], full)
+    assert type(forward) is type(nested)
+    tight = dtype == tf.float64
+    for mine, other in zip(forward, nested, strict=True):
+        assert mine.shape == other.shape
+        np.testing.assert_allclose(
+            mine, other, rtol=1e-9 if tight else 1e-4, atol=1e-13 if tight else 1e-5
+        )
+    if full:
+        assert forward.hessian.shape == (batch, actions, actions)
+        diagonal = action_derivatives.by_forward_propagation(*inputs, layers)
+        np.testing.assert_allclose(
+            tf.linalg.diag_part(forward.hessian),
+            diagonal.hessian_diagonal,
+            rtol=1e-5,
+            atol=1e-6,
+        )
+
+
+def test_derivatives_in_the_action_can_be_learned_from():
+    # What the derivative Bellman errors need: gradients of G and H in the weights.
+    (*inputs, layers), _ = random_critic(6, tf.float64, 3, 4, 2, (5, 4))
+    (*rest, kernel) = inputs
+    for full in (False, True):
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            _, gradient, hessian = action_derivatives.by_forward_propagation(
+                *rest, kernel, layers, full
+            )
+            loss = tf.reduce_sum(gradient**2) + tf.reduce_sum(hessian**2)
+        by_tape, step = tape.gradient(loss, kernel).numpy(), 1e-6
+
+        def at(moved, full=full):
+            _, gradient, hessian = action_derivatives.by_forward_propagation(
+                *rest, moved, layers, full
+            )
+            return tf.reduce_sum(gradient**2) + tf.reduce_sum(hessian**2)
+
+        move = np.zeros(kernel.shape)
+        move[1, 2] = step
+        slope = (at(kernel + move) - at(kernel - move)) / (2 * step)
+        np.testing.assert_allclose(by_tape[1, 2], slope, rtol=1e-6)
 
 
 def test_both_agree_with_finite_differences():
@@ -164,7 +241,7 @@ def test_both_compile(xla):
 
 def test_unknown_activations_are_named():
     arguments, _ = random_critic(3, tf.float32, 2, 3, 2, (4,), "swish")
-    with pytest.raises(ValueError, match="'swish': it knows linear, relu, tanh"):
+    with pytest.raises(ValueError, match="'swish': it knows .*, relu, softplus, tanh"):
         action_derivatives.by_forward_propagation(*arguments)
 
 

@@ -16,7 +16,12 @@ from smoothie_tf.agents import (
     soft_ddpg_agent,
     svg0_agent,
 )
-from smoothie_tf.networks import critic_network, mean_network
+from smoothie_tf.networks import (
+    compatible_critic_network,  # noqa: F401  For its gin bindings.
+    critic_network,
+    linear_quadratic_networks,  # noqa: F401  For its gin bindings.
+    mean_network,
+)
 
 #: Agents by the name that `--agent` takes.
 AGENTS: dict[str, Callable[..., tf_agent.TFAgent]] = {

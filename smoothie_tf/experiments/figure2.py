@@ -408,8 +408,8 @@ def _reader(agent):
     @tf.function(autograph=False)
     def read():
         mean = agent.policy.action(time_step).action[0]
-        if hasattr(agent, "log_variance"):
-            stddev = tf.exp(0.5 * agent.log_variance)
+        if hasattr(agent, "policy_stddev"):
+            stddev = tf.reshape(agent.policy_stddev(time_step.observation), [1])
         else:
             # In episodes of one step the process is a single draw.
             stddev = tf.constant([gin.query_parameter("DdpgAgent.ou_stddev")])

@@ -101,16 +101,19 @@ class CriticNetwork(network.Network):
         return tf.squeeze(self._output(x), axis=-1), network_state
 
     def action_derivatives(
-        self, observation: tf.Tensor, action: tf.Tensor
-    ) -> action_derivatives.ActionDerivatives:
-        """Returns Q̃, ∂Q̃/∂a and the diagonal of ∂²Q̃/∂a² by D.1.
+        self, observation: tf.Tensor, action: tf.Tensor, full_hessian: bool = False
+    ) -> (
+        action_derivatives.ActionDerivatives | action_derivatives.FullActionDerivatives
+    ):
+        """Returns Q̃, ∂Q̃/∂a and ∂²Q̃/∂a², or its diagonal, by D.1.
 
         Args:
           observation: States, shape [B, S].
           action: Actions, shape [B, A].
+          full_hessian: Whether to return the whole Hessian.
 
         Returns:
-          The value, gradient and Hessian diagonal, equal to those of nested tapes.
+          The value, gradient and Hessian, equal to those of nested tapes.
         """
         return action_derivatives.by_forward_propagation(
             self._embed(observation),
@@ -122,6 +125,7 @@ class CriticNetwork(network.Network):
                 )
                 for layer in (*self._joint_layers, self._output)
             ],
+            full_hessian,
         )
 
     def sample_values(self, observation: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:

@@ -86,7 +86,11 @@ class DeployedPolicy(tf.Module):
             time_step = ts.TimeStep(first, tf.zeros(batch), tf.ones(batch), flat)
             distribution = policy.distribution(time_step).action
             mean, stddev = distribution.mean(), distribution.stddev()
-            return mean, tf.broadcast_to(stddev, tf.shape(mean))
+            scale = getattr(distribution, "scale", None)
+            correlated = isinstance(scale, tf.linalg.LinearOperatorLowerTriangular)
+            # Of a covariance that is not diagonal, its Cholesky factor.
+            factor = scale.to_dense() if correlated else ()
+            return mean, tf.broadcast_to(stddev, tf.shape(mean)), factor
 
         def in_task(action):
             clipped = tf.clip_by_value(action, spec.minimum, spec.maximum)
@@ -101,18 +105,20 @@ class DeployedPolicy(tf.Module):
             return in_task(parameters(_flatten(observation_space, observation))[0])
 
         def action(observation):
-            mean, _ = parameters(_checked(observation_space, observation))
+            mean, *_ = parameters(_checked(observation_space, observation))
             return in_task(mean)
 
         def sample(observation, seed):
-            mean, stddev = parameters(_checked(observation_space, observation))
+            mean, stddev, factor = parameters(_checked(observation_space, observation))
             noise = gaussian.stateless_normal(
                 tf.shape(mean), tf.stack([tf.zeros_like(seed), seed])
             )
+            if tf.is_tensor(factor):
+                return in_task(mean + tf.linalg.matvec(factor, noise))
             return in_task(mean + stddev * noise)
 
         def distribution_parameters(observation):
-            mean, stddev = parameters(_checked(observation_space, observation))
+            mean, stddev, _ = parameters(_checked(observation_space, observation))
             return {"mean": offset + scale * mean, "stddev": scale * stddev}
 
         self.action = tf.function(action, autograph=False)

@@ -1,21 +1,20 @@
-"""The Gaussian policy π(a|s) = N(μ_θ(s), e^φ) of supplement D.
+"""The Gaussian policy π(a|s) = N(μ_θ(s), Σ_φ(s)), with Σ = e^φ in supplement D.
 
 Shapes: B batch, S state, A action.
 """
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 from tf_agents.networks import network
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
-from smoothie_tf import gaussian
+from smoothie_tf import covariances, gaussian
 
 
 class GaussianPolicy(tf_policy.TFPolicy):
-    """Samples a ~ N(μ_θ(s), Σ_φ) with a diagonal Σ_φ = e^φ.
+    """Samples a ~ N(μ_θ(s), Σ_φ(s)).
 
     The sample is returned as it was drawn, outside the action bounds where it falls
     there: the density of what is stored must be the Gaussian's, and an environment
@@ -27,8 +26,9 @@ class GaussianPolicy(tf_policy.TFPolicy):
         time_step_spec: ts.TimeStep,
         action_spec: types.BoundedTensorSpec,
         mean_network: network.Network,
-        log_variance: tf.Variable,
+        log_variance: tf.Variable | network.Network,
         emit_log_probability: bool = False,
+        kind: covariances.Diagonal = covariances.DIAGONAL,
         name: str = "GaussianPolicy",
     ):
         """Builds the policy.
@@ -37,9 +37,11 @@ class GaussianPolicy(tf_policy.TFPolicy):
           time_step_spec: Spec of the time steps.
           action_spec: Spec of the actions, shape [A].
           mean_network: μ_θ, from observations [B, S] to means [B, A].
-          log_variance: φ, shape [A].
+          log_variance: φ, shape [P] (A of a diagonal covariance), or a network from
+            observations [B, S] to φ(s), shape [B, P].
           emit_log_probability: Whether each step's info holds log π(a|s), in nats,
             for whoever weighs stored actions by their probability.
+          kind: What φ means.
           name: Name of the policy.
         """
         super().__init__(
@@ -51,15 +53,21 @@ class GaussianPolicy(tf_policy.TFPolicy):
         )
         self._mean_network = mean_network
         self._log_variance = log_variance
+        self._kind = kind
 
     def _variables(self):
+        if isinstance(self._log_variance, network.Network):
+            return [*self._mean_network.variables, *self._log_variance.variables]
         return [*self._mean_network.variables, self._log_variance]
+
+    def _parameters(self, time_step):
+        if isinstance(self._log_variance, network.Network):
+            return self._log_variance(time_step.observation)[0]
+        return self._log_variance
 
     def _distribution(self, time_step, policy_state):
         mean, _ = self._mean_network(time_step.observation, time_step.step_type)
-        distribution = tfp.distributions.MultivariateNormalDiag(
-            mean, tf.exp(0.5 * self._log_variance)
-        )
+        distribution = self._kind.distribution(mean, self._parameters(time_step))
         return policy_step.PolicyStep(distribution, policy_state, ())
 
     def _action(self, time_step, policy_state, seed):
@@ -68,11 +76,11 @@ class GaussianPolicy(tf_policy.TFPolicy):
         # A tensor is a stateless seed: the same one draws the same action, in
         # graph mode and under XLA.
         mean, _ = self._mean_network(time_step.observation, time_step.step_type)
-        stddev = tf.exp(0.5 * self._log_variance)
+        parameters = self._parameters(time_step)
         noise = gaussian.stateless_normal(tf.shape(mean), seed, mean.dtype)
-        action = mean + stddev * noise
+        action = self._kind.perturb(mean, parameters, noise)
         info = ()
         if self.emit_log_probability:
-            log_probability = gaussian.log_probability(action, mean, stddev)
+            log_probability = self._kind.distribution(mean, parameters).log_prob(action)
             info = policy_step.set_log_probability(info, log_probability)
         return policy_step.PolicyStep(action, policy_state, info)

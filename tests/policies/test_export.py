@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import gin
 import gymnasium
 import numpy as np
 import pytest
@@ -207,6 +208,29 @@ def test_a_seed_draws_what_the_gaussian_draws(agents, outputs):
     expected = low + (np.clip(step.action, -1, 1) + 1) * (high - low) / 2
     actual = outputs["asymmetric"][f"sample {NUMBER} seed 3"]
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("covariance", ["full", "state_diagonal", "state_full"])
+def test_other_covariances_are_drawn_from_as_well(covariance):
+    gin.bind_parameter("SmoothieAgent.covariance", covariance)
+    gin.bind_parameter("CovarianceNetwork.hidden_units", (8,))
+    task = Task(UNBOUNDED, box([-9, -9], [9, 9]), rescale=False)
+    agent = make_agent("smoothie", task)
+    for variable in agent._covariance_variables():
+        variable.assign_add(0.5 * tf.ones_like(variable))
+    deployed = export.DeployedPolicy(
+        agent.policy, task.observation_space, task.action_space
+    )
+    flat = np.stack(observations(task.observation_space)).astype(np.float32)
+    step = agent.collect_policy.action(
+        ts.restart(flat, NUMBER), seed=tf.constant([0, 3], tf.int64)
+    )
+    drawn = deployed.sample(tf.constant(flat, tf.float64), tf.constant(3, tf.int64))
+    expected = np.clip(step.action, -9, 9)
+    np.testing.assert_allclose(drawn, expected, rtol=1e-4, atol=1e-4)
+    said = deployed.distribution_parameters(tf.constant(flat, tf.float64))["stddev"]
+    stddev = np.broadcast_to(agent.policy_stddev(flat), said.shape)
+    np.testing.assert_allclose(said, stddev, rtol=1e-5)
 
 
 def test_any_batch_has_the_same_rows(outputs):

@@ -258,6 +258,39 @@ CASES = {
         "DdpgAgent.reward_scale_factor=0", "above 0, but is 0", agent="ddpg"
     ),
     "clipping, zero": binding("SmoothieAgent.gradient_clipping=0", "None, but is 0"),
+    "covariance": binding(
+        "SmoothieAgent.covariance='round'",
+        "SmoothieAgent.covariance must be one of 'diagonal', 'full', 'state_diagonal',",
+    ),
+    "evaluation, name": binding("SmoothieAgent.evaluation=1", "'expected', but is 1."),
+    "smoothing samples": binding(
+        "SmoothieAgent.smoothing_samples=0", "SmoothieAgent.smoothing_samples must be"
+    ),
+    "weights, small": binding(
+        "SmoothieAgent.importance_weight_clipping=0.5", "must be at least 1, the mean"
+    ),
+    "error weights": binding(
+        "SmoothieAgent.bellman_error_weights=(1.0,)", "must be three numbers, such as"
+    ),
+    "error weights, sign": binding(
+        "SmoothieAgent.bellman_error_weights=(1, -1, 0)", "at least 0, but is -1"
+    ),
+    "both": binding(
+        "SmoothieAgent.evaluation='expected'\n"
+        "SmoothieAgent.importance_weight_clipping=5",
+        "SmoothieAgent.evaluation must be 'smoothed' where",
+    ),
+    "widths, covariance": binding(
+        "SmoothieAgent.covariance='state_full'\nCovarianceNetwork.hidden_units=8",
+        "CovarianceNetwork.hidden_units must be a sequence of widths",
+    ),
+    "matrix": (
+        {
+            "env": "smoothie_tf/LinearQuadratic-v0",
+            "flags": ["--gin_bindings", "LinearQuadraticEnvironment.A=((1.0,),)"],
+        },
+        "LinearQuadraticEnvironment.A and LinearQuadraticEnvironment.B must be given",
+    ),
     "log variance": binding("SmoothieAgent.initial_log_variance=1e999", "a finite num"),
     "noise, sign": binding("DdpgAgent.ou_stddev=-1", "DdpgAgent.ou_stddev", "ddpg"),
     "damping": binding("DdpgAgent.ou_damping=1.5", "DdpgAgent.ou_damping", "ddpg"),

@@ -24,8 +24,31 @@ SMALL = (
 )
 
 
-def make_agent(name):
-    config.parse(name, "Pendulum-v1", bindings=["train.num_steps=1", *SMALL])
+#: Variants of Smoothie by name, and what is bound for them.
+VARIANTS = {
+    "smoothie, full": ("SmoothieAgent.covariance='full'",),
+    "smoothie, state": (
+        "SmoothieAgent.covariance='state_full'",
+        "CovarianceNetwork.hidden_units=(8,)",
+        "SmoothieAgent.importance_weight_clipping=5.0",
+    ),
+    "smoothie, expected": ("SmoothieAgent.evaluation='expected'",),
+    "smoothie, derivatives": (
+        "SmoothieAgent.bellman_error_weights=(1.0, 0.1, 0.01)",
+        "SmoothieAgent.derivative_baseline=True",
+    ),
+    "smoothie, compatible": (
+        "create_agent.critic_network=@CompatibleCriticNetwork",
+        "CompatibleCriticNetwork.value_units=(8,)",
+        "SmoothieAgent.bellman_error_weights=(1.0, 0.1, 0.01)",
+    ),
+}
+
+
+def make_agent(variant):
+    name = variant.split(",")[0]
+    bindings = ["train.num_steps=1", *SMALL, *VARIANTS.get(variant, ())]
+    config.parse(name, "Pendulum-v1", bindings=bindings)
     tf.keras.utils.set_random_seed(0)
     env = gymnasium_environment.make("Pendulum-v1")
     return factory.create_agent(
@@ -99,7 +122,7 @@ def test_calls_leave_no_memory_behind():
     assert blocks_after_calls() - blocks < number / 10
 
 
-@pytest.mark.parametrize("name", factory.AGENTS)
+@pytest.mark.parametrize("name", [*factory.AGENTS, *VARIANTS])
 def test_no_graph_reads_a_variable_while_it_is_written(name):
     # As TensorFlow's graph optimizer leaves it: it has lost such an order before, and
     # one run in twenty then differed from the others on a busy machine.

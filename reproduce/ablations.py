@@ -1,0 +1,19 @@
+"""What the paper has beside Algorithm 1: against the truth, and against the default.
+
+    python reproduce/ablations.py                  # linear-quadratic, two Gaussians
+    python reproduce/ablations.py --plot_only
+    python reproduce/ablations.py --hopper         # 7 variants, 100,000 steps, 3 seeds
+
+The first is some twenty minutes on one core, the last some two hours on two.
+"""
+
+import sys
+
+from smoothie_tf import quiet
+
+quiet.silence_imports()
+
+from smoothie_tf.experiments.ablations import ablations_command  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(ablations_command())

@@ -1,0 +1,388 @@
+"""Each way to learn Q̃, and Smoothie itself, on a task whose truth is known.
+
+Two kinds of runs on linear–quadratic tasks: the value of a fixed policy is learned, by
+each way that the paper has, and held against its closed form; and a policy is learned,
+whose cost is held against the optimum's.
+
+Shapes: B batch, S state, A action.
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from tf_agents.trajectories import policy_step, trajectory
+from tf_agents.trajectories import time_step as ts
+
+from smoothie_tf import covariances, gaussian, quiet
+from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.environments import gymnasium_environment, linear_quadratic
+from smoothie_tf.networks import critic_network, linear_quadratic_networks
+from smoothie_tf.training import config, train
+
+ENVIRONMENT = "smoothie_tf/LinearQuadratic-v0"
+#: Of the fixed policy and of the values that are learned of it.
+DISCOUNT = 0.9
+STDDEV = 0.3
+#: Stored actions of uniform replay lie so many of the policy's standard deviations from
+#: its mean, at most; and phantom actions that count, where its edges are left out.
+UNIFORM_REACH = 10.0
+INNER_REACH = 5.0
+BATCH_SIZE = 256
+_EVALUATED_STATES = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One way to learn Q̃ from one kind of replay.
+
+    Attributes:
+        name: Key in tables.
+        label: What figures say.
+        replay: How stored actions are distributed: "on-policy"; "uniform", in a box
+            around the policy's mean; or "inner", the same where phantom actions near
+            the box's edges, around which not all actions are stored, do not count.
+        arguments: Of `SmoothieAgent`.
+    """
+
+    name: str
+    label: str
+    replay: str
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+_DERIVATIVES = {"bellman_error_weights": (1.0, 0.1, 0.01)}
+_BASELINE = {**_DERIVATIVES, "derivative_baseline": True}
+_EXPECTED = {"evaluation": "expected"}
+ARMS = (
+    Arm("inner", "(18), uniform", "inner"),
+    Arm("uniform", "(18), uniform, with edges", "uniform"),
+    Arm("on-policy", "(18), on-policy", "on-policy"),
+    *(
+        Arm(
+            f"on-policy-weights-{clipping}",
+            f"(18), on-policy, weights ≤ {clipping}",
+            "on-policy",
+            {"importance_weight_clipping": float(clipping)},
+        )
+        for clipping in (5, 50)
+    ),
+    Arm("uniform-expected", "(16), (17), uniform", "uniform", _EXPECTED),
+    Arm("on-policy-expected", "(16), (17), on-policy", "on-policy", _EXPECTED),
+    Arm("inner-derivatives", "derivatives, uniform", "inner", _DERIVATIVES),
+    Arm("inner-baseline", "with baseline, uniform", "inner", _BASELINE),
+    Arm("on-policy-derivatives", "derivatives, on-policy", "on-policy", _DERIVATIVES),
+    Arm("on-policy-baseline", "with baseline, on-policy", "on-policy", _BASELINE),
+)
+
+#: Critics by name: one that can be exactly right, and one of the paper's kind.
+CRITICS: dict[str, Callable] = {
+    "quadratic": linear_quadratic_networks.QuadraticCriticNetwork,
+    "tanh": lambda specs: critic_network.CriticNetwork(specs, (64,), (64,)),
+}
+_LEARNING_RATES = {"quadratic": 3e-2, "tanh": 3e-3}
+
+
+def fixed_policy() -> linear_quadratic.Evaluation:
+    """Returns the policy whose value is learned, and the truth about it.
+
+    Its gain is 0.8 of the best one, so that Q̃ has a gradient at its mean.
+    """
+    system = linear_quadratic.random_system(2, 2, 0)
+    gain = 0.8 * system.optimal_gain(DISCOUNT)
+    return system.evaluate(gain, STDDEV * np.eye(2), DISCOUNT)
+
+
+def learn_values(
+    arm: Arm,
+    critic: str,
+    seed: int,
+    updates: int,
+    record_interval: int,
+    on_record: Callable[[int], None] = lambda updates: None,
+) -> pd.DataFrame:
+    """Learns the value of the fixed policy, and measures the errors on the way.
+
+    Each minibatch is drawn anew, states from N(0, I): replay without end, so that no
+    error is that of a finite sample.
+
+    Args:
+        arm: How.
+        critic: One of `CRITICS`.
+        seed: Of initial weights and of all draws.
+        updates: How many; the learning rate falls to 0 over them.
+        record_interval: Updates from one record to the next.
+        on_record: Told of the updates since the record before.
+
+    Returns:
+        A row a record, with columns arm, critic, seed, update; value_error,
+        gradient_error and hessian_error: root mean squares at a = μ(s) over states,
+        relative to the truth's (of values, to its standard deviation); and
+        gradient_factor and hessian_factor: how much of the truth is learned, by least
+        squares.
+    """
+    truth = fixed_policy()
+    tf.keras.utils.set_random_seed(seed)
+    env = gymnasium_environment.make(ENVIRONMENT)
+    time_step_spec = gymnasium_environment.time_step_spec(env)
+    action_spec = gymnasium_environment.action_spec(env)
+    specs = (time_step_spec.observation, action_spec)
+    rate = tf.keras.optimizers.schedules.CosineDecay(_LEARNING_RATES[critic], updates)
+    agent = smoothie_agent.SmoothieAgent(
+        time_step_spec,
+        action_spec,
+        linear_quadratic_networks.LinearMeanNetwork(*specs, truth.gain.tolist()),
+        CRITICS[critic](specs),
+        # The policy stays as it is.
+        actor_optimizer=tf.keras.optimizers.legacy.SGD(0.0),
+        critic_optimizer=tf.keras.optimizers.Adam(rate, jit_compile=False),
+        gamma=DISCOUNT,
+        initial_log_variance=2 * float(np.log(STDDEV)),
+        # Squares: the fixed points are means, and no loss but this one has its minimum
+        # there.
+        td_errors_loss_fn=lambda x, y: 0.5 * tf.square(x - y),
+        gradient_clipping=None,
+        independent_minibatches=False,
+        seed=seed,
+        train_step_counter=tf.Variable(0, dtype=tf.int64),
+        **arm.arguments,
+    )
+    agent.initialize()
+    draw = _replay(truth, arm.replay, seed, agent.collect_policy.emit_log_probability)
+
+    @tf.function(jit_compile=True, autograph=False)
+    def train_several():
+        def train_once(i):
+            agent.train(*draw(agent.train_step_counter))
+            return (i + 1,)
+
+        tf.while_loop(lambda i: i < record_interval, train_once, (tf.constant(0),))
+
+    states = np.random.default_rng(10_000).normal(size=(_EVALUATED_STATES, 2))
+    rows = []
+    for update in range(record_interval, updates + 1, record_interval):
+        if rows:
+            train_several()
+        else:
+            with quiet.without_known_notices():
+                train_several()
+        rows.append(
+            {
+                "arm": arm.name,
+                "critic": critic,
+                "seed": seed,
+                "update": update,
+                **_errors(agent, truth, states),
+            }
+        )
+        on_record(record_interval)
+    return pd.DataFrame(rows)
+
+
+def _replay(truth, kind, seed, with_density):
+    """Returns a function from the update's number to a minibatch and its weights."""
+    system = truth.system
+    A, B, Q, R, gain = (
+        tf.constant(x, tf.float32)
+        for x in (system.A, system.B, system.Q, system.R, truth.gain)
+    )
+    noise_factor = tf.constant(np.linalg.cholesky(system.W), tf.float32)
+    log_variance = tf.fill([2], 2 * float(np.log(STDDEV)))
+
+    def draw(step):
+        numbers = tf.random.stateless_normal([3, BATCH_SIZE, 2], [seed + 1000, step])
+        state, noise = numbers[0], numbers[2]
+        mean = tf.matmul(state, gain, transpose_b=True)
+        weights = tf.ones([BATCH_SIZE])
+        if kind != "on-policy":
+            reach = UNIFORM_REACH * STDDEV
+            offset = tf.random.stateless_uniform(
+                [BATCH_SIZE, 2], [seed + 2000, step], -reach, reach
+            )
+            if kind == "inner":
+                # The agent's own draws, which are a function of its seed and the step.
+                phantom = offset + STDDEV * gaussian.stateless_normal(
+                    [BATCH_SIZE, 2], tf.stack([tf.cast(seed, tf.int64), step])
+                )
+                inside = tf.reduce_all(abs(phantom) < INNER_REACH * STDDEV, axis=-1)
+                weights = tf.cast(inside, tf.float32)
+                weights /= tf.maximum(tf.reduce_mean(weights), 1 / BATCH_SIZE)
+            action, density = mean + offset, tf.zeros([BATCH_SIZE])
+        else:
+            action = mean + STDDEV * numbers[1]
+            density = covariances.DIAGONAL.distribution(mean, log_variance).log_prob(
+                action
+            )
+        reward = -0.5 * tf.reduce_sum(
+            state * tf.matmul(state, Q) + action * tf.matmul(action, R), axis=-1
+        )
+        following = tf.matmul(state, A, transpose_b=True)
+        following += tf.matmul(action, B, transpose_b=True)
+        following += tf.matmul(noise, noise_factor, transpose_b=True)
+        middle = tf.fill([BATCH_SIZE], ts.StepType.MID)
+        ones = tf.ones([BATCH_SIZE])
+        info = policy_step.PolicyInfo(log_probability=density) if with_density else ()
+        transition = trajectory.Transition(
+            ts.TimeStep(middle, tf.zeros([BATCH_SIZE]), ones, state),
+            policy_step.PolicyStep(action, (), info),
+            ts.TimeStep(middle, reward, ones, following),
+        )
+        return transition, weights
+
+    return draw
+
+
+def _errors(agent, truth, states):
+    actions = states @ truth.gain.T
+    learned = agent.action_derivatives(
+        tf.constant(states, tf.float32), tf.constant(actions, tf.float32)
+    )
+    value, gradient, hessian = (np.asarray(x, np.float64) for x in learned)
+    true_value = truth.smoothed_action_value(states, actions)
+    true_gradient = truth.action_gradient(states, actions)
+    true_hessian = np.diag(truth.action_hessian()) * np.ones_like(gradient)
+
+    def relative(mine, true, scale):
+        return float(np.sqrt(((mine - true) ** 2).mean()) / scale)
+
+    def factor(mine, true):
+        return float((mine * true).sum() / (true**2).sum())
+
+    def size(true):
+        return np.sqrt((true**2).mean())
+
+    return {
+        "value_error": relative(value, true_value, true_value.std()),
+        "gradient_error": relative(gradient, true_gradient, size(true_gradient)),
+        "hessian_error": relative(hessian, true_hessian, size(true_hessian)),
+        "gradient_factor": factor(gradient, true_gradient),
+        "hessian_factor": factor(hessian, true_hessian),
+    }
+
+
+#: Bindings of the runs that learn a policy, from an unstable task.
+IMPROVEMENT = (
+    "LinearQuadraticEnvironment.spectral_radius = 1.1",
+    "LinearQuadraticEnvironment.start_stddev = 1.0",
+    "create_agent.actor_network = @LinearMeanNetwork",
+    "create_agent.critic_network = @QuadraticCriticNetwork",
+    "create_agent.actor_learning_rate = 1e-3",
+    "create_agent.critic_learning_rate = 1e-2",
+    "SmoothieAgent.initial_log_variance = -2.4",
+    f"SmoothieAgent.gamma = {DISCOUNT}",
+    "SmoothieAgent.reward_scale_factor = 0.1",
+    "SmoothieAgent.gradient_clipping = None",
+    "train.initial_collect_steps = 1000",
+    "train.evaluation_episodes = 1",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where a policy starts to learn.
+
+    Attributes:
+        system: The task's.
+        gain: K, which stabilises it.
+        start_moment: E[s₀s₀ᵀ].
+    """
+
+    system: linear_quadratic.System
+    gain: np.ndarray
+    start_moment: np.ndarray
+
+
+def stabilising_start(spectral_radius: float = 0.97) -> Start:
+    """Returns the unstable task, and a gain that barely stabilises it.
+
+    Args:
+        spectral_radius: Of A + BK, below 1.
+
+    Returns:
+        The largest share of the best gain that is that close to the edge.
+    """
+    env = linear_quadratic.LinearQuadraticEnvironment(spectral_radius=1.1)
+    best = env.system.optimal_gain(DISCOUNT)
+    share = next(
+        share
+        for share in np.linspace(0, 1, 1001)
+        if env.system.spectral_radius(share * best) <= spectral_radius
+    )
+    return Start(env.system, share * best, env.start_moment)
+
+
+def learn_policy(
+    seed: int,
+    num_steps: int,
+    kl_penalty: float,
+    record_interval: int = 50,
+    gin_bindings: Sequence[str] = (),
+    on_record: Callable[[int], None] = lambda steps: None,
+) -> pd.DataFrame:
+    """Lets Smoothie learn, in the package's own loop, and follows its gain.
+
+    Args:
+        seed: Of the run.
+        num_steps: Environment steps.
+        kl_penalty: λ.
+        record_interval: Steps from one record to the next.
+        gin_bindings: On top of `IMPROVEMENT`.
+        on_record: Told of the steps since the record before.
+
+    Returns:
+        A row a record, with columns kl_penalty, seed, step; spectral_radius of A + BK,
+        the largest of all steps since the record before; cost: −J of the mean action,
+        relative to the optimum's, 1 for the best; and stddev, the policy's. A record
+        has no cost where the return is not finite.
+    """
+    start = stabilising_start()
+    no_noise = np.zeros((2, 2))
+    optimum = start.system.evaluate(
+        start.system.optimal_gain(DISCOUNT), no_noise, DISCOUNT
+    ).objective(start.start_moment)
+    rows, radii = [], []
+
+    def record(trainer):
+        gain = trainer.agent.actor_network.gain.numpy()
+        radii.append(start.system.spectral_radius(gain))
+        if trainer.step % record_interval:
+            return
+        try:
+            objective = start.system.evaluate(gain, no_noise, DISCOUNT).objective(
+                start.start_moment
+            )
+        except ValueError:  # No finite return.
+            objective = np.nan
+        stddev = trainer.agent.policy_stddev(tf.zeros([1, 2])).numpy()
+        rows.append(
+            {
+                "kl_penalty": kl_penalty,
+                "seed": seed,
+                "step": trainer.step,
+                "spectral_radius": max(radii[-record_interval:]),
+                "cost": objective / optimum,
+                "stddev": float(stddev.mean()),
+            }
+        )
+        on_record(record_interval)
+
+    config.parse(
+        "smoothie",
+        ENVIRONMENT,
+        bindings=[
+            *IMPROVEMENT,
+            f"LinearMeanNetwork.gain = {start.gain.tolist()}",
+            f"SmoothieAgent.kl_penalty = {kl_penalty}",
+            f"train.num_steps = {num_steps}",
+            f"train.evaluation_interval = {num_steps}",
+            f"train.checkpoint_interval = {num_steps}",
+            *gin_bindings,
+        ],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train.run("smoothie", ENVIRONMENT, seed, folder, quiet=True, on_step=record)
+    return pd.DataFrame(rows)

@@ -1,0 +1,56 @@
+"""Parts of ways to learn Q̃ other than the paper's default, as pure functions.
+
+The losses themselves are `SmoothieAgent`'s. Here are the weights that (18) asks for,
+and the errors of the derivative Bellman equations of supplement C.
+
+Shapes: B batch, A action.
+"""
+
+import tensorflow as tf
+
+__all__ = ["inverse_density_weights", "squared_error"]
+
+
+def inverse_density_weights(
+    log_density: tf.Tensor, weights: tf.Tensor, clipping: float
+) -> tf.Tensor:
+    """Returns the weights 1/q(ã|s) of (18), self-normalised and clipped.
+
+    Only their ratios matter to the minimum of (18), and "q (possibly unnormalized)"
+    is all that it asks for: they are scaled to a mean of 1 over the minibatch, cut off
+    at `clipping`, and scaled once more. What is cut off is a bias towards the weights
+    of 1, which the variance of the others pays for: where q is Gaussian, the mean of
+    1/q is the volume of all actions, infinite.
+
+    Args:
+      log_density: log q(ã|s) of the stored actions, in nats, shape [B].
+      weights: Other weights of the transitions, at least 0, shape [B]; transitions of
+        weight 0 do not count in any mean.
+      clipping: Largest weight before the second scaling, in multiples of the mean,
+        ≥ 1.
+
+    Returns:
+      `weights` times the new ones, with the mean that `weights` had, shape [B].
+    """
+    counted = weights > 0
+    # Logarithms: 1/q may be too large for a float.
+    logarithms = tf.where(counted, -log_density, log_density.dtype.min)
+    scaled = tf.nn.softmax(logarithms) * tf.reduce_sum(tf.cast(counted, weights.dtype))
+    clipped = weights * tf.minimum(scaled, clipping)
+    share = tf.math.divide_no_nan(tf.reduce_sum(weights), tf.reduce_sum(clipped))
+    return tf.stop_gradient(share * clipped)
+
+
+def squared_error(derivative: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Returns ½·‖derivative − target‖², one number a row, shape [B].
+
+    Squares, whatever loss the values have: targets of derivatives are a product of a
+    Hermite polynomial and a return, far from symmetric, and any other loss would have
+    its minimum elsewhere than at their mean, which supplement (8) asks for.
+
+    Args:
+      derivative: Of the critic, shape [B, A] or [B, A, A].
+      target: What it is compared with, of the same shape.
+    """
+    axes = list(range(1, derivative.shape.rank))
+    return 0.5 * tf.reduce_sum(tf.square(derivative - target), axis=axes)

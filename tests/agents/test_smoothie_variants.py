@@ -1,0 +1,381 @@
+"""What the paper has beside Algorithm 1: losses and gradients of each variant."""
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import policy_step
+from tf_agents.trajectories import time_step as ts
+
+from smoothie_tf import action_derivatives, gaussian
+from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.networks import (
+    compatible_critic_network,
+    critic_network,
+    linear_quadratic_networks,
+    mean_network,
+)
+
+SGD = tf.keras.optimizers.legacy.SGD
+OBSERVATION = tensor_spec.TensorSpec([5], tf.float32)
+ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
+
+VARIANTS = {
+    "full": {"covariance": "full"},
+    "state_diagonal": {"covariance": "state_diagonal"},
+    "state_full": {"covariance": "state_full"},
+    "expected": {"evaluation": "expected", "smoothing_samples": 3},
+    "expected, full": {"evaluation": "expected", "covariance": "state_full"},
+    "weights": {"importance_weight_clipping": 5.0},
+    "derivatives": {"bellman_error_weights": (1.0, 0.1, 0.01)},
+    "derivatives, full": {
+        "bellman_error_weights": (0.5, 0.1, 0.01),
+        "derivative_baseline": True,
+        "covariance": "state_full",
+        "importance_weight_clipping": 2.0,
+    },
+}
+
+
+def small(seed=0, critic=None, **changes):
+    """An agent with small networks of the paper's kind, and all weights at work."""
+    tf.keras.utils.set_random_seed(seed)
+    gin.bind_parameter("CovarianceNetwork.hidden_units", (6,))
+    if critic is None:
+        critic = critic_network.CriticNetwork((OBSERVATION, ACTION), (8,), (6,))
+    agent = smoothie_agent.SmoothieAgent(
+        ts.time_step_spec(OBSERVATION),
+        ACTION,
+        **{
+            "actor_network": mean_network.MeanNetwork(OBSERVATION, ACTION, (8, 6)),
+            "critic_network": critic,
+            "actor_optimizer": tf.keras.optimizers.Adam(1e-2, jit_compile=False),
+            "critic_optimizer": tf.keras.optimizers.Adam(1e-2, jit_compile=False),
+            "kl_penalty": 0.01,
+            "seed": 7,
+            "independent_minibatches": False,
+            "train_step_counter": tf.Variable(0, dtype=tf.int64),
+            **changes,
+        },
+    )
+    agent.initialize()
+    draw = np.random.default_rng(seed)
+    for variable in agent.trainable_variables:
+        variable.assign_add(0.2 * draw.normal(size=variable.shape))
+    return agent
+
+
+def experience(random_experience, agent, number=12):
+    batch = random_experience(number, 5, 2)
+    if agent.collect_policy.emit_log_probability:
+        density = tf.random.stateless_normal([number, 2], (1, 1))
+        info = policy_step.PolicyInfo(log_probability=density)
+        batch = batch._replace(policy_info=info)
+    return batch
+
+
+def variables(source):
+    return source.variables if hasattr(source, "variables") else [source]
+
+
+@pytest.mark.parametrize("name", ["full", "state_diagonal", "state_full"])
+def test_gradients_are_13_15_and_20_written_out(name):
+    agent = small(covariance=VARIANTS[name]["covariance"], kl_penalty=0.3)
+    kind, source = agent._covariance, agent._covariance_source()
+    states = tf.random.stateless_normal([4, 5], (0, 1))
+    theta, phi = agent.actor_network.trainable_variables, variables(source)
+    with tf.GradientTape() as tape:
+        loss, kl, _ = agent.policy_loss(states, tf.ones([4]))
+    mine = tape.gradient(loss, [*theta, *phi])
+
+    with tf.GradientTape(persistent=True) as tape:
+        mean, _ = agent.actor_network(states)
+        parameters = agent._covariance_parameters(states)
+        covariance = kind.covariance(parameters) * tf.ones(
+            [4, 1, 1][: 2 + ("full" in name)]
+        )
+        divergence = tf.reduce_mean(
+            kind.kl_divergence(
+                mean,
+                parameters,
+                agent._target_actor_network(states)[0],
+                agent._covariance_parameters(states, target=True),
+            )
+        )
+    _, g, H = action_derivatives.by_nested_tapes(
+        lambda a: agent.critic_network((states, a))[0], mean, full_hessian=True
+    )
+    assert np.abs(H).max() > 1e-2
+    if not kind.full_hessian:
+        H = tf.linalg.diag_part(H)
+    np.testing.assert_allclose(kl, divergence, rtol=1e-5)
+    penalties = tape.gradient(divergence, [*theta, *phi])
+    for gradient, variable, penalty in zip(
+        mine, [*theta, *phi], penalties, strict=True
+    ):
+        if any(variable is each for each in theta):
+            delta = tf.einsum("ba,ba...->...", g, tape.jacobian(mean, variable))  # (13)
+        else:
+            jacobian = tape.jacobian(covariance, variable)
+            letters = "bij,bij...->..." if kind.full_hessian else "bi,bi...->..."
+            delta = 0.5 * tf.einsum(letters, H, jacobian)  # (15)
+        np.testing.assert_allclose(
+            -gradient, delta / 4 - 0.3 * penalty, rtol=2e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_nested_tapes_and_forward_propagation_train_alike(name, random_experience):
+    agents = [small(nested_tapes=nested, **VARIANTS[name]) for nested in (False, True)]
+    for agent in agents:
+        agent.train(experience(random_experience, agent))
+    for mine, other in zip(agents[0].variables, agents[1].variables, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=2e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_part_learns_and_every_target_follows(name, random_experience):
+    agent = small(**VARIANTS[name])
+    targets = [
+        agent._target_actor_network,
+        agent._target_critic_network,
+        agent._covariance_source(target=True),
+        *filter(None, [agent._target_action_value_network]),
+    ]
+    watched = [*agent.trainable_variables, *(v for t in targets for v in variables(t))]
+    before = [variable.numpy() for variable in watched]
+    info = agent.train(experience(random_experience, agent)).extra
+    assert np.isfinite([float(value) for value in info]).all()
+    assert 0.1 < info.policy_stddev < 2
+    for variable, old in zip(watched, before, strict=True):
+        assert (variable.numpy() != old).any(), variable.name
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_collect_policy_draws_from_its_own_distribution(name):
+    agent = small(**VARIANTS[name])
+    number = 40_000
+    states = tf.repeat(tf.random.stateless_normal([1, 5], (0, 1)), number, axis=0)
+    time_step = ts.restart(states, number)
+    step = agent.collect_policy.action(time_step, seed=tf.constant([1, 2]))
+    one = tf.nest.map_structure(lambda x: x[:1], time_step)
+    distribution = agent.collect_policy.distribution(one).action
+    covariance = np.cov(step.action.numpy().T)
+    np.testing.assert_allclose(
+        covariance, distribution.covariance()[0], atol=0.03 * np.trace(covariance)
+    )
+    np.testing.assert_allclose(
+        agent.policy_stddev(states)[..., :1].numpy().ravel()[0],
+        distribution.stddev()[0, 0],
+        rtol=1e-5,
+    )
+    if agent.collect_policy.emit_log_probability:
+        np.testing.assert_allclose(
+            policy_step.get_log_probability(step.info)[:5],
+            agent.collect_policy.distribution(time_step).action.log_prob(step.action)[
+                :5
+            ],
+            rtol=1e-4,
+            atol=1e-4,
+        )
+
+
+def test_weights_are_those_of_the_stored_density(by_hand):
+    # Losses 57.5 and 77.5, see test_smoothie_agent.py, and 1/q = 3 and 1:
+    # (3·57.5 + 77.5)/4.
+    agent = smoothie_agent.SmoothieAgent(
+        by_hand.time_step_spec,
+        by_hand.action_spec,
+        actor_network=by_hand.actor(),
+        critic_network=by_hand.critic(),
+        actor_optimizer=SGD(1.0),
+        critic_optimizer=SGD(1.0),
+        gamma=1.0,
+        initial_log_variance=-60.0,
+        independent_minibatches=False,
+        importance_weight_clipping=100.0,
+    )
+    agent.initialize()
+    density = tf.constant([[1 / 3, 0.0], [1.0, 0.0]])
+    batch = by_hand.experience()._replace(
+        policy_info=policy_step.PolicyInfo(log_probability=tf.math.log(density))
+    )
+    info = agent.loss(batch).extra
+    np.testing.assert_allclose(info.critic_loss, 62.5, rtol=1e-6)
+    # The policy's batch is not weighted.
+    np.testing.assert_allclose(info.actor_loss, -24.0, rtol=1e-6)
+
+
+def test_expected_values_by_hand(by_hand):
+    # (16): Q as in test_smoothie_agent.py: 57.5 and 77.5. (17): with Q linear in a, and
+    # next to no noise, the expectation is Q itself: 21 and 31, and Q̃ is made 20 and 30:
+    # Huber of 1 is ½.
+    agent = smoothie_agent.SmoothieAgent(
+        by_hand.time_step_spec,
+        by_hand.action_spec,
+        actor_network=by_hand.actor(),
+        critic_network=by_hand.critic(),
+        actor_optimizer=SGD(1.0),
+        critic_optimizer=SGD(1.0),
+        gamma=1.0,
+        initial_log_variance=-60.0,
+        independent_minibatches=False,
+        evaluation="expected",
+    )
+    agent.initialize()
+    agent.critic_network.variables[1].assign([3.0])
+    loss = agent.loss(by_hand.experience()).extra.critic_loss
+    np.testing.assert_allclose(loss, 67.5 + 0.5, rtol=1e-6)
+
+
+def test_17_is_the_mean_over_the_samples_that_it_draws(by_hand):
+    # Q = 3a² and σ = 2: the mean of 3·(a + 2η)² over the samples.
+    agent = smoothie_agent.SmoothieAgent(
+        by_hand.time_step_spec,
+        by_hand.action_spec,
+        actor_network=by_hand.actor(),
+        critic_network=by_hand.quadratic_critic(),
+        actor_optimizer=SGD(1.0),
+        critic_optimizer=SGD(1.0),
+        gamma=0.0,
+        initial_log_variance=np.log(4.0),
+        independent_minibatches=False,
+        evaluation="expected",
+        smoothing_samples=5,
+        td_errors_loss_fn=lambda x, y: (x - y) ** 2,
+        seed=7,
+        train_step_counter=tf.Variable(3, dtype=tf.int64),
+    )
+    agent.initialize()
+    noise = gaussian.stateless_normal([5, 2, 1], [7, 2 * 3 + 1])[:, :, 0].numpy()
+    actions = np.array([5.0, 6.0])
+    expectation = (3 * (actions + 2 * noise) ** 2).mean(0)
+    rewards = 3 * actions**2 - np.array([10.0, 20.0])
+    expected = np.mean((expectation - 3 * actions**2) ** 2 + rewards**2)
+    loss = agent.loss(by_hand.experience()).extra.critic_loss
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("baseline", [False, True])
+def test_derivative_errors_by_hand(by_hand, baseline):
+    # Q = 3a², σ = 2, a = ã + 2η, T the reward, b = 3a² or 0:
+    #   (T − 3a²)² + 0.1·½·(6a + η/2·(T − b))² + 0.01·½·(6 − (η² − 1)/4·(T − b))².
+    agent = smoothie_agent.SmoothieAgent(
+        by_hand.time_step_spec,
+        by_hand.action_spec,
+        actor_network=by_hand.actor(),
+        critic_network=by_hand.quadratic_critic(),
+        actor_optimizer=SGD(1.0),
+        critic_optimizer=SGD(1.0),
+        gamma=0.0,
+        initial_log_variance=np.log(4.0),
+        independent_minibatches=False,
+        bellman_error_weights=(1.0, 0.1, 0.01),
+        derivative_baseline=baseline,
+        td_errors_loss_fn=lambda x, y: (x - y) ** 2,
+        seed=7,
+        train_step_counter=tf.Variable(3, dtype=tf.int64),
+    )
+    agent.initialize()
+    noise = gaussian.stateless_normal([2, 1], [7, 3])[:, 0].numpy()
+    action = np.array([5.0, 6.0]) + 2 * noise
+    target = np.array([10.0, 20.0])
+    above = target - 3 * action**2 * baseline
+    expected = (
+        (target - 3 * action**2) ** 2
+        + 0.1 * 0.5 * (6 * action + noise / 2 * above) ** 2
+        + 0.01 * 0.5 * (6 - (noise**2 - 1) / 4 * above) ** 2
+    )
+    loss = agent.loss(by_hand.experience()).extra.critic_loss
+    np.testing.assert_allclose(loss, expected.mean(), rtol=1e-5)
+
+
+def test_compatible_critic_in_the_agent(random_experience):
+    critic = compatible_critic_network.CompatibleCriticNetwork(
+        (OBSERVATION, ACTION), (8,)
+    )
+    agent = small(
+        critic=critic, covariance="full", bellman_error_weights=(1.0, 0.1, 0.01)
+    )
+    assert agent._target_critic_network._policy()[0] is agent._target_actor_network
+    assert agent.critic_network._policy()[0] is agent.actor_network
+    policys = {id(v) for v in agent._policy_variables}
+    assert not policys & {id(v) for v in agent._critic_variables()}
+    before = [v.numpy() for v in agent._critic_variables()]
+    agent.train(experience(random_experience, agent))
+    for variable, old in zip(agent._critic_variables(), before, strict=True):
+        assert (variable.numpy() != old).any(), variable.name
+    # At a = μ′ the target critic is V_w₀ alone, and Q̃ at μ does not see w₁ or w₂.
+    compiled = tf.function(agent.train, jit_compile=True, autograph=False)
+    assert np.isfinite(compiled(experience(random_experience, agent)).loss)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_compiled_training_is_eager_training(name, random_experience):
+    eager, compiled = small(**VARIANTS[name]), small(**VARIANTS[name])
+    batch = experience(random_experience, eager)
+    train = tf.function(compiled.train, jit_compile=True, autograph=False)
+    for _ in range(2):
+        expected, loss = eager.train(batch), train(batch)
+        for mine, other in zip(loss.extra, expected.extra, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=2e-3, atol=2e-5)
+    for mine, other in zip(compiled.variables, eager.variables, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=5e-3, atol=5e-5)
+
+
+def test_networks_of_the_linear_quadratic_task_in_the_agent(random_experience):
+    agent = small(
+        actor_network=linear_quadratic_networks.LinearMeanNetwork(OBSERVATION, ACTION),
+        critic=linear_quadratic_networks.QuadraticCriticNetwork((OBSERVATION, ACTION)),
+        covariance="full",
+    )
+    assert np.isfinite(agent.train(experience(random_experience, agent)).loss)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_checkpoint_holds_all_that_training_needs(name, random_experience, tmp_path):
+    agent, again = small(**VARIANTS[name]), small(seed=1, **VARIANTS[name])
+    batch = experience(random_experience, agent)
+    agent.train(batch)
+    path = tf.train.Checkpoint(agent=agent).write(str(tmp_path / "checkpoint"))
+    status = tf.train.Checkpoint(agent=again).read(path)
+    status.assert_existing_objects_matched()
+    agent.train(batch)
+    again.train(batch)
+    for mine, other in zip(agent.variables, again.variables, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"covariance": "round"}, r"covariance must be one of 'diagonal', 'full', .*"),
+        ({"covariance": None}, r"covariance must be one of .* is None"),
+        ({"evaluation": "both"}, r"evaluation must be one of 'smoothed', 'expected'"),
+        ({"smoothing_samples": 0}, r"smoothing_samples must be a whole number"),
+        ({"importance_weight_clipping": -1}, r"clipping must be a number above 0"),
+        ({"importance_weight_clipping": 0.5}, r"clipping must be at least 1"),
+        ({"bellman_error_weights": 1.0}, r"weights must be three numbers"),
+        ({"bellman_error_weights": "abc"}, r"weights must be three numbers"),
+        ({"bellman_error_weights": (1.0, 0.0)}, r"weights must be three numbers"),
+        ({"bellman_error_weights": (1.0, -1.0, 0.0)}, r"of at least 0, but is -1.0"),
+        ({"bellman_error_weights": (0.0, 0.0, 0.0)}, r"weight above 0 for a deriv"),
+        ({"bellman_error_weights": (2.0, 0.0, 0.0)}, r"must be \(1.0, 0.0, 0.0\), or"),
+        ({"derivative_baseline": 1}, r"derivative_baseline must be True or False"),
+        (
+            {"evaluation": "expected", "importance_weight_clipping": 2.0},
+            r"evaluation must be 'smoothed' where",
+        ),
+        (
+            {"evaluation": "expected", "bellman_error_weights": (1.0, 1.0, 0.0)},
+            r"evaluation must be 'smoothed' where",
+        ),
+    ],
+)
+def test_what_is_not_allowed_is_named(arguments, message):
+    with pytest.raises(ValueError, match=rf"^SmoothieAgent\..*{message}"):
+        small(**arguments)

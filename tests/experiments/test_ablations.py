@@ -1,0 +1,138 @@
+"""Values and policies against the truth, in short, and what is made of the records."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import image
+
+from smoothie_tf.experiments import ablations, ground_truth
+
+ARMS = {arm.name: arm for arm in ground_truth.ARMS}
+
+
+def test_fixed_policys_gradient_is_not_zero():
+    truth = ground_truth.fixed_policy()
+    states = np.eye(2)
+    gradient = truth.action_gradient(states, states @ truth.gain.T)
+    assert np.abs(gradient).max() > 0.1
+    assert truth.system.spectral_radius(truth.gain) < 1
+
+
+def test_on_policy_replay_shows_half_the_gradient_and_a_quarter_of_the_hessian():
+    # Without weights, ã given a phantom action a at the mean μ has mean (a + μ)/2 and
+    # half the variance. What is left of noise after 4,000 updates: a few per cent.
+    final = ground_truth.learn_values(
+        ARMS["on-policy"], "quadratic", 0, 4000, 2000
+    ).iloc[-1]
+    assert final["gradient_factor"] == pytest.approx(0.5, abs=0.06)
+    assert final["hessian_factor"] == pytest.approx(0.25, abs=0.06)
+
+
+def test_uniform_replay_shows_all_of_both():
+    final = ground_truth.learn_values(
+        ARMS["inner-baseline"], "quadratic", 0, 4000, 2000
+    ).iloc[-1]
+    assert final["gradient_factor"] == pytest.approx(1, abs=0.1)
+    assert final["hessian_factor"] == pytest.approx(1, abs=0.06)
+
+
+def test_policies_start_at_the_edge_of_the_stable_region():
+    start = ground_truth.stabilising_start()
+    assert 0.96 < start.system.spectral_radius(start.gain) <= 0.97
+    assert start.system.spectral_radius(np.zeros((2, 2))) == pytest.approx(1.1)
+    short = ("train.initial_collect_steps=50", "train.use_xla=False")
+    records = ground_truth.learn_policy(0, 100, 0.1, 50, short)
+    assert list(records["step"]) == [50, 100]
+    assert records["spectral_radius"].iloc[0] == pytest.approx(0.97, abs=2e-3)
+    assert (records["cost"] > 1).all()
+    assert records["cost"].nunique() == 2
+
+
+@pytest.fixture
+def records():
+    values = pd.DataFrame(
+        [
+            {
+                "arm": arm,
+                "critic": "quadratic",
+                "seed": seed,
+                "update": update,
+                **dict.fromkeys(ablations._ERRORS, 0.5 / update + 0.01 * seed),
+                **dict.fromkeys(ablations._FACTORS, 0.5),
+            }
+            for arm in ARMS
+            for seed in (0, 1)
+            for update in (10, 20)
+        ]
+    )
+    policies = pd.DataFrame(
+        [
+            {
+                "kl_penalty": kl_penalty,
+                "seed": 0,
+                "step": step,
+                "spectral_radius": 1.001 if kl_penalty == 0 and step == 50 else 0.9,
+                "cost": 1 + 4.9 / step,
+                "stddev": 0.3,
+            }
+            for kl_penalty in ablations.KL_PENALTIES
+            for step in range(50, 1001, 50)
+        ]
+    )
+    escapes = pd.DataFrame(
+        [
+            {
+                "variant": variant,
+                "seed": 0,
+                "step": 100 * i,
+                "update": 100 * i,
+                "mean": -0.8 + 0.4 * i,
+                "stddev": 0.6,
+            }
+            for variant in ablations.ESCAPES
+            for i in range(5)
+        ]
+    )
+    return {"values-quadratic": values, "policies": policies, "escapes": escapes}
+
+
+def test_tables_by_hand(records):
+    table = ablations.tabulate_values(records["values-quadratic"])
+    assert len(table) == len(ARMS)
+    # 0.5/20 and 0.01 more: mean 0.03, standard deviation 0.01/√2.
+    assert table["error of Q̃"].iloc[0] == "0.030 ± 0.007"
+    table = ablations.tabulate_policies(records["policies"])
+    assert list(table["largest spectral radius"]) == ["1.0010", "0.9000"]
+    assert list(table["ever outside the stable region"]) == ["yes", "no"]
+    # 10 % at step 50, 2 % and less from 250 on.
+    assert list(table["first within 2 %"]) == ["250", "250"]
+    assert list(table["... for good"]) == ["250", "250"]
+    table = ablations.tabulate_escapes(records["escapes"])
+    assert set(table["end on the better mode"]) == {"1 of 1"}
+    assert set(table["update of the crossing, median"]) == {"300"}
+
+
+def test_plots_from_what_there_is(records, tmp_path, capsys):
+    for name, frame in records.items():
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    flags = ["--plot_only", "--out_dir", str(tmp_path), "--only", *records]
+    assert ablations.ablations_command(flags) == 0
+    for name in records:
+        assert image.imread(tmp_path / f"{name}.png").std() > 0.01
+    printed = capsys.readouterr().out
+    for name in records:
+        table = (tmp_path / f"{name}.md").read_text()
+        assert table.startswith("| ") and table in printed
+    assert str(tmp_path) in printed.splitlines()[-1]
+
+
+def test_bad_flags(tmp_path, capsys):
+    for flags, message in (
+        (["--seeds", "0"], "--seeds must be at least 1, but is 0."),
+        (["--plot_only"], "--plot_only: there is no"),
+        (["--only", "all"], "invalid choice: 'all'"),
+    ):
+        with pytest.raises(SystemExit) as error:
+            ablations.ablations_command([*flags, "--out_dir", str(tmp_path)])
+        assert error.value.code == 2
+        assert message in capsys.readouterr().err
