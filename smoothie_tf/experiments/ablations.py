@@ -4,7 +4,6 @@ Three parts: values of a fixed policy on a linear–quadratic task, a policy lea
 it, and the two-Gaussians task. Hopper's is a grid, `grid.ABLATIONS`.
 """
 
-import argparse
 import functools
 import json
 import pathlib
@@ -16,8 +15,7 @@ import pandas as pd
 import tqdm
 from matplotlib import pyplot as plt
 
-from smoothie_tf.experiments import figure2, style
-from smoothie_tf.experiments.command import figure_command
+from smoothie_tf.experiments import command, figure2, style
 from smoothie_tf.experiments.grid import ABLATIONS, SMOOTHIE
 from smoothie_tf.training import run_directory
 
@@ -27,6 +25,9 @@ _UPDATES = 9600
 _RECORDS = 24
 _NUM_STEPS = 15_000
 _HOPPER_STEPS = 100_000
+#: Folders of `--results_dir`: of the parts, and of Hopper's runs.
+FOLDER = "ablations"
+HOPPER_FOLDER = "ablations-hopper"
 _ERRORS = {
     "value_error": "Q̃",
     "gradient_error": "∂Q̃/∂a",
@@ -385,80 +386,87 @@ PARTS: dict[str, tuple[Callable, Callable, Callable]] = {
 
 
 def ablations_command(argv: Sequence[str] | None = None) -> int:
-    """Runs the parts, draws them and writes their tables.
+    """Runs the parts, draws them and writes `ablations.md`.
 
     Args:
         argv: Flags; None for those of the process.
 
     Returns:
-        Exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
+        Exit status: 0 done, 1 a run failed or a table is damaged, 2 bad input, 130
+        interrupted.
     """
+    from smoothie_tf.experiments import report_ablations, results
+
     argv = list(sys.argv[1:] if argv is None else argv)
-    if "--hopper" in argv:
-        argv.remove("--hopper")
-        if "--preset" not in argv:
-            length = f"train.num_steps = {_HOPPER_STEPS}"
-            argv = ["--preset", "short", "--gin_bindings", length, *argv]
-        return figure_command(ABLATIONS, argv, baseline=SMOOTHIE.variant)
     parser = _parser()
-    flags = parser.parse_args(argv)
+    flags, of_figure = parser.parse_known_args(argv)
+    if of_figure and not flags.hopper:
+        parser.error(f"there is no flag {of_figure[0]}.")
     if flags.seeds < 1:
         parser.error(f"--seeds must be at least 1, but is {flags.seeds}.")
     try:
-        flags.out_dir.mkdir(parents=True, exist_ok=True)
+        flags.results_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        parser.error(f"--out_dir {flags.out_dir} cannot be made: {error.strerror}.")
+        parser.error(
+            f"--results_dir {flags.results_dir} cannot be made: {error.strerror}."
+        )
+    line = shlex.join(["python", "reproduce/ablations.py", *argv])
+    status = _on_hopper(flags, of_figure) if flags.hopper else _parts(flags, line)
+    if status in (2, 130):
+        return status
+    try:
+        path = report_ablations.write(flags.results_dir)
+    except results.DamagedRunError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    print(f"Tables and pictures of the ablations are in {path}")
+    return status
+
+
+def _on_hopper(flags, of_figure):
+    argv = ["--seeds", str(flags.seeds), *of_figure]
+    if "--preset" not in argv:
+        length = f"train.num_steps = {_HOPPER_STEPS}"
+        argv += ["--preset", "short", "--gin_bindings", length]
+    if flags.plot_only:
+        argv.append("--plot_only")
+    out_dir = flags.results_dir / HOPPER_FOLDER
+    return command.figure_command(
+        ABLATIONS, [*argv, "--out_dir", str(out_dir)], baseline=SMOOTHIE.variant
+    )
+
+
+def _parts(flags, line):
+    folder = flags.results_dir / FOLDER
+    folder.mkdir(exist_ok=True)
     for part in flags.only:
-        learn, tabulate, draw = PARTS[part]
-        path = flags.out_dir / f"{part}.csv"
-        if flags.plot_only:
-            if not path.exists():
-                parser.error(f"--plot_only: there is no {path} to draw from.")
-        else:
+        learn, _, draw = PARTS[part]
+        path = folder / f"{part}.csv"
+        if not flags.plot_only:
             try:
                 records = learn(flags.seeds)
             except figure2.RunFailedError as error:
-                print(f"{parser.prog}: {error}", file=sys.stderr)
+                print(error, file=sys.stderr)
                 return 1
             except KeyboardInterrupt:
                 print(f"Stopped; nothing of {part} is written.", file=sys.stderr)
                 return 130
             records.to_csv(path, index=False, float_format="%.6g")
-            provenance = {
-                "command": shlex.join(["python", "reproduce/ablations.py", *argv]),
-                **run_directory.provenance(),
-            }
+            provenance = {"command": line, **run_directory.provenance()}
             path.with_suffix(".json").write_text(
                 json.dumps(provenance, indent=1) + "\n"
             )
+        elif not path.exists():
+            print(f"--plot_only: there is no {path} to draw from.", file=sys.stderr)
+            return 2
         # From the file in either case: what is drawn is what it says.
-        records = pd.read_csv(path)
-        table = _markdown(tabulate(records))
-        path.with_suffix(".md").write_text(table)
-        print(f"{part}:\n{table}")
-        draw(records, path.with_suffix(".png"))
-    print(f"Tables and pictures of the ablations are in {flags.out_dir}")
+        draw(pd.read_csv(path), path.with_suffix(".png"))
     return 0
 
 
-def _markdown(table):
-    lines = [list(table.columns), ["---"] * len(table.columns)]
-    lines += [[str(cell) for cell in row] for row in table.itertuples(index=False)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; the usage is a matter for `--help`."""
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def _parser():
-    parser = _Parser(
+    parser = command.Parser(
         description="The pieces of the paper beside Algorithm 1, against the truth.",
-        epilog=f"--hopper, with the flags of a figure: the same on Hopper-v5,"
-        f" {_HOPPER_STEPS:,} steps, three seeds, unless --preset says otherwise.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -468,14 +476,20 @@ def _parser():
         "--seeds", type=int, default=3, help="runs of each kind (default: 3)"
     )
     parser.add_argument(
-        "--out_dir",
+        "--results_dir",
         type=pathlib.Path,
-        default=pathlib.Path("results/ablations"),
-        help="where tables and pictures go (default: %(default)s)",
+        default=pathlib.Path("results"),
+        help="where ablations.md, tables and pictures go (default: %(default)s)",
     )
     parser.add_argument(
         "--plot_only",
         action="store_true",
-        help="draw from the tables in --out_dir and run nothing",
+        help="draw from the tables that are there and run nothing",
+    )
+    parser.add_argument(
+        "--hopper",
+        action="store_true",
+        help=f"in their place, the same on Hopper-v5, {_HOPPER_STEPS:,} steps unless"
+        " --preset says otherwise; takes the other flags of a figure as well",
     )
     return parser

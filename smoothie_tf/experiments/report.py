@@ -13,7 +13,9 @@ from smoothie_tf.experiments import (
     evidence,
     figures,
     grid,
+    report_ablations,
     report_neighbours,
+    report_parts,
     results,
     statistics,
 )
@@ -61,6 +63,7 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
         parts += _returns(found, preset, out_dir)
     parts += _published(found)
     parts += report_neighbours.section(results_dir)
+    parts += report_ablations.section(results_dir)
     parts += _searches(found)
     parts += _provenance(found)
     path = results_dir / "README.md"
@@ -113,7 +116,7 @@ def _claims(judged: pd.DataFrame) -> list[str]:
     parts = [
         "## Claims of the paper\n",
         f"{len(judged)} claims: {told}.\n",
-        _table(
+        report_parts.table(
             ["", "claim", "where", "verdict", "number [95 % interval]", "n"],
             [
                 [
@@ -171,7 +174,7 @@ def _returns(found, preset: grid.Preset, out_dir: pathlib.Path) -> list[str]:
         for variant, label in labels.items():
             rows.append([env, label, *_final_cells(finals, frame, env, variant)])
     parts.append(
-        _table(
+        report_parts.table(
             ["task", "agent", "evaluation return", "training return", "final σ", "n"],
             rows,
         )
@@ -248,7 +251,7 @@ def _aggregates(found, preset: grid.Preset) -> list[str]:
             )
         parts += [
             f"### {title}\n",
-            _table(
+            report_parts.table(
                 [
                     "task",
                     f"{_label(ours)}, interquartile mean",
@@ -322,7 +325,7 @@ def _published(found) -> list[str]:
         "and hyperparameters differ: orders of magnitude can be compared, no more. "
         "Others' numbers are as printed by their authors "
         "([`published_ddpg.csv`](published_ddpg.csv)).\n",
-        _table(list(table.columns), rows),
+        report_parts.table(list(table.columns), rows),
     ]
 
 
@@ -353,7 +356,9 @@ def _searches(found) -> list[str]:
         )
     if rows:
         parts.append(
-            _table(["task", "agent", "trials", "best", "search", "command"], rows)
+            report_parts.table(
+                ["task", "agent", "trials", "best", "search", "command"], rows
+            )
         )
         parts.append(
             "Best: the objective of the trial that was chosen, on its own seed. As the "
@@ -378,7 +383,8 @@ def _searches(found) -> list[str]:
                 origin = f"`gin/tuned/{agent}/{path.name}`: {_origin(path)}"
             cells.append(origin)
         rows.append(cells)
-    parts.append(_table(["task", "Smoothie's values", "DDPG's values"], rows))
+    head = ["task", "Smoothie's values", "DDPG's values"]
+    parts.append(report_parts.table(head, rows))
     return parts
 
 
@@ -417,7 +423,7 @@ def _provenance(found) -> list[str]:
             )
     if rows:
         head = ["preset", "commit", "finished runs", "hours", "versions"]
-        parts.append(_table(head, rows))
+        parts.append(report_parts.table(head, rows))
     else:
         parts.append("No run has been collected yet.\n")
     if other := found.other_values():
@@ -463,11 +469,3 @@ def _interval(estimate: statistics.Estimate, digits: int = 0) -> str:
 
 def _code(lines: Iterable[str]) -> list[str]:
     return ["```", *lines, "```\n"]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Writes a Markdown table."""
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in rows:
-        lines.append("| " + " | ".join(str(cell) for cell in row) + " |")
-    return "\n".join(lines) + "\n"

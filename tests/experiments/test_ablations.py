@@ -1,11 +1,13 @@
 """Values and policies against the truth, in short, and what is made of the records."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import image
 
-from smoothie_tf.experiments import ablations, ground_truth
+from smoothie_tf.experiments import ablations, ground_truth, report_ablations
 
 ARMS = {arm.name: arm for arm in ground_truth.ARMS}
 
@@ -112,27 +114,76 @@ def test_tables_by_hand(records):
     assert set(table["update of the crossing, median"]) == {"300"}
 
 
-def test_plots_from_what_there_is(records, tmp_path, capsys):
+@pytest.fixture
+def results_dir(records, tmp_path):
+    folder = tmp_path / ablations.FOLDER
+    folder.mkdir()
     for name, frame in records.items():
-        frame.to_csv(tmp_path / f"{name}.csv", index=False)
-    flags = ["--plot_only", "--out_dir", str(tmp_path), "--only", *records]
+        frame.to_csv(folder / f"{name}.csv", index=False)
+        origin = {"command": f"python {name}", "commit": "0123456789"}
+        (folder / f"{name}.json").write_text(json.dumps(origin))
+    return tmp_path
+
+
+def test_plots_from_what_there_is(records, results_dir, capsys):
+    flags = ["--plot_only", "--results_dir", str(results_dir), "--only", *records]
     assert ablations.ablations_command(flags) == 0
     for name in records:
-        assert image.imread(tmp_path / f"{name}.png").std() > 0.01
-    printed = capsys.readouterr().out
+        assert image.imread(results_dir / "ablations" / f"{name}.png").std() > 0.01
+    path = results_dir / "ablations.md"
+    assert str(path) in capsys.readouterr().out.splitlines()[-1]
+    text = path.read_text()
     for name in records:
-        table = (tmp_path / f"{name}.md").read_text()
-        assert table.startswith("| ") and table in printed
-    assert str(tmp_path) in printed.splitlines()[-1]
+        assert f"(ablations/{name}.png)" in text
+        assert f"`python {name}`, commit 0123456." in text
+    # What there is no table of says so.
+    assert text.count("Not yet run") == 2
+    assert "--only values-tanh" in text and "--hopper" in text
+
+
+def test_returns_on_hopper_are_told(results_dir):
+    folder = results_dir / ablations.HOPPER_FOLDER
+    folder.mkdir()
+    rows = [
+        {
+            "agent": "smoothie",
+            "env": "Hopper-v5",
+            "variant": variant,
+            "seed": seed,
+            "finished": True,
+            "step": step,
+            "evaluation_return_mean": level,
+            "evaluation_return_std": 0.0,
+            "training_return": level,
+            "policy_stddev": 0.5,
+        }
+        for variant, level in (("smoothie", 1000.0), ("smoothie-expected", 2000.0))
+        for seed in range(3)
+        for step in (5000, 10_000)
+    ]
+    pd.DataFrame(rows).to_csv(folder / "ablations_runs.csv", index=False)
+    text = report_ablations.write(results_dir).read_text()
+    assert "| Hopper-v5 | (16) and (17) | 2,000 ± 0 | 3 | +1,000 [+1,000, " in text
+    assert "(ablations-hopper/ablations.png)" in text
+
+
+def test_a_damaged_table(results_dir, capsys):
+    (results_dir / "ablations" / "policies.csv").write_bytes(b"")
+    flags = ["--plot_only", "--results_dir", str(results_dir), "--only", "escapes"]
+    assert ablations.ablations_command(flags) == 1
+    assert "policies.csv is damaged" in capsys.readouterr().err
 
 
 def test_bad_flags(tmp_path, capsys):
     for flags, message in (
         (["--seeds", "0"], "--seeds must be at least 1, but is 0."),
-        (["--plot_only"], "--plot_only: there is no"),
         (["--only", "all"], "invalid choice: 'all'"),
+        (["--envs", "Hopper-v5"], "there is no flag --envs."),
     ):
         with pytest.raises(SystemExit) as error:
-            ablations.ablations_command([*flags, "--out_dir", str(tmp_path)])
+            ablations.ablations_command([*flags, "--results_dir", str(tmp_path)])
         assert error.value.code == 2
         assert message in capsys.readouterr().err
+    flags = ["--plot_only", "--results_dir", str(tmp_path)]
+    assert ablations.ablations_command(flags) == 2
+    assert "--plot_only: there is no" in capsys.readouterr().err
