@@ -195,9 +195,11 @@ class Trainer:
         """
         with self._faults_explained():
             self._directory.write_metrics()
-            self._summaries = tf.summary.create_file_writer(
-                str(self._directory.path / "tensorboard")
-            )
+            folder = self._directory.path / "tensorboard"
+            try:
+                self._summaries = tf.summary.create_file_writer(str(folder))
+            except tf.errors.OpError as error:
+                raise files.failed(folder, error) from error
             self._run(stop, progress, on_step)
 
     def _run(self, stop, progress, on_step):
@@ -234,7 +236,9 @@ class Trainer:
         self._env.close()
         self._evaluator.close()
         if self._summaries is not None:
-            self._summaries.close()
+            # It tries once more to write what it could not, which has been told.
+            with contextlib.suppress(tf.errors.OpError):
+                self._summaries.close()
 
     @contextlib.contextmanager
     def _faults_explained(self) -> Iterator[None]:
@@ -355,13 +359,13 @@ class Trainer:
             if not np.isfinite(value):
                 self._raise_numerical(f"{name} is {value}")
         self._check_variables()
-        # Only here: an agent's own summaries cannot be compiled.
-        with self._summaries.as_default(self.step):
-            for name, value in row.items():
-                if name != "step":
-                    tf.summary.scalar(name, value)
         try:
-            self._summaries.flush()
+            # Only here: an agent's own summaries cannot be compiled. It is flushed as
+            # the block ends.
+            with self._summaries.as_default(self.step):
+                for name, value in row.items():
+                    if name != "step":
+                        tf.summary.scalar(name, value)
         except tf.errors.OpError as error:
             raise files.failed(self._directory.path / "tensorboard", error) from error
         best_policy.save_if_best(

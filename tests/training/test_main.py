@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -153,6 +154,26 @@ def test_what_a_run_leaves_behind(finished, agent):
     assert "hidden_units = (8,)" in operative and "num_steps = 120" in operative
     assert list((directory / "tensorboard").glob("events.*"))
     assert loop_state(directory)["step"] == STEPS
+
+
+def test_no_room_for_tensorboard_is_told_once(tmp_path, monkeypatch, capsys):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    evaluate = train.Trainer._evaluate
+
+    def without_room(trainer, rate):
+        # Every write to a file fails from here on, as on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        evaluate(trainer, rate)
+
+    monkeypatch.setattr(train.Trainer, "_evaluate", without_room)
+    try:
+        status = main.main(arguments(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert status == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "tensorboard cannot be written" in said
+    assert "after step 50; the last checkpoint is" in said
 
 
 def test_tensorboard_has_the_same_numbers(finished):
