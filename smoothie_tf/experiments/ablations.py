@@ -7,7 +7,6 @@ it, and the two-Gaussians task. Hopper's is a grid, `grid.ABLATIONS`.
 import functools
 import json
 import pathlib
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 
@@ -33,6 +32,8 @@ _ERRORS = {
     "gradient_error": "∂Q̃/∂a",
     "hessian_error": "∂²Q̃/∂a²",
 }
+# Of Q̃, in multiples of the truth's standard deviation.
+_DIVERGED = 10.0
 _FACTORS = {"gradient_factor": "gradient", "hessian_factor": "Hessian"}
 
 #: Variants on the two-Gaussians task: label and bindings.
@@ -271,8 +272,13 @@ def draw_values(records: pd.DataFrame, path: pathlib.Path) -> None:
         for panel, (column, name) in zip(grid.flat, columns.items(), strict=False):
             for arm in ground_truth.ARMS:
                 chosen = records[records["arm"] == arm.name]
-                mean = chosen.groupby("update")[column].mean()
-                panel.plot(mean.index / 1000, mean, label=arm.label, **_line(arm))
+                mean = chosen.groupby("update")[list(columns)].mean()
+                label = arm.label
+                if mean["value_error"].iloc[-1] > _DIVERGED:
+                    label += " (diverges)"
+                    if column in _FACTORS:  # Off the scale, both ways.
+                        continue
+                panel.plot(mean.index / 1000, mean[column], label=label, **_line(arm))
             if column in _ERRORS:
                 panel.set_yscale("log")
                 panel.set_title(f"error of {name}")
@@ -410,8 +416,7 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
         parser.error(
             f"--results_dir {flags.results_dir} cannot be made: {error.strerror}."
         )
-    line = shlex.join(["python", "reproduce/ablations.py", *argv])
-    status = _on_hopper(flags, of_figure) if flags.hopper else _parts(flags, line)
+    status = _on_hopper(flags, of_figure) if flags.hopper else _parts(flags)
     if status in (2, 130):
         return status
     try:
@@ -436,7 +441,7 @@ def _on_hopper(flags, of_figure):
     )
 
 
-def _parts(flags, line):
+def _parts(flags):
     folder = flags.results_dir / FOLDER
     folder.mkdir(exist_ok=True)
     for part in flags.only:
@@ -452,7 +457,9 @@ def _parts(flags, line):
                 print(f"Stopped; nothing of {part} is written.", file=sys.stderr)
                 return 130
             records.to_csv(path, index=False, float_format="%.6g")
-            provenance = {"command": line, **run_directory.provenance()}
+            # Where the results went changes no number.
+            made = f"python reproduce/ablations.py --only {part} --seeds {flags.seeds}"
+            provenance = {"command": made, **run_directory.provenance()}
             path.with_suffix(".json").write_text(
                 json.dumps(provenance, indent=1) + "\n"
             )
