@@ -14,6 +14,7 @@ import pandas as pd
 import tqdm
 from matplotlib import pyplot as plt
 
+from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments import command, figure2, style
 from smoothie_tf.experiments.grid import ABLATIONS, SMOOTHIE
 from smoothie_tf.training import run_directory
@@ -198,15 +199,15 @@ def tabulate_escapes(records: pd.DataFrame) -> pd.DataFrame:
     Args:
         records: As `learn_escapes` returns them.
     """
-    better = max(zip(figure2._MIXTURE.heights, (0, 1), strict=True))[1]
+    better = max(zip(two_gaussians.MIXTURE.heights, (0, 1), strict=True))[1]
     rows = []
     for name, (label, _) in ESCAPES.items():
         runs = [run for _, run in records[records["variant"] == name].groupby("seed")]
         if not runs:
             continue
         ends = [bool(figure2.near(run["mean"].iloc[-1], better)) for run in runs]
-        middle = sum(figure2._MIXTURE.centres) / 2
-        crossed = [run["update"][run["mean"] > middle].min() for run in runs]
+        middle = sum(two_gaussians.MIXTURE.centres) / 2
+        crossed = pd.concat([run[run["mean"] > middle].iloc[:1] for run in runs])
         legs = [figure2.legs(run["stddev"].to_numpy()) for run in runs]
         turned = sum(found == ["fell", "rose", "fell"] for found in legs)
         final = pd.concat([run.iloc[-1:] for run in runs])
@@ -214,7 +215,9 @@ def tabulate_escapes(records: pd.DataFrame) -> pd.DataFrame:
             {
                 "variant": label,
                 "end on the better mode": f"{sum(ends)} of {len(ends)}",
-                "update of the crossing, median": f"{pd.Series(crossed).median():,.0f}",
+                "update of the crossing, median": (
+                    f"{crossed['update'].median():,.0f}" if len(crossed) else "never"
+                ),
                 "σ fell, rose, fell": f"{turned} of {len(legs)}",
                 "final μ": _spread(final["mean"]),
                 "final σ": _spread(final["stddev"]),
@@ -365,7 +368,7 @@ def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
                         linewidth=0.8,
                         alpha=0.7,
                     )
-            for mode in figure2._MIXTURE.centres:
+            for mode in two_gaussians.MIXTURE.centres:
                 column[0].axhline(mode, color="0.4", linewidth=0.8, linestyle=":")
             column[0].set_title(ESCAPES[name][0])
             column[1].set_xlabel("thousand updates")
