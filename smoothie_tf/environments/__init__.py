@@ -5,11 +5,20 @@ Importing this package imports no TensorFlow.
 
 import gymnasium
 
-from smoothie_tf.environments import discretized_reward
+# Imported for its gin bindings: Gymnasium itself would import it when it is made.
+from smoothie_tf.environments import (
+    discretized_reward,
+    linear_quadratic,  # noqa: F401
+)
 
 gymnasium.register(
     id="smoothie_tf/TwoGaussians-v0",
     entry_point="smoothie_tf.environments.two_gaussians:TwoGaussiansEnvironment",
+)
+gymnasium.register(
+    id="smoothie_tf/LinearQuadratic-v0",
+    entry_point="smoothie_tf.environments.linear_quadratic:LinearQuadraticEnvironment",
+    max_episode_steps=100,
 )
 
 # Ranges of one step's reward. Where the task does not give one, it is calibrated: it
