@@ -158,8 +158,8 @@ class SmoothieAgent(tf_agent.TFAgent):
         self._critic_network = keras_network.as_network(
             critic_network, critic_spec, "CriticNetwork"
         )
-        _check_output(self._actor_network, observation_spec, action_spec.shape)
-        _check_output(self._critic_network, critic_spec, ())
+        check_output(self._actor_network, observation_spec, action_spec.shape)
+        check_output(self._critic_network, critic_spec, ())
         # Initialize θ, φ, w, set θ′ = θ, φ′ = φ, w′ = w.
         self._log_variance = tf.Variable(
             tf.fill(action_spec.shape, float(initial_log_variance)),
@@ -505,7 +505,19 @@ def build_optimizer(
         optimizer.build(variables)
 
 
-def _check_output(net, input_spec, shape):
+def check_output(
+    net: network.Network, input_spec: types.NestedTensorSpec, shape: tuple[int, ...]
+) -> None:
+    """Makes a network's variables, and checks what it returns.
+
+    Args:
+      net: The network.
+      input_spec: Spec of its input.
+      shape: Of its output for one input.
+
+    Raises:
+      ValueError: If it returns something of another shape.
+    """
     output = net.create_variables(input_spec)
     if tuple(output.shape) != tuple(shape):
         raise ValueError(
