@@ -262,6 +262,7 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
             return tf.zeros_like(action), tf.ones_like(log_probability)
         if not self._infer_noise:
             draws_a_step = self._policy_draws + self._critic_draws
+            draw = tf.cast(draw, tf.int64)
             noise = self._noise(tf.shape(action), draw, draws_a_step)  # η ~ ρ(η)
             return tf.stop_gradient(noise), tf.ones_like(log_probability)
         # Infer η^k | (s^k, a^k), Appendix B; w of (13), truncated as in Appendix D.
@@ -332,7 +333,8 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
         if self._deterministic:
             return tf.zeros(shape)
         draws_a_step = self._policy_draws + self._critic_draws
-        return self._noise(shape, self._policy_draws + draw, draws_a_step)
+        draw = self._policy_draws + tf.cast(draw, tf.int64)
+        return self._noise(shape, draw, draws_a_step)
 
     def _train(
         self,
@@ -375,7 +377,7 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
             transition.action_step.action,
             transition.next_time_step,
             boundary,
-            stored,
+            stored or (),
         )
         number = self._critic_draws
         batch = tf.nest.map_structure(
@@ -385,7 +387,7 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
 
         def update_critic(i, total):
             minibatch = tf.nest.map_structure(lambda x: x[i], batch)
-            loss = self._train_critic((*minibatch, i))
+            loss = self._train_critic((*minibatch[:-1], minibatch[-1] or None, i))
             with tf.control_dependencies([loss]):
                 # Updates are counted over all training steps.
                 done = before + tf.cast(i, tf.int64) + 1

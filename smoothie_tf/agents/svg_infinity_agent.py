@@ -105,15 +105,13 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         Σ_t γ^t·v_a^t·ã_t, in which ã is the stored action as a function of θ.
 
         Args:
-          batch: The episode in its order, padded to T, shape [T, …].
+          batch: The episode in its order, padded to T, shape [T, …]; the model's
+            where the agent plans.
 
         Returns:
           The loss; the discounted return of the trajectory by its rewards; and 1.
         """
         mask = tf.cast(batch.weight > 0, batch.state.dtype)
-        if self._plans:
-            batch = self._rollout(batch.state[0])
-            mask = tf.ones_like(mask)
         mean, _ = self._actor_network(batch.state, training=True)
         action = value_gradients.reproduce(
             batch.action, mean, tf.exp(0.5 * self._log_variance)
@@ -129,6 +127,11 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         surrogate = tf.where(tf.math.is_finite(surrogate), surrogate, 0.0)
         returned = tf.reduce_sum(weight * batch.reward)
         return -surrogate, returned, tf.ones([])
+
+    def _episode(self, episode, mask):
+        batch = super()._episode(episode, mask)
+        # Here and not in the loss: its gradient is to see the trajectory as given.
+        return self._rollout(batch.state[0]) if self._plans else batch
 
     def action_gradients(
         self, batch: value_gradient_agent.Batch, mask: tf.Tensor
@@ -162,13 +165,14 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
             [length, actions + size],
             tf.stack([self._seed, tf.cast(self.train_step_counter, tf.int64)]),
         )
-        stddev, model_stddev = tf.exp(0.5 * self._log_variance), model.stddev
+        # Ahead of the loop: XLA gets a slice of one step's row wrong.
+        eta = tf.exp(0.5 * self._log_variance) * noise[:, :actions]
+        xi = model.stddev * noise[:, actions:]
 
         def step(t, state, states, taken):
             mean, _ = self._actor_network(state)
-            action = mean + stddev * noise[t, tf.newaxis, :actions]
-            following = model(state, action).next_state
-            following += model_stddev * noise[t, tf.newaxis, actions:]
+            action = mean + eta[t]
+            following = model(state, action).next_state + xi[t]
             states = states.write(t + 1, following[0])
             return t + 1, following, states, taken.write(t, action[0])
 
