@@ -513,6 +513,20 @@ def test_importance_weights_integrate_to_the_current_policy():
     ).numpy()
     np.testing.assert_allclose(truncated, np.minimum(np.exp(current - stored), 1.1))
     assert (truncated == 1.1).any() and (truncated < 1.1).any()
+    # Truncated it integrates to what min(π, 1.1·b) does: with b's own rule, of whose
+    # points enough lie on both sides of the kink, and by the trapezoidal rule.
+    x, spacing = np.linspace(-6, 6, 40_001, retstep=True)
+    current, stored = log_density(x, 0.3, 0.5), log_density(x, 0.1, 0.6)
+    w = value_gradients.importance_weights(
+        tf.constant(current), tf.constant(stored), 1.1
+    ).numpy()
+    least = np.minimum(np.exp(current), 1.1 * np.exp(stored))
+    exact = spacing * (least * np.sin(x)).sum()
+    np.testing.assert_allclose(
+        spacing * (np.exp(stored) * w * np.sin(x)).sum(), exact, rtol=1e-10
+    )
+    nodes, weights = gauss_hermite(0.1, 0.6)
+    np.testing.assert_allclose(weights @ (truncated * np.sin(nodes)), exact, rtol=0.02)
     # A ratio beyond any float is the clipping, and one below any is 0.
     far = value_gradients.importance_weights(
         tf.constant([1e6, -1e6]), tf.zeros([2]), 5.0

@@ -11,7 +11,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import StepType, policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf.agents import factory
+from smoothie_tf.agents import factory, smoothie_agent
 from smoothie_tf.environments import linear_quadratic
 from smoothie_tf.networks import dynamics_network
 
@@ -143,6 +143,42 @@ def make(name, learning_rate=0.0, optimizer=tf.keras.optimizers.legacy.SGD, **ch
     agent = kind(ts.time_step_spec(OBSERVATION), ACTION, **{**arguments, **changes})
     agent.initialize()
     return agent
+
+
+def make_smoothie(learning_rate):
+    """Smoothie at the same policy, without the penalty."""
+    agent = smoothie_agent.SmoothieAgent(
+        ts.time_step_spec(OBSERVATION),
+        ACTION,
+        Linear(),
+        Quadratic((OBSERVATION, ACTION)),
+        actor_optimizer=tf.keras.optimizers.legacy.SGD(learning_rate),
+        critic_optimizer=tf.keras.optimizers.legacy.SGD(0.0),
+        gamma=GAMMA,
+        initial_log_variance=2 * np.log(0.3),
+        kl_penalty=0.0,
+        independent_minibatches=False,
+        train_step_counter=tf.Variable(0, dtype=tf.int64),
+    )
+    agent.initialize()
+    return agent
+
+
+def make_learner(name, learning_rate, length):
+    """An agent that learns everything: critics from 0, models from wrong matrices."""
+
+    def adam(rate):
+        return tf.keras.optimizers.Adam(rate, jit_compile=False)
+
+    takes, changes = factory.AGENTS[name].takes, {"max_episode_steps": length}
+    if "dynamics_network" in takes:
+        model = LinearDynamics(A=SYSTEM.A + 0.05, B=SYSTEM.B - 0.05)
+        changes |= {"dynamics_network": model, "model_optimizer": adam(0.02)}
+    for kind in ("value", "critic"):
+        if f"{kind}_network" in takes:
+            changes |= {"critic_optimizer": adam(0.1), f"{kind}_updates": 5}
+            changes["target_update_period"] = 10
+    return make(name, learning_rate, adam, **changes)
 
 
 def rows(number, seed=0, gain=GAIN, stddev=0.3, episode=False, start=1.0):

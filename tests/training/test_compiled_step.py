@@ -19,7 +19,10 @@ SMALL = (
     "MeanNetwork.hidden_units=(24, 16)",
     "smoothie_tf.CriticNetwork.observation_units=(24,)",
     "smoothie_tf.CriticNetwork.joint_units=(16,)",
+    "smoothie_tf.ValueNetwork.hidden_units=(16,)",
+    "DynamicsNetwork.hidden_units=(8,)",
 )
+EPISODE_LENGTH = 200  # Pendulum's
 
 
 def make_agent(name):
@@ -31,6 +34,7 @@ def make_agent(name):
         gymnasium_environment.time_step_spec(env),
         gymnasium_environment.action_spec(env),
         seed=1,
+        **gymnasium_environment.known_to_agents(env),
     )
 
 
@@ -88,11 +92,21 @@ def test_no_graph_reads_a_variable_while_it_is_written(name):
     agent = make_agent(name)
     step = compiled_step.CompiledStep(agent, seed=2, use_xla=False)
     number = BATCH_SIZE * agent.minibatches_per_train
-    rows = np.ones((2, number, 3 + 1 + step.info_size + 2), np.float32)
+    width = 3 + 1 + step.info_size + 2
+    rows = np.ones((2, number, width), np.float32)
+    episode = None
+    if getattr(agent, "trains_at_episode_end", False):
+        episode = np.ones((2, EPISODE_LENGTH, width), np.float32)
+        episode = episode, np.ones(EPISODE_LENGTH, np.float32)
     context.context().enable_graph_collection()
     try:
         step.train_and_act(
-            rows, np.zeros(3, np.float32), False, step.initial_policy_state(), 0
+            rows,
+            np.zeros(3, np.float32),
+            False,
+            step.initial_policy_state(),
+            0,
+            episode,
         )
         collected = context.context().export_run_metadata().function_graphs
     finally:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 
+import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
@@ -249,6 +250,55 @@ def test_neighbours_go_on_in_the_middle_of_an_episode(
         returns = 2 * table[column] / 16.3
         assert (np.abs(returns - returns.round()) > 1e-6).all()
     assert table["kl"].isna().all()
+
+
+# All that they bind, for a few updates an episode; what is not an agent's is not read.
+FEW_UPDATES = (
+    "smoothie_tf.ValueNetwork.hidden_units=(8,)",
+    "DynamicsNetwork.hidden_units=(4,)",
+    *(
+        f"{agent}.{what}_updates=3"
+        for agent, kinds in (
+            ("Svg0Agent", ("critic", "policy")),
+            ("Svg1Agent", ("model", "value", "policy")),
+            ("SvgInfinityAgent", ("model",)),
+            ("TdActorCriticAgent", ("value", "policy")),
+        )
+        for what in kinds
+    ),
+    "create_agent.model_learning_rate=1e-2",
+    "Svg1Agent.kl_penalty=0.1",
+)
+# A swing-up whose episodes end after 25 steps.
+gymnasium.register(
+    id="ShortSwingup-v0",
+    entry_point="smoothie_tf.environments.cartpole:CartpoleEnvironment",
+    max_episode_steps=25,
+)
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        *("svg0_episode", "dpg", "svg1", "svg1_er", "svg_infinity", "planner"),
+        "td_actor_critic",
+    ],
+)
+def test_agents_that_learn_from_episodes_go_on(finished, interrupt, tmp_path, agent):
+    # At step 77 the fourth episode has two steps; three have been learned from, and the
+    # next is learned from in part from before the interruption.
+    settings = {"env": "ShortSwingup-v0", "bindings": (*GRAPH, *FEW_UPDATES)}
+    if agent == "svg0_episode":
+        settings["bindings"] += ("Svg0Agent.stored_next_action=True",)
+    whole = finished(agent, **settings)
+    interrupt(77)
+    assert main.main(arguments(tmp_path, agent, **settings)) == 130
+    assert loop_state(tmp_path)["episode_length"] == 2
+    assert main.main(arguments(tmp_path, agent, **settings)) == 0
+    assert_same_run(whole, tmp_path)
+    table = pd.read_csv(whole / "metrics.csv")
+    assert np.isfinite(table[["actor_loss", "q", "policy_stddev"]]).all(axis=None)
+    assert variables(whole)["agent/_train_step_counter/.ATTRIBUTES/VARIABLE_VALUE"] > 1
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(finished, monkeypatch, tmp_path):
