@@ -211,7 +211,10 @@ def backward_recursion(
         return t - 1, v, following
 
     _, first, following = tf.while_loop(
-        lambda t, *_: t >= 0, step, (length - 1, final, following)
+        lambda t, *_: t >= 0,
+        step,
+        (length - 1, final, following),
+        parallel_iterations=1,
     )
     following = following.stack()
     following.set_shape([length, size])

@@ -182,6 +182,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
             lambda t, *_: t < length,
             step,
             (0, start[tf.newaxis], states.write(0, start), taken),
+            parallel_iterations=1,
         )
         states, taken = states.stack(), taken.stack()
         states.set_shape([length + 1, size])

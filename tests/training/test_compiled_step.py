@@ -115,9 +115,10 @@ def test_no_graph_reads_a_variable_while_it_is_written(name):
         (each.post_optimization_graph for each in collected), key=lambda g: len(g.node)
     )
     before, uses = before_each(graph), collections.defaultdict(list)
+    nodes = {node.name: node for node in graph.node}
     for node in graph.node:
         if node.op.endswith("VariableOp"):
-            uses[node.input[0]].append(node)
+            uses[origin(nodes, node.input[0])].append(node)
     assert len(uses) > 20
     for resource, nodes in uses.items():
         for one, other in itertools.combinations(nodes, 2):
@@ -127,12 +128,37 @@ def test_no_graph_reads_a_variable_while_it_is_written(name):
                 assert ordered, (resource, one.name, other.name)
 
 
+def origin(nodes, name):
+    """The variable that is handed into loops and branches by this name."""
+    passes_on = ("Enter", "Identity", "Merge", "Switch")
+    name = name.split(":")[0]
+    while nodes[name].op in passes_on:
+        name = nodes[name].input[0].split(":")[0]
+    return name
+
+
 def before_each(graph):
-    """Names of all nodes that a graph runs before each of its nodes."""
+    """Names of all nodes that a graph runs before each of its nodes.
+
+    Of those in a loop, within one iteration; what leaves the loop comes after all of
+    them, and an iteration begins when the one before is over.
+    """
+    nodes = {node.name: node for node in graph.node}
     waits = {
         node.name: {name.lstrip("^").split(":")[0] for name in node.input}
         for node in graph.node
     }
+    iterated = collections.defaultdict(set)
+    for node in graph.node:
+        if node.op == "Enter":
+            assert node.attr["parallel_iterations"].i == 1
+        if node.op == "Merge":
+            again = {n for n in waits[node.name] if nodes[n].op == "NextIteration"}
+            waits[node.name] -= again
+            iterated[frame_of(nodes, node)] |= again
+    for node in graph.node:
+        if node.op == "Exit":
+            waits[node.name] |= iterated[frame_of(nodes, node)]
     before = {}
     # Nodes lie in no particular order: each is done once all that it waits for are.
     while len(before) < len(waits):
@@ -146,3 +172,10 @@ def before_each(graph):
             needed = waits[name]
             before[name] = needed.union(*(before[each] for each in needed))
     return before
+
+
+def frame_of(nodes, node):
+    """Name of the loop that a node is of, None outside of loops."""
+    while node.op in ("Exit", "Switch", "Merge"):
+        node = nodes[node.input[0].split(":")[0]]
+    return node.attr["frame_name"].s if node.op == "Enter" else None
