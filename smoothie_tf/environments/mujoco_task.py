@@ -11,6 +11,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.mujoco import mujoco_rendering
 
+_PIXELS = 480  # MuJoCo's own buffer has at least as many.
+
 
 class MujocoTask(gymnasium.Env):
     """What the tasks share: simulation, bounds, pictures. The state is the model's.
@@ -55,7 +57,11 @@ class MujocoTask(gymnasium.Env):
         )
         self.action_space = spaces.Box(-1.0, 1.0, (self.model.nu,), np.float32)
         self._renderer = mujoco_rendering.MujocoRenderer(
-            self.model, self.data, default_cam_config=camera
+            self.model,
+            self.data,
+            default_cam_config=camera,
+            width=_PIXELS,
+            height=_PIXELS,
         )
 
     @property

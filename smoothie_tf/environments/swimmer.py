@@ -38,6 +38,8 @@ _FRAME_SKIP = 6  # of 5 ms
 _DENSITY = 3000  # of the fluid, kg/m³
 _GEAR = 0.5  # N·m at action 1
 _DAMPING = 0.02  # of the joints, N·m·s
+# From above, on the goal.
+_CAMERA = {"distance": 4.0, "elevation": -90.0, "azimuth": 90.0, "lookat": np.zeros(3)}
 
 
 class SwimmerEnvironment(mujoco_task.MujocoTask):
@@ -60,7 +62,7 @@ class SwimmerEnvironment(mujoco_task.MujocoTask):
             )
         self._links = links
         super().__init__(
-            _xml(links), _FRAME_SKIP, 2 * (links + 2), render_mode, {"distance": 4.0}
+            _xml(links), _FRAME_SKIP, 2 * (links + 2), render_mode, _CAMERA
         )
 
     def reset(

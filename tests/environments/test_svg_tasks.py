@@ -1,6 +1,7 @@
 """The tasks of the SVG family: spaces, rewards in closed form, and their physics."""
 
 import math
+from ctypes import util
 
 import gymnasium
 import mujoco
@@ -109,6 +110,20 @@ def test_pictures_without_mujoco(name):
     assert before.shape == (320, 320, 3) and before.dtype == np.uint8
     assert (env.render() != before).any()
     assert make(name).unwrapped.render() is None
+
+
+@pytest.mark.skipif(not util.find_library("EGL"), reason="there is no EGL")
+@pytest.mark.parametrize("name", ["Swimmer5", "Gripper", "Monoped"])
+def test_pictures_with_mujoco(name, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    env = make(name, render_mode="rgb_array")
+    env.reset(seed=0)
+    before = env.render()
+    for _ in range(20):
+        env.step(np.ones(env.action_space.shape, np.float32))
+    assert before.shape == (480, 480, 3) and before.dtype == np.uint8
+    assert (env.render() != before).any()
+    env.close()
 
 
 def test_the_hand_by_hand():
