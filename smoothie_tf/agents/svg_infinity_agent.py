@@ -18,7 +18,7 @@ from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
-from smoothie_tf import gaussian, value_gradients
+from smoothie_tf import gaussian, validation, value_gradients
 from smoothie_tf.agents import value_gradient_agent
 
 
@@ -74,6 +74,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         Raises:
           ValueError: If an argument is not allowed.
         """
+        validation.check_flags(type(self).__name__, plans=plans)
         super().__init__(
             time_step_spec,
             action_spec,

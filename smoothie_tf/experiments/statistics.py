@@ -50,6 +50,19 @@ def difference(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
     )
 
 
+def excess(
+    before: np.ndarray,
+    after: np.ndarray,
+    other_before: np.ndarray,
+    other_after: np.ndarray,
+) -> Estimate:
+    """Estimates how much more the first falls than the second; each of shape [N]."""
+    return _estimate(
+        tuple(x[:, np.newaxis] for x in (before, after, other_before, other_after)),
+        lambda a, b, c, d: np.array([(a.mean() - b.mean()) - (c.mean() - d.mean())]),
+    )
+
+
 def ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
     """Estimates the mean of the first as a multiple of the second's; shape [N].
 

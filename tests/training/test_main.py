@@ -349,13 +349,11 @@ def test_agents_that_learn_from_episodes_are_exported(
     out = tmp_path / "policy"
     assert exporting.export_run(whole, out, gif=False, tf_agents=False) == []
     observations = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
-    policy = saved_run.SavedRun(whole).restore(STEPS).policy
-    mean = policy.action(ts.restart(observations, 6)).action
+    live = saved_run.SavedRun(whole).restore(STEPS)
+    mean = live.policy.action(ts.restart(observations, 6)).action
+    exported = tf.saved_model.load(str(out))
     np.testing.assert_allclose(
-        tf.saved_model.load(str(out)).action(observations),
-        np.clip(mean, -1, 1),
-        rtol=1e-5,
-        atol=1e-6,
+        exported.action(observations), np.clip(mean, -1, 1), rtol=1e-5, atol=1e-6
     )
 
 
