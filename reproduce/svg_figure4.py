@@ -10,8 +10,7 @@ Runs that are done are not run again. `--plot_only` draws what there is.
 import sys
 
 from smoothie_tf.experiments.command import figure_command
-from smoothie_tf.experiments.svg_behaviour import measure
-from smoothie_tf.experiments.svg_figures import SVG_FIGURE_4
+from smoothie_tf.experiments.svg_figures import SVG_FIGURE_4, measure_behaviour
 
 if __name__ == "__main__":
-    sys.exit(figure_command(SVG_FIGURE_4, finish=measure))
+    sys.exit(figure_command(SVG_FIGURE_4, finish=measure_behaviour))

@@ -13,8 +13,10 @@ from smoothie_tf.experiments import (
     evidence,
     figures,
     grid,
+    report_svg,
     results,
     statistics,
+    svg_claims,
 )
 
 _HEAD = """\
@@ -53,12 +55,13 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     found = evidence.Evidence(results_dir)
     out_dir = results_dir / "report"
     out_dir.mkdir(parents=True, exist_ok=True)
-    judged = claims.judge(found)
+    judged = claims.judge(found, svg_claims.claims_of(results_dir))
     judged.to_csv(out_dir / "claims.csv", index=False)
     parts = [_HEAD, *_claims(judged), "## Protocol\n", _protocol()]
     for preset in found.presets:
         parts += _returns(found, preset, out_dir)
     parts += _published(found)
+    parts += report_svg.section(results_dir)
     parts += _searches(found)
     parts += _provenance(found)
     path = results_dir / "README.md"
@@ -128,7 +131,8 @@ def _claims(judged: pd.DataFrame) -> list[str]:
         "### Rules\n",
         "Those of returns (rules A and B, and Hopper doubled) were fixed before any "
         "run of 300,000 steps; those of identities and of Figure 2 were written when "
-        "these had been seen. n is runs of the first + of the second arm; with fewer "
+        "these had been seen; S1 to S13 are claims of Heess et al. (2015), whose rules "
+        "were fixed before any of their runs. n is runs of the first + of the second arm; with fewer "
         f"than {evidence.LEAST_SEEDS} finished runs of either a claim is not yet run. "
         "Where there are enough runs of 1,000,000 steps they count, else those of "
         "300,000.\n",

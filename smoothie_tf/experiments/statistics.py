@@ -42,6 +42,11 @@ def interquartile_mean(returns: Sequence[np.ndarray]) -> Estimate:
     return _estimate(_matrix(returns), lambda x: np.array([metrics.aggregate_iqm(x)]))
 
 
+def mean(returns: np.ndarray) -> Estimate:
+    """Estimates the mean of runs, shape [N]."""
+    return _estimate(returns[:, np.newaxis], lambda x: np.array([x.mean()]))
+
+
 def difference(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
     """Estimates how much higher the mean of the first is; both of shape [N]."""
     return _estimate(

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf.environments import monoped, reacher
-from smoothie_tf.experiments import grid, svg_claims
+from smoothie_tf.experiments import grid
 from smoothie_tf.experiments import svg_figures as figures
 
 EPISODES = 50
@@ -48,7 +48,7 @@ def _distances(observations: np.ndarray) -> np.ndarray:
 
 
 def _ends_at_the_target(observations: np.ndarray) -> float:
-    return float(_distances(observations)[-1] < svg_claims.NEAR)
+    return float(_distances(observations)[-1] < figures.NEAR)
 
 
 def _distance_in_the_second_half(observations: np.ndarray) -> float:
@@ -91,12 +91,12 @@ def measure(
     Args:
         runs: Those of Figure 4; of SVG(1)-ER those that are done and have a checkpoint
             count.
-        out_dir: Where the table, `svg_claims.BEHAVIOUR`, goes: a row a run and
+        out_dir: Where the table, `figures.BEHAVIOUR`, goes: a row a run and
             behaviour, with columns env, variant, seed, measure and value. Rows of runs
             whose checkpoints are not here any more are kept.
         episodes: Episodes of each policy.
     """
-    path = out_dir / svg_claims.BEHAVIOUR
+    path = out_dir / figures.BEHAVIOUR
     keys = ["env", "variant", "seed", "measure"]
     rows = []
     for run in runs:

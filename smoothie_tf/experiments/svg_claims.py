@@ -14,11 +14,7 @@ import pandas as pd
 from smoothie_tf.experiments import claims, evidence, grid, results, statistics
 from smoothie_tf.experiments import svg_figures as figures
 
-#: What table `svg_behaviour` is written to, below the results of Figure 4.
-BEHAVIOUR = "svg_behaviour.csv"
 _PRESET = "svg"
-#: Of a target, in metres: there.
-NEAR = 0.05
 _MOST = 0.9
 #: "Barely improves": at most this share of what the other arm does.
 _LITTLE = 1 / 3
@@ -192,8 +188,9 @@ def claims_of(results_dir: pathlib.Path) -> list[claims.Claim]:
             "S8: on the 4-target reacher, SVG(1)-ER is ahead and ends at the target",
             "Figure 4; Section 6.2",
             "reproduced: the intervals of the differences of final returns and of "
-            "areas are above 0 against each, and in at least 90 % of episodes, on average, "
-            f"the tip ends within {NEAR} m; not: an interval is below 0; else partly",
+            "areas are above 0 against each, and in at least 90 % of episodes, on "
+            f"average, the tip ends within {figures.NEAR} m; not: an interval is below "
+            "0; else partly",
             _command(4, figures.FOUR_TARGETS),
             _four_targets,
         ),
@@ -201,13 +198,13 @@ def claims_of(results_dir: pathlib.Path) -> list[claims.Claim]:
             "S9: the reacher follows a moving target",
             "Section 6.2",
             "reproduced: in every run the tip is, in the second half of an episode and "
-            f"on average, within {NEAR} m; partly: in one run; else not",
+            f"on average, within {figures.NEAR} m; partly: in one run; else not",
             _command(4, figures.MOVING_TARGET, seeds=3),
             lambda found: _every_run(
                 found,
                 figures.MOVING_TARGET,
                 "distance, second half",
-                lambda metres: metres <= NEAR,
+                lambda metres: metres <= figures.NEAR,
                 "m to the target",
                 3,
             ),
@@ -495,7 +492,7 @@ def _not_yet(found, env, arms) -> claims.Finding:
 
 
 def _read_behaviour(results_dir: pathlib.Path) -> pd.DataFrame:
-    path = results_dir / f"{figures.SVG_FIGURE_4.name}-{_PRESET}" / BEHAVIOUR
+    path = results_dir / f"{figures.SVG_FIGURE_4.name}-{_PRESET}" / figures.BEHAVIOUR
     if not path.is_file():
         return pd.DataFrame(columns=["env", "variant", "seed", "measure", "value"])
     try:

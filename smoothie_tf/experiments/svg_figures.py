@@ -5,6 +5,8 @@ leaves open is ours. Its panels differ in arms and in length, the preset `svg` h
 """
 
 import dataclasses
+import pathlib
+from collections.abc import Sequence
 
 from smoothie_tf.experiments import grid
 
@@ -38,6 +40,10 @@ WALKER = "smoothie_tf/Walker-v0"
 VALUE_UNITS = (200, 100, 50)
 #: Units of each layer of the model's networks, in the order of Figure 3's caption.
 MODEL_UNITS = (20, 10, 5)
+#: Metres from a target: there.
+NEAR = 0.05
+#: What is written of policies' behaviour, beside Figure 4.
+BEHAVIOUR = "svg_behaviour.csv"
 # The same hue, ever lighter.
 _SHADES = {
     "svg1": ("#0072B2", "#5AA5D6", "#A9D0EB"),
@@ -145,5 +151,12 @@ SVG_FIGURE_4 = grid.Figure.of_panels(
         grid.Panel("Walker", WALKER, (SVG1_ER,), 1_000_000),
     ),
 )
-#: All that they train.
 FIGURES = (SVG_FIGURE_2, SVG_FIGURE_3, SVG_FIGURE_4)
+
+
+def measure_behaviour(runs: Sequence[grid.Run], out_dir: pathlib.Path) -> None:
+    """Writes what Figure 4's policies do; see `svg_behaviour.measure`."""
+    # MuJoCo and tables take seconds to import, which flags need not wait for.
+    from smoothie_tf.experiments import svg_behaviour
+
+    svg_behaviour.measure(runs, out_dir)
