@@ -132,8 +132,9 @@ def _claims(judged: pd.DataFrame) -> list[str]:
         "Those of returns (rules A and B, and Hopper doubled) were fixed before any "
         "run of 300,000 steps; those of identities and of Figure 2 were written when "
         "these had been seen; S1 to S13 are claims of Heess et al. (2015), whose rules "
-        "were fixed before any of their runs. n is runs of the first + of the second arm; with fewer "
-        f"than {evidence.LEAST_SEEDS} finished runs of either a claim is not yet run. "
+        "were fixed before any of their runs. n is runs of the first + of the second "
+        f"arm; with fewer than {evidence.LEAST_SEEDS} finished runs of either a claim "
+        "is not yet run. "
         "Where there are enough runs of 1,000,000 steps they count, else those of "
         "300,000.\n",
     ]

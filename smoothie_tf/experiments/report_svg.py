@@ -24,10 +24,10 @@ def section(results_dir: pathlib.Path) -> list[str]:
     parts = [
         "## The SVG family\n",
         "Heess et al. (2015), on tasks of our own after theirs: see "
-        "[`docs/svg.md`](../docs/svg.md). Final: mean of the last tenth of evaluations. "
-        "Area: mean of all evaluations, the greater the sooner a run learns. Both with "
-        "95 % intervals over runs. Hyperparameters are those of `gin/agents/`, alike "
-        "for all of the family and searched on none of these tasks.\n",
+        "[`docs/svg.md`](../docs/svg.md). Final: mean of the last tenth of "
+        "evaluations. Area: mean of all evaluations, the greater the sooner a run "
+        "learns. Both with 95 % intervals over runs. Hyperparameters are those of "
+        "`gin/agents/` and `gin/environments/`, the same for all seeds.\n",
     ]
     for number, figure in enumerate(figures.FIGURES, start=2):
         parts.append(f"### {figure.title}: {figure.subject}\n")
