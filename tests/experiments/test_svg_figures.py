@@ -1,6 +1,9 @@
 """Figures 2 to 4 of the SVG paper: their runs, claims, report and behaviour."""
 
 import json
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -20,6 +23,7 @@ from smoothie_tf.experiments import (
 )
 from smoothie_tf.experiments import svg_figures as figures
 
+ROOT = pathlib.Path(__file__).parents[2]
 EVALUATIONS = 20
 
 
@@ -257,3 +261,28 @@ def test_behaviour_by_hand():
     machine[-1, 1] = 0.71 * monoped.HEIGHT
     assert by_name["stands, 25 % noise"](machine) == 1.0
     assert by_name["stands, 25 % noise"](machine[:1]) == 0.0
+
+
+def test_figure_4_and_what_its_policies_do_from_the_command(tmp_path):
+    # One real run of three episodes; its arm is then watched on the same task.
+    runs_dir, out_dir = tmp_path / "runs", tmp_path / "out"
+    line = [sys.executable, "reproduce/svg_figure4.py", "--seeds", "1"]
+    line += ["--envs", figures.MOVING_TARGET, "--num_workers", "1"]
+    line += ["--runs_dir", str(runs_dir), "--out_dir", str(out_dir)]
+    for binding in (
+        "train.num_steps=310",
+        "train.initial_collect_steps=1",
+        "train.evaluation_interval=155",
+        "train.evaluation_episodes=2",
+        "train.batch_size=8",
+        "train.use_xla=False",
+        *(f"Svg1Agent.{kind}_updates=2" for kind in ("model", "value", "policy")),
+    ):
+        line += ["--gin_bindings", binding]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert str(out_dir / "svg_figure_4.png") in done.stdout.splitlines()[-1]
+    (row,) = pd.read_csv(out_dir / figures.BEHAVIOUR).itertuples()
+    assert (row.env, row.variant, row.seed) == (figures.MOVING_TARGET, "svg1_er", 0)
+    # An arm that has learned nothing, in a box of half a metre.
+    assert row.measure == "distance, second half" and 0.05 < row.value < 0.6

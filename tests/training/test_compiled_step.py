@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
+from tf_agents.agents import tf_agent
+from tf_agents.trajectories import policy_step
 
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment
-from smoothie_tf.training import compiled_step, config
+from smoothie_tf.training import compiled_step, config, replay_buffer
 
 UPDATES = 3
 BATCH_SIZE = 16
@@ -83,6 +85,54 @@ def test_several_updates_a_call_are_the_same_updates():
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(one[1], several[1], rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(one[2].action, several[2].action, rtol=1e-5)
+
+
+class Listener:
+    """An agent that is asked for nothing but what `train` is handed."""
+
+    trains_at_episode_end = uses_next_action = True
+
+    def __init__(self):
+        self._agent = make_agent("svg0")
+        self.collect_policy = self._agent.collect_policy
+        self.time_step_spec = self._agent.time_step_spec
+        self.action_spec = self._agent.action_spec
+        self.collect_data_spec = self._agent.collect_data_spec
+
+    def train(self, experience, **more):
+        self.seen = {"experience": experience, **more}
+        info = collections.namedtuple("Info", "loss")(tf.zeros([]))
+        return tf_agent.LossInfo(info.loss, info)
+
+
+def test_what_an_agent_is_handed_besides():
+    # Rows s (3), a, log p, r, d: the second transition is an episode's last, behind
+    # which nothing was done.
+    rows = np.zeros((2, 4, 7), np.float32)
+    rows[0] = np.arange(28).reshape(4, 7)
+    rows[1] = 100 + rows[0]
+    rows[1, 1, -1] = replay_buffer.NO_TRANSITION
+    episode = np.full((2, 5, 7), 0.5, np.float32), np.array([1, 1, 0, 0, 0.0])
+    agent = Listener()
+    step = compiled_step.CompiledStep(agent, 2, use_xla=False)
+    step._traced_train_and_act(
+        tf.constant(rows),
+        tf.zeros(3),
+        tf.constant([0, 0], tf.int64),
+        *map(tf.constant, episode),
+        *step.initial_policy_state(),
+    )
+    seen = agent.seen
+    np.testing.assert_array_equal(
+        seen["experience"].action_step.action[:, 0], [3, 10, 17, 24]
+    )
+    done = seen["next_action_step"]
+    np.testing.assert_array_equal(done.action[:, 0], [103, 110, 117, 124])
+    stored = policy_step.get_log_probability(done.info)
+    np.testing.assert_array_equal(stored, [104, 111, 118, 125])
+    np.testing.assert_array_equal(seen["next_is_stored"], [True, False, True, True])
+    assert seen["episode"].action_step.action.shape == (5, 1)
+    np.testing.assert_array_equal(seen["episode_mask"], [1, 1, 0, 0, 0])
 
 
 @pytest.mark.parametrize("name", factory.AGENTS)
