@@ -75,9 +75,10 @@ class Svg1Agent(value_gradient_agent.ValueGradientAgent):
             the last episode, SVG(1).
           trains_at_episode_end: False trains after each environment step, as
             Algorithm 2 has it.
-          model_updates: A training step; T if None.
-          value_updates: A training step; T if None.
-          policy_updates: A training step; T if None.
+          model_updates: A training step; if None, T, or 1 where training follows each
+            environment step.
+          value_updates: The same of the value function.
+          policy_updates: The same of the policy.
           kl_penalty: λ of Appendix D, ≥ 0.
           importance_weight_clipping: Largest importance weight, > 0.
           target_update_period: C of Algorithm 4.

@@ -128,9 +128,10 @@ class ValueGradientAgent(tf_agent.TFAgent):
           gamma: Discount γ, in [0, 1].
           stddev: σ_π in every action dimension, > 0, in action units.
           learn_stddev: Whether σ_π learns by its pathwise gradient.
-          model_updates: Updates of the model a training step, ≥ 1; T if None.
-          value_updates: Updates of V̂ a training step, ≥ 1; T if None.
-          policy_updates: Updates of the policy a training step, ≥ 1; T if None.
+          model_updates: Updates of the model a training step, ≥ 1; if None, T, or 1
+            where training follows each environment step.
+          value_updates: Updates of V̂ a training step; None as for the model.
+          policy_updates: Updates of the policy a training step; None as for the model.
           policy_replay: Whether the policy learns from replay, a minibatch an update,
             in place of the last episode.
           trains_at_episode_end: Whether a training step follows each episode, as in
@@ -151,7 +152,8 @@ class ValueGradientAgent(tf_agent.TFAgent):
         """
         tf.Module.__init__(self, name=name)
         owner = type(self).__name__
-        steps = max_episode_steps
+        # One of each kind for an environment step, whenever training follows.
+        steps = max_episode_steps if trains_at_episode_end else 1
         if model_updates is None:
             model_updates = steps
         if value_updates is None:

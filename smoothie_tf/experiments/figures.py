@@ -130,7 +130,9 @@ def _panels(figure, runs, envs):
         envs = list(dict.fromkeys(run.env for run in runs))
     steps = {run.env: run.num_steps for run in runs}
     return [
-        dataclasses.replace(panel, num_steps=steps.get(env, runs[0].num_steps))
+        dataclasses.replace(
+            panel, num_steps=steps.get(env) or panel.num_steps or runs[0].num_steps
+        )
         for env in envs
         for panel in figure.panels_on(env)
     ]

@@ -55,13 +55,14 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     found = evidence.Evidence(results_dir)
     out_dir = results_dir / "report"
     out_dir.mkdir(parents=True, exist_ok=True)
-    judged = claims.judge(found, svg_claims.claims_of(results_dir))
+    svg = svg_claims.Evidence(results_dir)
+    judged = claims.judge(found, svg_claims.claims_of(svg))
     judged.to_csv(out_dir / "claims.csv", index=False)
     parts = [_HEAD, *_claims(judged), "## Protocol\n", _protocol()]
     for preset in found.presets:
         parts += _returns(found, preset, out_dir)
     parts += _published(found)
-    parts += report_svg.section(results_dir)
+    parts += report_svg.section(svg, out_dir)
     parts += _searches(found)
     parts += _provenance(found)
     path = results_dir / "README.md"

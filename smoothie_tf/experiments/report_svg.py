@@ -1,25 +1,25 @@
 """The report's section on the SVG family: Figures 2 to 4 of Heess et al. (2015)."""
 
 import pathlib
+from collections.abc import Sequence
 
-import pandas as pd
+import numpy as np
 
-from smoothie_tf.experiments import grid, results, statistics, svg_claims
-from smoothie_tf.experiments import svg_figures as figures
+from smoothie_tf.experiments import figures, grid, statistics, svg_claims, svg_figures
+
+_COLLECT = "python reproduce/collect.py --presets svg"
 
 
-def section(results_dir: pathlib.Path) -> list[str]:
-    """Writes the section.
+def section(found: svg_claims.Evidence, out_dir: pathlib.Path) -> list[str]:
+    """Writes the section, and draws its pictures.
 
     Args:
-        results_dir: Read are its `svg_figure_*/`, as the scripts leave them.
+        found: What there is.
+        out_dir: Where the pictures go, a directory below that of the report.
 
     Returns:
         Lines of Markdown, with pictures where there are results and commands where
         there are none.
-
-    Raises:
-        results.DamagedRunError: If a table is there and cannot be read.
     """
     parts = [
         "## The SVG family\n",
@@ -29,44 +29,46 @@ def section(results_dir: pathlib.Path) -> list[str]:
         "learns. Both with 95 % intervals over runs. Hyperparameters are those of "
         "`gin/agents/` and `gin/environments/`, the same for all seeds.\n",
     ]
-    for number, figure in enumerate(figures.FIGURES, start=2):
+    for number, figure in enumerate(svg_figures.FIGURES, start=2):
         parts.append(f"### {figure.title}: {figure.subject}\n")
-        paths = sorted(results_dir.glob(f"{figure.name}-*/{figure.name}_runs.csv"))
-        for path in paths:
-            parts += _drawn(figure, path)
-        if not paths:
+        runs = [run for run in found.runs if run.env in figure.envs]
+        if runs:
+            parts += _drawn(found, figure, runs, out_dir)
+        else:
             command = f"python reproduce/svg_figure{number}.py --preset svg"
-            parts.append(f"Not yet run:\n\n```\n{command}\n```\n")
+            parts.append(f"Not yet run:\n\n```\n{command}\n{_COLLECT}\n```\n")
     return parts
 
 
-def _drawn(figure: grid.Figure, path: pathlib.Path) -> list[str]:
-    """Writes the table and the picture of one table of runs."""
-    try:
-        measures = svg_claims.measure(pd.read_csv(path))
-    except (ValueError, KeyError) as error:
-        raise results.DamagedRunError(
-            f"{path} is damaged: {str(error).splitlines()[0]}"
-        ) from None
+def _drawn(
+    found: svg_claims.Evidence,
+    figure: grid.Figure,
+    runs: Sequence[grid.Run],
+    out_dir: pathlib.Path,
+) -> list[str]:
+    """Writes the table of a figure, and draws it."""
     lines = ["| task | agent | final | area | n |", "|---|---|---|---|---|"]
     for panel in figure.panels:
         for arm in panel.arms:
-            chosen = measures["env"] == panel.env
-            of_arm = measures[chosen & (measures["variant"] == arm.variant)]
-            cells = [panel.title, arm.label, "not yet run", "", str(len(of_arm))]
-            if len(of_arm):
-                cells[2:4] = (_interval(of_arm[column]) for column in ("final", "area"))
+            final, area = (
+                found.arm(panel.env, arm, column) for column in ("final", "area")
+            )
+            cells = [panel.title, arm.label, "not yet run", "", str(len(final))]
+            if len(final):
+                cells[2:4] = _interval(final), _interval(area)
             lines.append("| " + " | ".join(cells) + " |")
+    picture = out_dir / f"{figure.name}.png"
+    figures.draw_returns(found.frame, figure, runs, picture, figure.envs)
     return [
         "\n".join(lines) + "\n",
-        f"![{figure.subject}]({path.parent.name}/{figure.name}.png)\n",
+        f"![{figure.title}, {figure.subject}]({out_dir.name}/{picture.name})\n",
     ]
 
 
-def _interval(values: pd.Series) -> str:
-    digits = 0 if values.abs().mean() >= 100 else 1
+def _interval(values: np.ndarray) -> str:
+    digits = 0 if np.abs(values).mean() >= 100 else 1
     if len(values) == 1:
-        return f"{values.iloc[0]:,.{digits}f}".replace("-", "−")
-    estimate = statistics.mean(values.to_numpy())
+        return f"{values[0]:,.{digits}f}".replace("-", "−")
+    estimate = statistics.mean(values)
     value, low, high = (f"{each:,.{digits}f}" for each in estimate)
     return f"{value} [{low}, {high}]".replace("-", "−")

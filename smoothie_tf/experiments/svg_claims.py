@@ -97,13 +97,12 @@ def measure(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def claims_of(results_dir: pathlib.Path) -> list[claims.Claim]:
+def claims_of(found: Evidence) -> list[claims.Claim]:
     """Lists the claims in the order of the paper's figures.
 
     Args:
-        results_dir: As `Evidence` reads it.
+        found: What they are judged by.
     """
-    found = Evidence(results_dir)
     ahead = (
         "reproduced: the 95 % interval of the difference {} is above 0 against each; "
         "not: it is below 0 against one; else partly, which with few runs means "

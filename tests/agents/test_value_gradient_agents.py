@@ -369,6 +369,18 @@ def test_compiled_training_is_eager_training(name, xla):
     assert np.abs(lq.gain_of(compiled) - lq.GAIN).max() > 1e-4
 
 
+def test_algorithm_2_trains_after_each_step():
+    # One update of each kind, from three minibatches, without an episode.
+    none = dict.fromkeys(("model_updates", "value_updates", "policy_updates"))
+    agent = lq.make("svg1_er", 1.0, trains_at_episode_end=False, **none)
+    assert agent.minibatches_per_train == 3 and not agent.trains_at_episode_end
+    other = lq.make("svg1_er", 1.0)
+    steps = [step_of(each, data(each)[0], {}) for each in (agent, other)]
+    np.testing.assert_array_equal(*steps)
+    # At an episode's end there are T of each kind.
+    assert lq.make("svg1_er", **none).minibatches_per_train == 3 * LENGTH
+
+
 @pytest.mark.parametrize("name", ["svg1", "svg_infinity", "svg0_episode"])
 def test_the_last_episode_is_needed(name):
     agent = lq.make(name)

@@ -30,7 +30,8 @@ EVALUATIONS = 20
 def numbered(results_dir):
     """Findings by the claim's number, S1 to S13."""
     judged = claims.judge(
-        evidence.Evidence(results_dir), svg_claims.claims_of(results_dir)
+        evidence.Evidence(results_dir),
+        svg_claims.claims_of(svg_claims.Evidence(results_dir)),
     )
     ours = judged[judged["claim"].str.match(r"S\d+: ")]
     return {row.claim.split(":")[0]: row for row in ours.itertuples()}
@@ -231,17 +232,17 @@ def test_a_figure_of_panels_from_its_command(
 
 def test_the_reports_table(tmp_path):
     fill(tmp_path, figures.HAND, svg_infinity=-1.0, planner=-3.0)
-    runs = svg_claims.Evidence(tmp_path).runs
-    folder = tmp_path / "svg_figure_2-svg"
-    folder.mkdir()
-    results.write_tables(results.read_runs(runs), folder, "svg_figure_2")
     text = report.report(tmp_path).read_text()
     # −1.00, −0.99 and −0.98.
     assert "| Hand | SVG(∞) | −1.0 [−1.0, −1.0] | −1.0 [−1.0, −1.0] | 3 |" in text
     assert "| Cart-pole | DPG | not yet run |  | 0 |" in text
-    assert "(svg_figure_2-svg/svg_figure_2.png)" in text
-    (folder / "svg_figure_2_runs.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(results.DamagedRunError, match="svg_figure_2_runs.csv is dam"):
+    assert "(report/svg_figure_2.png)" in text
+    assert (tmp_path / "report" / "svg_figure_2.png").stat().st_size > 10_000
+    assert "python reproduce/svg_figure3.py --preset svg\n" in text
+    folder = tmp_path / "svg_figure_4-svg"
+    folder.mkdir()
+    (folder / figures.BEHAVIOUR).write_text("")
+    with pytest.raises(results.DamagedRunError, match="svg_behaviour.csv is damaged"):
         report.report(tmp_path)
 
 
