@@ -133,7 +133,9 @@ def _parser(
     parser.add_argument(
         "--preset",
         default="quick",
-        help="quick (minutes), short (300k steps) or paper (1M steps); default quick",
+        help="quick (minutes) or svg (each panel's own length); default quick"
+        if figure.panels
+        else "quick (minutes), short (300k steps) or paper (1M steps); default quick",
     )
     parser.add_argument(
         "--envs",

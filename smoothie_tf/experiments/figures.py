@@ -29,7 +29,6 @@ _COLOURS = {
 }
 _SPARE_COLOURS = ("#56B4E9", "#000000", "#F0E442", "#999999")
 _PANELS_A_ROW = 3
-_RETURN_NOTE = "Return of the policy's mean action over the episodes of an evaluation."
 
 
 def draw_returns(
@@ -46,10 +45,12 @@ def draw_returns(
         figure: Which figure of the paper it is.
         runs: All runs of the grid, also those that have left nothing yet.
         path: The picture to write.
-        envs: A panel for each of these; `None` for those of `runs`.
+        envs: A panel for each of these, or the figure's own panels on them; `None` for
+            those of `runs`.
     """
     column, panels = "evaluation_return_mean", _panels(figure, runs, envs)
-    _draw(frame, figure, runs, path, column, "return", _RETURN_NOTE, panels)
+    note = "Return of the policy's mean action over the episodes of an evaluation."
+    _draw(frame, figure, runs, path, column, "return", note, panels)
 
 
 def draw_training_returns(

@@ -64,7 +64,7 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     parts += _published(found)
     parts += report_svg.section(svg, out_dir)
     parts += _searches(found)
-    parts += _provenance(found)
+    parts += _provenance(found, svg)
     path = results_dir / "README.md"
     path.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
     return path
@@ -396,12 +396,12 @@ def _origin(path: pathlib.Path) -> str:
     return " ".join(words).split(". ")[0].rstrip(".")
 
 
-def _provenance(found) -> list[str]:
+def _provenance(found, svg) -> list[str]:
     """Writes which code and which versions the runs come from."""
     parts = ["## Where the numbers come from\n"]
     rows = []
-    for preset in found.presets:
-        records = results.provenance(found.runs[preset.name])
+    for name, runs in (*found.runs.items(), (svg.preset.name, svg.runs)):
+        records = results.provenance(runs)
         for commit in sorted({str(record.get("commit")) for record in records}):
             of_commit = [each for each in records if str(each.get("commit")) == commit]
             versions = {
@@ -412,7 +412,7 @@ def _provenance(found) -> list[str]:
             done = sum(each.get("status") == "done" for each in of_commit)
             rows.append(
                 [
-                    preset.name,
+                    name,
                     commit[:10] + ("-dirty" if commit.endswith("-dirty") else ""),
                     f"{done} of {len(of_commit)}",
                     f"{seconds / 3600:.1f}",

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf.environments import monoped, reacher
-from smoothie_tf.experiments import grid
+from smoothie_tf.experiments import grid, results
 from smoothie_tf.experiments import svg_figures as figures
 
 EPISODES = 50
@@ -95,6 +95,9 @@ def measure(
             behaviour, with columns env, variant, seed, measure and value. Rows of runs
             whose checkpoints are not here any more are kept.
         episodes: Episodes of each policy.
+
+    Raises:
+        results.DamagedRunError: If a run cannot be restored.
     """
     path = out_dir / figures.BEHAVIOUR
     keys = ["env", "variant", "seed", "measure"]
@@ -105,10 +108,10 @@ def measure(
         chosen = run.variant == figures.SVG1_ER.variant
         if not (chosen and behaviours and finished is grid.Status.DONE):
             continue
-        policy = _policy(run)
-        for behaviour in behaviours if policy is not None else ():
+        agent = _agent(run)
+        for behaviour in behaviours if agent is not None else ():
             seen = [
-                behaviour.judge(each) for each in _roll_out(policy, behaviour, episodes)
+                behaviour.judge(each) for each in _roll_out(agent, behaviour, episodes)
             ]
             key = (run.env, run.variant, run.seed, behaviour.name)
             rows.append((*key, np.mean(seen)))
@@ -121,17 +124,17 @@ def measure(
     table.sort_values(keys).to_csv(path, index=False)
 
 
-def _policy(run: grid.Run):
-    """Returns the policy of a run's last checkpoint, if it still has one."""
+def _agent(run: grid.Run):
+    """Returns the agent of a run's last checkpoint, if it still has one."""
     # TensorFlow takes seconds to import, which flags need not wait for.
     from smoothie_tf.training import saved_run
 
-    saved = saved_run.SavedRun(run.directory)
-    steps = saved.checkpoint_steps()
-    if not steps:
-        return None
-    # The agent owns the variables that its policy acts by.
-    return saved.restore(steps[-1])
+    try:
+        saved = saved_run.SavedRun(run.directory)
+        steps = saved.checkpoint_steps()
+        return saved.restore(steps[-1]) if steps else None
+    except ValueError as error:
+        raise results.DamagedRunError(str(error)) from None
 
 
 def _roll_out(agent, behaviour: Behaviour, episodes: int) -> list[np.ndarray]:
