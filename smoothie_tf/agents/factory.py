@@ -22,6 +22,7 @@ from smoothie_tf.agents import (
 from smoothie_tf.networks import (
     critic_network,
     dynamics_network,
+    hand_dynamics,  # noqa: F401  For bindings to name.
     mean_network,
     value_network,
 )

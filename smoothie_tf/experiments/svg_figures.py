@@ -19,6 +19,16 @@ ACTOR_CRITIC = grid.Arm(
     "td_actor_critic", "td_actor_critic", "TD actor-critic", colour="#000000"
 )
 PLANNER = grid.Arm("planner", "planner", "planner", colour="#999999")
+PLANNER_WITH_TRUE_MODEL = grid.Arm(
+    "planner-true-model",
+    "planner",
+    "planner, true model",
+    (
+        "create_agent.dynamics_network = @HandDynamics",
+        "SvgInfinityAgent.model_updates = 1",
+    ),
+    "#56B4E9",
+)
 
 HAND = "smoothie_tf/Hand-v0"
 CARTPOLE = "smoothie_tf/CartpoleSwingup-v0"
@@ -91,7 +101,12 @@ SVG_FIGURE_2 = grid.Figure.of_panels(
     "SVG, Figure 2",
     "real trajectories, experience replay, the value function's size",
     (
-        grid.Panel("Hand", HAND, (SVG_INFINITY, PLANNER), 1_500_000),
+        grid.Panel(
+            "Hand",
+            HAND,
+            (SVG_INFINITY, PLANNER, PLANNER_WITH_TRUE_MODEL),
+            1_500_000,
+        ),
         grid.Panel(
             "Cart-pole", CARTPOLE, (SVG1_ER, SVG1, SVG0, SVG_INFINITY, DPG), 150_000
         ),
