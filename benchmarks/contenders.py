@@ -135,6 +135,31 @@ def derivatives(environment_id: str, *bindings: str) -> None:
         turns.step()
 
 
+def svg_infinity(environment_id: str, length: str) -> None:
+    """SVG(∞)'s update of the policy alone, on an episode of so many steps."""
+    from smoothie_tf.agents import value_gradient_agent
+
+    agent, _ = _agent(
+        "svg_infinity", environment_id, ["SvgInfinityAgent.model_updates=1"]
+    )
+    number = int(length)
+    state, following = tf.random.normal(
+        [2, number, *agent.time_step_spec.observation.shape]
+    )
+    action = tf.random.normal([number, *agent.action_spec.shape])
+    each = tf.ones([number])
+    episode = value_gradient_agent.Batch(
+        state, action, each, each, each, following, each
+    )
+    function = tf.function(
+        lambda: agent._train_policy(episode), jit_compile=True, autograph=False
+    ).get_concrete_function()
+    turns = contest.Turns(20)
+    while True:
+        function()
+        turns.step()
+
+
 def product() -> None:
     """One large float32 product, 2048³."""
     left, right = tf.random.normal([2, 2048, 2048])
@@ -313,6 +338,7 @@ def _agent(agent_name, environment_id, bindings):
         gymnasium_environment.time_step_spec(env),
         gymnasium_environment.action_spec(env),
         seed=1,
+        **gymnasium_environment.known_to_agents(env),
     )
     return agent, env
 

@@ -15,20 +15,34 @@ from smoothie_tf.agents import (
     smoothie_agent,
     soft_ddpg_agent,
     svg0_agent,
+    svg1_agent,
+    svg_infinity_agent,
+    td_actor_critic_agent,
 )
 from smoothie_tf.networks import (
-    compatible_critic_network,  # noqa: F401  For its gin bindings.
+    compatible_critic_network,  # noqa: F401  For bindings to name.
     critic_network,
-    linear_quadratic_networks,  # noqa: F401  For its gin bindings.
+    dynamics_network,
+    hand_dynamics,  # noqa: F401  For bindings to name.
+    linear_quadratic_networks,  # noqa: F401  For bindings to name.
     mean_network,
+    value_network,
 )
 
-#: Agents by the name that `--agent` takes.
+#: Agents by the name that `--agent` takes; where two names have one class, their gin
+#: files differ. A class names in `takes` what it takes beyond the policy's network.
 AGENTS: dict[str, Callable[..., tf_agent.TFAgent]] = {
     "ddpg": ddpg_agent.DdpgAgent,
     "smoothie": smoothie_agent.SmoothieAgent,
     "soft_ddpg": soft_ddpg_agent.SoftDdpgAgent,
     "svg0": svg0_agent.Svg0Agent,
+    "svg0_episode": svg0_agent.Svg0Agent,
+    "dpg": svg0_agent.Svg0Agent,
+    "svg1": svg1_agent.Svg1Agent,
+    "svg1_er": svg1_agent.Svg1Agent,
+    "svg_infinity": svg_infinity_agent.SvgInfinityAgent,
+    "planner": svg_infinity_agent.SvgInfinityAgent,
+    "td_actor_critic": td_actor_critic_agent.TdActorCriticAgent,
 }
 
 
@@ -42,6 +56,11 @@ def create_agent(
     critic_learning_rate: float = gin.REQUIRED,
     actor_network: Callable[..., network.Network] = mean_network.MeanNetwork,
     critic_network: Callable[..., network.Network] = critic_network.CriticNetwork,
+    model_learning_rate: float = 1e-3,
+    value_network: Callable[..., network.Network] = value_network.ValueNetwork,
+    dynamics_network: Callable[..., tf.Module] = dynamics_network.DynamicsNetwork,
+    reward_fn: Callable[..., tf.Tensor] | None = None,
+    max_episode_steps: int | None = None,
 ) -> tf_agent.TFAgent:
     """Creates an agent, its networks and its optimizers, and initialises it.
 
@@ -55,6 +74,15 @@ def create_agent(
       actor_network: Makes μ_θ from (observation spec, action spec).
       critic_network: Makes the critic from (observation spec, action spec) as one
         pair.
+      model_learning_rate: Of the model of the dynamics, > 0, for Adam, where the
+        agent learns one.
+      value_network: Makes V̂ from the observation spec, for agents whose critic sees
+        states alone.
+      dynamics_network: Makes the model from (observation spec, action spec,
+        whether it learns rewards as well).
+      reward_fn: Rewards in TensorFlow from states, actions and next states, where
+        the task has such a function; an agent with a model learns them otherwise.
+      max_episode_steps: The task's time limit, if it has one.
 
     Returns:
       The agent, initialised.
@@ -71,23 +99,38 @@ def create_agent(
         "positive",
         actor_learning_rate=actor_learning_rate,
         critic_learning_rate=critic_learning_rate,
+        model_learning_rate=model_learning_rate,
     )
-    observation_spec = time_step_spec.observation
-    agent = AGENTS[name](
+    kind, observation_spec = AGENTS[name], time_step_spec.observation
+    takes = getattr(kind, "takes", ("critic_network",))
+    arguments = {"actor_network": actor_network(observation_spec, action_spec)}
+    if "critic_network" in takes:
+        arguments["critic_network"] = critic_network((observation_spec, action_spec))
+    if "value_network" in takes:
+        arguments["value_network"] = value_network(observation_spec)
+    if {"critic_network", "value_network"} & set(takes):
+        arguments["critic_optimizer"] = _adam(critic_learning_rate)
+    if "dynamics_network" in takes:
+        arguments["dynamics_network"] = dynamics_network(
+            observation_spec, action_spec, reward_fn is None
+        )
+        arguments["model_optimizer"] = _adam(model_learning_rate)
+        arguments["reward_fn"] = reward_fn
+    if "max_episode_steps" in takes:
+        arguments["max_episode_steps"] = max_episode_steps
+    agent = kind(
         time_step_spec,
         action_spec,
-        actor_network=actor_network(observation_spec, action_spec),
-        critic_network=critic_network((observation_spec, action_spec)),
-        # Whoever calls `train` decides whether to compile it: an optimizer that
-        # compiles its own update would do so variable by variable.
-        actor_optimizer=tf.keras.optimizers.Adam(
-            actor_learning_rate, jit_compile=False
-        ),
-        critic_optimizer=tf.keras.optimizers.Adam(
-            critic_learning_rate, jit_compile=False
-        ),
+        **arguments,
+        actor_optimizer=_adam(actor_learning_rate),
         seed=seed,
         train_step_counter=tf.Variable(0, dtype=tf.int64, name="train_step"),
     )
     agent.initialize()
     return agent
+
+
+def _adam(learning_rate):
+    # Whoever calls `train` decides whether to compile it: an optimizer that compiles
+    # its own update would do so variable by variable.
+    return tf.keras.optimizers.Adam(learning_rate, jit_compile=False)

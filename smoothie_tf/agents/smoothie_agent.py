@@ -200,13 +200,13 @@ class SmoothieAgent(tf_agent.TFAgent):
         self._critic_network = keras_network.as_network(
             critic_network, critic_spec, "CriticNetwork"
         )
-        _check_output(self._actor_network, observation_spec, action_spec.shape)
+        check_output(self._actor_network, observation_spec, action_spec.shape)
         # Initialize θ, φ, w, set θ′ = θ, φ′ = φ, w′ = w.
         self._create_covariance(
             covariance, observation_spec, action_spec.shape[-1], initial_log_variance
         )
         self._bind(self._critic_network, target=False)
-        _check_output(self._critic_network, critic_spec, ())
+        check_output(self._critic_network, critic_spec, ())
         self._target_actor_network = common.maybe_copy_target_network_with_checks(
             self._actor_network, None, "TargetActorNetwork", observation_spec
         )
@@ -759,7 +759,19 @@ def build_optimizer(
         optimizer.build(variables)
 
 
-def _check_output(net, input_spec, shape):
+def check_output(
+    net: network.Network, input_spec: types.NestedTensorSpec, shape: tuple[int, ...]
+) -> None:
+    """Makes a network's variables, and checks what it returns.
+
+    Args:
+      net: The network.
+      input_spec: Spec of its input.
+      shape: Of its output for one input.
+
+    Raises:
+      ValueError: If it returns something of another shape.
+    """
     output = net.create_variables(input_spec)
     if tuple(output.shape) != tuple(shape):
         raise ValueError(

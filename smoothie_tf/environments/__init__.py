@@ -21,6 +21,39 @@ gymnasium.register(
     max_episode_steps=100,
 )
 
+# Tasks of Heess et al. (2015). The last three are Gymnasium's, under names of their
+# own: settings for them are not those of Gymnasium's tasks elsewhere.
+for _name, _module, _class, _steps, _arguments in (
+    ("Hand", "hand", "HandEnvironment", 1000, {}),
+    ("CartpoleSwingup", "cartpole", "CartpoleEnvironment", 250, {}),
+    ("Swimmer3", "swimmer", "SwimmerEnvironment", 300, {"links": 3}),
+    ("Swimmer5", "swimmer", "SwimmerEnvironment", 300, {"links": 5}),
+    ("Swimmer7", "swimmer", "SwimmerEnvironment", 300, {"links": 7}),
+    ("FourTargetReacher", "reacher", "ReacherEnvironment", 150, {}),
+    ("MovingTargetReacher", "reacher", "ReacherEnvironment", 150, {"moving": True}),
+    ("Gripper", "reacher", "GripperEnvironment", 200, {}),
+    ("Monoped", "monoped", "MonopedEnvironment", 200, {}),
+    ("CheetahWithSprings", "cheetah", "CheetahEnvironment", 1000, {}),
+    (
+        "CheetahWithoutSprings",
+        "cheetah",
+        "CheetahEnvironment",
+        1000,
+        {"springs": False},
+    ),
+):
+    gymnasium.register(
+        id=f"smoothie_tf/{_name}-v0",
+        entry_point=f"smoothie_tf.environments.{_module}:{_class}",
+        max_episode_steps=_steps,
+        kwargs=_arguments,
+    )
+gymnasium.register(
+    id="smoothie_tf/Walker-v0",
+    entry_point="gymnasium.envs.mujoco.walker2d_v5:Walker2dEnv",
+    max_episode_steps=1000,
+)
+
 # Ranges of one step's reward. Where the task does not give one, it is calibrated: it
 # holds all but 1 % of what uniformly random actions are paid in 20,000 steps (given
 # behind it, 1st to 99th percentile), and what the best known policies are paid.

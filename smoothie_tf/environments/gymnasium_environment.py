@@ -19,6 +19,7 @@ from tf_agents.specs import array_spec, tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 import smoothie_tf.environments  # noqa: F401  Registers the package's own tasks.
+from smoothie_tf.environments import discretized_reward
 
 
 class EnvironmentFault(ValueError):
@@ -114,6 +115,7 @@ class _ClippedActions(gymnasium.ActionWrapper):
     def __init__(self, env, low, high):
         super().__init__(env)
         space = env.action_space
+        self._clips = env.metadata.get("clip_action", True)
         self.action_space = spaces.Box(low, high, space.shape, np.float32)
         self._low, self._high = self.action_space.low, self.action_space.high
         task_low = space.low.astype(np.float64)
@@ -122,7 +124,9 @@ class _ClippedActions(gymnasium.ActionWrapper):
         self._dtype = space.dtype
 
     def action(self, action):
-        clipped = np.minimum(np.maximum(action, self._low), self._high)
+        clipped = action
+        if self._clips:
+            clipped = np.minimum(np.maximum(action, self._low), self._high)
         return (self._offset + self._scale * clipped).astype(self._dtype)
 
 
@@ -172,7 +176,9 @@ def make_task(environment_id: str, **kwargs: Any) -> gymnasium.Env:
 def adapt(env: gymnasium.Env) -> gymnasium.Env:
     """Gives a Gymnasium task flat observations and actions in [−1, 1].
 
-    A task whose metadata say `"rescale_action": False` keeps its own action bounds.
+    A task whose metadata say `"rescale_action": False` keeps its own action bounds, and
+    one whose metadata say `"clip_action": False` clips for itself: it may charge for
+    what it clips.
 
     Args:
       env: A task with Box actions of rank 1 and bounded on all sides, and with
@@ -257,6 +263,32 @@ def action_spec(env: gymnasium.Env) -> tensor_spec.BoundedTensorSpec:
     return tensor_spec.BoundedTensorSpec(
         space.shape, tf.float32, space.low, space.high, name="action"
     )
+
+
+def known_to_agents(env: gymnasium.Env) -> dict[str, Any]:
+    """Returns what a task tells an agent beyond its specs.
+
+    Args:
+      env: A task from `make` or `adapt`.
+
+    Returns:
+      `max_episode_steps`, its time limit, or None; and `reward_fn`, a function in
+      TensorFlow of states [B, S], actions [B, A] and next states [B, S] to rewards
+      [B], where the task has a method of that name whose actions are the agent's own
+      (neither clipped nor rescaled on their way), else None.
+    """
+    own = not env.metadata.get("clip_action", True)
+    own = own and not env.metadata.get("rescale_action", True)
+    # What changes rewards on their way makes the task's own function the wrong one.
+    layer = env
+    while layer is not env.unwrapped:
+        changing = (discretized_reward.DiscretizedReward, gymnasium.RewardWrapper)
+        own = own and not isinstance(layer, changing)
+        layer = layer.env
+    return {
+        "reward_fn": getattr(env.unwrapped, "reward_fn", None) if own else None,
+        "max_episode_steps": env.spec.max_episode_steps if env.spec else None,
+    }
 
 
 class GymnasiumEnvironment(py_environment.PyEnvironment):

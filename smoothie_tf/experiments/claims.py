@@ -4,7 +4,7 @@ A claim that fails is printed as plainly as one that holds.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -182,14 +182,18 @@ SHARED_RULES = {
 }
 
 
-def judge(found: evidence.Evidence) -> pd.DataFrame:
+def judge(found: evidence.Evidence, more: Sequence[Claim] = ()) -> pd.DataFrame:
     """Judges every claim.
+
+    Args:
+        found: What there is.
+        more: Claims of another paper, behind those of this one.
 
     Returns:
         One row a claim: claim, source, rule, verdict, number, n and command.
     """
     rows = []
-    for claim in claims():
+    for claim in [*claims(), *more]:
         finding = claim.judge(found)
         rows.append(
             {

@@ -23,6 +23,7 @@ def figure_command(
     ablation: grid.Figure | None = None,
     baseline: str | None = None,
     train_command: Callable[[grid.Run], list[str]] = launch.train_command,
+    finish: Callable[[Sequence[grid.Run], pathlib.Path], None] | None = None,
 ) -> int:
     """Trains what a figure still needs, and draws it.
 
@@ -32,6 +33,7 @@ def figure_command(
         ablation: What `--ablation` trains and draws in its place, if it is a flag.
         baseline: Variant to which a table compares all others, if there is to be one.
         train_command: Makes the command of a run.
+        finish: Is called with the runs and the figure's directory once it is drawn.
 
     Returns:
         Exit status: 0 done, 1 a run failed or is damaged (what there is has been
@@ -53,7 +55,7 @@ def figure_command(
                 num_workers = flags.num_workers or workers.count()
                 print(
                     f"{figure.title}, preset {preset.name}, "
-                    f"{preset.num_steps:,} steps a run: "
+                    f"{grid.lengths(runs)} steps a run: "
                     f"{launch.overview(runs, num_workers)}.",
                     flush=True,
                 )
@@ -75,6 +77,8 @@ def figure_command(
 
     try:
         drawn = _draw(figure, runs, out_dir, baseline)
+        if drawn and finish is not None:
+            finish(runs, out_dir)
     except results.DamagedRunError as error:
         print(error, file=sys.stderr)
         return 1
@@ -129,7 +133,9 @@ def _parser(
     parser.add_argument(
         "--preset",
         default="quick",
-        help="quick (minutes), short (300k steps) or paper (1M steps); default quick",
+        help="quick (minutes) or svg (each panel's own length); default quick"
+        if figure.panels
+        else "quick (minutes), short (300k steps) or paper (1M steps); default quick",
     )
     parser.add_argument(
         "--envs",

@@ -5,6 +5,7 @@ deviation clipped at the runs' minimum and maximum; x in millions of environment
 """
 
 import collections
+import dataclasses
 import math
 import os
 import textwrap
@@ -44,11 +45,12 @@ def draw_returns(
         figure: Which figure of the paper it is.
         runs: All runs of the grid, also those that have left nothing yet.
         path: The picture to write.
-        envs: A panel for each of these; `None` for those of `runs`.
+        envs: A panel for each of these, or the figure's own panels on them; `None` for
+            those of `runs`.
     """
-    column = "evaluation_return_mean"
+    column, panels = "evaluation_return_mean", _panels(figure, runs, envs)
     note = "Return of the policy's mean action over the episodes of an evaluation."
-    _draw(frame, figure, runs, path, column, "return", note, envs)
+    _draw(frame, figure, runs, path, column, "return", note, panels)
 
 
 def draw_training_returns(
@@ -68,7 +70,8 @@ def draw_training_returns(
         envs: As for `draw_returns`.
     """
     note = "Mean return of the training episodes between two evaluations, with noise."
-    _draw(frame, figure, runs, path, "training_return", "training return", note, envs)
+    column, panels = "training_return", _panels(figure, runs, envs)
+    _draw(frame, figure, runs, path, column, "training return", note, panels)
 
 
 def draw_policy_stddev(
@@ -88,7 +91,8 @@ def draw_policy_stddev(
         envs: As for `draw_returns`.
     """
     note = "σ in units of actions scaled to [−1, 1]. The paper does not draw this."
-    _draw(frame, figure, runs, path, "policy_stddev", "σ", note, envs)
+    panels = _panels(figure, runs, envs)
+    _draw(frame, figure, runs, path, "policy_stddev", "σ", note, panels)
 
 
 def title(
@@ -111,7 +115,7 @@ def title(
     preset = runs[0].preset
     facts = [
         f"preset {preset.name}",
-        f"{preset.num_steps:,} steps",
+        f"{grid.lengths(runs)} steps",
         f"n = {seeds} seed{'s' if most > 1 else ''}",
         *preset.gin_bindings,
     ]
@@ -121,14 +125,26 @@ def title(
     return f"{first}\n{', '.join(facts)}"
 
 
-def _draw(frame, figure, runs, path, column, quantity, note, envs):
-    """Draws one column of the metrics, a panel for each environment."""
+def _panels(figure, runs, envs):
+    """Lists the figure's own panels, or makes one of all arms for each environment."""
     if envs is None:
         envs = list(dict.fromkeys(run.env for run in runs))
-    width = min(_PANELS_A_ROW, len(envs))
-    if len(envs) == 4:
+    steps = {run.env: run.num_steps for run in runs}
+    return [
+        dataclasses.replace(
+            panel, num_steps=steps.get(env) or panel.num_steps or runs[0].num_steps
+        )
+        for env in envs
+        for panel in figure.panels_on(env)
+    ]
+
+
+def _draw(frame, figure, runs, path, column, quantity, note, panels):
+    """Draws one column of the metrics."""
+    width = min(_PANELS_A_ROW, len(panels))
+    if len(panels) == 4:
         width = 2
-    height = math.ceil(len(envs) / width)
+    height = math.ceil(len(panels) / width)
     several = len({run.seed for run in runs}) > 1
     if several:
         note += (
@@ -152,18 +168,22 @@ def _draw(frame, figure, runs, path, column, quantity, note, envs):
         # A body of its own keeps the legend below the title, not on it.
         body = canvas.subfigures()
         axes = body.subplots(height, width, squeeze=False)
+        share_arms = all(each.arms == panels[0].arms for each in panels)
         for place, panel in enumerate(axes.flat):
-            if place >= len(envs):
+            if place >= len(panels):
                 panel.set_visible(False)
                 continue
-            env = envs[place]
-            for arm, colour in zip(figure.arms, colours(figure.arms), strict=True):
-                chosen = (curves["env"] == env) & (curves["variant"] == arm.variant)
+            shown = panels[place]
+            for arm, colour in zip(shown.arms, colours(shown.arms), strict=True):
+                chosen = curves["env"] == shown.env
+                chosen &= curves["variant"] == arm.variant
                 _draw_curve(panel, curves[chosen], arm.label, colour)
-            _finish_panel(panel, env, runs[0].num_steps)
+            _finish_panel(panel, shown.title, shown.num_steps)
+            if not share_arms and panel.lines:
+                panel.legend(fontsize=7)
             if place % width == 0:
                 panel.set_ylabel(quantity)
-            if place + width >= len(envs):
+            if place + width >= len(panels):
                 panel.set_xlabel("million environment steps")
         characters = int(canvas.get_figwidth() * 11)
         canvas.suptitle(
@@ -173,7 +193,8 @@ def _draw(frame, figure, runs, path, column, quantity, note, envs):
             ),
             fontsize=11,
         )
-        _add_legend(body, figure.arms)
+        if share_arms:
+            _add_legend(body, panels[0].arms)
         canvas.supxlabel(
             textwrap.fill(note, int(canvas.get_figwidth() * 16)), fontsize=8
         )
@@ -199,9 +220,9 @@ def _draw_curve(panel, curve: pd.DataFrame, label: str, colour: str) -> None:
         )
 
 
-def _finish_panel(panel, env: str, num_steps: int) -> None:
+def _finish_panel(panel, title: str, num_steps: int) -> None:
     """Sets what every panel has, whether or not anything is drawn in it."""
-    panel.set_title(env)
+    panel.set_title(title)
     panel.set_xlim(0, num_steps / 1e6)
     panel.xaxis.set_major_locator(
         matplotlib.ticker.MaxNLocator(4, steps=(1, 2, 2.5, 5, 10))

@@ -35,6 +35,8 @@ TUNED = _GIN / "tuned"
 _LAUNCH_LOCK = ".launch.lock"
 _TRAINING_LOCK = ".lock"
 _LONGEST_LABEL = 100
+# The preset that leaves the length of runs to a figure's panels.
+_OF_PANELS = "svg"
 # What a file that nests too deep, or holds too large a number, makes parsers raise.
 _TOO_MUCH = (RecursionError, OverflowError, MemoryError)
 
@@ -73,8 +75,25 @@ class Arm:
 
 
 @dataclasses.dataclass(frozen=True)
+class Panel:
+    """One panel of a figure whose panels differ in more than the environment.
+
+    Attributes:
+        title: What is written above it.
+        env: Its environment.
+        arms: Its curves.
+        num_steps: Environment steps of its runs, where the preset leaves them to it.
+    """
+
+    title: str
+    env: str
+    arms: tuple[Arm, ...]
+    num_steps: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Figure:
-    """A figure as a grid: every arm on every environment.
+    """A figure as a grid: every arm on every environment, or as its panels say.
 
     Attributes:
         number: Its number in the paper; None for a comparison of our own.
@@ -82,6 +101,7 @@ class Figure:
         arms: Its curves.
         envs: Its panels.
         comparison: Where it has no number, what it is called.
+        panels: Its panels, where they differ in more than the environment.
     """
 
     number: int | None
@@ -89,6 +109,21 @@ class Figure:
     arms: tuple[Arm, ...]
     envs: tuple[str, ...]
     comparison: str = ""
+    panels: tuple[Panel, ...] = ()
+
+    @classmethod
+    def of_panels(
+        cls, comparison: str, subject: str, panels: tuple[Panel, ...]
+    ) -> "Figure":
+        """Makes a figure of panels that say for themselves what they show."""
+        arms = {arm.variant: arm for panel in panels for arm in panel.arms}
+        envs = dict.fromkeys(panel.env for panel in panels)
+        return cls(None, subject, tuple(arms.values()), tuple(envs), comparison, panels)
+
+    def panels_on(self, env: str) -> tuple[Panel, ...]:
+        """Returns its panels on an environment: one of all arms, or its own."""
+        own = tuple(panel for panel in self.panels if panel.env == env)
+        return own or (Panel(env, env, self.arms, 0),)
 
     @property
     def title(self) -> str:
@@ -238,6 +273,13 @@ class Preset:
     num_seeds: int
     gin_bindings: tuple[str, ...] = ()
 
+    def on(self, panel: Panel) -> "Preset":
+        """Returns the preset for a panel, whose length it may leave to that."""
+        by_hand = any("train.num_steps" in each for each in self.gin_bindings)
+        if self.name != _OF_PANELS or by_hand or not panel.num_steps:
+            return self
+        return dataclasses.replace(self, num_steps=panel.num_steps)
+
     @property
     def is_result(self) -> bool:
         """Whether what it gives is a result to keep: unaltered, and at length."""
@@ -325,12 +367,12 @@ def grid(
     """
     if seeds is None:
         seeds = range(preset.num_seeds if num_seeds is None else num_seeds)
-    return tuple(
+    runs = (
         Run(
             agent=arm.agent,
             env=env,
             seed=seed,
-            preset=preset,
+            preset=preset.on(panel),
             variant=arm.variant,
             gin_bindings=preset.gin_bindings + arm.gin_bindings,
             root=pathlib.Path(root),
@@ -338,8 +380,17 @@ def grid(
         )
         for seed in seeds
         for env in (figure.envs if envs is None else envs)
-        for arm in figure.arms
+        for panel in figure.panels_on(env)
+        for arm in panel.arms
     )
+    # Panels may share runs.
+    return tuple({run.directory: run for run in runs}.values())
+
+
+def lengths(runs: Sequence[Run]) -> str:
+    """Says how many steps runs have: one number, or from the least to the most."""
+    steps = {run.num_steps for run in runs}
+    return " to ".join(f"{number:,}" for number in sorted({min(steps), max(steps)}))
 
 
 def file_name(env: str) -> str:

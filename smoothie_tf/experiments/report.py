@@ -16,8 +16,10 @@ from smoothie_tf.experiments import (
     report_ablations,
     report_neighbours,
     report_parts,
+    report_svg,
     results,
     statistics,
+    svg_claims,
 )
 
 _HEAD = """\
@@ -56,7 +58,8 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     found = evidence.Evidence(results_dir)
     out_dir = results_dir / "report"
     out_dir.mkdir(parents=True, exist_ok=True)
-    judged = claims.judge(found)
+    svg = svg_claims.Evidence(results_dir)
+    judged = claims.judge(found, svg_claims.claims_of(svg))
     judged.to_csv(out_dir / "claims.csv", index=False)
     parts = [_HEAD, *_claims(judged), "## Protocol\n", _protocol()]
     for preset in found.presets:
@@ -64,8 +67,9 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     parts += _published(found)
     parts += report_neighbours.section(results_dir)
     parts += report_ablations.section(results_dir)
+    parts += report_svg.section(svg, out_dir)
     parts += _searches(found)
-    parts += _provenance(found)
+    parts += _provenance(found, svg)
     path = results_dir / "README.md"
     path.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
     return path
@@ -133,8 +137,10 @@ def _claims(judged: pd.DataFrame) -> list[str]:
         "### Rules\n",
         "Those of returns (rules A and B, and Hopper doubled) were fixed before any "
         "run of 300,000 steps; those of identities and of Figure 2 were written when "
-        "these had been seen. n is runs of the first + of the second arm; with fewer "
-        f"than {evidence.LEAST_SEEDS} finished runs of either a claim is not yet run. "
+        "these had been seen; S1 to S13 are claims of Heess et al. (2015), whose rules "
+        "were fixed before any of their runs. n is runs of the first + of the second "
+        f"arm; with fewer than {evidence.LEAST_SEEDS} finished runs of either a claim "
+        "is not yet run. "
         "Where there are enough runs of 1,000,000 steps they count, else those of "
         "300,000.\n",
     ]
@@ -398,12 +404,12 @@ def _origin(path: pathlib.Path) -> str:
     return " ".join(words).split(". ")[0].rstrip(".")
 
 
-def _provenance(found) -> list[str]:
+def _provenance(found, svg) -> list[str]:
     """Writes which code and which versions the runs come from."""
     parts = ["## Where the numbers come from\n"]
     rows = []
-    for preset in found.presets:
-        records = results.provenance(found.runs[preset.name])
+    for name, runs in (*found.runs.items(), (svg.preset.name, svg.runs)):
+        records = results.provenance(runs)
         for commit in sorted({str(record.get("commit")) for record in records}):
             of_commit = [each for each in records if str(each.get("commit")) == commit]
             versions = {
@@ -414,7 +420,7 @@ def _provenance(found) -> list[str]:
             done = sum(each.get("status") == "done" for each in of_commit)
             rows.append(
                 [
-                    preset.name,
+                    name,
                     commit[:10] + ("-dirty" if commit.endswith("-dirty") else ""),
                     f"{done} of {len(of_commit)}",
                     f"{seconds / 3600:.1f}",

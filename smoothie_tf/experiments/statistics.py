@@ -42,11 +42,29 @@ def interquartile_mean(returns: Sequence[np.ndarray]) -> Estimate:
     return _estimate(_matrix(returns), lambda x: np.array([metrics.aggregate_iqm(x)]))
 
 
+def mean(returns: np.ndarray) -> Estimate:
+    """Estimates the mean of runs, shape [N]."""
+    return _estimate(returns[:, np.newaxis], lambda x: np.array([x.mean()]))
+
+
 def difference(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
     """Estimates how much higher the mean of the first is; both of shape [N]."""
     return _estimate(
         (ours[:, np.newaxis], theirs[:, np.newaxis]),
         lambda x, y: np.array([x.mean() - y.mean()]),
+    )
+
+
+def excess(
+    before: np.ndarray,
+    after: np.ndarray,
+    other_before: np.ndarray,
+    other_after: np.ndarray,
+) -> Estimate:
+    """Estimates how much more the first falls than the second; each of shape [N]."""
+    return _estimate(
+        tuple(x[:, np.newaxis] for x in (before, after, other_before, other_after)),
+        lambda a, b, c, d: np.array([(a.mean() - b.mean()) - (c.mean() - d.mean())]),
     )
 
 

@@ -21,7 +21,8 @@ class MeanNetwork(network.Network):
 
     The output passes through tanh and is scaled to the action bounds. The paper
     does not say how it bounds the mean: without a bound, the gradient of a critic
-    that was never taught about such actions drives it out of the box.
+    that was never taught about such actions drives it out of the box. `bounded=False`
+    leaves it out, for tasks that charge for what they clip.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class MeanNetwork(network.Network):
         hidden_units: Sequence[int] = (400, 300),
         activation: str = "relu",
         initial_mean: float | None = None,
+        bounded: bool = True,
         name: str = "MeanNetwork",
     ):
         """Builds the network.
@@ -42,6 +44,8 @@ class MeanNetwork(network.Network):
           activation: Keras name of the hidden layers' activation.
           initial_mean: Mean that the network starts near, the same in every
             dimension, strictly within the action bounds; None for their middle.
+          bounded: Whether the output passes through tanh; otherwise it is linear, in
+            the same units.
           name: Name of the network.
 
         Raises:
@@ -64,11 +68,14 @@ class MeanNetwork(network.Network):
         ]
         self._centre = (action_spec.maximum + action_spec.minimum) / 2.0
         self._half_range = (action_spec.maximum - action_spec.minimum) / 2.0
+        validation.check_flags("MeanNetwork", bounded=bounded)
         self._output = dense.Dense(
             action_spec.shape[-1],
-            "tanh",
+            "tanh" if bounded else None,
             kernel_initializer=initializers.output(),
-            bias_initializer=self._output_bias(initial_mean, action_spec.shape),
+            bias_initializer=self._output_bias(
+                initial_mean, action_spec.shape, bounded
+            ),
         )
 
     def call(
@@ -81,7 +88,7 @@ class MeanNetwork(network.Network):
             x = layer(x)
         return self._centre + self._half_range * self._output(x), network_state
 
-    def _output_bias(self, initial_mean, shape):
+    def _output_bias(self, initial_mean, shape, bounded):
         if initial_mean is None:
             return "zeros"
         share = np.broadcast_to((initial_mean - self._centre) / self._half_range, shape)
@@ -92,4 +99,4 @@ class MeanNetwork(network.Network):
                 f" {(self._centre - self._half_range).tolist()} and"
                 f" {(self._centre + self._half_range).tolist()}."
             )
-        return tf.keras.initializers.Constant(np.arctanh(share))
+        return tf.keras.initializers.Constant(np.arctanh(share) if bounded else share)

@@ -3,7 +3,8 @@
 The agent's own `train` and its collect policy's own `action` are traced into one
 function. Nothing of an algorithm is written here.
 
-Shapes: N sampled transitions, S state, A action, P policy info, W = S + A + P + 2.
+Shapes: N sampled transitions, T transitions of an episode, S state, A action, P policy
+info, W = S + A + P + 2.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from tf_agents.agents import tf_agent
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf.training import compiled
+from smoothie_tf.training import compiled, replay_buffer
 
 
 class Decision(NamedTuple):
@@ -45,7 +46,11 @@ class CompiledStep:
 
         Args:
           agent: Any TFAgent that learns from transitions of flat observations. Its
-            training step returns a named tuple of scalars as `LossInfo.extra`.
+            training step returns a named tuple of scalars as `LossInfo.extra`. One
+            whose attribute `trains_at_episode_end` is True is handed the episode as
+            well, as `episode` and `episode_mask`; one whose `uses_next_action` is
+            True, what was done after each transition, as `next_action_step` and
+            `next_is_stored`.
           seed: Seed of the collect policy's draws. The draws for a step are a
             function of the seed and the step's number alone.
           use_xla: Whether to compile with XLA; otherwise graphs are run op by op,
@@ -101,6 +106,7 @@ class CompiledStep:
         is_first: bool,
         policy_state: tuple[tf.Tensor, ...],
         step: int,
+        episode: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> tuple[np.ndarray, Decision]:
         """Trains, then chooses an action with the new policy.
 
@@ -111,13 +117,19 @@ class CompiledStep:
           is_first: Whether an episode begins there.
           policy_state: From the decision before.
           step: Number of the environment step that the action is for.
+          episode: As `ReplayBuffer.last_episode` returns it, for an agent that trains
+            at an episode's end.
 
         Returns:
           The training steps' mean scalars in the order of `metric_names`, and the
           decision.
         """
         flat, *state = self._train_and_act(
-            rows, observation, np.array((is_first, step), np.int64), *policy_state
+            rows,
+            observation,
+            np.array((is_first, step), np.int64),
+            *(() if episode is None else episode),
+            *policy_state,
         )
         flat = flat.numpy()
         metrics_end = len(self.metric_names)
@@ -131,7 +143,13 @@ class CompiledStep:
         )
 
     def _traced_train_and_act(self, rows, observation, is_first_and_step, *state):
-        metrics = self._traced_train(rows)
+        if getattr(self._agent, "trains_at_episode_end", False):
+            episode, mask, *state = state
+            metrics = self._traced_update(
+                rows, episode=self._transition(episode), episode_mask=mask
+            )
+        else:
+            metrics = self._traced_train(rows)
         numbers, *state = self._traced_act(observation, is_first_and_step, *state)
         return tf.concat([metrics, numbers], axis=0), *state
 
@@ -148,8 +166,12 @@ class CompiledStep:
         )
         return sums / self._updates_per_call
 
-    def _traced_update(self, rows):
-        extra = self._agent.train(self._transition(rows)).extra
+    def _traced_update(self, rows, **episode):
+        if getattr(self._agent, "uses_next_action", False):
+            episode["next_action_step"] = self._action_step(rows[1])
+            ended = rows[1, :, -1] == replay_buffer.NO_TRANSITION
+            episode["next_is_stored"] = ~ended
+        extra = self._agent.train(self._transition(rows), **episode).extra
         self.metric_names = extra._fields
         return tf.stack([tf.cast(value, tf.float32) for value in extra])
 
@@ -174,16 +196,9 @@ class CompiledStep:
     def _transition(self, rows):
         number = rows.shape[1]
         observation_end = self._observation_size
-        action_end = observation_end + self._action_size
         start, following = rows[0], rows[1]
         reward, discount = start[:, -2], start[:, -1]
         middle = tf.fill([number], ts.StepType.MID)
-        info, begin = [], action_end
-        for leaf in tf.nest.flatten(self._info_spec):
-            size = leaf.shape.num_elements()
-            values = start[:, begin : begin + size]
-            info.append(tf.reshape(values, [number, *leaf.shape]))
-            begin += size
         return trajectory.Transition(
             ts.TimeStep(
                 middle,
@@ -191,15 +206,23 @@ class CompiledStep:
                 tf.ones_like(discount),
                 start[:, :observation_end],
             ),
-            policy_step.PolicyStep(
-                start[:, observation_end:action_end],
-                (),
-                tf.nest.pack_sequence_as(self._info_spec, info),
-            ),
+            self._action_step(start),
             ts.TimeStep(
                 tf.where(discount > 0, ts.StepType.MID, ts.StepType.LAST),
                 reward,
                 discount,
                 following[:, :observation_end],
             ),
+        )
+
+    def _action_step(self, rows):
+        begin = self._observation_size + self._action_size
+        action, info = rows[:, self._observation_size : begin], []
+        for leaf in tf.nest.flatten(self._info_spec):
+            size = leaf.shape.num_elements()
+            values = rows[:, begin : begin + size]
+            info.append(tf.reshape(values, [rows.shape[0], *leaf.shape]))
+            begin += size
+        return policy_step.PolicyStep(
+            action, (), tf.nest.pack_sequence_as(self._info_spec, info)
         )

@@ -10,8 +10,8 @@ Shapes: N sampled transitions, S state, A action, P policy info, W = S + A + P +
 
 import numpy as np
 
-# Stands in place of a discount in rows at which no transition starts.
-_NO_TRANSITION = -1.0
+#: Stands in place of a discount in rows at which no transition starts.
+NO_TRANSITION = -1.0
 
 
 class ReplayBuffer:
@@ -92,7 +92,7 @@ class ReplayBuffer:
         row = self._rows[self._total_rows % self.capacity]
         row[:] = 0.0
         row[: self._observation_end] = observation
-        row[-1] = _NO_TRANSITION
+        row[-1] = NO_TRANSITION
 
     def sample(self, number: int, rng: np.random.Generator) -> np.ndarray:
         """Draws transitions uniformly, with replacement.
@@ -116,10 +116,49 @@ class ReplayBuffer:
             following = indices + 1
             following[following == self.capacity] = 0
             rows = self._rows.take(np.stack((indices, following)), axis=0)
-            unusable = np.flatnonzero(rows[0, :, -1] == _NO_TRANSITION)
+            unusable = np.flatnonzero(rows[0, :, -1] == NO_TRANSITION)
             if not len(unusable):
                 return rows
             indices[unusable] = rng.integers(filled, size=len(unusable))
+
+    def last_episode(self, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the episode that the last transition ended, in order.
+
+        Args:
+          length: T, the transitions that it is padded to.
+
+        Returns:
+          Copies of the rows at which its transitions start, and of those that follow
+          each, float32, shape [2, T, W], zeros behind the last; and 1 for each
+          transition, 0 for what is padded, float32, shape [T].
+
+        Raises:
+          ValueError: If the last transition ended no episode, or if the episode has
+            more than T transitions or is no longer whole in the ring.
+        """
+        oldest = max(0, self._total_rows - self.capacity)
+        # All that it may take, and the final observation of the episode before.
+        first = max(oldest, self._total_rows - length - 2)
+        window = self.rows_since(first)
+        ends = np.flatnonzero(window[:, -1] == NO_TRANSITION)
+        if not len(ends) or ends[-1] != len(window) - 1:
+            raise ValueError("The last transition in replay ended no episode.")
+        if len(ends) > 1:
+            window = window[ends[-2] + 1 :]
+        elif first > 0:
+            raise ValueError(
+                f"The last episode has more than {length} transitions, or begins"
+                f" before what is left in replay, which has {self.capacity} rows."
+            )
+        number = len(window) - 1
+        rows = np.zeros((2, length, self.row_size), np.float32)
+        if number > length:
+            raise ValueError(
+                f"The last episode has {number} transitions, but must have at most"
+                f" {length}."
+            )
+        rows[0, :number], rows[1, :number] = window[:-1], window[1:]
+        return rows, (np.arange(length) < number).astype(np.float32)
 
     def rows_since(self, total_rows: int) -> np.ndarray:
         """Returns the complete rows written since `total_rows`, oldest first.

@@ -223,6 +223,7 @@ class SavedRun:
                 gymnasium_environment.time_step_spec(env),
                 gymnasium_environment.action_spec(env),
                 seed=0,
+                **gymnasium_environment.known_to_agents(env),
             )
         # Gin passes on whatever kind a wrong binding leads to.
         except (TypeError, ValueError, RuntimeError) as error:

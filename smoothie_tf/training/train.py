@@ -134,9 +134,12 @@ class Trainer:
             gymnasium_environment.time_step_spec(self._env),
             gymnasium_environment.action_spec(self._env),
             seed=self._streams.seed("agent"),
+            **gymnasium_environment.known_to_agents(self._env),
         )
         minibatches = getattr(self.agent, "minibatches_per_train", 1)
         self._sample_size = config.updates_per_call * minibatches * config.batch_size
+        #: The longest episode, where the agent trains at the end of each.
+        self._episode_limit = self._longest_episode(agent_name)
         self._compiled = compiled_step.CompiledStep(
             self.agent,
             self._streams.seed("policy"),
@@ -289,10 +292,33 @@ class Trainer:
             self._episode += 1
             self._begin_episode()
         config = self._config
-        self._choose_action(
-            train=self.step >= config.initial_collect_steps
-            and self.step % config.updates_per_call == 0
-        )
+        if self._episode_limit is None:
+            due = self.step % config.updates_per_call == 0
+        else:
+            due = terminated or truncated
+        self._choose_action(train=due and self.step >= config.initial_collect_steps)
+
+    def _longest_episode(self, agent_name):
+        if not getattr(self.agent, "trains_at_episode_end", False):
+            return None
+        config, spec = self._config, self._env.spec
+        limit = spec and spec.max_episode_steps
+        if not limit:
+            raise ValueError(
+                f"Agent {agent_name!r} trains at the end of each episode: the task must"
+                " have a max_episode_steps, but has none."
+            )
+        if config.updates_per_call != 1:
+            raise ValueError(
+                f"train.updates_per_call must be 1 for agent {agent_name!r}, which"
+                f" trains at the end of each episode, but is {config.updates_per_call}."
+            )
+        if config.replay_capacity <= limit:
+            raise ValueError(
+                f"train.replay_capacity must be above {limit}, the steps of an episode,"
+                f" for agent {agent_name!r}, but is {config.replay_capacity}."
+            )
+        return limit
 
     def _begin_episode(self):
         # Each episode's reset has a seed of its own, so that a resumed run can play
@@ -313,7 +339,12 @@ class Trainer:
             self._decision = self._compiled.act(*arguments)
         else:
             rows = self._replay.sample(self._sample_size, self._replay_rng)
-            metrics, self._decision = self._compiled.train_and_act(rows, *arguments)
+            episode = None
+            if self._episode_limit is not None:
+                episode = self._replay.last_episode(self._episode_limit)
+            metrics, self._decision = self._compiled.train_and_act(
+                rows, *arguments, episode
+            )
             if not gymnasium_environment.is_finite(metrics):
                 self._explain_metrics(metrics)
             self._metric_sums += metrics

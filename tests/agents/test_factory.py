@@ -13,7 +13,12 @@ ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
 RATES = {"actor_learning_rate": 1e-3, "critic_learning_rate": 1e-4}
 
 
-@pytest.mark.parametrize("name", sorted(factory.AGENTS))
+# Those with a critic of states and actions; what the others have is in
+# test_config.py and in their own tests.
+CRITICS = ["ddpg", "dpg", "smoothie", "soft_ddpg", "svg0", "svg0_episode"]
+
+
+@pytest.mark.parametrize("name", CRITICS)
 def test_each_agent_has_the_papers_networks(name):
     agent = factory.create_agent(name, TIME_STEP, ACTION, seed=1, **RATES)
     assert isinstance(agent, factory.AGENTS[name])
@@ -27,6 +32,37 @@ def test_each_agent_has_the_papers_networks(name):
     assert agent.train_step_counter == 0
     assert float(agent._actor_optimizer.learning_rate) == pytest.approx(1e-3)
     assert float(agent._critic_optimizer.learning_rate) == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(set(factory.AGENTS) - set(CRITICS)))
+def test_agents_with_other_networks(name):
+    gin.parse_config("create_agent.model_learning_rate = 1e-2")
+    agent = factory.create_agent(
+        name, TIME_STEP, ACTION, seed=1, max_episode_steps=7, **RATES
+    )
+    assert isinstance(agent, factory.AGENTS[name])
+    takes = factory.AGENTS[name].takes
+    assert float(agent._actor_optimizer.learning_rate) == pytest.approx(1e-3)
+    assert (agent.value_network is not None) == ("value_network" in takes)
+    assert (agent.dynamics_network is not None) == ("dynamics_network" in takes)
+    if "value_network" in takes:
+        assert float(agent._critic_optimizer.learning_rate) == pytest.approx(1e-4)
+    if "dynamics_network" in takes:
+        assert float(agent._model_optimizer.learning_rate) == pytest.approx(1e-2)
+        # Rewards are learned where nobody knows them.
+        assert agent.dynamics_network.learns_reward
+        known = factory.create_agent(
+            name,
+            TIME_STEP,
+            ACTION,
+            reward_fn=lambda s, a, following: s[:, 0],
+            max_episode_steps=7,
+            **RATES,
+        )
+        assert not known.dynamics_network.learns_reward
+    # As many updates as an episode has steps, unless it is told otherwise.
+    with pytest.raises(ValueError, match="_updates must be a whole number .* without"):
+        factory.create_agent(name, TIME_STEP, ACTION, **RATES)
 
 
 def test_bindings_reach_agents_and_networks():
@@ -53,7 +89,7 @@ def test_bindings_reach_agents_and_networks():
 
 
 def test_unknown_agents_and_bad_rates_are_named():
-    with pytest.raises(ValueError, match="'sac' is unknown: .* ddpg, smoothie"):
+    with pytest.raises(ValueError, match="'sac' is unknown: .* ddpg, .*, smoothie"):
         factory.create_agent("sac", TIME_STEP, ACTION, **RATES)
     with pytest.raises(ValueError, match="create_agent.actor_learning_rate must be"):
         factory.create_agent(

@@ -87,6 +87,29 @@ def by_name(network):
     return {"action": action_kernel, **dict(zip(names, others, strict=True))}
 
 
+def test_mean_network_without_bounds():
+    # By hand as above, centre + half·(hidden + bias): far outside the box.
+    spec = tensor_spec.BoundedTensorSpec([2], tf.float32, [-3.0, 0.0], [1.0, 0.5])
+    network = mean_network.MeanNetwork(
+        tensor_spec.TensorSpec([1], tf.float32), spec, hidden_units=(1,), bounded=False
+    )
+    network.create_variables()
+    for variable, value in zip(
+        network.trainable_variables,
+        ([[1.0]], [0.0], [[1.0, 1.0]], [0.5, -0.5]),
+        strict=True,
+    ):
+        variable.assign(value)
+    mean, _ = network(tf.constant([[7.0]]))
+    np.testing.assert_allclose(mean, [[-1 + 2 * 7.5, 0.25 + 0.25 * 6.5]], rtol=1e-6)
+    start = mean_network.MeanNetwork(
+        OBSERVATION, ACTION, hidden_units=(), initial_mean=0.4, bounded=False
+    )
+    start.create_variables()
+    mean, _ = start(tf.zeros([1, 5]))
+    np.testing.assert_allclose(mean, [[0.4, 0.4]], rtol=1e-6)
+
+
 def test_critic_network_has_the_papers_layers():
     network = critic_network.CriticNetwork((OBSERVATION, ACTION))
     network.create_variables()

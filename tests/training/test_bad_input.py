@@ -291,6 +291,36 @@ CASES = {
         },
         "LinearQuadraticEnvironment.A and LinearQuadraticEnvironment.B must be given",
     ),
+    "updates": binding(
+        "Svg1Agent.value_updates=0",
+        "Svg1Agent.value_updates must be a whole number of at least 1, but is 0",
+        "svg1",
+    ),
+    "updates, svg0": binding(
+        "Svg0Agent.critic_updates=0.5", "Svg0Agent.critic_updates must be", "dpg"
+    ),
+    "stddev": binding("SvgInfinityAgent.stddev=0", "must be a nu", "svg_infinity"),
+    "plans": binding("SvgInfinityAgent.plans='yes'", "True or False", "planner"),
+    "gamma, actor-critic": binding(
+        "TdActorCriticAgent.gamma=2", "TdActorCriticAgent.gamma", "td_actor_critic"
+    ),
+    "model rate": binding(
+        "create_agent.model_learning_rate=0", "create_agent.model_learning_r", "svg1"
+    ),
+    "widths, value": binding(
+        "smoothie_tf.ValueNetwork.hidden_units=(0,)", "ValueNetwork.hidden_u", "svg1"
+    ),
+    "widths, model": binding("DynamicsNetwork.hidden_units=()", "one layer", "svg1_er"),
+    "updates a call": binding(
+        "train.updates_per_call=2", "must be 1 for agent 'svg1_er', which", "svg1_er"
+    ),
+    "buffer below an episode": binding(
+        "train.replay_capacity=1000", "must be above 1000, the steps of an", "svg1_er"
+    ),
+    "no time limit": (
+        {"agent": "svg1_er", "env": "BadReward-v0"},
+        "without a max_episode_steps",
+    ),
     "log variance": binding("SmoothieAgent.initial_log_variance=1e999", "a finite num"),
     "noise, sign": binding("DdpgAgent.ou_stddev=-1", "DdpgAgent.ou_stddev", "ddpg"),
     "damping": binding("DdpgAgent.ou_damping=1.5", "DdpgAgent.ou_damping", "ddpg"),

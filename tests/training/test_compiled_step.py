@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
+from tf_agents.agents import tf_agent
+from tf_agents.trajectories import policy_step
 
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment
-from smoothie_tf.training import compiled, compiled_step, config
+from smoothie_tf.training import compiled, compiled_step, config, replay_buffer
 
 UPDATES = 3
 BATCH_SIZE = 16
@@ -21,7 +23,10 @@ SMALL = (
     "MeanNetwork.hidden_units=(24, 16)",
     "smoothie_tf.CriticNetwork.observation_units=(24,)",
     "smoothie_tf.CriticNetwork.joint_units=(16,)",
+    "smoothie_tf.ValueNetwork.hidden_units=(16,)",
+    "DynamicsNetwork.hidden_units=(8,)",
 )
+EPISODE_LENGTH = 200  # Pendulum's
 
 
 #: Variants of Smoothie by name, and what is bound for them.
@@ -56,6 +61,7 @@ def make_agent(variant):
         gymnasium_environment.time_step_spec(env),
         gymnasium_environment.action_spec(env),
         seed=1,
+        **gymnasium_environment.known_to_agents(env),
     )
 
 
@@ -122,6 +128,54 @@ def test_calls_leave_no_memory_behind():
     assert blocks_after_calls() - blocks < number / 10
 
 
+class Listener:
+    """An agent that is asked for nothing but what `train` is handed."""
+
+    trains_at_episode_end = uses_next_action = True
+
+    def __init__(self):
+        self._agent = make_agent("svg0")
+        self.collect_policy = self._agent.collect_policy
+        self.time_step_spec = self._agent.time_step_spec
+        self.action_spec = self._agent.action_spec
+        self.collect_data_spec = self._agent.collect_data_spec
+
+    def train(self, experience, **more):
+        self.seen = {"experience": experience, **more}
+        info = collections.namedtuple("Info", "loss")(tf.zeros([]))
+        return tf_agent.LossInfo(info.loss, info)
+
+
+def test_what_an_agent_is_handed_besides():
+    # Rows s (3), a, log p, r, d: the second transition is an episode's last, behind
+    # which nothing was done.
+    rows = np.zeros((2, 4, 7), np.float32)
+    rows[0] = np.arange(28).reshape(4, 7)
+    rows[1] = 100 + rows[0]
+    rows[1, 1, -1] = replay_buffer.NO_TRANSITION
+    episode = np.full((2, 5, 7), 0.5, np.float32), np.array([1, 1, 0, 0, 0.0])
+    agent = Listener()
+    step = compiled_step.CompiledStep(agent, 2, use_xla=False)
+    step._traced_train_and_act(
+        tf.constant(rows),
+        tf.zeros(3),
+        tf.constant([0, 0], tf.int64),
+        *map(tf.constant, episode),
+        *step.initial_policy_state(),
+    )
+    seen = agent.seen
+    np.testing.assert_array_equal(
+        seen["experience"].action_step.action[:, 0], [3, 10, 17, 24]
+    )
+    done = seen["next_action_step"]
+    np.testing.assert_array_equal(done.action[:, 0], [103, 110, 117, 124])
+    stored = policy_step.get_log_probability(done.info)
+    np.testing.assert_array_equal(stored, [104, 111, 118, 125])
+    np.testing.assert_array_equal(seen["next_is_stored"], [True, False, True, True])
+    assert seen["episode"].action_step.action.shape == (5, 1)
+    np.testing.assert_array_equal(seen["episode_mask"], [1, 1, 0, 0, 0])
+
+
 @pytest.mark.parametrize("name", [*factory.AGENTS, *VARIANTS])
 def test_no_graph_reads_a_variable_while_it_is_written(name):
     # As TensorFlow's graph optimizer leaves it: it has lost such an order before, and
@@ -129,11 +183,21 @@ def test_no_graph_reads_a_variable_while_it_is_written(name):
     agent = make_agent(name)
     step = compiled_step.CompiledStep(agent, seed=2, use_xla=False)
     number = BATCH_SIZE * agent.minibatches_per_train
-    rows = np.ones((2, number, 3 + 1 + step.info_size + 2), np.float32)
+    width = 3 + 1 + step.info_size + 2
+    rows = np.ones((2, number, width), np.float32)
+    episode = None
+    if getattr(agent, "trains_at_episode_end", False):
+        episode = np.ones((2, EPISODE_LENGTH, width), np.float32)
+        episode = episode, np.ones(EPISODE_LENGTH, np.float32)
     context.context().enable_graph_collection()
     try:
         step.train_and_act(
-            rows, np.zeros(3, np.float32), False, step.initial_policy_state(), 0
+            rows,
+            np.zeros(3, np.float32),
+            False,
+            step.initial_policy_state(),
+            0,
+            episode,
         )
         collected = context.context().export_run_metadata().function_graphs
     finally:
@@ -142,9 +206,10 @@ def test_no_graph_reads_a_variable_while_it_is_written(name):
         (each.post_optimization_graph for each in collected), key=lambda g: len(g.node)
     )
     before, uses = before_each(graph), collections.defaultdict(list)
+    nodes = {node.name: node for node in graph.node}
     for node in graph.node:
         if node.op.endswith("VariableOp"):
-            uses[node.input[0]].append(node)
+            uses[origin(nodes, node.input[0])].append(node)
     assert len(uses) > 20
     for resource, nodes in uses.items():
         for one, other in itertools.combinations(nodes, 2):
@@ -154,12 +219,37 @@ def test_no_graph_reads_a_variable_while_it_is_written(name):
                 assert ordered, (resource, one.name, other.name)
 
 
+def origin(nodes, name):
+    """The variable that is handed into loops and branches by this name."""
+    passes_on = ("Enter", "Identity", "Merge", "Switch")
+    name = name.split(":")[0]
+    while nodes[name].op in passes_on:
+        name = nodes[name].input[0].split(":")[0]
+    return name
+
+
 def before_each(graph):
-    """Names of all nodes that a graph runs before each of its nodes."""
+    """Names of all nodes that a graph runs before each of its nodes.
+
+    Of those in a loop, within one iteration; what leaves the loop comes after all of
+    them, and an iteration begins when the one before is over.
+    """
+    nodes = {node.name: node for node in graph.node}
     waits = {
         node.name: {name.lstrip("^").split(":")[0] for name in node.input}
         for node in graph.node
     }
+    iterated = collections.defaultdict(set)
+    for node in graph.node:
+        if node.op == "Enter":
+            assert node.attr["parallel_iterations"].i == 1
+        if node.op == "Merge":
+            again = {n for n in waits[node.name] if nodes[n].op == "NextIteration"}
+            waits[node.name] -= again
+            iterated[frame_of(nodes, node)] |= again
+    for node in graph.node:
+        if node.op == "Exit":
+            waits[node.name] |= iterated[frame_of(nodes, node)]
     before = {}
     # Nodes lie in no particular order: each is done once all that it waits for are.
     while len(before) < len(waits):
@@ -173,3 +263,10 @@ def before_each(graph):
             needed = waits[name]
             before[name] = needed.union(*(before[each] for each in needed))
     return before
+
+
+def frame_of(nodes, node):
+    """Name of the loop that a node is of, None outside of loops."""
+    while node.op in ("Exit", "Switch", "Merge"):
+        node = nodes[node.input[0].split(":")[0]]
+    return node.attr["frame_name"].s if node.op == "Enter" else None

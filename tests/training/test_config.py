@@ -12,13 +12,18 @@ from smoothie_tf.training import config, train
 TIME_STEP = ts.time_step_spec(tensor_spec.TensorSpec([4], tf.float32))
 ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
 AGENTS = sorted(factory.AGENTS)
+# Those with the values of the Smoothie paper; the others have Heess et al.'s (2015).
+TABLE_1 = ["ddpg", "smoothie", "soft_ddpg", "svg0"]
 FILES = sorted(config.GIN_DIRECTORY.rglob("*.gin"))
 
 
 def agents_of(path):
     """The agents that a file is for: the one it is named after, or every one."""
     parts = path.relative_to(config.GIN_DIRECTORY).with_suffix("").parts
-    return [agent for agent in AGENTS if agent in parts] or AGENTS
+    named = [agent for agent in AGENTS if agent in parts]
+    # A task's file is for all: one agent for each class of critic is enough.
+    each = ["smoothie", "ddpg", "svg1_er"] if parts[0] == "environments" else AGENTS
+    return named or each
 
 
 @pytest.mark.parametrize(
@@ -31,11 +36,11 @@ def test_every_gin_file_loads_and_makes_its_agent(path, agent):
         agent, "Hopper-v5", gin_files=[str(path)], bindings=["train.num_steps=10000"]
     )
     assert train.train().num_steps == 10_000
-    made = factory.create_agent(agent, TIME_STEP, ACTION)
+    made = factory.create_agent(agent, TIME_STEP, ACTION, max_episode_steps=300)
     assert made.train_step_counter == 0
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("agent", TABLE_1)
 def test_fixed_values_are_table_1s(agent):
     config.parse(agent, "Hopper-v5", "paper")
     made = factory.create_agent(agent, TIME_STEP, ACTION)
@@ -52,6 +57,54 @@ def test_fixed_values_are_table_1s(agent):
     for optimizer in (made._actor_optimizer, made._critic_optimizer):
         assert 1e-6 <= float(optimizer.learning_rate) <= 1e-3
     assert 0.01 <= made._reward_scale_factor <= 0.3
+
+
+@pytest.mark.parametrize("agent", ["svg1", "svg_infinity", "dpg"])
+@pytest.mark.parametrize(
+    ("task", "discount", "policy", "value", "model"),
+    [
+        ("Hand", 1.0, [100, 100], None, [20, 20]),
+        ("CartpoleSwingup", 0.99, [100, 100], [200, 100], [20, 20]),
+        ("Swimmer3", 0.995, [50, 50], [200, 100], [20, 20]),
+        ("Monoped", 0.95, [100, 100], [400, 200], [50, 50]),
+    ],
+)
+def test_svgs_values_are_those_of_its_table_1(
+    agent, task, discount, policy, value, model
+):
+    config.parse(agent, f"smoothie_tf/{task}-v0", "paper")
+    made = factory.create_agent(agent, TIME_STEP, ACTION, max_episode_steps=300)
+    assert made._gamma == discount
+
+    def widths(variables):
+        # A critic's second layer has a kernel of its own for the action.
+        ranks = [v for v in variables if v.shape.rank == 2 and "action" not in v.name]
+        return [v.shape[1] for v in ranks][:-1]
+
+    assert widths(made._actor_network.variables) == policy
+    critic = getattr(made, "_value_network", None) or getattr(
+        made, "_critic_network", None
+    )
+    if critic is not None and value is not None:
+        assert widths(critic.variables) == value
+    network = getattr(made, "_dynamics_network", None)
+    if network is not None:
+        kernels = [v for v in network.variables if "/kernel" in v.name]
+        # 4 states, and a reward that is not known here.
+        assert [tuple(v.shape) for v in kernels] == [
+            (5, 6, model[0]),
+            (5, model[0], model[1]),
+        ]
+    if agent not in ("svg_infinity", "planner"):
+        assert made._importance_weight_clipping == 5.0
+        assert made._target_update_period == 50
+
+
+@pytest.mark.parametrize("task", ["FourTargetReacher", "Gripper"])
+def test_where_importance_weights_go_up_to_20(task):
+    config.parse("svg1_er", f"smoothie_tf/{task}-v0", "paper")
+    made = factory.create_agent("svg1_er", TIME_STEP, ACTION, max_episode_steps=300)
+    assert made._importance_weight_clipping == 20.0
 
 
 def test_later_sources_win(tmp_path):

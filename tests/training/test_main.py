@@ -10,13 +10,22 @@ import socket
 import subprocess
 import sys
 
+import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.environments import discretized_reward
-from smoothie_tf.training import config, main, run_directory, train
+from smoothie_tf.training import (
+    config,
+    exporting,
+    main,
+    run_directory,
+    saved_run,
+    train,
+)
 
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 120
@@ -270,6 +279,103 @@ def test_neighbours_go_on_in_the_middle_of_an_episode(
         returns = 2 * table[column] / 16.3
         assert (np.abs(returns - returns.round()) > 1e-6).all()
     assert table["kl"].isna().all()
+
+
+# All that they bind, for a few updates an episode; what is not an agent's is not read.
+FEW_UPDATES = (
+    "smoothie_tf.ValueNetwork.hidden_units=(8,)",
+    "DynamicsNetwork.hidden_units=(4,)",
+    *(
+        f"{agent}.{what}_updates=3"
+        for agent, kinds in (
+            ("Svg0Agent", ("critic", "policy")),
+            ("Svg1Agent", ("model", "value", "policy")),
+            ("SvgInfinityAgent", ("model",)),
+            ("TdActorCriticAgent", ("value", "policy")),
+        )
+        for what in kinds
+    ),
+    "create_agent.model_learning_rate=1e-2",
+    "Svg1Agent.kl_penalty=0.1",
+)
+# A swing-up whose episodes end after 25 steps.
+gymnasium.register(
+    id="ShortSwingup-v0",
+    entry_point="smoothie_tf.environments.cartpole:CartpoleEnvironment",
+    max_episode_steps=25,
+)
+
+
+EPISODIC = pytest.mark.parametrize(
+    "agent",
+    [
+        *("svg0_episode", "dpg", "svg1", "svg1_er", "svg_infinity", "planner"),
+        "td_actor_critic",
+    ],
+)
+
+
+def episodic(run_dir, agent):
+    bindings = (*GRAPH, *FEW_UPDATES)
+    if agent == "svg0_episode":
+        bindings += ("Svg0Agent.stored_next_action=True",)
+    return arguments(run_dir, agent, "ShortSwingup-v0", bindings=bindings)
+
+
+@pytest.fixture(scope="module")
+def whole_and_killed(tmp_path_factory):
+    """A finished run, made once, and what it had left when it was at step 95."""
+    made = {}
+
+    def get(agent):
+        if agent not in made:
+            made[agent] = [tmp_path_factory.mktemp(agent) / x for x in ("one", "two")]
+            whole, killed = made[agent]
+            take_step = train.Trainer._take_step
+
+            def copied(trainer):
+                take_step(trainer)
+                if trainer.step == 95:
+                    shutil.copytree(whole, killed)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(train.Trainer, "_take_step", copied)
+                assert main.main(episodic(whole, agent)) == 0
+        return made[agent]
+
+    return get
+
+
+@EPISODIC
+def test_agents_that_learn_from_episodes_go_on(whole_and_killed, tmp_path, agent):
+    # The last checkpoint is of step 90, where the fourth episode has 15 steps, of which
+    # the next training learns.
+    whole, killed = whole_and_killed(agent)
+    assert loop_state(killed)["step"] == 90
+    assert loop_state(killed)["episode_length"] == 15
+    shutil.copytree(killed, tmp_path / "run")
+    assert main.main(episodic(tmp_path / "run", agent)) == 0
+    assert_same_run(whole, tmp_path / "run")
+    table = pd.read_csv(whole / "metrics.csv")
+    # Nothing is learned between the last episode and the last step.
+    seen = table.loc[:1, ["actor_loss", "q", "policy_stddev"]]
+    assert np.isfinite(seen).all(axis=None)
+
+
+@EPISODIC
+def test_agents_that_learn_from_episodes_are_exported(
+    whole_and_killed, tmp_path, agent
+):
+    whole, _ = whole_and_killed(agent)
+    out = tmp_path / "policy"
+    assert exporting.export_run(whole, out, gif=False, tf_agents=False) == []
+    observations = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    live = saved_run.SavedRun(whole).restore(STEPS)
+    mean = live.policy.action(ts.restart(observations, 6)).action
+    exported = tf.saved_model.load(str(out))
+    np.testing.assert_allclose(
+        exported.action(observations), np.clip(mean, -1, 1), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(finished, monkeypatch, tmp_path):

@@ -1,0 +1,16 @@
+"""Figure 2 of the SVG paper: the planner, SVG and DPG on cart-pole, small critics.
+
+    python reproduce/svg_figure2.py                 # minutes: a few thousand steps
+    python reproduce/svg_figure2.py --preset svg    # five seeds at each panel's length
+    python reproduce/svg_figure2.py --preset svg --envs smoothie_tf/CartpoleSwingup-v0
+
+Runs that are done are not run again. `--plot_only` draws what there is.
+"""
+
+import sys
+
+from smoothie_tf.experiments.command import figure_command
+from smoothie_tf.experiments.svg_figures import SVG_FIGURE_2
+
+if __name__ == "__main__":
+    sys.exit(figure_command(SVG_FIGURE_2))

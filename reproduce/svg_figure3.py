@@ -1,0 +1,16 @@
+"""Figure 3 of the SVG paper: swimmers of 3 and 5 links, and small models.
+
+    python reproduce/svg_figure3.py                 # minutes: a few thousand steps
+    python reproduce/svg_figure3.py --preset svg    # five seeds at each panel's length
+    python reproduce/svg_figure3.py --preset svg --envs smoothie_tf/Swimmer3-v0
+
+Runs that are done are not run again. `--plot_only` draws what there is.
+"""
+
+import sys
+
+from smoothie_tf.experiments.command import figure_command
+from smoothie_tf.experiments.svg_figures import SVG_FIGURE_3
+
+if __name__ == "__main__":
+    sys.exit(figure_command(SVG_FIGURE_3))

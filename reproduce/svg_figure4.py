@@ -1,0 +1,16 @@
+"""Figure 4 of the SVG paper: SVG(1)-ER on tasks with contacts, and what it does there.
+
+    python reproduce/svg_figure4.py                 # minutes: a few thousand steps
+    python reproduce/svg_figure4.py --preset svg    # five seeds at each panel's length
+    python reproduce/svg_figure4.py --preset svg --envs smoothie_tf/FourTargetReacher-v0
+
+Runs that are done are not run again. `--plot_only` draws what there is.
+"""
+
+import sys
+
+from smoothie_tf.experiments.command import figure_command
+from smoothie_tf.experiments.svg_figures import SVG_FIGURE_4, measure_behaviour
+
+if __name__ == "__main__":
+    sys.exit(figure_command(SVG_FIGURE_4, finish=measure_behaviour))

@@ -1,0 +1,201 @@
+"""SVG(∞), Algorithm 1 of Heess et al. (2015), and the planner it is compared with.
+
+No critic: the derivative of an episode's return is carried back through the policy and
+a learned model, along the trajectory that the task really took. The model's Jacobians
+are needed there, its predictions are not. The planner (Section 6.1) does the same
+along a trajectory that the model itself rolls out from a real first state, where its
+errors add up.
+
+The horizon is an episode: rewards are weighted by γ^t and nothing is bootstrapped.
+
+Equation and line numbers are that paper's. Shapes: T transitions of an episode, S
+state, A action.
+"""
+
+import gin
+import tensorflow as tf
+from tf_agents.networks import network
+from tf_agents.trajectories import time_step as ts
+from tf_agents.typing import types
+
+from smoothie_tf import gaussian, validation, value_gradients
+from smoothie_tf.agents import value_gradient_agent
+
+
+@gin.configurable(module="smoothie_tf")
+class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
+    """Learns a Gaussian policy by the value gradients of whole episodes."""
+
+    takes = ("dynamics_network", "max_episode_steps")
+
+    def __init__(
+        self,
+        time_step_spec: ts.TimeStep,
+        action_spec: types.BoundedTensorSpec,
+        actor_network: network.Network | tf.keras.Model,
+        dynamics_network: tf.Module,
+        actor_optimizer: types.Optimizer,
+        model_optimizer: types.Optimizer,
+        reward_fn: value_gradients.RewardFunction | None = None,
+        max_episode_steps: int | None = None,
+        plans: bool = False,
+        gamma: float = 0.99,
+        stddev: float = 0.2,
+        learn_stddev: bool = False,
+        model_updates: int | None = None,
+        policy_gradient_clipping: float | None = 10.0,
+        seed: int | None = None,
+        train_step_counter: tf.Variable | None = None,
+        name: str | None = None,
+    ):
+        """Creates the agent.
+
+        Args:
+          time_step_spec: As `ValueGradientAgent`'s, like all that is not said here.
+          action_spec: As there.
+          actor_network: μ_θ, from observations [B, S] to means [B, A].
+          dynamics_network: The model, as `DynamicsNetwork`.
+          actor_optimizer: Optimizer of θ.
+          model_optimizer: Optimizer of the model.
+          reward_fn: The task's rewards, where they are known.
+          max_episode_steps: T, the task's time limit.
+          plans: Whether trajectories are the model's own, from each episode's first
+            state: the planner.
+          gamma: Discount γ, in [0, 1].
+          stddev: σ_π, > 0, in action units.
+          learn_stddev: Whether σ_π learns by its pathwise gradient.
+          model_updates: A training step; T if None.
+          policy_gradient_clipping: V_max, > 0, or None.
+          seed: Seed of the noise along the model's trajectories; a training step's
+            draws are a function of it and `train_step_counter` alone.
+          train_step_counter: Counts training steps; the global step if None.
+          name: Name of the agent.
+
+        Raises:
+          ValueError: If an argument is not allowed.
+        """
+        validation.check_flags(type(self).__name__, plans=plans)
+        super().__init__(
+            time_step_spec,
+            action_spec,
+            actor_network,
+            actor_optimizer,
+            dynamics_network=dynamics_network,
+            model_optimizer=model_optimizer,
+            reward_fn=reward_fn,
+            max_episode_steps=max_episode_steps,
+            gamma=gamma,
+            stddev=stddev,
+            learn_stddev=learn_stddev,
+            model_updates=model_updates,
+            policy_updates=1,
+            policy_gradient_clipping=policy_gradient_clipping,
+            seed=seed,
+            train_step_counter=train_step_counter,
+            name=name,
+        )
+        self._plans = plans
+
+    def policy_loss(
+        self, batch: value_gradient_agent.Batch
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The surrogate whose gradient is v_θ of the first state, negated.
+
+        Line 12 of Algorithm 1, unrolled, is v_θ⁰ = Σ_t γ^t·v_a^t·π_θ^t with v_a = r_a
+        + γ·v'_{s'}·f̂_a; with v_a held constant that is the gradient of
+        Σ_t γ^t·v_a^t·ã_t, in which ã is the stored action as a function of θ.
+
+        Args:
+          batch: The episode in its order, padded to T, shape [T, …]; the model's
+            where the agent plans.
+
+        Returns:
+          The loss; the discounted return of the trajectory by its rewards; and 1.
+        """
+        mask = tf.cast(batch.weight > 0, batch.state.dtype)
+        mean, _ = self._actor_network(batch.state, training=True)
+        action = value_gradients.reproduce(
+            batch.action, mean, tf.exp(0.5 * self._log_variance)
+        )
+        length = batch.state.shape[0]
+        steps = tf.range(length, dtype=mask.dtype)
+        weight = mask * tf.pow(tf.cast(self._gamma, mask.dtype), steps)
+        by_action, _ = self.action_gradients(batch, mask)
+        surrogate = tf.reduce_sum(
+            weight[:, tf.newaxis] * tf.stop_gradient(by_action) * action
+        )
+        # A product of Jacobians may overflow; then the policy stays as it is.
+        surrogate = tf.where(tf.math.is_finite(surrogate), surrogate, 0.0)
+        returned = tf.reduce_sum(weight * batch.reward)
+        return -surrogate, returned, tf.ones([])
+
+    def _episode(self, episode, mask):
+        batch = super()._episode(episode, mask)
+        # Here and not in the loss: its gradient is to see the trajectory as given.
+        return self._rollout(batch.state[0]) if self._plans else batch
+
+    def action_gradients(
+        self, batch: value_gradient_agent.Batch, mask: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Value gradients along a trajectory, by `value_gradients`.
+
+        Args:
+          batch: The trajectory in its order, shape [T, …].
+          mask: 1 for its transitions, 0 for those behind its end, shape [T].
+
+        Returns:
+          v_a, shape [T, A], and v_s, shape [T, S].
+        """
+        model = self._dynamics_network
+        at = value_gradients.jacobians(
+            lambda state: self._actor_network(state)[0],
+            lambda state, action: (model(state, action).next_state, model.stddev),
+            self.reward,
+            batch.state,
+            batch.action,
+            batch.next_state,
+            model.jacobians,
+        )
+        return value_gradients.backward_recursion(at, self._gamma, mask)
+
+    def _rollout(self, start):
+        """Returns the model's own trajectory from a state [S], with fresh noise."""
+        model, length = self._dynamics_network, self._max_episode_steps
+        (size,), (actions,) = start.shape, self.action_spec.shape
+        noise = gaussian.stateless_normal(
+            [length, actions + size],
+            tf.stack([self._seed, tf.cast(self.train_step_counter, tf.int64)]),
+        )
+        # Ahead of the loop: XLA gets a slice of one step's row wrong.
+        eta = tf.exp(0.5 * self._log_variance) * noise[:, :actions]
+        xi = model.stddev * noise[:, actions:]
+
+        def step(t, state, states, taken):
+            mean, _ = self._actor_network(state)
+            action = mean + eta[t]
+            following = model(state, action).next_state + xi[t]
+            states = states.write(t + 1, following[0])
+            return t + 1, following, states, taken.write(t, action[0])
+
+        states = tf.TensorArray(start.dtype, length + 1, element_shape=[size])
+        taken = tf.TensorArray(start.dtype, length, element_shape=[actions])
+        _, _, states, taken = tf.while_loop(
+            lambda t, *_: t < length,
+            step,
+            (0, start[tf.newaxis], states.write(0, start), taken),
+            parallel_iterations=1,
+        )
+        states, taken = states.stack(), taken.stack()
+        states.set_shape([length + 1, size])
+        taken.set_shape([length, actions])
+        state, next_state = states[:-1], states[1:]
+        each = tf.ones([length], start.dtype)
+        return value_gradient_agent.Batch(
+            state=state,
+            action=taken,
+            log_probability=tf.zeros_like(each),
+            reward=self.reward(state, taken, next_state),
+            discount=each,
+            next_state=next_state,
+            weight=each,
+        )

@@ -1,0 +1,614 @@
+"""What the agents of the SVG family share: data, model, critic and order of training.
+
+After each episode "the model is trained first, followed by the value function,
+followed by the policy" (Section 5 of Heess et al., 2015). Model and value function
+learn from minibatches of replay; the policy from the episode that has just ended, or
+from replay. All of a training step is one call. The policies' losses are the agents'
+own: `svg1_agent`, `svg_infinity_agent`, `td_actor_critic_agent`.
+
+Equation, algorithm and line numbers are those of that paper. What it leaves open, and
+we chose, is in docs/svg.md.
+
+Shapes: B batch, T transitions of an episode, K updates, S state, A action.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+from tf_agents.agents import data_converter, tf_agent
+from tf_agents.networks import network
+from tf_agents.policies import greedy_policy
+from tf_agents.trajectories import policy_step, trajectory
+from tf_agents.trajectories import time_step as ts
+from tf_agents.typing import types
+from tf_agents.utils import common
+
+from smoothie_tf import gaussian, validation, value_gradients
+from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.networks import keras_network
+from smoothie_tf.policies import gaussian_policy
+
+
+class Batch(NamedTuple):
+    """Transitions, each of shape [B, …] or, for K updates, [K, B, …].
+
+    Attributes:
+      state: s.
+      action: a, as it was drawn.
+      log_probability: log p(a|s; θᵏ) of the policy that acted, in nats.
+      reward: r.
+      discount: d, 0 where the episode terminated, else 1.
+      next_state: s'.
+      weight: Weight of the transition in means; 0 for what is padded.
+    """
+
+    state: tf.Tensor
+    action: tf.Tensor
+    log_probability: tf.Tensor
+    reward: tf.Tensor
+    discount: tf.Tensor
+    next_state: tf.Tensor
+    weight: tf.Tensor
+
+
+class ValueGradientInfo(NamedTuple):
+    """What one training step saw, each a scalar, the mean over its updates.
+
+    Attributes:
+      actor_loss: Negative of the surrogate that the policy ascends.
+      critic_loss: Error of fitted policy evaluation, Algorithm 4; 0 without a critic.
+      model_loss: Negative log-likelihood of the model, in nats; 0 without a model.
+      kl: Mean divergence from the policy before the step, in nats.
+      q: Mean value that the policy's loss saw: see the agent.
+      importance_weight: Mean of the truncated weights w.
+      policy_stddev: Mean of the policy's standard deviations, in action units.
+    """
+
+    actor_loss: tf.Tensor
+    critic_loss: tf.Tensor
+    model_loss: tf.Tensor
+    kl: tf.Tensor
+    q: tf.Tensor
+    importance_weight: tf.Tensor
+    policy_stddev: tf.Tensor
+
+
+class ValueGradientAgent(tf_agent.TFAgent):
+    """Trains a model, a value function and a policy, in this order."""
+
+    #: What `factory.create_agent` hands over; set by each agent.
+    takes: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        time_step_spec: ts.TimeStep,
+        action_spec: types.BoundedTensorSpec,
+        actor_network: network.Network | tf.keras.Model,
+        actor_optimizer: types.Optimizer,
+        *,
+        value_network: network.Network | tf.keras.Model | None = None,
+        critic_optimizer: types.Optimizer | None = None,
+        dynamics_network: tf.Module | None = None,
+        model_optimizer: types.Optimizer | None = None,
+        reward_fn: value_gradients.RewardFunction | None = None,
+        max_episode_steps: int | None = None,
+        gamma: float = 0.99,
+        stddev: float = 0.2,
+        learn_stddev: bool = False,
+        model_updates: int | None = None,
+        value_updates: int | None = None,
+        policy_updates: int | None = 1,
+        policy_replay: bool = False,
+        trains_at_episode_end: bool = True,
+        importance_weight_clipping: float = 5.0,
+        target_update_period: int = 50,
+        kl_penalty: float = 0.0,
+        policy_gradient_clipping: float | None = 10.0,
+        seed: int | None = None,
+        train_step_counter: tf.Variable | None = None,
+        name: str | None = None,
+    ):
+        """Creates what is shared; the agents say what each argument is to them.
+
+        Args:
+          time_step_spec: Spec of the time steps, observations of shape [S].
+          action_spec: Bounded float spec of the actions, shape [A].
+          actor_network: μ_θ, from observations [B, S] to means [B, A].
+          actor_optimizer: Optimizer of θ, and of σ where it is learned.
+          value_network: V̂, from observations [B, S] to values [B]; None for no critic.
+          critic_optimizer: Optimizer of the critic, ν.
+          dynamics_network: The model, as `DynamicsNetwork`; None for no model.
+          model_optimizer: Optimizer of the model.
+          reward_fn: The task's rewards, where they are known; else the model learns
+            them.
+          max_episode_steps: T, the task's time limit; it may be None where all
+            updates are numbers and the policy learns from replay.
+          gamma: Discount γ, in [0, 1].
+          stddev: σ_π in every action dimension, > 0, in action units.
+          learn_stddev: Whether σ_π learns by its pathwise gradient.
+          model_updates: Updates of the model a training step, ≥ 1; if None, T, or 1
+            where training follows each environment step.
+          value_updates: Updates of V̂ a training step; None as for the model.
+          policy_updates: Updates of the policy a training step; None as for the model.
+          policy_replay: Whether the policy learns from replay, a minibatch an update,
+            in place of the last episode.
+          trains_at_episode_end: Whether a training step follows each episode, as in
+            Appendix D, in place of each environment step, as in Algorithm 2.
+          importance_weight_clipping: Largest importance weight, > 0.
+          target_update_period: C of Algorithm 4: updates between copies of ν_new, ≥ 1.
+          kl_penalty: λ of Appendix D, ≥ 0: weight of E[KL(π_θ ‖ π)] to the policy π
+            before the training step.
+          policy_gradient_clipping: V_max of Appendix D, largest norm of the policy's
+            gradient, > 0; None leaves it alone.
+          seed: Seed of the draws in training, where there are any.
+          train_step_counter: Counts training steps; the global step if None.
+          name: Name of the agent.
+
+        Raises:
+          ValueError: If a number is out of range, an optimizer is missing, or a
+            network does not map the specs to the shapes above.
+        """
+        tf.Module.__init__(self, name=name)
+        owner = type(self).__name__
+        # One of each kind for an environment step, whenever training follows.
+        steps = max_episode_steps if trains_at_episode_end else 1
+        if model_updates is None:
+            model_updates = steps
+        if value_updates is None:
+            value_updates = steps
+        if policy_updates is None:
+            policy_updates = steps
+        counts = {"policy_updates": policy_updates}
+        if dynamics_network is not None:
+            counts["model_updates"] = model_updates
+        if value_network is not None:
+            counts["value_updates"] = value_updates
+        for each, number in counts.items():
+            if number is None:
+                raise ValueError(
+                    f"{owner}.{each} must be a whole number of at least 1 for a task"
+                    " without max_episode_steps, but is None."
+                )
+        validation.check(owner, "count", **counts)
+        validation.check(owner, "count", target_update_period=target_update_period)
+        validation.check(
+            owner, "count", optional=True, max_episode_steps=max_episode_steps
+        )
+        validation.check(owner, "probability", gamma=gamma)
+        validation.check(owner, "non-negative", kl_penalty=kl_penalty)
+        validation.check(
+            owner,
+            "positive",
+            stddev=stddev,
+            importance_weight_clipping=importance_weight_clipping,
+        )
+        validation.check(
+            owner,
+            "positive",
+            optional=True,
+            policy_gradient_clipping=policy_gradient_clipping,
+        )
+        validation.check_flags(
+            owner,
+            learn_stddev=learn_stddev,
+            policy_replay=policy_replay,
+            trains_at_episode_end=trains_at_episode_end,
+        )
+        if not (policy_replay or trains_at_episode_end):
+            raise ValueError(
+                f"{owner}.trains_at_episode_end must be True where the policy learns"
+                " from the last episode, but is False."
+            )
+        for each, optimizer, needed in (
+            ("actor_optimizer", actor_optimizer, True),
+            ("critic_optimizer", critic_optimizer, value_network is not None),
+            ("model_optimizer", model_optimizer, dynamics_network is not None),
+        ):
+            if needed and optimizer is None:
+                raise ValueError(f"{owner}.{each} must be an optimizer, but is None.")
+        if dynamics_network is not None and not (
+            reward_fn is not None or dynamics_network.learns_reward
+        ):
+            raise ValueError(
+                f"{owner}.dynamics_network must learn rewards where there is no"
+                " reward_fn."
+            )
+        observation_spec = time_step_spec.observation
+        self._actor_network = keras_network.as_network(
+            actor_network, observation_spec, "ActorNetwork"
+        )
+        smoothie_agent.check_output(
+            self._actor_network, observation_spec, action_spec.shape
+        )
+        self._log_variance = tf.Variable(
+            tf.fill(action_spec.shape, 2 * math.log(stddev)),
+            trainable=learn_stddev,
+            name="log_variance",
+        )
+        self._start_actor_network = None
+        if kl_penalty > 0:
+            self._start_actor_network = common.maybe_copy_target_network_with_checks(
+                self._actor_network, None, "StartActorNetwork", observation_spec
+            )
+            self._start_log_variance = tf.Variable(
+                self._log_variance, trainable=False, name="start_log_variance"
+            )
+        self._value_network = self._target_value_network = None
+        if value_network is not None:
+            self._value_network = keras_network.as_network(
+                value_network, observation_spec, "ValueNetwork"
+            )
+            smoothie_agent.check_output(self._value_network, observation_spec, ())
+            self._target_value_network = common.maybe_copy_target_network_with_checks(
+                self._value_network, None, "TargetValueNetwork", observation_spec
+            )
+        self._dynamics_network = dynamics_network
+        self._reward_fn = reward_fn
+        self._actor_optimizer = actor_optimizer
+        self._critic_optimizer = critic_optimizer
+        self._model_optimizer = model_optimizer
+        self._gamma = gamma
+        self._kl_penalty = kl_penalty
+        self._updates = {
+            "model": 0 if dynamics_network is None else int(model_updates),
+            "value": 0 if value_network is None else int(value_updates),
+            "policy": int(policy_updates),
+        }
+        self._policy_replay = policy_replay
+        self._importance_weight_clipping = importance_weight_clipping
+        self._target_update_period = target_update_period
+        self._policy_gradient_clipping = policy_gradient_clipping
+        self._max_episode_steps = max_episode_steps
+        if seed is None:
+            seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
+        self._seed = tf.Variable(tf.cast(seed, tf.int64), trainable=False, name="seed")
+        #: Whether the loop trains when an episode has ended, and hands it over.
+        self.trains_at_episode_end = trains_at_episode_end
+        #: Minibatches that one call of `train` consumes.
+        self.minibatches_per_train = sum(
+            number
+            for what, number in self._updates.items()
+            if what != "policy" or policy_replay
+        )
+        policy = gaussian_policy.GaussianPolicy(
+            time_step_spec, action_spec, self._actor_network, self._log_variance
+        )
+        super().__init__(
+            time_step_spec,
+            action_spec,
+            policy=greedy_policy.GreedyPolicy(policy),
+            collect_policy=gaussian_policy.GaussianPolicy(
+                time_step_spec,
+                action_spec,
+                self._actor_network,
+                self._log_variance,
+                emit_log_probability=True,
+            ),
+            train_sequence_length=2,
+            train_step_counter=train_step_counter,
+        )
+        self._as_transition = data_converter.AsTransition(
+            self.data_context, squeeze_time_dim=True
+        )
+        self._policy_variables = [
+            *self._actor_network.trainable_variables,
+            *([self._log_variance] if learn_stddev else []),
+        ]
+        smoothie_agent.build_optimizer(actor_optimizer, self._policy_variables)
+        if value_network is not None:
+            smoothie_agent.build_optimizer(
+                critic_optimizer, self._value_network.trainable_variables
+            )
+        if dynamics_network is not None:
+            smoothie_agent.build_optimizer(
+                model_optimizer, dynamics_network.trainable_variables
+            )
+
+    @property
+    def actor_network(self) -> network.Network:
+        """μ_θ."""
+        return self._actor_network
+
+    @property
+    def value_network(self) -> network.Network | None:
+        """V̂ with the parameters ν_new of Algorithm 4."""
+        return self._value_network
+
+    @property
+    def dynamics_network(self) -> tf.Module | None:
+        """The model f̂."""
+        return self._dynamics_network
+
+    def policy_loss(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The surrogate whose gradient the policy ascends, negated.
+
+        Args:
+          batch: Transitions, shape [B, …]; those of an episode in their order, and
+            padded, where the policy learns from the last one.
+
+        Returns:
+          The loss, the mean value that it saw, and the mean importance weight.
+        """
+        raise NotImplementedError
+
+    def value_loss(self, batch: Batch) -> tf.Tensor:
+        """Fitted policy evaluation, Algorithm 4, for V̂.
+
+        Args:
+          batch: Transitions of replay, shape [B, …].
+
+        Returns:
+          The mean of ½·w·(y − V̂(s; ν_new))², a scalar.
+        """
+        next_value, _ = self._target_value_network(batch.next_state)
+        target = value_gradients.bootstrap_target(
+            batch.reward, batch.discount, next_value, self._gamma
+        )  # Line 6.
+        value, _ = self._value_network(batch.state, training=True)
+        return value_gradients.fitted_evaluation_loss(
+            value, target, self._importance_weights(batch), batch.weight
+        )  # Lines 7 and 8.
+
+    def model_loss(self, batch: Batch) -> tf.Tensor:
+        """The model's negative log-likelihood of transitions [B, …], in nats."""
+        return self._dynamics_network.loss(
+            batch.state, batch.action, batch.next_state, batch.reward, batch.weight
+        )
+
+    def divergence(self, batch: Batch) -> tf.Tensor:
+        """E[KL(π_θ ‖ π_start)] over the states of a batch, Appendix D, in nats.
+
+        The first argument is the policy that learns, and carries the gradient; the
+        second is the policy as it was before the training step.
+        """
+        if self._start_actor_network is None:
+            return tf.zeros([])
+        mean, _ = self._actor_network(batch.state)
+        start_mean, _ = self._start_actor_network(batch.state)
+        divergence = gaussian.kl_divergence(
+            mean,
+            tf.exp(0.5 * self._log_variance),
+            tf.stop_gradient(start_mean),
+            tf.exp(0.5 * self._start_log_variance),
+        )
+        return tf.reduce_mean(batch.weight * divergence)
+
+    def reward(
+        self, state: tf.Tensor, action: tf.Tensor, next_state: tf.Tensor
+    ) -> tf.Tensor:
+        """Rewards [B] by the task's own function, or as the model has learned them."""
+        if self._reward_fn is not None:
+            return self._reward_fn(state, action, next_state)
+        return self._dynamics_network(state, action).reward
+
+    def _initialize(self):
+        if self._value_network is not None:
+            self._copy_value_network()
+
+    def _train(self, experience, weights=None, episode=None, episode_mask=None):
+        for_model, for_value, for_policy = self._minibatches(experience, weights)
+        if not self._policy_replay:
+            if episode is None:
+                raise ValueError(
+                    f"{type(self).__name__} learns from the last episode, but was"
+                    " trained without one."
+                )
+            for_policy = self._episode(episode, episode_mask)
+        nothing = tf.zeros([1])
+        model_loss = critic_loss = nothing
+        if self._updates["model"]:
+            model_loss = self._train_model(for_model)
+        # Each stage after the one before: why, see `smoothie_agent.descend`.
+        with tf.control_dependencies([model_loss]):
+            if self._updates["value"]:
+                critic_loss = self._train_value(for_value)
+        with tf.control_dependencies([critic_loss]):
+            seen_by_policy = self._train_policy(for_policy)
+        with tf.control_dependencies([seen_by_policy]):
+            self.train_step_counter.assign_add(1)
+        actor_loss, kl, q, importance = tf.unstack(seen_by_policy)
+        info = ValueGradientInfo(
+            actor_loss,
+            critic_loss[0],
+            model_loss[0],
+            kl,
+            q,
+            importance,
+            tf.reduce_mean(tf.exp(0.5 * self._log_variance)),
+        )
+        return tf_agent.LossInfo(actor_loss + critic_loss[0] + model_loss[0], info)
+
+    def _train_model(self, batches):
+        network = self._dynamics_network
+        together = Batch(*(tf.reshape(x, [-1, *x.shape[2:]]) for x in batches))
+        observed = network.observe(
+            together.state, together.action, together.next_state, together.reward
+        )
+
+        def update(_, batch):
+            loss = _descend(
+                lambda: (self.model_loss(batch),),
+                self._model_optimizer,
+                network.trainable_variables,
+            )
+            return tf.stack(loss)
+
+        with tf.control_dependencies([observed]):
+            return _mean_over(update, self._updates["model"], batches, 1)
+
+    def _train_value(self, batches):
+        number = self._updates["value"]
+        # The updates of all training steps are counted, so that copies lie at 50,
+        # 100, … however they are shared out.
+        before = tf.cast(self.train_step_counter, tf.int64) * number
+
+        def update(i, batch):
+            loss = _descend(
+                lambda: (self.value_loss(batch),),
+                self._critic_optimizer,
+                self._value_network.trainable_variables,
+            )
+            with tf.control_dependencies(loss):
+                done = before + tf.cast(i, tf.int64) + 1
+                due = done % self._target_update_period == 0
+
+                def copy():
+                    self._copy_value_network()
+                    return True
+
+                copied = tf.cond(due, copy, lambda: False)  # Line 10.
+            with tf.control_dependencies([copied]):
+                return tf.stack(loss)
+
+        return _mean_over(update, number, batches, 1)
+
+    def _train_policy(self, batches):
+        remembered = tf.no_op()
+        if self._start_actor_network is not None:
+            copies = zip(
+                [*self._actor_network.variables, self._log_variance],
+                [*self._start_actor_network.variables, self._start_log_variance],
+                strict=True,
+            )
+            values = [(target, source.read_value()) for source, target in copies]
+            with tf.control_dependencies([value for _, value in values]):
+                remembered = tf.group([v.assign(value) for v, value in values])
+
+        def losses(batch):
+            loss, value, importance = self.policy_loss(batch)
+            kl = tf.zeros([])
+            if self._kl_penalty > 0:
+                kl = self.divergence(batch)
+                loss += self._kl_penalty * kl
+            return loss, kl, value, importance
+
+        def update(_, batch):
+            return tf.stack(
+                _descend(
+                    lambda: losses(batch),
+                    self._actor_optimizer,
+                    self._policy_variables,
+                    self._policy_gradient_clipping,
+                )
+            )
+
+        number = self._updates["policy"]
+        with tf.control_dependencies([remembered]):
+            if self._policy_replay:
+                return _mean_over(update, number, batches, 4)
+            # Each update on the whole episode.
+            return _mean_over(lambda i, _: update(i, batches), number, (), 4)
+
+    def _importance_weights(self, batch):
+        mean, _ = self._actor_network(batch.state)
+        return value_gradients.importance_weights(
+            gaussian.log_probability(
+                batch.action, mean, tf.exp(0.5 * self._log_variance)
+            ),
+            batch.log_probability,
+            self._importance_weight_clipping,
+        )
+
+    def _copy_value_network(self):
+        common.soft_variables_update(
+            self._value_network.variables, self._target_value_network.variables, 1.0
+        )
+
+    def _minibatches(self, experience, weights):
+        """Returns K minibatches each for model, value function and policy."""
+        transition = self._as_transition(experience)
+        boundary = smoothie_agent.boundary_weights(transition.time_step, weights)
+        batch = _batch(transition, boundary)
+        total, size = self.minibatches_per_train, batch.reward.shape[0]
+        if size is None or size % total or not size:
+            raise ValueError(
+                f"Experience must hold {total} minibatches of equal size for one"
+                f" training step of {type(self).__name__}, but its batch is {size}."
+            )
+        stacked = Batch(
+            *(tf.reshape(x, [total, size // total, *x.shape[1:]]) for x in batch)
+        )
+        shares, begin = [], 0
+        for what in ("model", "value", "policy"):
+            end = begin + self._updates[what]
+            shares.append(Batch(*(x[begin:end] for x in stacked)))
+            begin = end
+        return shares
+
+    def _episode(self, episode, mask):
+        mask = tf.cast(mask, tf.float32)
+        # So that means over the padded episode are means over its transitions.
+        return _batch(episode, mask / tf.reduce_mean(mask))
+
+
+def _batch(transition: trajectory.Transition, weight: tf.Tensor) -> Batch:
+    step, following = transition.action_step, transition.next_time_step
+    return Batch(
+        transition.time_step.observation,
+        step.action,
+        policy_step.get_log_probability(step.info),
+        following.reward,
+        following.discount,
+        following.observation,
+        weight,
+    )
+
+
+def _descend(
+    losses: Callable[[], tuple[tf.Tensor, ...]],
+    optimizer: types.Optimizer,
+    variables: Sequence[tf.Variable],
+    clipping: float | None = None,
+) -> tuple[tf.Tensor, ...]:
+    """Descends the first of some losses once, and returns them all.
+
+    A gradient that is not finite, which a long product of Jacobians can have, moves
+    nothing: its direction is lost.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(variables)
+        seen = losses()
+    gradients = tape.gradient(seen[0], variables)
+    if clipping is not None:
+        norm = tf.linalg.global_norm(gradients)
+        # As tf.clip_by_global_norm, but for norms that are not finite.
+        scale = clipping / tf.maximum(norm, clipping)
+        usable = tf.math.is_finite(norm)
+        gradients = [
+            tf.where(usable, scale * gradient, tf.zeros_like(gradient))
+            for gradient in gradients
+        ]
+    smoothie_agent.descend(optimizer, gradients, variables)
+    return seen
+
+
+def _mean_over(
+    update: Callable[[tf.Tensor | int, Batch], tf.Tensor],
+    number: int,
+    batches: Batch | tuple[()],
+    size: int,
+) -> tf.Tensor:
+    """Updates once for each minibatch, and returns the mean of what was seen.
+
+    Args:
+      update: Takes the update's number and its minibatch, and returns a vector.
+      number: K.
+      batches: The minibatches, shape [K, B, …], or nothing.
+      size: Length of the vector.
+    """
+
+    def at(i):
+        return Batch(*(x[i] for x in batches)) if batches else ()
+
+    if number == 1:
+        return update(0, at(0))
+    # A loop, so that the trace has the update once however often it is done.
+    _, total = tf.while_loop(
+        lambda i, _: i < number,
+        lambda i, total: (i + 1, total + update(i, at(i))),
+        (0, tf.zeros([size])),
+        parallel_iterations=1,
+    )
+    return total / number

@@ -1,0 +1,348 @@
+"""Reacher and gripper: an arm in a walled box, seen from above.
+
+Section 6.2 of Heess et al. (2015): "Reacher is an arm stationed within a walled box
+with 6 state dimensions and 3 action dimensions and the (x, y) coordinates of a target
+site, giving 8 state dimensions in total. In 4-Target Reacher, the site was randomly
+placed at one of the four corners of the box, and the arm in a random configuration at
+the beginning of each trial. In Moving-Target Reacher, the site moved at a randomized
+speed and heading in the box with reflections at the walls. … Gripper augments the
+reacher arm with a manipulator that can grab a ball in a randomized position and return
+it to a specified site." Rewards, sizes, masses and motors are ours.
+
+Importing this module imports no TensorFlow.
+
+Shapes: S state dimensions.
+"""
+
+import math
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from smoothie_tf.environments import mujoco_task
+
+BOX = 0.25  # m from the middle to each wall
+LINK = 0.1  # m
+CORNER = 0.18  # m: a target's |x| and |y|
+ACTION_COST = 0.01
+# Distances are rounded off, in metres, where they would have a kink.
+ROUNDING = 0.01
+START_ANGLES = (math.pi, 2.0, 2.0)  # rad, at most
+TARGET_SPEEDS = (0.05, 0.25)  # m/s
+_FRAME_SKIP = 4  # of 5 ms
+_CAMERA = {"distance": 1.0, "elevation": -90.0, "azimuth": 90.0}
+
+
+class ReacherEnvironment(mujoco_task.MujocoTask):
+    """Observations: joint angles and speeds, and the target's place."""
+
+    def __init__(
+        self,
+        moving: bool = False,
+        shows_target_velocity: bool = False,
+        render_mode: str | None = None,
+    ):
+        """Makes the task.
+
+        Args:
+          moving: Whether the target moves; otherwise it is in one of the corners.
+          shows_target_velocity: Whether its velocity is observed as well, which the
+            paper's 8 dimensions leave out.
+          render_mode: As `MujocoTask`'s.
+        """
+        self._moving = moving
+        self._shows = shows_target_velocity
+        size = 10 if shows_target_velocity else 8
+        super().__init__(_xml(), _FRAME_SKIP, size, render_mode, _CAMERA)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Draws a pose and a target; see `gymnasium.Env.reset`."""
+        super().reset(seed=seed, options=options)
+        draw = self.np_random
+        self._target_velocity = np.zeros(2)
+        if self._moving:
+            self._target = draw.uniform(-CORNER, CORNER, 2)
+            speed, heading = draw.uniform(*TARGET_SPEEDS), draw.uniform(0, 2 * math.pi)
+            self._target_velocity[:] = math.cos(heading), math.sin(heading)
+            self._target_velocity *= speed
+        else:
+            self._target = CORNER * draw.choice([-1.0, 1.0], 2)
+        self._place(_random_pose(self, 3), np.zeros(3))
+        self._show_target()
+        return self._observation(), {}
+
+    def step(
+        self, action: np.ndarray
+    ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Turns the joints for one time step.
+
+        Args:
+          action: Torques as shares of the motors' strength, shape [3].
+
+        Returns:
+          Observation, reward, False, False, and `distance` of tip and target in m.
+        """
+        action = np.asarray(action, np.float64)
+        self._simulate(action)
+        self._target = self._target + self.dt * self._target_velocity
+        for i in range(2):
+            beyond = abs(self._target[i]) - CORNER
+            if beyond > 0:
+                self._target[i] -= 2 * math.copysign(beyond, self._target[i])
+                self._target_velocity[i] *= -1
+        self._show_target()
+        away = tip(self.data.qpos[:3]) - self._target
+        reward = -_rounded(away) - ACTION_COST * float(action @ action)
+        info = {"distance": float(np.linalg.norm(away))}
+        return self._observation(), reward, False, False, info
+
+    @staticmethod
+    def reward_fn(state: Any, action: Any, next_state: Any) -> Any:
+        """Rewards in TensorFlow.
+
+        Args:
+          state: Observations, shape [B, S].
+          action: Actions, shape [B, 3].
+          next_state: The observations that follow, shape [B, S].
+
+        Returns:
+          −√(d² + ε²) − 0.01·‖a‖², d from the tip to the target, shape [B].
+        """
+        import tensorflow as tf
+
+        del state
+        angles = tf.cumsum(next_state[..., :3], axis=-1)
+        x = LINK * tf.reduce_sum(tf.cos(angles), axis=-1) - next_state[..., 6]
+        y = LINK * tf.reduce_sum(tf.sin(angles), axis=-1) - next_state[..., 7]
+        distance = tf.sqrt(tf.square(x) + tf.square(y) + ROUNDING**2)
+        return -distance - ACTION_COST * tf.reduce_sum(tf.square(action), axis=-1)
+
+    def _show_target(self):
+        self.data.mocap_pos[0, :2] = self._target
+
+    def _observation(self):
+        parts = [self.data.qpos, self.data.qvel, self._target]
+        if self._shows:
+            parts.append(self._target_velocity)
+        return np.concatenate(parts)
+
+
+class GripperEnvironment(mujoco_task.MujocoTask):
+    """Observations, 22 in all.
+
+    Angles and speeds of three joints and two fingers, place and velocity of the ball,
+    the target's place, the hand's place, and the ways from hand to ball and from ball
+    to target.
+    """
+
+    def __init__(self, render_mode: str | None = None):
+        """Makes the task.
+
+        Args:
+          render_mode: As `MujocoTask`'s.
+        """
+        super().__init__(_xml(gripper=True), _FRAME_SKIP, 22, render_mode, _CAMERA)
+        kind = mujoco.mjtObj.mjOBJ_BODY
+        bodies = [
+            mujoco.mj_name2id(self.model, kind, name)
+            for name in ("link0", "link1", "link2", "finger0", "finger1", "ball")
+        ]
+        self._arm, self._ball = set(bodies[:-1]), bodies[-1]
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Draws a pose, the ball's place and a target; see `gymnasium.Env.reset`."""
+        super().reset(seed=seed, options=options)
+        draw = self.np_random
+        self._target = draw.uniform(-CORNER, CORNER, 2)
+        for _ in range(1000):
+            ball = draw.uniform(-CORNER, CORNER, 2)
+            pose = _random_pose(self, 7, fingers=True)
+            pose[5:] = ball
+            self._place(pose, np.zeros(7))
+            if not self._touches():
+                break
+        self.data.mocap_pos[0, :2] = self._target
+        mujoco.mj_kinematics(self.model, self.data)
+        return self._observation(), {}
+
+    def step(
+        self, action: np.ndarray
+    ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Moves joints and fingers for one time step.
+
+        Args:
+          action: Torques as shares of the motors' strength, shape [5].
+
+        Returns:
+          Observation, reward, False, False, and `distance` of ball and target in m.
+        """
+        action = np.asarray(action, np.float64)
+        self._simulate(action)
+        observation = self._observation()
+        reward = -_rounded(observation[18:20]) - _rounded(observation[20:22])
+        reward -= ACTION_COST * float(action @ action)
+        info = {"distance": float(np.linalg.norm(observation[20:22]))}
+        return observation, reward, False, False, info
+
+    @staticmethod
+    def reward_fn(state: Any, action: Any, next_state: Any) -> Any:
+        """Rewards in TensorFlow.
+
+        The ways are computed from angles and places, not taken from where they are
+        observed: a model need not keep these consistent.
+
+        Args:
+          state: Observations, shape [B, 22].
+          action: Actions, shape [B, 5].
+          next_state: The observations that follow, shape [B, 22].
+
+        Returns:
+          −d(hand, ball) − d(ball, target) − 0.01·‖a‖², shape [B].
+        """
+        import tensorflow as tf
+
+        del state
+        angles = tf.cumsum(next_state[..., :3], axis=-1)
+        hand = LINK * tf.stack(
+            [
+                tf.reduce_sum(tf.cos(angles), axis=-1),
+                tf.reduce_sum(tf.sin(angles), axis=-1),
+            ],
+            axis=-1,
+        )
+        ball, target = next_state[..., 10:12], next_state[..., 14:16]
+
+        def distance(way):
+            return tf.sqrt(tf.reduce_sum(tf.square(way), axis=-1) + ROUNDING**2)
+
+        cost = ACTION_COST * tf.reduce_sum(tf.square(action), axis=-1)
+        return -distance(ball - hand) - distance(target - ball) - cost
+
+    def _touches(self):
+        """Says whether the ball and the arm overlap."""
+        bodies = self.model.geom_bodyid
+        for contact in self.data.contact:
+            pair = {int(bodies[i]) for i in contact.geom}
+            if self._ball in pair and pair & self._arm:
+                return True
+        return False
+
+    def _observation(self):
+        data = self.data
+        hand, ball = tip(data.qpos[:3]), data.qpos[5:7]
+        return np.concatenate(
+            [
+                data.qpos[:5],
+                data.qvel[:5],
+                ball,
+                data.qvel[5:7],
+                self._target,
+                hand,
+                ball - hand,
+                self._target - ball,
+            ]
+        )
+
+
+def tip(angles: np.ndarray) -> np.ndarray:
+    """Returns where the arm ends, shape [2], for joint angles of shape [3]."""
+    turned = np.cumsum(angles)
+    return LINK * np.array([np.cos(turned).sum(), np.sin(turned).sum()])
+
+
+def _random_pose(task, size, fingers=False):
+    """Draws joint angles with which the arm is within the walls."""
+    pose = np.zeros(size)
+    while True:
+        pose[:3] = task.np_random.uniform(-1.0, 1.0, 3) * START_ANGLES
+        turned = np.cumsum(pose[:3])
+        joints = LINK * np.cumsum([np.cos(turned), np.sin(turned)], axis=1)
+        # Fingers reach 5 cm further, and to the sides.
+        if np.abs(joints).max() < BOX - (0.08 if fingers else 0.03):
+            return pose
+
+
+def _rounded(vector):
+    return math.sqrt(float(vector @ vector) + ROUNDING**2)
+
+
+def _xml(gripper=False):
+    # Walls and ball collide with the arm, the arm not with itself.
+    walls = "".join(
+        f'<geom type="box" pos="{x * (BOX + 0.01)} {y * (BOX + 0.01)} 0"'
+        f' size="{0.01 if x else BOX + 0.02} {0.01 if y else BOX + 0.02} 0.02"'
+        ' contype="1" conaffinity="2" rgba="0.5 0.5 0.5 1"/>'
+        for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))
+    )
+    hand, ball, motors = "", "", ""
+    if gripper:
+        hand = "".join(
+            f"""
+            <body name="finger{i}" pos="{LINK} {side * 0.02} 0">
+              <joint name="finger{i}" axis="0 0 1" range="{low} {high}"
+                     damping="0.002" armature="1e-4"/>
+              <geom fromto="-0.02 0 0 0.04 {side * 0.01} 0" size="0.005"
+                    mass="0.01" friction="1.5"/>
+            </body>"""
+            for i, (side, low, high) in enumerate(((1, -35, 35), (-1, -35, 35)))
+        )
+        ball = """
+        <body name="ball">
+          <joint type="slide" axis="1 0 0" limited="false" damping="0.05"/>
+          <joint type="slide" axis="0 1 0" limited="false" damping="0.05"/>
+          <geom type="sphere" size="0.018" mass="0.02" contype="3" conaffinity="3"
+                friction="1.5" rgba="0.84 0.37 0 1"/>
+        </body>"""
+        motors = "".join(
+            f'<motor joint="finger{i}" gear="0.02" ctrllimited="true"'
+            ' ctrlrange="-1 1"/>'
+            for i in range(2)
+        )
+    ranges = (170, 150, 150)
+    joints = [
+        f'<joint name="joint{i}" axis="0 0 1" range="-{each} {each}"'
+        ' damping="0.01" armature="1e-3"/>'
+        for i, each in enumerate(ranges)
+    ]
+    link = f'<geom fromto="0 0 0 {LINK} 0 0"/>'
+    arm = "".join(
+        f'<motor joint="joint{i}" gear="{gear}" ctrllimited="true" ctrlrange="-1 1"/>'
+        for i, gear in enumerate((0.1, 0.06, 0.03))
+    )
+    return f"""
+    <mujoco model="reacher">
+      <option timestep="0.005" integrator="implicitfast">
+        <flag gravity="disable"/>
+      </option>
+      <default>
+        <joint limited="true"/>
+        <geom type="capsule" size="0.012" mass="0.1" contype="2" conaffinity="1"
+              rgba="0 0.45 0.7 1"/>
+      </default>
+      <worldbody>
+        <light pos="0 0 2"/>
+        <geom type="plane" size="0.5 0.5 0.1" pos="0 0 -0.05" contype="0"
+              conaffinity="0" rgba="0.95 0.95 0.95 1"/>
+        {walls}
+        <body name="target" mocap="true">
+          <site type="sphere" size="0.015" rgba="0 0.62 0.45 1"/>
+        </body>
+        <body name="link0">
+          {joints[0]}{link}
+          <body name="link1" pos="{LINK} 0 0">
+            {joints[1]}{link}
+            <body name="link2" pos="{LINK} 0 0">
+              {joints[2]}{link}
+              {hand}
+            </body>
+          </body>
+        </body>
+        {ball}
+      </worldbody>
+      <actuator>{arm}{motors}</actuator>
+    </mujoco>"""

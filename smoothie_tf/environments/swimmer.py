@@ -1,0 +1,187 @@
+"""Swimmer: a chain of links in a fluid, on its way to a goal.
+
+Section 6.1 and Appendix D of Heess et al. (2015): chains of 3, 5 or 7 links with 10, 14
+or 18 state dimensions and 2, 4 or 6 motors, "initialized in random configurations with
+respect to a central goal location", paid
+
+    r = α₁·r̂_goal·v_com + α₂·‖a‖²,
+
+r̂_goal the unit vector from the nose to the goal. α, sizes, fluid and times are ours.
+
+The reward has a closed form in the state that is reached. Link i of length ℓ points
+from its front to its rear in direction (cos ψ_i, sin ψ_i), ψ_i = φ + Σ_{j≤i} q_j, so
+that its direction turns by u(ψ_i)·ω_i with u(ψ) = (−sin ψ, cos ψ) and ω = ψ̇, and,
+with equal masses,
+
+    v_com = (ẋ, ẏ) + (ℓ/n)·Σ_i [Σ_{j<i} u_j·ω_j + ½·u_i·ω_i].
+
+Importing this module imports no TensorFlow.
+
+Shapes: n links, S = 2(n + 2) state dimensions, A = n − 1 actions.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from smoothie_tf import validation
+from smoothie_tf.environments import mujoco_task
+
+LINK = 0.2  # ℓ, m
+SPEED_REWARD = 1.0  # α₁, s/m
+ACTION_COST = 1e-3  # −α₂
+START_RADIUS = (0.3, 1.5)  # m from the goal
+# r̂_goal is rounded off, in metres, where it would jump.
+ROUNDING = 0.05
+_FRAME_SKIP = 6  # of 5 ms
+_DENSITY = 3000  # of the fluid, kg/m³
+_GEAR = 0.5  # N·m at action 1
+_DAMPING = 0.02  # of the joints, N·m·s
+# From above, on the goal.
+_CAMERA = {"distance": 4.0, "elevation": -90.0, "azimuth": 90.0, "lookat": np.zeros(3)}
+
+
+class SwimmerEnvironment(mujoco_task.MujocoTask):
+    """Observations: positions (x, y, φ, q₁ …) and velocities; the goal is at 0."""
+
+    def __init__(self, links: int = 3, render_mode: str | None = None):
+        """Makes the task.
+
+        Args:
+          links: n, at least 2.
+          render_mode: As `MujocoTask`'s.
+
+        Raises:
+          ValueError: If the number of links is not allowed.
+        """
+        validation.check("SwimmerEnvironment", "count", links=links)
+        if links < 2:
+            raise ValueError(
+                f"SwimmerEnvironment.links must be at least 2, but is {links!r}."
+            )
+        self._links = links
+        super().__init__(
+            _xml(links), _FRAME_SKIP, 2 * (links + 2), render_mode, _CAMERA
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Starts at rest, anywhere around the goal, in any pose."""
+        super().reset(seed=seed, options=options)
+        draw, size = self.np_random, self._links + 2
+        radius, bearing = draw.uniform(*START_RADIUS), draw.uniform(-math.pi, math.pi)
+        nose = radius * math.cos(bearing), radius * math.sin(bearing)
+        heading = draw.uniform(-math.pi, math.pi)
+        joints = draw.uniform(-0.5, 0.5, self._links - 1)
+        self._place([*nose, heading, *joints], np.zeros(size))
+        return self._observation(), {}
+
+    def step(
+        self, action: np.ndarray
+    ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Turns the joints for one time step.
+
+        Args:
+          action: Torques as shares of the motors' strength, shape [A].
+
+        Returns:
+          Observation, reward, False, False, and no info.
+        """
+        action = np.asarray(action, np.float64)
+        self._simulate(action)
+        nose = self.data.qpos[:2]
+        direction = -nose / math.sqrt(float(nose @ nose) + ROUNDING**2)
+        reward = SPEED_REWARD * float(direction @ self.centre_velocity())
+        reward -= ACTION_COST * float(action @ action)
+        return self._observation(), reward, False, False, {}
+
+    def centre_velocity(self) -> np.ndarray:
+        """Returns v_com in m/s, shape [2], by the module's closed form."""
+        angles, turns = np.cumsum(self.data.qpos[2:]), np.cumsum(self.data.qvel[2:])
+        sideways = np.stack([-np.sin(angles), np.cos(angles)], axis=1)
+        sideways = sideways * turns[:, np.newaxis]
+        # Link j moves the centres of all behind it by ℓ, its own by half of that.
+        behind = self._links - np.arange(self._links) - 0.5
+        return self.data.qvel[:2] + LINK / self._links * behind @ sideways
+
+    def reward_fn(self, state: Any, action: Any, next_state: Any) -> Any:
+        """Rewards in TensorFlow.
+
+        Args:
+          state: Observations, shape [B, S].
+          action: Actions, shape [B, A].
+          next_state: The observations that follow, shape [B, S].
+
+        Returns:
+          Rewards, shape [B], as the module says.
+        """
+        import tensorflow as tf
+
+        del state
+        number = self._links
+        position, velocity = tf.split(next_state, 2, axis=-1)
+        nose = position[..., :2]
+        angles = tf.cumsum(position[..., 2:], axis=-1)
+        turns = tf.cumsum(velocity[..., 2:], axis=-1)
+        behind = tf.constant(number - np.arange(number) - 0.5, next_state.dtype)
+        sideways = tf.stack(
+            [
+                tf.reduce_sum(-behind * tf.sin(angles) * turns, axis=-1),
+                tf.reduce_sum(behind * tf.cos(angles) * turns, axis=-1),
+            ],
+            axis=-1,
+        )
+        centre = velocity[..., :2] + LINK / number * sideways
+        distance = tf.sqrt(tf.reduce_sum(tf.square(nose), axis=-1) + ROUNDING**2)
+        towards = -tf.reduce_sum(nose * centre, axis=-1) / distance
+        cost = ACTION_COST * tf.reduce_sum(tf.square(action), axis=-1)
+        return SPEED_REWARD * towards - cost
+
+    def _observation(self):
+        return np.concatenate([self.data.qpos, self.data.qvel])
+
+
+def _xml(links):
+    motors = "".join(
+        f'<motor joint="joint{i}" gear="{_GEAR}" ctrllimited="true" ctrlrange="-1 1"/>'
+        for i in range(1, links)
+    )
+    return f"""
+    <mujoco model="swimmer">
+      <option timestep="0.005" density="{_DENSITY}" integrator="implicitfast">
+        <flag contact="disable" gravity="disable"/>
+      </option>
+      <default>
+        <joint armature="1e-4" damping="{_DAMPING}"/>
+        <geom type="capsule" size="0.02" density="1000" rgba="0 0.45 0.7 1"/>
+      </default>
+      <worldbody>
+        <light pos="0 0 3"/>
+        <geom name="floor" type="plane" size="3 3 0.1" pos="0 0 -0.1"
+              rgba="0.95 0.95 0.95 1"/>
+        <site name="goal" type="sphere" size="0.05" rgba="0 0.62 0.45 1"/>
+        <body name="link0">
+          <joint type="slide" axis="1 0 0" armature="0" damping="0"/>
+          <joint type="slide" axis="0 1 0" armature="0" damping="0"/>
+          <joint type="hinge" axis="0 0 1" armature="0" damping="0"/>
+          <geom fromto="0 0 0 {LINK} 0 0" rgba="0.84 0.37 0 1"/>
+          {_rear(1, links)}
+        </body>
+      </worldbody>
+      <actuator>{motors}</actuator>
+    </mujoco>"""
+
+
+def _rear(i, links):
+    """Writes link i, which hangs at the rear of the one before it, and all behind."""
+    if i == links:
+        return ""
+    return f"""
+    <body name="link{i}" pos="{LINK} 0 0">
+      <joint name="joint{i}" type="hinge" axis="0 0 1" limited="true"
+             range="-100 100"/>
+      <geom fromto="0 0 0 {LINK} 0 0"/>
+      {_rear(i + 1, links)}
+    </body>"""

@@ -1,0 +1,243 @@
+"""Value gradients of stochastic policies in stochastic tasks, as pure functions.
+
+A policy a = μ(s) + σ·η and a model s' = f̂(s, a) + σ̂·ξ with standard normal η and ξ are
+differentiated at what really happened: the noise is inferred from stored actions and
+states and then held, so that the *values* are the stored ones, and only derivatives
+are the policy's and the model's.
+
+Equation and line numbers are those of Heess et al. (2015), "Learning Continuous
+Control Policies by Stochastic Value Gradients". Any float dtype.
+
+Shapes: B batch, T transitions of an episode, S state, A action.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+#: (s [B, S], a [B, A], s' [B, S]) to rewards [B].
+RewardFunction = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+#: (s [B, S], a [B, A]) to the next state's mean [B, S] and standard deviation.
+ModelFunction = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+def infer_noise(sample: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
+    """Returns the noise that makes a Gaussian give a sample, Appendix B; a constant.
+
+    Args:
+      sample: What was drawn, shape [B, N].
+      mean: Of the Gaussian, shape [B, N].
+      stddev: Its standard deviations, positive, shape [N] or [B, N].
+
+    Returns:
+      (sample − mean)/stddev, through which no gradient flows, shape [B, N].
+    """
+    return tf.stop_gradient((sample - mean) / stddev)
+
+
+def reproduce(sample: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
+    """Returns mean + stddev·noise at the inferred noise.
+
+    Arguments as those of `infer_noise`. The value is that of the sample; the gradient
+    is that of the mean, and of the standard deviation at this noise.
+    """
+    return mean + stddev * infer_noise(sample, mean, stddev)
+
+
+def importance_weights(
+    log_probability: tf.Tensor, stored: tf.Tensor, clipping: float
+) -> tf.Tensor:
+    """Returns w = min(p(a|s; θ)/p(a|s; θᵏ), clipping) of (13) and Appendix D.
+
+    Args:
+      log_probability: log p(a|s; θ) of the policy that learns, in nats, shape [B].
+      stored: log p(a|s; θᵏ) of the policy that acted, in nats, shape [B].
+      clipping: Largest weight, > 0.
+
+    Returns:
+      The weights, through which no gradient flows, shape [B].
+    """
+    # The smaller logarithm: a ratio may be too large for a float.
+    log_ratio = tf.minimum(log_probability - stored, math.log(clipping))
+    return tf.stop_gradient(tf.exp(log_ratio))
+
+
+def bootstrap_target(
+    reward: tf.Tensor, discount: tf.Tensor, next_value: tf.Tensor, gamma: float
+) -> tf.Tensor:
+    """Returns y = r + γ·d·V̂(s'; ν), Algorithm 4, line 6; a constant.
+
+    Args:
+      reward: r, shape [B].
+      discount: d, 0 where the episode terminated, else 1, shape [B].
+      next_value: V̂(s'; ν) or Q̂(s', a'; ν), shape [B].
+      gamma: γ, in [0, 1].
+
+    Returns:
+      The targets, shape [B].
+    """
+    return tf.stop_gradient(reward + gamma * discount * next_value)
+
+
+def fitted_evaluation_loss(
+    value: tf.Tensor, target: tf.Tensor, importance: tf.Tensor, weights: tf.Tensor
+) -> tf.Tensor:
+    """Returns the mean of ½·w·(y − V̂)², Algorithm 4, line 8; a scalar.
+
+    Args:
+      value: V̂(s; ν_new), shape [B].
+      target: y, shape [B].
+      importance: w, shape [B].
+      weights: Weight of each transition in the mean, shape [B].
+    """
+    return tf.reduce_mean(0.5 * weights * importance * tf.square(target - value))
+
+
+class Jacobians(NamedTuple):
+    """Derivatives at each transition of an episode, with the noise held.
+
+    Attributes:
+      reward_state: r_s, shape [T, S].
+      reward_action: r_a, shape [T, A].
+      reward_next: r_{s'}, shape [T, S].
+      model_state: f̂_s, shape [T, S, S]: the first S is the next state's.
+      model_action: f̂_a, shape [T, S, A].
+      policy: π_s, shape [T, A, S].
+    """
+
+    reward_state: tf.Tensor
+    reward_action: tf.Tensor
+    reward_next: tf.Tensor
+    model_state: tf.Tensor
+    model_action: tf.Tensor
+    policy: tf.Tensor
+
+
+def jacobians(
+    policy_mean: Callable[[tf.Tensor], tf.Tensor],
+    model: ModelFunction,
+    reward: RewardFunction,
+    state: tf.Tensor,
+    action: tf.Tensor,
+    next_state: tf.Tensor,
+    model_jacobians: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None,
+) -> Jacobians:
+    """Returns all derivatives that the backward recursion needs, batched over time.
+
+    Args:
+      policy_mean: μ, from states [T, S] to means [T, A].
+      model: f̂ and σ̂ of states and actions. Where σ̂ depends on them, so does its
+        Jacobian on the inferred ξ.
+      reward: r of states, actions and next states.
+      state: s, shape [T, S].
+      action: a, shape [T, A].
+      next_state: s', shape [T, S].
+      model_jacobians: f̂_s and f̂_a of states and actions, for a model with constant
+        σ̂ that knows a faster way; otherwise they take S backward passes.
+
+    Returns:
+      The derivatives, each at what really happened.
+    """
+    state, action, next_state = map(tf.convert_to_tensor, (state, action, next_state))
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch((state, action, next_state))
+        rewards = reward(state, action, next_state)
+    by_reward = tape.gradient(
+        rewards,
+        (state, action, next_state),
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    (by_policy,) = _jacobian(policy_mean, state)
+    if model_jacobians is not None:
+        by_model = model_jacobians(state, action)
+    else:
+        by_model = _jacobian(
+            lambda s, a: reproduce(next_state, *model(s, a)), state, action
+        )
+    return Jacobians(*by_reward, *by_model, by_policy)
+
+
+def backward_recursion(
+    at: Jacobians,
+    gamma: float,
+    mask: tf.Tensor,
+    final: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the value gradients (9) and (10) along an episode, Algorithm 1.
+
+    With u = r_{s'} + γ·v'_{s'}, the derivative by the next state,
+
+        v_a = r_a + u·f̂_a,
+        v_s = r_s + u·f̂_s + v_a·π_s,       v_s = 0 behind the last transition.
+
+    The products of Jacobians are taken at once for all times; what is left for the
+    recursion is one product of a matrix with a vector a step.
+
+    Args:
+      at: The derivatives at each transition.
+      gamma: γ, in [0, 1].
+      mask: 1 for the episode's transitions, 0 for those behind its end, shape [T].
+      final: v_s behind the last transition, shape [S]; 0 if None.
+
+    Returns:
+      v_a, zero where padded, shape [T, A], and v_s, shape [T, S].
+    """
+    by_action = tf.matmul(at.model_action, at.policy)
+    closed_loop = at.model_state + by_action  # f̂_s + f̂_a·π_s
+    constant = (
+        at.reward_state
+        + _times(at.reward_action, at.policy)
+        + _times(at.reward_next, closed_loop)
+    )
+    length, size = at.reward_state.shape
+    # Behind the episode's end v_s stays what it is there: I in place of γ·F, 0 for c.
+    mask = tf.cast(mask, constant.dtype)[:, tf.newaxis]
+    constant *= mask
+    identity = tf.eye(size, dtype=constant.dtype)
+    kept = mask[..., tf.newaxis]
+    transition = gamma * kept * closed_loop + (1 - kept) * identity
+    if final is None:
+        final = tf.zeros([size], constant.dtype)
+
+    following = tf.TensorArray(
+        constant.dtype, length, element_shape=[size], clear_after_read=False
+    )
+
+    def step(t, v, following):
+        following = following.write(t, v)
+        v = constant[t] + tf.linalg.matvec(transition[t], v, transpose_a=True)
+        return t - 1, v, following
+
+    _, first, following = tf.while_loop(
+        lambda t, *_: t >= 0,
+        step,
+        (length - 1, final, following),
+        parallel_iterations=1,
+    )
+    following = following.stack()
+    following.set_shape([length, size])
+    by_next = at.reward_next + gamma * following
+    by_action = mask * (at.reward_action + _times(by_next, at.model_action))
+    by_state = tf.concat([first[tf.newaxis], following[:-1]], axis=0)
+    return by_action, by_state
+
+
+def _times(row, matrix):
+    """Multiplies rows [T, N] with matrices [T, N, M]."""
+    return tf.linalg.matvec(matrix, row, transpose_a=True)
+
+
+def _jacobian(function, *inputs):
+    """Returns the Jacobians [T, N, M] of outputs [T, N] by each input [T, M]."""
+    with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
+        tape.watch(inputs)
+        outputs = tf.unstack(function(*inputs), axis=-1)
+    rows = [
+        tape.gradient(
+            output, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        for output in outputs
+    ]
+    return tuple(tf.stack(each, axis=1) for each in zip(*rows, strict=True))

@@ -1,0 +1,546 @@
+"""The SVG family's agents against closed forms, by hand, and against each other."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.trajectories import policy_step
+
+from smoothie_tf.networks import dynamics_network
+from tests.agents import linear_quadratic_agents as lq
+
+AGENTS = ["svg1", "svg1_er", "svg_infinity", "planner", "td_actor_critic"]
+EPISODIC = [*AGENTS, "svg0_episode", "dpg"]
+LENGTH = 8
+
+
+def data(agent, seed=0, length=LENGTH, padded=None, **changes):
+    """One minibatch an update, and an episode, as the loop hands them over."""
+    experience = lq.transition(*lq.rows(16 * agent.minibatches_per_train, seed))
+    columns = list(lq.rows(length, seed + 1, episode=True))
+    mask = np.ones(length)
+    if padded is not None:
+        columns = [
+            np.concatenate([x, np.zeros((padded - length, *x.shape[1:]))])
+            for x in columns
+        ]
+        mask = np.arange(padded) < length
+    episode = lq.transition(*columns, **changes)
+    return experience, {
+        "episode": episode,
+        "episode_mask": tf.constant(mask, tf.float32),
+    }
+
+
+def step_of(agent, experience, episode):
+    """How far a training step moves the gain."""
+    before = lq.gain_of(agent)
+    agent.train(experience, **episode)
+    return lq.gain_of(agent) - before
+
+
+def critic_of(agent, known):
+    """Gives an agent the exact V, or Q, in its critic and its target."""
+    P, H = known.cost, known.curvature
+    if hasattr(agent, "_value_network"):
+        weights, constant = -0.5 * P, -known.noise_cost
+        networks = agent._value_network, agent._target_value_network
+    else:
+        cross = lq.GAMMA * lq.SYSTEM.B.T @ P @ lq.SYSTEM.A
+        corner = lq.SYSTEM.Q + lq.GAMMA * lq.SYSTEM.A.T @ P @ lq.SYSTEM.A
+        weights = -0.5 * np.block([[corner, cross.T], [cross, H]])
+        constant = known.action_value(np.zeros(2), np.zeros(2))
+        networks = agent.critic_network, agent._target_critic_network
+    for network in networks:
+        network.variables[0].assign(weights)
+        network.variables[1].assign(constant)
+
+
+KNOWN = lq.SYSTEM.evaluate(lq.GAIN, 0.3 * np.eye(2), lq.GAMMA)
+
+
+def expected_step(name, state, action, following, eta):
+    """Mean over the batch of the action's cotangent times the state, by SVG.md's rows.
+
+    SVG(1): −(Ra + γBᵀPs'); SVG(0): −(Ra + γBᵀP(As + Ba)); DPG at the mean action; the
+    actor-critic: δ·η/σ.
+    """
+    system, P = lq.SYSTEM, KNOWN.cost
+    if name in ("svg1", "svg1_er"):
+        g = -(action @ system.R + lq.GAMMA * following @ P @ system.B)
+    elif name == "svg0_episode":
+        g = KNOWN.action_gradient(state, action)
+    elif name == "dpg":
+        g = KNOWN.action_gradient(state, state @ lq.GAIN.T)
+    else:
+        error = system.reward(state, action) - KNOWN.state_value(state)
+        error += lq.GAMMA * KNOWN.state_value(following)
+        g = error[:, np.newaxis] * eta / 0.3
+    return g.T @ state / len(state)
+
+
+@pytest.mark.parametrize(
+    "name", ["svg1", "svg1_er", "td_actor_critic", "svg0_episode", "dpg"]
+)
+def test_the_policys_step_with_exact_critics_and_models(name):
+    agent = lq.make(name, learning_rate=1.0)
+    critic_of(agent, KNOWN)
+    experience, episode = data(agent)
+    if name == "svg1_er":
+        # The last of three minibatches: model, value function, policy.
+        columns = [x[32:] for x in lq.rows(48, 0)]
+    else:
+        columns = lq.rows(LENGTH, 1, episode=True)
+    state, action, following, _, _ = columns
+    eta = (action - state @ lq.GAIN.T) / 0.3
+    expected = expected_step(name, state, action, following, eta)
+    np.testing.assert_allclose(
+        step_of(agent, experience, episode), expected, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_svg_infinitys_step_is_the_realised_returns_gradient():
+    agent = lq.make("svg_infinity", learning_rate=1.0)
+    experience, episode = data(agent)
+    state, action, following, _, _ = lq.rows(LENGTH, 1, episode=True)
+    eta = action - state @ lq.GAIN.T
+    push = following - lq.SYSTEM.next_mean(state, action)
+
+    def realised(gain):
+        now, total = state[0], 0.0
+        for t in range(LENGTH):
+            taken = gain @ now + eta[t]
+            total += lq.GAMMA**t * lq.SYSTEM.reward(now, taken)
+            now = lq.SYSTEM.next_mean(now, taken) + push[t]
+        return total
+
+    expected = np.zeros((2, 2))
+    for place in np.ndindex(2, 2):
+        change = np.zeros((2, 2))
+        change[place] = 1e-5
+        expected[place] = realised(lq.GAIN + change) - realised(lq.GAIN - change)
+    np.testing.assert_allclose(
+        step_of(agent, experience, episode), expected / 2e-5, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_the_planner_is_svg_infinity_on_the_models_own_trajectory():
+    # With the same noise it has the same gradient, sample by sample.
+    planner = lq.make("planner", learning_rate=1.0)
+    experience, episode = data(planner)
+    rollout = planner._rollout(episode["episode"].time_step.observation[0])
+    np.testing.assert_allclose(rollout.state[1:], rollout.next_state[:-1])
+    np.testing.assert_allclose(
+        rollout.state[0], episode["episode"].time_step.observation[0]
+    )
+    real = lq.transition(
+        *(x.numpy() for x in (rollout.state, rollout.action, rollout.next_state)),
+        rollout.reward.numpy(),
+        np.zeros(LENGTH),
+    )
+    svg = lq.make("svg_infinity", learning_rate=1.0)
+    mask = {"episode_mask": tf.ones([LENGTH])}
+    found = step_of(planner, experience, episode)
+    expected = step_of(svg, experience, {"episode": real, **mask})
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    # Another training step draws other noise.
+    again = planner._rollout(episode["episode"].time_step.observation[0])
+    assert (again.action.numpy() != rollout.action.numpy()).any()
+
+
+@pytest.mark.parametrize("name", [each for each in EPISODIC if each != "planner"])
+def test_a_padded_episode_is_the_short_one(name):
+    steps = []
+    for padded in (None, 13):
+        agent = lq.make(name, learning_rate=1.0, max_episode_steps=padded or LENGTH)
+        if not name.startswith("svg_"):
+            critic_of(agent, KNOWN)
+        steps.append(step_of(agent, *data(agent, padded=padded)))
+    np.testing.assert_allclose(*steps, rtol=1e-4, atol=1e-6)
+    assert np.abs(steps[0]).max() > 1e-3
+
+
+def test_a_terminal_transition_has_no_value_behind_it():
+    # All terminal: what is left of (13) is r_a = −Ra.
+    agent = lq.make("svg1", learning_rate=1.0)
+    critic_of(agent, KNOWN)
+    experience, episode = data(agent, discount=np.zeros(LENGTH))
+    state, action, *_ = lq.rows(LENGTH, 1, episode=True)
+    expected = -(action @ lq.SYSTEM.R).T @ state / LENGTH
+    np.testing.assert_allclose(
+        step_of(agent, experience, episode), expected, rtol=1e-3, atol=1e-5
+    )
+
+
+def test_learned_rewards_take_the_place_of_known_ones():
+    tf.keras.utils.set_random_seed(0)
+    model = dynamics_network.DynamicsNetwork(lq.OBSERVATION, lq.ACTION, True, (6,))
+    agent = lq.make("svg1", dynamics_network=model, reward_fn=None)
+    state, action = (tf.constant(x, tf.float32) for x in lq.rows(5)[:2])
+    np.testing.assert_allclose(
+        agent.reward(state, action, state), model(state, action).reward
+    )
+    agent.train(*data(agent)[:1], **data(agent)[1])
+    silent = dynamics_network.DynamicsNetwork(lq.OBSERVATION, lq.ACTION, False, (6,))
+    with pytest.raises(ValueError, match="must learn rewards where there is no"):
+        lq.make("svg1", dynamics_network=silent, reward_fn=None)
+
+
+def test_importance_weights_are_those_of_13():
+    # log p stored lower by log 2 and by log 10: weights 2, and 5 at most.
+    agent = lq.make("svg1", learning_rate=1.0)
+    critic_of(agent, KNOWN)
+    experience, _ = data(agent)
+    columns = list(lq.rows(LENGTH, 1, episode=True))
+    mask = tf.ones([LENGTH])
+    plain = lq.transition(*columns)
+    columns[4] = columns[4] - np.log(2)
+    twice = lq.transition(*columns)
+    columns[4] = columns[4] - np.log(5)
+    tenfold = lq.transition(*columns)
+    steps, weights = [], []
+    for episode in (plain, twice, tenfold):
+        agent.actor_network.variables[0].assign(lq.GAIN)
+        before = lq.gain_of(agent)
+        info = agent.train(experience, episode=episode, episode_mask=mask).extra
+        steps.append(lq.gain_of(agent) - before)
+        weights.append(float(info.importance_weight))
+    np.testing.assert_allclose(weights, [1, 2, 5], rtol=1e-4)
+    np.testing.assert_allclose(steps[1], 2 * steps[0], rtol=1e-3)
+    np.testing.assert_allclose(steps[2], 5 * steps[0], rtol=1e-3)
+
+
+def test_value_functions_are_copied_at_whole_periods_exactly():
+    # Seven updates a training step, a copy every five: in the middle of either.
+    agent = lq.make(
+        "td_actor_critic",
+        value_updates=7,
+        target_update_period=5,
+        critic_optimizer=tf.keras.optimizers.legacy.SGD(1e-3),
+    )
+    copied, seen = [], []
+    copy, loss = agent._copy_value_network, agent.value_loss
+
+    def count(batch):
+        seen.append(len(seen))
+        return loss(batch)
+
+    def remember():
+        copy()
+        copied.append((len(seen), agent._value_network.variables[0].numpy()))
+
+    agent.value_loss, agent._copy_value_network = count, remember
+    for seed in range(2):
+        agent.train(*data(agent, seed)[:1], **data(agent, seed)[1])
+    assert [number for number, _ in copied] == [5, 10]
+    np.testing.assert_array_equal(
+        agent._target_value_network.variables[0], copied[-1][1]
+    )
+    # Four more updates since: the value function has moved on.
+    assert (agent._value_network.variables[0].numpy() != copied[-1][1]).any()
+
+
+def test_the_papers_period_is_counted_over_training_steps():
+    # Ten updates a training step: a copy at 50 and at 100, and at no other.
+    agent = lq.make(
+        "td_actor_critic",
+        value_updates=10,
+        critic_optimizer=tf.keras.optimizers.legacy.SGD(1e-3),
+    )
+    train, copied = tf.function(agent.train, autograph=False), []
+    for step in range(1, 12):
+        before = agent._target_value_network.variables[0].numpy()
+        train(data(agent, step)[0], **data(agent, step)[1])
+        after = agent._target_value_network.variables[0].numpy()
+        if (after != before).any():
+            copied.append(10 * step)
+            np.testing.assert_array_equal(after, agent._value_network.variables[0])
+    assert copied == [50, 100]
+
+
+def test_the_target_is_algorithm_4s_by_hand():
+    # V = 1 everywhere in the copy, 0 in ν_new: ½·(r + γ·d)², with w = 1.
+    agent = lq.make("td_actor_critic")
+    agent._target_value_network.variables[1].assign(1.0)
+    columns = lq.rows(16, 0)
+    discount = np.arange(16) % 2
+    experience = lq.transition(*columns, discount=discount)
+    info = agent.train(experience, **data(agent)[1]).extra
+    expected = 0.5 * (columns[3] + lq.GAMMA * discount) ** 2
+    np.testing.assert_allclose(info.critic_loss, expected.mean(), rtol=1e-4)
+
+
+def test_the_penalty_is_of_the_current_policy_from_the_one_before():
+    agent = lq.make("svg1_er", kl_penalty=0.5)
+    experience, _ = data(agent)
+    agent.train(experience)
+    batch = agent._minibatches(experience, None)[2]
+    batch = type(batch)(*(x[0] for x in batch))
+    np.testing.assert_allclose(agent.divergence(batch), 0.0, atol=1e-6)
+    # Means apart by δ: ½·‖δ‖²/σ_start², and with another σ_start the order shows:
+    # KL(N(0, σ²) ‖ N(δ, τ²)) = log(τ/σ) + (σ² + δ²)/(2τ²) − ½ a dimension.
+    agent._start_actor_network.variables[0].assign(lq.GAIN + 0.1)
+    agent._start_log_variance.assign([2 * np.log(0.6)] * 2)
+    shift = np.sum(0.1 * batch.state.numpy(), axis=1)
+    each = np.log(2) + (0.3**2 + shift**2) / (2 * 0.6**2) - 0.5
+    np.testing.assert_allclose(agent.divergence(batch), 2 * each.mean(), rtol=1e-4)
+    # The gradient is the current policy's alone.
+    with tf.GradientTape() as tape:
+        loss = agent.divergence(batch)
+    gradients = tape.gradient(
+        loss,
+        [agent.actor_network.variables[0], agent._start_actor_network.variables[0]],
+    )
+    assert np.abs(gradients[0]).max() > 1e-3 and gradients[1] is None
+
+
+def test_the_penalty_holds_the_policy_back():
+    moved = {}
+    for penalty in (0.0, 100.0):
+        agent = lq.make(
+            "svg1_er", learning_rate=1e-3, kl_penalty=penalty, policy_updates=20
+        )
+        critic_of(agent, KNOWN)
+        moved[penalty] = step_of(agent, data(agent)[0], {})
+        info = agent.train(data(agent)[0]).extra
+        assert (float(info.kl) > 0) == (penalty > 0)
+    assert np.abs(moved[100.0]).max() < 0.5 * np.abs(moved[0.0]).max()
+
+
+def test_a_gradient_that_is_not_finite_moves_nothing():
+    agent = lq.make(
+        "svg_infinity",
+        learning_rate=1.0,
+        policy_gradient_clipping=1.0,
+        dynamics_network=lq.LinearDynamics(A=1e30 * np.eye(2)),
+    )
+    step = step_of(agent, *data(agent))
+    np.testing.assert_array_equal(step, np.zeros((2, 2)))
+    # And one that is finite is clipped by its norm.
+    agent = lq.make("svg_infinity", learning_rate=1.0, policy_gradient_clipping=0.01)
+    step = step_of(agent, *data(agent))
+    np.testing.assert_allclose(np.linalg.norm(step), 0.01, rtol=1e-4)
+
+
+def test_a_learned_stddev_has_its_pathwise_gradient():
+    # ∂/∂σ = Σ γ^t g_t·η_t for SVG(∞), and φ = 2·log σ.
+    agent = lq.make("svg_infinity", learning_rate=1.0, learn_stddev=True)
+    experience, episode = data(agent)
+    batch = agent._episode(episode["episode"], episode["episode_mask"])
+    by_action, _ = agent.action_gradients(batch, tf.ones([LENGTH]))
+    state, action, *_ = lq.rows(LENGTH, 1, episode=True)
+    eta = (action - state @ lq.GAIN.T) / 0.3
+    weighted = lq.GAMMA ** np.arange(LENGTH)[:, np.newaxis] * by_action * eta
+    before = agent._log_variance.numpy()
+    agent.train(experience, **episode)
+    np.testing.assert_allclose(
+        agent._log_variance - before, 0.5 * 0.3 * weighted.numpy().sum(axis=0), 1e-3
+    )
+
+
+@pytest.mark.parametrize("name", EPISODIC)
+@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
+def test_compiled_training_is_eager_training(name, xla):
+    def small():
+        rate = tf.keras.optimizers.legacy.SGD
+        changes = {"policy_gradient_clipping": 1.0}
+        if name != "td_actor_critic" and "svg0" not in name and name != "dpg":
+            changes |= {"model_updates": 3, "model_optimizer": rate(1e-2)}
+        if name in ("svg1", "svg1_er", "td_actor_critic"):
+            changes |= {"value_updates": 2, "critic_optimizer": rate(1e-2)}
+            changes |= {"policy_updates": 2, "target_update_period": 3}
+        if name == "svg1_er":
+            changes["kl_penalty"] = 0.1
+        if name in ("svg0_episode", "dpg"):
+            changes |= {"critic_updates": 2, "critic_optimizer": rate(1e-2)}
+            changes |= {"policy_updates": 2, "target_update_period": 3}
+        return lq.make(name, learning_rate=1e-2, **changes)
+
+    eager, compiled = small(), small()
+    function = tf.function(compiled.train, jit_compile=xla, autograph=False)
+    for seed in range(3):
+        experience, episode = data(eager, seed)
+        expected = eager.train(experience, **episode)
+        found = function(experience, **episode)
+        for mine, other in zip(found.extra, expected.extra, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
+    assert compiled.train_step_counter == 3
+    for mine, other in zip(compiled.variables, eager.variables, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
+    assert np.abs(lq.gain_of(compiled) - lq.GAIN).max() > 1e-4
+
+
+def test_algorithm_2_trains_after_each_step():
+    # One update of each kind, from three minibatches, without an episode.
+    none = dict.fromkeys(("model_updates", "value_updates", "policy_updates"))
+    agent = lq.make("svg1_er", 1.0, trains_at_episode_end=False, **none)
+    assert agent.minibatches_per_train == 3 and not agent.trains_at_episode_end
+    other = lq.make("svg1_er", 1.0)
+    steps = [step_of(each, data(each)[0], {}) for each in (agent, other)]
+    np.testing.assert_array_equal(*steps)
+    # At an episode's end there are T of each kind.
+    assert lq.make("svg1_er", **none).minibatches_per_train == 3 * LENGTH
+
+
+@pytest.mark.parametrize("name", ["svg1", "svg_infinity", "svg0_episode"])
+def test_the_last_episode_is_needed(name):
+    agent = lq.make(name)
+    with pytest.raises(ValueError, match="was trained without one"):
+        agent.train(data(agent)[0])
+
+
+def test_batches_that_do_not_divide_are_named():
+    agent = lq.make("svg1_er")
+    with pytest.raises(ValueError, match="must hold 3 minibatches of equal size"):
+        agent.train(lq.transition(*lq.rows(16)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"gamma": 1.5}, "gamma must be a number between 0 and 1"),
+        ({"stddev": 0.0}, "stddev must be a number above 0"),
+        ({"kl_penalty": -1.0}, "kl_penalty must be a number of at least 0"),
+        ({"model_updates": 0}, "model_updates must be a whole number of at least 1"),
+        ({"target_update_period": 0}, "target_update_period must be a whole number"),
+        ({"policy_replay": 1}, "policy_replay must be True or False"),
+        ({"importance_weight_clipping": 0}, "importance_weight_clipping must be"),
+        ({"model_optimizer": None}, "model_optimizer must be an optimizer"),
+        (
+            {"trains_at_episode_end": False, "policy_replay": False},
+            "trains_at_episode_end must be True where the policy learns from the last",
+        ),
+    ],
+)
+def test_what_is_not_allowed_is_named(changes, sentence):
+    with pytest.raises(ValueError, match=f"Svg1Agent.{sentence}"):
+        lq.make("svg1_er", **changes)
+
+
+def test_smoothies_step_with_an_exact_critic():
+    # At the mean action, so without noise: −E_K·ssᵀ; and half the Hessian, −½H, by
+    # Σ = LLᵀ is −HL by L, which for φ = log σ² is −½·H_ii·σ².
+    agent = lq.make_smoothie(learning_rate=1.0)
+    critic_of(agent, KNOWN)
+    state, *_ = lq.rows(16)
+    log_variance = agent._log_variance.numpy()
+    step = step_of(agent, lq.transition(*lq.rows(16)), {})
+    expected = -KNOWN.action_cost @ state.T @ state / 16
+    np.testing.assert_allclose(step, expected, rtol=1e-3, atol=1e-4)
+    found = agent._log_variance.numpy() - log_variance
+    expected = 0.5 * 0.3 * np.diag(-KNOWN.curvature * 0.3)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+# Training steps, transitions of an "episode", and Adam's first rate.
+LEARNING = {
+    "svg1": (80, 64, 0.08),
+    "svg1_er": (80, 8, 0.08),
+    "svg0_episode": (80, 64, 0.08),
+    "dpg": (80, 64, 0.08),
+    "td_actor_critic": (80, 256, 0.08),
+    "svg_infinity": (200, 30, 0.15),
+    "planner": (200, 30, 0.15),
+}
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_each_reaches_the_best_gains_cost(name):
+    # From a stabilising gain at four times that cost, from wrong models and critics.
+    steps, number, rate = LEARNING[name]
+    agent = lq.make_learner(name, rate, number)
+    train = tf.function(agent.train, autograph=False)
+
+    def cost(gain):
+        return np.trace(lq.SYSTEM.evaluate(gain, 0.3 * np.eye(2), lq.GAMMA).cost)
+
+    best = cost(lq.SYSTEM.optimal_gain(lq.GAMMA))
+    assert cost(lq.gain_of(agent)) > 3.9 * best
+    in_a_row = name in ("svg_infinity", "planner")
+    for step in range(steps):
+        agent._actor_optimizer.learning_rate.assign(rate * 0.03 ** (step / steps))
+        gain, seeds = lq.gain_of(agent), (2 * step, 2 * step + 1)
+        replayed = lq.rows(64 * agent.minibatches_per_train, seeds[0], gain)
+        episode = lq.rows(number, seeds[1], gain, episode=in_a_row)
+        train(
+            lq.transition(*replayed),
+            episode=lq.transition(*episode),
+            episode_mask=tf.ones([number]),
+        )
+    assert cost(lq.gain_of(agent)) < 1.02 * best
+
+
+# SVG(0): what it can do besides, with the stored next action.
+
+
+def stored_next(agent, number, seed=5):
+    action = np.random.default_rng(seed).normal(size=(number, 2))
+    return action, np.full(number, -1.0)
+
+
+def test_stored_next_actions_and_their_weights_by_hand():
+    agent = lq.make(
+        "svg0_episode", stored_next_action=True, importance_weight_clipping=3.0
+    )
+    # Q' = 2 + a'ᵀa' in the target, Q = 0: y = r + γ·d·(2 + ‖a'‖²).
+    target = agent._target_critic_network
+    target.variables[0].assign(np.diag([0, 0, 1.0, 1.0]))
+    target.variables[1].assign(2.0)
+    columns = lq.rows(16, 0)
+    discount = np.where(np.arange(16) % 4 == 1, 0.0, 1.0)
+    is_stored = np.arange(16) % 3 > 0
+    following, reward = columns[2], columns[3]
+    action, log_probability = stored_next(agent, 16)
+    log_density = -0.5 * (((action - following @ lq.GAIN.T) / 0.3) ** 2).sum(axis=1)
+    log_density -= np.log(2 * np.pi * 0.3**2)
+    # Close enough for weights on both sides of 1 and of the clipping.
+    log_probability = log_density + np.linspace(-2, 2, 16)
+    importance = np.minimum(np.exp(-np.linspace(-2, 2, 16)), 3.0)
+    fresh = following @ lq.GAIN.T + 0.3 * agent._next_noise([16, 2], 0).numpy()
+    used = np.where(is_stored[:, None], action, fresh)
+    weight = np.where(is_stored & (discount > 0), importance, 1.0)
+    y = reward + lq.GAMMA * discount * (2 + (used**2).sum(axis=1))
+    step = policy_step.PolicyStep(
+        tf.constant(action, tf.float32),
+        (),
+        policy_step.set_log_probability((), tf.constant(log_probability, tf.float32)),
+    )
+    info = agent.train(
+        lq.transition(*columns, discount=discount),
+        next_action_step=step,
+        next_is_stored=tf.constant(is_stored),
+        **data(agent)[1],
+    ).extra
+    np.testing.assert_allclose(
+        info.critic_loss, (0.5 * weight * y**2).mean(), rtol=1e-4
+    )
+
+
+def test_deterministic_targets_have_no_noise():
+    agent = lq.make("dpg")
+    target = agent._target_critic_network
+    target.variables[0].assign(np.diag([0, 0, 1.0, 1.0]))
+    columns = lq.rows(16, 0)
+    info = agent.train(lq.transition(*columns), **data(agent)[1]).extra
+    y = columns[3] + lq.GAMMA * ((columns[2] @ lq.GAIN.T) ** 2).sum(axis=1)
+    np.testing.assert_allclose(info.critic_loss, (0.5 * y**2).mean(), rtol=1e-4)
+    assert float(info.importance_weight) == 1.0
+    # σ is mere exploration.
+    assert not any("log_variance" in v.name for v in agent.trainable_variables)
+    with pytest.raises(ValueError, match="a deterministic policy did not choose it"):
+        lq.make("dpg", stored_next_action=True)
+
+
+def test_svg0s_critic_learns_first_and_its_copies_are_counted_by_updates():
+    agent = lq.make(
+        "svg0_episode",
+        critic_updates=4,
+        target_update_period=6,
+        critic_optimizer=tf.keras.optimizers.legacy.SGD(1e-3),
+    )
+    before = agent._target_critic_network.variables[0].numpy()
+    agent.train(data(agent)[0], **data(agent)[1])
+    np.testing.assert_array_equal(agent._target_critic_network.variables[0], before)
+    agent.train(data(agent)[0], **data(agent)[1])  # Eight updates, one copy.
+    after = agent._target_critic_network.variables[0].numpy()
+    assert (after != before).any()
+    assert (after != agent.critic_network.variables[0].numpy()).any()
