@@ -21,7 +21,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
 from smoothie_tf import validation
-from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.agents import parts
 from smoothie_tf.policies import ornstein_uhlenbeck_policy
 
 
@@ -88,7 +88,7 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
             (self._actor_optimizer, self._actor_network),
             (self._critic_optimizer, self._critic_network),
         ):
-            smoothie_agent.build_optimizer(optimizer, trained.trainable_variables)
+            parts.build_optimizer(optimizer, trained.trainable_variables)
         # x ← (1 − d)·x + N(0, s²) has variance s² / (1 − (1 − d)²) in the long run.
         self._noise_stddev = self._ou_stddev / (1 - (1 - self._ou_damping) ** 2) ** 0.5
 
@@ -101,14 +101,14 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
         self, time_steps, actions, next_time_steps, weights=None, training=False
     ) -> tf.Tensor:
         """TF-Agents' critic loss, over true transitions alone; a scalar."""
-        weights = smoothie_agent.boundary_weights(time_steps, weights)
+        weights = parts.boundary_weights(time_steps, weights)
         return super().critic_loss(
             time_steps, actions, next_time_steps, weights, training
         )
 
     def actor_loss(self, time_steps, weights=None, training=False) -> tf.Tensor:
         """TF-Agents' actor loss, over states in which the agent acted; a scalar."""
-        weights = smoothie_agent.boundary_weights(time_steps, weights)
+        weights = parts.boundary_weights(time_steps, weights)
         # The loss to weigh has shape [B, A].
         loss = super().actor_loss(time_steps, weights[:, tf.newaxis], training)
         # The same Q(s, μ(s)) that the loss has just computed: compiled, it is one.

@@ -32,6 +32,7 @@ from smoothie_tf import (
     policy_evaluation,
     validation,
 )
+from smoothie_tf.agents import parts
 from smoothie_tf.networks import covariance_network, keras_network
 from smoothie_tf.networks import critic_network as critic_networks
 from smoothie_tf.policies import gaussian_policy
@@ -200,13 +201,13 @@ class SmoothieAgent(tf_agent.TFAgent):
         self._critic_network = keras_network.as_network(
             critic_network, critic_spec, "CriticNetwork"
         )
-        check_output(self._actor_network, observation_spec, action_spec.shape)
+        parts.check_output(self._actor_network, observation_spec, action_spec.shape)
         # Initialize θ, φ, w, set θ′ = θ, φ′ = φ, w′ = w.
         self._create_covariance(
             covariance, observation_spec, action_spec.shape[-1], initial_log_variance
         )
         self._bind(self._critic_network, target=False)
-        check_output(self._critic_network, critic_spec, ())
+        parts.check_output(self._critic_network, critic_spec, ())
         self._target_actor_network = common.maybe_copy_target_network_with_checks(
             self._actor_network, None, "TargetActorNetwork", observation_spec
         )
@@ -278,8 +279,8 @@ class SmoothieAgent(tf_agent.TFAgent):
             *self._actor_network.trainable_variables,
             *(self._covariance_variables() if self._learns_covariance else []),
         ]
-        build_optimizer(actor_optimizer, self._policy_variables)
-        build_optimizer(critic_optimizer, self._critic_variables())
+        parts.build_optimizer(actor_optimizer, self._policy_variables)
+        parts.build_optimizer(critic_optimizer, self._critic_variables())
 
     @property
     def actor_network(self) -> network.Network:
@@ -546,7 +547,7 @@ class SmoothieAgent(tf_agent.TFAgent):
     def _train(self, experience, weights=None):
         policy_batch, critic_batch = self._minibatches(experience, weights)
         seen_by_policy = self._train_policy(policy_batch)  # Train μ, Σ.
-        with tf.control_dependencies(seen_by_policy):  # Why: see `descend`.
+        with tf.control_dependencies(seen_by_policy):  # Why: see `parts`.
             critic_loss = self._train_critic(critic_batch)  # Train Q̃.
         with tf.control_dependencies([critic_loss]):
             self._update_targets(self._target_update_tau)  # Update target variables.
@@ -558,7 +559,7 @@ class SmoothieAgent(tf_agent.TFAgent):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._policy_variables)
             seen = self.policy_loss(*batch)
-        descend(
+        parts.descend(
             self._actor_optimizer,
             tape.gradient(seen[0], self._policy_variables),
             self._policy_variables,
@@ -571,7 +572,7 @@ class SmoothieAgent(tf_agent.TFAgent):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(critic_variables)
             loss = self.critic_loss(*batch)
-        descend(
+        parts.descend(
             self._critic_optimizer,
             tape.gradient(loss, critic_variables),
             critic_variables,
@@ -646,7 +647,7 @@ class SmoothieAgent(tf_agent.TFAgent):
                 for half in zip(*halves, strict=True)
             )
         (for_policy, policy_weights), (for_critic, critic_weights) = first, second
-        critic_weights = boundary_weights(for_critic.time_step, critic_weights)
+        critic_weights = parts.boundary_weights(for_critic.time_step, critic_weights)
         if self._replay_weight_clipping is not None:
             critic_weights = policy_evaluation.inverse_density_weights(
                 policy_step.get_log_probability(for_critic.action_step.info),
@@ -654,7 +655,7 @@ class SmoothieAgent(tf_agent.TFAgent):
                 self._replay_weight_clipping,
             )  # 1/q(ã|s) of (18).
         return self._policy_batch(
-            for_policy, boundary_weights(for_policy.time_step, policy_weights)
+            for_policy, parts.boundary_weights(for_policy.time_step, policy_weights)
         ), (
             for_critic.time_step,
             for_critic.action_step.action,
@@ -699,82 +700,3 @@ class SmoothieAgent(tf_agent.TFAgent):
     def _policy_batch(self, transition, weights):
         """Returns what `policy_loss` takes of a minibatch."""
         return transition.time_step.observation, weights
-
-
-def descend(
-    optimizer: types.Optimizer,
-    gradients: Sequence[tf.Tensor],
-    variables: Sequence[tf.Variable],
-    clipping: float | None = None,
-) -> None:
-    """Takes one step of an optimizer, once all gradients are there.
-
-    A `tf.function` orders each read of a variable before the writes that follow, but
-    TensorFlow 2.15's graph optimizer can lose that order where it finds it implied by
-    an operation that it removes later: now and then a product then sees weights that
-    have moved on. An order between values, as here, is not lost.
-
-    Args:
-      optimizer: The optimizer.
-      gradients: Of the loss, in the order of `variables`.
-      variables: What it updates.
-      clipping: Largest global norm of the gradients, > 0; None leaves them alone.
-    """
-    if clipping is not None:
-        gradients, _ = tf.clip_by_global_norm(gradients, clipping)
-    with tf.control_dependencies(gradients):
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-
-
-def boundary_weights(
-    time_steps: ts.TimeStep, weights: tf.Tensor | None = None
-) -> tf.Tensor:
-    """Returns weights that leave out pairs which cross an episode's end.
-
-    A replay buffer of TF-Agents also holds the pair of an episode's last step with
-    the first of the next one, between which nothing was done.
-
-    Args:
-      time_steps: The first step of each pair, shape [B].
-      weights: Weights of the pairs, scalar or shape [B]; None for one each.
-
-    Returns:
-      Weights whose mean against losses is the mean over true transitions, shape [B].
-    """
-    valid = tf.cast(~time_steps.is_last(), tf.float32)
-    share = tf.math.divide_no_nan(valid, tf.reduce_mean(valid))
-    return share if weights is None else share * weights
-
-
-def build_optimizer(
-    optimizer: types.Optimizer, variables: Sequence[tf.Variable]
-) -> None:
-    """Makes an optimizer's slots, so that a checkpoint finds them when restored.
-
-    Args:
-      optimizer: The optimizer; one that makes its slots as it goes is left alone.
-      variables: What it will update, in that order.
-    """
-    if hasattr(optimizer, "build"):
-        optimizer.build(variables)
-
-
-def check_output(
-    net: network.Network, input_spec: types.NestedTensorSpec, shape: tuple[int, ...]
-) -> None:
-    """Makes a network's variables, and checks what it returns.
-
-    Args:
-      net: The network.
-      input_spec: Spec of its input.
-      shape: Of its output for one input.
-
-    Raises:
-      ValueError: If it returns something of another shape.
-    """
-    output = net.create_variables(input_spec)
-    if tuple(output.shape) != tuple(shape):
-        raise ValueError(
-            f"{net.name} must return shape [B, {', '.join(map(str, shape))}] for a"
-            f" batch of B, but returns [B, {', '.join(map(str, output.shape))}]."
-        )

@@ -28,7 +28,7 @@ from tf_agents.typing import types
 from tf_agents.utils import common
 
 from smoothie_tf import gaussian, validation, value_gradients
-from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.agents import parts, smoothie_agent
 
 
 class Svg0Info(NamedTuple):
@@ -371,7 +371,7 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
                 " without one."
             )
         transition = self._as_transition(experience)
-        boundary = smoothie_agent.boundary_weights(transition.time_step, weights)
+        boundary = parts.boundary_weights(transition.time_step, weights)
         batch = (
             transition.time_step,
             transition.action_step.action,

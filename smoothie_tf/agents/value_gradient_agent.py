@@ -26,7 +26,7 @@ from tf_agents.typing import types
 from tf_agents.utils import common
 
 from smoothie_tf import gaussian, validation, value_gradients
-from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.agents import parts
 from smoothie_tf.networks import keras_network
 from smoothie_tf.policies import gaussian_policy
 
@@ -219,9 +219,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
         self._actor_network = keras_network.as_network(
             actor_network, observation_spec, "ActorNetwork"
         )
-        smoothie_agent.check_output(
-            self._actor_network, observation_spec, action_spec.shape
-        )
+        parts.check_output(self._actor_network, observation_spec, action_spec.shape)
         self._log_variance = tf.Variable(
             tf.fill(action_spec.shape, 2 * math.log(stddev)),
             trainable=learn_stddev,
@@ -240,7 +238,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
             self._value_network = keras_network.as_network(
                 value_network, observation_spec, "ValueNetwork"
             )
-            smoothie_agent.check_output(self._value_network, observation_spec, ())
+            parts.check_output(self._value_network, observation_spec, ())
             self._target_value_network = common.maybe_copy_target_network_with_checks(
                 self._value_network, None, "TargetValueNetwork", observation_spec
             )
@@ -296,15 +294,13 @@ class ValueGradientAgent(tf_agent.TFAgent):
             *self._actor_network.trainable_variables,
             *([self._log_variance] if learn_stddev else []),
         ]
-        smoothie_agent.build_optimizer(actor_optimizer, self._policy_variables)
+        parts.build_optimizer(actor_optimizer, self._policy_variables)
         if value_network is not None:
-            smoothie_agent.build_optimizer(
+            parts.build_optimizer(
                 critic_optimizer, self._value_network.trainable_variables
             )
         if dynamics_network is not None:
-            smoothie_agent.build_optimizer(
-                model_optimizer, dynamics_network.trainable_variables
-            )
+            parts.build_optimizer(model_optimizer, dynamics_network.trainable_variables)
 
     @property
     def actor_network(self) -> network.Network:
@@ -400,7 +396,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
         model_loss = critic_loss = nothing
         if self._updates["model"]:
             model_loss = self._train_model(for_model)
-        # Each stage after the one before: why, see `smoothie_agent.descend`.
+        # Each stage after the one before: why, see `parts.descend`.
         with tf.control_dependencies([model_loss]):
             if self._updates["value"]:
                 critic_loss = self._train_value(for_value)
@@ -519,7 +515,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
     def _minibatches(self, experience, weights):
         """Returns K minibatches each for model, value function and policy."""
         transition = self._as_transition(experience)
-        boundary = smoothie_agent.boundary_weights(transition.time_step, weights)
+        boundary = parts.boundary_weights(transition.time_step, weights)
         batch = _batch(transition, boundary)
         total, size = self.minibatches_per_train, batch.reward.shape[0]
         if size is None or size % total or not size:
@@ -580,7 +576,7 @@ def _descend(
             tf.where(usable, scale * gradient, tf.zeros_like(gradient))
             for gradient in gradients
         ]
-    smoothie_agent.descend(optimizer, gradients, variables)
+    parts.descend(optimizer, gradients, variables)
     return seen
 
 
