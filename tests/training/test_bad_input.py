@@ -174,9 +174,9 @@ def binding(text, part, agent="smoothie"):
 #: What is asked for; and what the sentence must hold: the value, what is allowed, and
 #: where it came from.
 CASES = {
-    "agent": ({"agent": "sac"}, "--agent 'sac' is unknown: it must be one of ddpg, sm"),
+    "agent": ({"agent": "sac"}, "--agent 'sac' is unknown: it must be one of ddpg, dp"),
     "agent, a path": ({"agent": "../presets/quick"}, "--agent '../presets/quick' is u"),
-    "agent, none": ({"agent": ""}, "--agent '' is unknown: it must be one of ddpg, sm"),
+    "agent, none": ({"agent": ""}, "--agent '' is unknown: it must be one of ddpg, dp"),
     "env": ({"env": "Hoper-v5"}, "Environment 'Hoper-v5' cannot be made"),
     "env, none": ({"env": ""}, "Environment '' cannot be made"),
     "env, module": ({"env": "no_module:Task-v0"}, "'no_module:Task-v0' cannot be made"),
@@ -319,7 +319,7 @@ CASES = {
     ),
     "no time limit": (
         {"agent": "svg1_er", "env": "BadReward-v0"},
-        "without a max_episode_steps",
+        "for a task without max_episode_steps, but is None",
     ),
     "log variance": binding("SmoothieAgent.initial_log_variance=1e999", "a finite num"),
     "noise, sign": binding("DdpgAgent.ou_stddev=-1", "DdpgAgent.ou_stddev", "ddpg"),

@@ -138,7 +138,7 @@ def test_what_is_not_a_run(tmp_path):
 
 def test_a_run_of_another_program(copy):
     change(copy, agent="sac")
-    assert "names the agent 'sac', but it must be one of ddpg, smoothie" in fails(copy)
+    assert "names the agent 'sac', but it must be one of ddpg, dpg, " in fails(copy)
 
 
 def test_a_run_without_checkpoints(copy):
