@@ -142,5 +142,6 @@ def _suggestion(reason):
             f"{owner}.{wanted}", [k for k in known if k.startswith(f"{owner}.")], 1, 0.3
         )
     else:
-        near = difflib.get_close_matches(quoted[0] if quoted else reason, names, 1)
+        wanted = quoted[0].rsplit(".", 1)[-1] if quoted else reason
+        near = difflib.get_close_matches(wanted, names, 1)
     return f" Did you mean {near[0]}?" if near else ""

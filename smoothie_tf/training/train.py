@@ -239,9 +239,7 @@ class Trainer:
         self._env.close()
         self._evaluator.close()
         if self._summaries is not None:
-            # It tries once more to write what it could not, which has been told.
-            with contextlib.suppress(tf.errors.OpError):
-                self._summaries.close()
+            self._summaries.close()
 
     @contextlib.contextmanager
     def _faults_explained(self) -> Iterator[None]:
@@ -390,15 +388,19 @@ class Trainer:
             if not np.isfinite(value):
                 self._raise_numerical(f"{name} is {value}")
         self._check_variables()
-        try:
-            # Only here: an agent's own summaries cannot be compiled. It is flushed as
-            # the block ends.
-            with self._summaries.as_default(self.step):
+        # Only here: an agent's own summaries cannot be compiled.
+        with self._summaries.as_default(self.step):
+            try:
                 for name, value in row.items():
                     if name != "step":
                         tf.summary.scalar(name, value)
-        except tf.errors.OpError as error:
-            raise files.failed(self._directory.path / "tensorboard", error) from error
+                self._summaries.flush()
+            except tf.errors.OpError as error:
+                # Or it would be flushed once more, and fail, where the block ends.
+                with contextlib.suppress(tf.errors.OpError):
+                    self._summaries.close()
+                path = self._directory.path / "tensorboard"
+                raise files.failed(path, error) from error
         best_policy.save_if_best(
             self._directory.path,
             self.agent.policy.variables(),

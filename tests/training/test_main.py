@@ -183,6 +183,8 @@ def test_no_room_for_tensorboard_is_told_once(tmp_path, monkeypatch, capsys):
     (said,) = capsys.readouterr().err.splitlines()
     assert "tensorboard cannot be written" in said
     assert "after step 50; the last checkpoint is" in said
+    # Nothing of it is left for what else this process does.
+    assert not tf.summary.should_record_summaries()
 
 
 def test_tensorboard_has_the_same_numbers(finished):
