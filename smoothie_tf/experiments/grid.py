@@ -174,7 +174,7 @@ _DISCRETIZED = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
 NEIGHBOURS = Figure(
     number=None,
     comparison="Soft DDPG",
-    subject="four uses of a critic, dense and discretized rewards",
+    subject="four uses of a critic",
     arms=(SMOOTHIE, DDPG, SOFT_DDPG, SVG0),
     # InvertedPendulum's reward has two levels as it is: discretized, it is itself.
     envs=(

@@ -28,9 +28,9 @@ def section(results_dir: pathlib.Path) -> list[str]:
         "## Neighbours: Soft DDPG and SVG(0)\n",
         "Soft DDPG is our reading of it, see "
         "[`docs/soft_ddpg.md`](../docs/soft_ddpg.md). Returns are always in the task's "
-        "own reward, also where agents learn from a discretized one. All agents have "
-        "the hyperparameters of their files in `gin/agents/`, searched on no task "
-        "here.\n",
+        "own reward, also where agents learn from a discretized one. Hyperparameters "
+        "are those of `gin/agents/`: Smoothie's and DDPG's come from trials on Hopper, "
+        "the others' were not searched.\n",
     ]
     paths = sorted(results_dir.glob(f"{_RETURNS.name}-*/{_RETURNS.name}_runs.csv"))
     for path in paths:
