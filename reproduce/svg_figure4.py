@@ -10,7 +10,8 @@ Runs that are done are not run again. `--plot_only` draws what there is.
 import sys
 
 from smoothie_tf.experiments.command import figure_command
-from smoothie_tf.experiments.svg_figures import SVG_FIGURE_4, measure_behaviour
+from smoothie_tf.experiments.svg_behaviour import measure
+from smoothie_tf.experiments.svg_figures import SVG_FIGURE_4
 
 if __name__ == "__main__":
-    sys.exit(figure_command(SVG_FIGURE_4, finish=measure_behaviour))
+    sys.exit(figure_command(SVG_FIGURE_4, finish=measure))

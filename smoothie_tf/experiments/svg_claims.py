@@ -11,7 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smoothie_tf.experiments import claims, evidence, grid, results, statistics
+from smoothie_tf.experiments import (
+    claims,
+    evidence,
+    grid,
+    report_parts,
+    results,
+    statistics,
+)
 from smoothie_tf.experiments import svg_figures as figures
 
 _PRESET = "svg"
@@ -494,9 +501,4 @@ def _read_behaviour(results_dir: pathlib.Path) -> pd.DataFrame:
     path = results_dir / f"{figures.SVG_FIGURE_4.name}-{_PRESET}" / figures.BEHAVIOUR
     if not path.is_file():
         return pd.DataFrame(columns=["env", "variant", "seed", "measure", "value"])
-    try:
-        return pd.read_csv(path)
-    except ValueError as error:
-        raise results.DamagedRunError(
-            f"{path} is damaged: {str(error).splitlines()[0]}"
-        ) from None
+    return report_parts.read(path)

@@ -5,8 +5,6 @@ leaves open is ours. Its panels differ in arms and in length, the preset `svg` h
 """
 
 import dataclasses
-import pathlib
-from collections.abc import Sequence
 
 from smoothie_tf.experiments import grid
 
@@ -167,11 +165,3 @@ SVG_FIGURE_4 = grid.Figure.of_panels(
     ),
 )
 FIGURES = (SVG_FIGURE_2, SVG_FIGURE_3, SVG_FIGURE_4)
-
-
-def measure_behaviour(runs: Sequence[grid.Run], out_dir: pathlib.Path) -> None:
-    """Writes what Figure 4's policies do; see `svg_behaviour.measure`."""
-    # MuJoCo and tables take seconds to import, which flags need not wait for.
-    from smoothie_tf.experiments import svg_behaviour
-
-    svg_behaviour.measure(runs, out_dir)
