@@ -14,7 +14,6 @@ from smoothie_tf.training.run_directory import COLUMNS as METRICS
 
 RUN_COLUMNS = ("agent", "env", "seed", "variant", "finished")
 _FINAL_EVALUATIONS = 10
-_RESAMPLES = 10_000
 
 
 class DamagedRunError(ValueError):
@@ -189,10 +188,8 @@ def compare(
 ) -> pd.DataFrame:
     """Compares the final returns of all variants with those of one of them.
 
-    The interval is the 2.5th to 97.5th percentile of the difference between the two
-    means over 10,000 resamples of the seeds, of each variant by itself. Of three
-    seeds there are ten resamples: such an interval is too narrow, and says no more
-    than how far apart the seeds are.
+    The interval is the report's, `statistics.difference`: with three seeds too narrow,
+    it says no more than how far apart the seeds are.
 
     Args:
         frame: As `read_runs` returns it.
@@ -204,8 +201,10 @@ def compare(
         `final_returns`, difference (of means, from the baseline's), and low and high
         of its interval; none where a variant or the baseline has too few runs.
     """
+    # rliable takes seconds to import, which curves alone need not wait for.
+    from smoothie_tf.experiments import statistics
+
     by_run = _final_returns_by_run(frame, evaluations)
-    rng = np.random.default_rng(0)
     table = final_returns(frame, evaluations).drop(columns="evaluations")
     rows = []
     for row in table.itertuples():
@@ -215,11 +214,7 @@ def compare(
         if row.variant != baseline and len(others):
             difference = means.mean() - others.mean()
             if min(len(means), len(others)) > 1:
-                resampled = [
-                    rng.choice(values, (_RESAMPLES, len(values))).mean(axis=1)
-                    for values in (means, others)
-                ]
-                low, high = np.percentile(resampled[0] - resampled[1], (2.5, 97.5))
+                _, low, high = statistics.difference(means, others)
         rows.append((difference, low, high))
     columns = ["difference", "low", "high"]
     return table.join(pd.DataFrame(rows, columns=columns, index=table.index))
