@@ -552,8 +552,7 @@ class SmoothieAgent(tf_agent.TFAgent):
         with tf.control_dependencies([critic_loss]):
             self._update_targets(self._target_update_tau)  # Update target variables.
             self.train_step_counter.assign_add(1)
-        loss_info = self._loss_info(critic_loss, *seen_by_policy)
-        return self._with_stddev(loss_info, policy_batch)
+        return self._loss_info(policy_batch, critic_loss, *seen_by_policy)
 
     def _train_policy(self, batch):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -591,24 +590,16 @@ class SmoothieAgent(tf_agent.TFAgent):
         del training  # Nothing in the losses depends on it.
         policy_batch, critic_batch = self._minibatches(experience, weights)
         seen_by_policy = self.policy_loss(*policy_batch)
-        loss_info = self._loss_info(self.critic_loss(*critic_batch), *seen_by_policy)
-        return self._with_stddev(loss_info, policy_batch)
+        critic_loss = self.critic_loss(*critic_batch)
+        return self._loss_info(policy_batch, critic_loss, *seen_by_policy)
 
-    def _loss_info(self, critic_loss, actor_loss, kl, q):
-        stddev = tf.zeros([])
-        if self._log_variance is not None:
-            stddev = tf.reduce_mean(self._covariance.stddev(self._log_variance))
+    def _loss_info(self, policy_batch, critic_loss, actor_loss, kl, q):
+        observation, *_ = policy_batch
+        stddev = tf.reduce_mean(self.policy_stddev(observation))
         return tf_agent.LossInfo(
             actor_loss + critic_loss,
             SmoothieInfo(actor_loss, critic_loss, kl, q, stddev),
         )
-
-    def _with_stddev(self, loss_info, policy_batch):
-        """Fills in what depends on the state where Σ does."""
-        if self._covariance_network is None:
-            return loss_info
-        stddev = tf.reduce_mean(self.policy_stddev(policy_batch[0]))
-        return loss_info._replace(extra=loss_info.extra._replace(policy_stddev=stddev))
 
     def _update_targets(self, tau):
         updates = [

@@ -229,7 +229,8 @@ class SoftDdpgAgent(smoothie_agent.SmoothieAgent):
         )
         return tf.ensure_shape(noise, [number, *mean.shape])
 
-    def _loss_info(self, critic_loss, actor_loss, q):
+    def _loss_info(self, policy_batch, critic_loss, actor_loss, q):
+        del policy_batch
         return tf_agent.LossInfo(
             actor_loss + critic_loss,
             SoftDdpgInfo(actor_loss, critic_loss, q, tf.constant(self._stddev)),

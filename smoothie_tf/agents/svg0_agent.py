@@ -361,7 +361,7 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
         with tf.control_dependencies(seen_by_policy):
             self.train_step_counter.assign_add(1)
             self._update_targets_when_due(self.train_step_counter)
-        return self._loss_info(critic_loss, *seen_by_policy)
+        return self._loss_info(policy_batch, critic_loss, *seen_by_policy)
 
     def _train_after_episode(self, experience, weights, stored, episode, mask):
         """Trains the critic from replay, then the policy from the last episode."""
@@ -418,7 +418,8 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
             )
         with tf.control_dependencies(totals):
             self.train_step_counter.assign_add(1)
-        return self._loss_info(critic_loss, *(t / self._policy_draws for t in totals))
+        seen_by_policy = (total / self._policy_draws for total in totals)
+        return self._loss_info(for_policy, critic_loss, *seen_by_policy)
 
     def _stored(self, experience, next_action_step, next_is_stored):
         """Returns the stored next actions, as `critic_loss` takes them, if it does."""
@@ -451,7 +452,8 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
         log_probability = policy_step.get_log_probability(step.info)
         return transition.time_step.observation, step.action, log_probability, weights
 
-    def _loss_info(self, critic_loss, actor_loss, q, importance_weight):
+    def _loss_info(self, policy_batch, critic_loss, actor_loss, q, importance_weight):
+        del policy_batch
         stddev = tf.reduce_mean(tf.exp(0.5 * self._log_variance))
         return tf_agent.LossInfo(
             actor_loss + critic_loss,

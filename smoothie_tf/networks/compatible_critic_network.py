@@ -58,10 +58,7 @@ class CompatibleCriticNetwork(network.Network):
             value_units=value_units,
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
-        self._value_layers = [
-            dense.Dense(units, activation, kernel_initializer=initializers.hidden())
-            for units in value_units
-        ]
+        self._value_layers = dense.hidden_layers(value_units, activation)
         self._output = dense.Dense(1, kernel_initializer=initializers.output())
         self._mean_weights: list[tf.Variable] = []
         self._covariance_weights: list[tf.Variable] = []
@@ -148,9 +145,7 @@ class CompatibleCriticNetwork(network.Network):
             return kind.covariance(tf.convert_to_tensor(source))
 
         _, hessian = _along(covariance, phi, self._covariance_weights)
-        x = observation
-        for layer in self._value_layers:
-            x = layer(x)
+        x = dense.chain(self._value_layers, observation)
         value = tf.squeeze(self._output(x), axis=-1)
         apart = action - mean
         if kind.full_hessian:

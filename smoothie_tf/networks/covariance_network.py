@@ -50,10 +50,7 @@ class CovarianceNetwork(network.Network):
             hidden_units=hidden_units,
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
-        self._hidden = [
-            dense.Dense(units, activation, kernel_initializer=initializers.hidden())
-            for units in hidden_units
-        ]
+        self._hidden = dense.hidden_layers(hidden_units, activation)
         self._output = dense.Dense(
             len(initial_parameters),
             kernel_initializer=initializers.output(),
@@ -67,7 +64,5 @@ class CovarianceNetwork(network.Network):
     ) -> tuple[tf.Tensor, types.NestedTensor]:
         """Returns φ(s), shape [B, P], and the untouched network state."""
         del step_type, training
-        x = observation
-        for layer in self._hidden:
-            x = layer(x)
+        x = dense.chain(self._hidden, observation)
         return self._output(x), network_state

@@ -59,13 +59,7 @@ class CriticNetwork(network.Network):
                 "CriticNetwork.joint_units must name at least one layer, but is"
                 f" {joint_units!r}."
             )
-
-        def hidden(units, inputs=None):
-            return dense.Dense(
-                units, activation, kernel_initializer=initializers.hidden(inputs)
-            )
-
-        self._observation_layers = [hidden(units) for units in observation_units]
+        self._observation_layers = dense.hidden_layers(observation_units, activation)
         # The product of [h; a] with a kernel is that of h with its upper rows plus
         # that of a with its lower ones. Kept apart, they need no concatenation,
         # which doubles the time of the product under XLA, and the lower rows are at
@@ -74,15 +68,18 @@ class CriticNetwork(network.Network):
         embedding_size = [observation_spec.shape[-1], *observation_units][-1]
         action_size = action_spec.shape[-1]
         first, *rest = joint_units
+        inputs = embedding_size + action_size
         self._joint_layers = [
-            hidden(first, inputs=embedding_size + action_size),
-            *(hidden(units) for units in rest),
+            dense.Dense(
+                first, activation, kernel_initializer=initializers.hidden(inputs)
+            ),
+            *dense.hidden_layers(rest, activation),
         ]
         self._joint_layers[0].build([None, embedding_size])
         self._action_kernel = self.add_weight(
             name="action_kernel",
             shape=(action_size, first),
-            initializer=initializers.hidden(embedding_size + action_size),
+            initializer=initializers.hidden(inputs),
         )
         self._output = dense.Dense(1, kernel_initializer=initializers.output())
 
@@ -96,9 +93,8 @@ class CriticNetwork(network.Network):
         embedding = self._embed(observation)
         x = tf.matmul(embedding, first.kernel) + tf.matmul(action, self._action_kernel)
         x = first.activation(dense.add_bias(x, first.bias))
-        for layer in rest:
-            x = layer(x)
-        return tf.squeeze(self._output(x), axis=-1), network_state
+        x = dense.chain([*rest, self._output], x)
+        return tf.squeeze(x, axis=-1), network_state
 
     def action_derivatives(
         self, observation: tf.Tensor, action: tf.Tensor, full_hessian: bool = False
@@ -146,17 +142,12 @@ class CriticNetwork(network.Network):
         # part of the activation's loop, and a call takes a quarter of the time.
         kernels = tf.unstack(self._action_kernel)
         x += sum(actions[..., i, tf.newaxis] * k for i, k in enumerate(kernels))
-        x = first.activation(x)
-        for layer in rest:
-            x = layer(x)
+        x = dense.chain(rest, first.activation(x))
         value = tf.reduce_sum(x * self._output.kernel[:, 0], axis=-1)
         return value + self._output.bias[0]
 
     def _embed(self, observation):
-        x = observation
-        for layer in self._observation_layers:
-            x = layer(x)
-        return x
+        return dense.chain(self._observation_layers, observation)
 
 
 def sample_values(

@@ -1,9 +1,13 @@
-"""A dense layer whose gradient costs what its products cost.
+"""A dense layer whose gradient costs what its products cost, and stacks of it.
 
 Shapes: B batch, N units.
 """
 
+from collections.abc import Iterable
+
 import tensorflow as tf
+
+from smoothie_tf.networks import initializers
 
 
 class Dense(tf.keras.layers.Dense):
@@ -27,3 +31,23 @@ def add_bias(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         return upstream, tf.matmul(ones, upstream, transpose_a=True)[0]
 
     return x + bias, gradient
+
+
+def hidden_layers(units: Iterable[int], activation: str) -> list[Dense]:
+    """Returns hidden layers, with their initial weights.
+
+    Args:
+      units: Width of each.
+      activation: Keras name of their activation.
+    """
+    return [
+        Dense(width, activation, kernel_initializer=initializers.hidden())
+        for width in units
+    ]
+
+
+def chain(layers: Iterable[Dense], x: tf.Tensor) -> tf.Tensor:
+    """Returns what layers, one after the other, make of inputs [B, inputs]."""
+    for layer in layers:
+        x = layer(x)
+    return x

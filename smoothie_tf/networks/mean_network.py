@@ -62,10 +62,7 @@ class MeanNetwork(network.Network):
             hidden_units=hidden_units,
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
-        self._hidden = [
-            dense.Dense(units, activation, kernel_initializer=initializers.hidden())
-            for units in hidden_units
-        ]
+        self._hidden = dense.hidden_layers(hidden_units, activation)
         self._centre = (action_spec.maximum + action_spec.minimum) / 2.0
         self._half_range = (action_spec.maximum - action_spec.minimum) / 2.0
         validation.check_flags("MeanNetwork", bounded=bounded)
@@ -83,9 +80,7 @@ class MeanNetwork(network.Network):
     ) -> tuple[tf.Tensor, types.NestedTensor]:
         """Returns the means, shape [B, A], and the untouched network state."""
         del step_type, training
-        x = observation
-        for layer in self._hidden:
-            x = layer(x)
+        x = dense.chain(self._hidden, observation)
         return self._centre + self._half_range * self._output(x), network_state
 
     def _output_bias(self, initial_mean, shape, bounded):

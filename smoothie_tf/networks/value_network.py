@@ -45,10 +45,7 @@ class ValueNetwork(network.Network):
             hidden_units=hidden_units,
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
-        self._hidden = [
-            dense.Dense(units, activation, kernel_initializer=initializers.hidden())
-            for units in hidden_units
-        ]
+        self._hidden = dense.hidden_layers(hidden_units, activation)
         self._output = dense.Dense(1, kernel_initializer=initializers.output())
 
     def call(
@@ -56,7 +53,5 @@ class ValueNetwork(network.Network):
     ) -> tuple[tf.Tensor, types.NestedTensor]:
         """Returns the values, shape [B], and the untouched network state."""
         del step_type, training
-        x = observation
-        for layer in self._hidden:
-            x = layer(x)
+        x = dense.chain(self._hidden, observation)
         return tf.squeeze(self._output(x), axis=-1), network_state
