@@ -190,12 +190,17 @@ _WIDTHS = {
     0.3: "#5ec962",
     0.6: "#fdae61",
 }
+# That of gin/agents/soft_ddpg.gin.
+_DEFAULT_WIDTH = 0.3
 SOFT_DDPG_WIDTHS = Figure(
     number=None,
     comparison="Soft DDPG ablation",
     subject="the width σ of its smoothing and exploration",
     arms=tuple(
-        Arm(
+        # The default width has been run where Soft DDPG has.
+        dataclasses.replace(SOFT_DDPG, label=f"σ = {stddev}, default", colour=colour)
+        if stddev == _DEFAULT_WIDTH
+        else Arm(
             f"soft_ddpg-stddev-{stddev}",
             "soft_ddpg",
             f"σ = {stddev}",

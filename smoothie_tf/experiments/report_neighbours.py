@@ -37,9 +37,11 @@ def section(results_dir: pathlib.Path) -> list[str]:
         parts += report_parts.returns(path, _RETURNS, baseline="ddpg")
     if not paths:
         parts.append(f"Returns: not yet run.\n\n```\n{_COMMAND}\n```\n")
-    widths = sorted(results_dir.glob(f"{_WIDTHS.name}-*/{_WIDTHS.name}.png"))
+    widths = sorted(results_dir.glob(f"{_WIDTHS.name}-*/{_WIDTHS.name}_runs.csv"))
     for path in widths:
-        parts.append(f"![Soft DDPG, its width σ]({path.relative_to(results_dir)})\n")
+        parts += report_parts.returns(
+            path, _WIDTHS, baseline="soft_ddpg", subject="Soft DDPG's width σ"
+        )
     if not widths:
         parts.append(
             f"Soft DDPG's width: not yet run.\n\n```\n{_COMMAND} --ablation\n```\n"

@@ -9,13 +9,16 @@ import pandas as pd
 from smoothie_tf.experiments import evidence, grid, results, statistics
 
 
-def returns(path: pathlib.Path, figure: grid.Figure, baseline: str) -> list[str]:
+def returns(
+    path: pathlib.Path, figure: grid.Figure, baseline: str, subject: str = ""
+) -> list[str]:
     """Writes the table and the picture of one table of runs.
 
     Args:
         path: `<name>_runs.csv`, beside its picture.
         figure: Whose runs they are.
         baseline: Variant that the others are held against.
+        subject: What headings begin with, where a section has more than one table.
 
     Returns:
         Lines of Markdown for a file in the folder above.
@@ -42,9 +45,10 @@ def returns(path: pathlib.Path, figure: grid.Figure, baseline: str) -> list[str]
                     if variant == baseline:
                         cells[-1] = ""
                     rows.append([env, label, *cells])
+        after = f"{subject}, after" if subject else "After"
         versus = f"mean against {labels[baseline]}"
         parts += [
-            f"### After {steps:,} steps\n",
+            f"### {after} {steps:,} steps\n",
             table(["task", "agent", "return", "n", versus], rows),
         ]
     return [*parts, f"![{figure.subject}]({path.parent.name}/{figure.name}.png)\n"]

@@ -3,11 +3,15 @@
 import fcntl
 import json
 import os
+import pathlib
+import re
 
 import pytest
 
 from smoothie_tf.experiments import grid
 from smoothie_tf.experiments.grid import Status
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def write_preset(directory, text):
@@ -47,6 +51,12 @@ def test_the_ablations_arms_bind_the_width(preset):
     assert runs[1].gin_bindings == ("SoftDdpgAgent.stddev = 0.1",)
     assert len({run.directory for run in runs}) == len(runs) == 5 * preset.num_seeds
     assert grid.SOFT_DDPG_WIDTHS.name == "soft_ddpg_ablation"
+    # The width that gin gives the agent is not trained again.
+    (default,) = {*grid.grid(grid.NEIGHBOURS, preset)} & {*runs[:5]}
+    (arm,) = (a for a in grid.SOFT_DDPG_WIDTHS.arms if a.variant == default.variant)
+    settings = (ROOT / "gin/agents/soft_ddpg.gin").read_text(encoding="utf-8")
+    width = re.search(r"^SoftDdpgAgent.stddev = (\S+)$", settings, re.MULTILINE)[1]
+    assert arm.label == f"σ = {width}, default"
 
 
 def test_figures_share_the_runs_with_penalty(preset):
