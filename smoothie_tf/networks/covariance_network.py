@@ -1,7 +1,13 @@
 """Covariances that depend on the state: φ(s) of Σ_φ(s).
 
 The paper writes Σ(s) throughout and uses one e^φ for all states; this is what its
-equations allow. The network is that of the mean, but for its output.
+equations allow. The network is that of the mean, but for its output:
+
+    φ(s) = φ₀ + c·tanh(u(s))
+
+Adam moves each weight by its learning rate, and so an output, which sums many, far more
+than a lone φ: without a bound σ(s) runs off before the critic has learned which way to
+send it (docs/variants.md).
 
 Shapes: B batch, S state, P parameters of a covariance.
 """
@@ -28,21 +34,26 @@ class CovarianceNetwork(network.Network):
         initial_parameters: Sequence[float],
         hidden_units: Sequence[int] = (400, 300),
         activation: str = "relu",
+        largest_change: float = 2.0,
         name: str = "CovarianceNetwork",
     ):
         """Builds the network.
 
         Args:
           input_tensor_spec: Spec of the observations, shape [S].
-          initial_parameters: φ that the network starts near in every state, shape [P].
+          initial_parameters: φ₀, that the network starts near in every state, shape
+            [P].
           hidden_units: Width of each hidden layer.
           activation: Keras name of the hidden layers' activation.
+          largest_change: c, > 0: how far φ may come from φ₀. With 2, a variance stays
+            within a factor e², a standard deviation within e.
           name: Name of the network.
 
         Raises:
-          ValueError: If a width is not a whole number of at least 1, or the activation
-            is unknown.
+          ValueError: If a width is not a whole number of at least 1, the activation is
+            unknown, or `largest_change` is not a finite number above 0.
         """
+        validation.check("CovarianceNetwork", "positive", largest_change=largest_change)
         validation.check_layers(
             "CovarianceNetwork",
             activation,
@@ -51,12 +62,10 @@ class CovarianceNetwork(network.Network):
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._hidden = dense.hidden_layers(hidden_units, activation)
+        self._largest_change = largest_change
+        self._initial_parameters = np.asarray(initial_parameters)
         self._output = dense.Dense(
-            len(initial_parameters),
-            kernel_initializer=initializers.output(),
-            bias_initializer=tf.keras.initializers.Constant(
-                np.asarray(initial_parameters)
-            ),
+            len(initial_parameters), "tanh", kernel_initializer=initializers.output()
         )
 
     def call(
@@ -64,5 +73,6 @@ class CovarianceNetwork(network.Network):
     ) -> tuple[tf.Tensor, types.NestedTensor]:
         """Returns φ(s), shape [B, P], and the untouched network state."""
         del step_type, training
-        x = dense.chain(self._hidden, observation)
-        return self._output(x), network_state
+        change = dense.chain([*self._hidden, self._output], observation)
+        initial = tf.constant(self._initial_parameters, change.dtype)
+        return initial + self._largest_change * change, network_state

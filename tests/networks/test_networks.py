@@ -6,7 +6,12 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from smoothie_tf import action_derivatives
-from smoothie_tf.networks import critic_network, keras_network, mean_network
+from smoothie_tf.networks import (
+    covariance_network,
+    critic_network,
+    keras_network,
+    mean_network,
+)
 
 OBSERVATION = tensor_spec.TensorSpec([5], tf.float32)
 ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
@@ -108,6 +113,29 @@ def test_mean_network_without_bounds():
     start.create_variables()
     mean, _ = start(tf.zeros([1, 5]))
     np.testing.assert_allclose(mean, [[0.4, 0.4]], rtol=1e-6)
+
+
+def test_covariance_network_stays_near_its_start():
+    # By hand: φ₀ + c·tanh(hidden·w + b), whatever the state.
+    network = covariance_network.CovarianceNetwork(
+        tensor_spec.TensorSpec([1], tf.float32),
+        [-1.0, 0.5],
+        hidden_units=(1,),
+        largest_change=1.5,
+    )
+    network.create_variables()
+    start, _ = network(tf.constant([[0.3]]))
+    np.testing.assert_allclose(start, [[-1.0, 0.5]], atol=0.01)
+    for variable, value in zip(
+        network.trainable_variables,
+        ([[1.0]], [0.0], [[0.25, -100.0]], [0.5, 0.0]),
+        strict=True,
+    ):
+        variable.assign(value)
+    phi, _ = network(tf.constant([[7.0]]))
+    np.testing.assert_allclose(
+        phi, [[-1.0 + 1.5 * np.tanh(2.25), 0.5 - 1.5]], rtol=1e-6
+    )
 
 
 def test_critic_network_has_the_papers_layers():

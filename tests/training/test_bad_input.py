@@ -284,6 +284,10 @@ CASES = {
         "SmoothieAgent.covariance='state_full'\nCovarianceNetwork.hidden_units=8",
         "CovarianceNetwork.hidden_units must be a sequence of widths",
     ),
+    "bound, covariance": binding(
+        "SmoothieAgent.covariance='state_full'\nCovarianceNetwork.largest_change=0",
+        "CovarianceNetwork.largest_change must be",
+    ),
     "matrix": (
         {
             "env": "smoothie_tf/LinearQuadratic-v0",
