@@ -98,8 +98,10 @@ def _part(results_dir: pathlib.Path, name: str, tabulate: Callable) -> list[str]
 def _hopper(results_dir: pathlib.Path) -> list[str]:
     figure = grid.ABLATIONS
     path = results_dir / ablations.HOPPER_FOLDER / f"{figure.name}_runs.csv"
+    command = "```\npython reproduce/ablations.py --hopper\n```\n"
     parts = ["## Hopper\n"]
     if not path.is_file():
-        command = "python reproduce/ablations.py --hopper"
-        return [*parts, f"Not yet run:\n\n```\n{command}\n```\n"]
-    return [*parts, *report_parts.returns(path, figure, grid.SMOOTHIE.variant)]
+        return [*parts, f"Not yet run:\n\n{command}"]
+    parts += report_parts.returns(path, figure, grid.SMOOTHIE.variant)
+    stddev = f"{ablations.HOPPER_FOLDER}/{figure.name}_stddev.png"
+    return [*parts, f"![σ of the same runs]({stddev})\n", command]

@@ -1,5 +1,6 @@
 """Parts that several sections of the report are made of."""
 
+import json
 import pathlib
 from collections.abc import Iterable, Sequence
 
@@ -51,7 +52,22 @@ def returns(
             f"### {after} {steps:,} steps\n",
             table(["task", "agent", "return", "n", versus], rows),
         ]
-    return [*parts, f"![{figure.subject}]({path.parent.name}/{figure.name}.png)\n"]
+    parts.append(f"![{figure.subject}]({path.parent.name}/{figure.name}.png)\n")
+    return parts + _commits(path.with_suffix(".json"))
+
+
+def _commits(path: pathlib.Path) -> list[str]:
+    """Says of which commits runs are, where their records lie beside their table."""
+    if not path.is_file():
+        return []
+    try:
+        runs = json.loads(path.read_text(encoding="utf-8"))
+        commits = dict.fromkeys(str(run["commit"])[:7] for run in runs)
+    except (ValueError, TypeError, KeyError):
+        raise results.DamagedRunError(
+            f"{path} is damaged: it must list runs, each with its commit."
+        ) from None
+    return [f"Commit{'s' * (len(commits) > 1)} {', '.join(commits)}.\n"]
 
 
 def _cells(final_returns: np.ndarray, baseline: np.ndarray) -> list[str]:

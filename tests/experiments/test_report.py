@@ -152,6 +152,12 @@ def test_neighbours_with_their_intervals(tmp_path):
     folder.mkdir()
     frame = pd.DataFrame(rows, columns=[*columns, "policy_stddev"])
     frame.to_csv(folder / "soft_ddpg_runs.csv")
+    record = folder / "soft_ddpg_runs.json"
+    record.write_text(json.dumps([{"commit": name * 5} for name in ("ab12", "c0de")]))
+    widths = tmp_path / "soft_ddpg_ablation-100k"
+    widths.mkdir()
+    frame["variant"] = frame["variant"].replace("ddpg", "soft_ddpg-stddev-0.1")
+    frame.to_csv(widths / "soft_ddpg_ablation_runs.csv")
     escape = tmp_path / "neighbours_escape"
     escape.mkdir()
     pd.DataFrame(
@@ -163,7 +169,14 @@ def test_neighbours_with_their_intervals(tmp_path):
     assert "| Hopper-v5 | DDPG | 101 ± 1 | 3 |  |" in text
     assert "| Hopper-v5 | Soft DDPG | 201 ± 1 | 3 | +100 [+99, +101]: better |" in text
     assert "| Hopper-v5 | SVG(0) | 50 ± 0 | 2 | too few runs |" in text
+    assert "Commits ab12ab1, c0dec0d.\n" in text
+    assert "### Soft DDPG's width σ, after 100,000 steps" in text
+    assert "| Hopper-v5 | σ = 0.1 | 101 ± 1 | 3 | −100 [−101, −99]: worse |" in text
     assert "| dense | SVG(0) | 100 % [84, 100] | 20 |" in text
+    for damage in ("[", "{}x", '[{"seed": 0}]', "[1]"):
+        record.write_text(damage)
+        with pytest.raises(results.DamagedRunError, match="runs.json is damaged"):
+            report.report(tmp_path)
 
 
 def test_collected_are_records_and_no_more(tmp_path, capsys):
