@@ -238,7 +238,13 @@ def _add_legend(body, arms: Sequence[grid.Arm]) -> None:
         matplotlib.lines.Line2D([], [], color=colour, label=arm.label)
         for arm, colour in zip(arms, colours(arms), strict=True)
     ]
-    body.legend(handles=lines, loc="outside upper center", ncols=len(lines))
+    # In as few rows as the width allows.
+    for columns in range(len(lines), 0, -1):
+        legend = body.legend(handles=lines, loc="outside upper center", ncols=columns)
+        if legend.get_window_extent().width <= body.bbox.width:
+            return
+        if columns > 1:
+            legend.remove()
 
 
 def colours(arms: Sequence[grid.Arm]) -> list[str]:

@@ -103,3 +103,18 @@ def test_an_agent_has_one_colour_in_every_figure():
 def test_every_arm_of_a_comparison_has_a_colour_of_its_own():
     for figure in (grid.NEIGHBOURS, grid.SOFT_DDPG_WIDTHS):
         assert len({*figures.colours(figure.arms)}) == len(figure.arms)
+
+
+@pytest.mark.parametrize("figure", [grid.ABLATIONS, grid.FIGURE_4])
+def test_a_legend_of_many_arms_stays_on_the_page(tmp_path, drawn, figure):
+    preset = grid.Preset("quick", num_steps=300, num_seeds=1)
+    runs = grid.grid(figure, preset, envs=["Hopper-v5"], root=tmp_path)
+    for run in runs:
+        write_metrics(run, [(100, 1.0), (300, 2.0)])
+    figures.draw_returns(results.read_runs(runs), figure, runs, tmp_path / "f.png")
+    (canvas,) = drawn
+    (body,) = canvas.subfigs
+    (legend,) = body.legends
+    assert len(legend.get_texts()) == len(figure.arms)
+    extent = legend.get_window_extent()
+    assert 0 <= extent.x0 and extent.x1 <= canvas.bbox.width
