@@ -49,6 +49,16 @@ class Diagonal:
         """Returns the φ of independent components of one variance, shape [P]."""
         return tf.fill([actions], float(log_variance))
 
+    def parameter_sizes(self, actions: int, log_variance: float) -> tf.Tensor:
+        """Returns changes of φ that move L alike from that start, shape [P].
+
+        Args:
+          actions: A.
+          log_variance: Of the independent components at the start.
+        """
+        del log_variance
+        return tf.ones([actions])
+
     def stddev(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns the standard deviations, shape [A] or [B, A]."""
         return tf.exp(0.5 * parameters)
@@ -145,6 +155,12 @@ class Full(Diagonal):
         """Returns the φ of independent components of one variance, shape [P]."""
         below = self.number_of_parameters(actions) - actions
         return tf.concat([tf.fill([actions], float(log_variance)), tf.zeros(below)], 0)
+
+    def parameter_sizes(self, actions: int, log_variance: float) -> tf.Tensor:
+        """As `Diagonal`: an entry on L's diagonal is e^(φ/2), one below it φ itself."""
+        below = self.number_of_parameters(actions) - actions
+        slope = 0.5 * tf.exp(0.5 * float(log_variance))
+        return tf.concat([tf.ones(actions), tf.fill([below], slope)], 0)
 
     def factor(self, parameters: tf.Tensor) -> tf.Tensor:
         """Returns L, shape [A, A] or [B, A, A]."""

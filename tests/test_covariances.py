@@ -241,3 +241,14 @@ def test_one_phi_a_state_is_each_by_itself(name):
     # And several draws for each state at once.
     several = kind.perturb(tf.stack([action] * 2), phi, tf.stack([noise, -noise]))
     np.testing.assert_allclose(several[0], results[1], rtol=1e-12)
+
+
+def test_parameter_sizes_move_the_factor_alike():
+    kind, log_variance, step = covariances.FULL, -1.4, 1e-3
+    start = tf.cast(kind.initial_parameters(3, log_variance), tf.float64)
+    sizes = tf.cast(kind.parameter_sizes(3, log_variance), tf.float64)
+    moved = kind.factor(start + step * tf.linalg.diag(sizes)) - kind.factor(start)
+    norms = tf.norm(moved, axis=[-2, -1]) / step
+    # d e^(φ/2) = ½·e^(φ/2)·dφ, to first order.
+    np.testing.assert_allclose(norms, [0.5 * np.exp(-0.7)] * 6, rtol=1e-3)
+    np.testing.assert_array_equal(covariances.DIAGONAL.parameter_sizes(3, -1.4), 1.0)

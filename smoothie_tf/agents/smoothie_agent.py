@@ -494,8 +494,11 @@ class SmoothieAgent(tf_agent.TFAgent):
         self._log_variance = self._target_log_variance = None
         self._covariance_network = self._target_covariance_network = None
         if covariance.startswith("state_"):
+            sizes = self._covariance.parameter_sizes(actions, log_variance)
             self._covariance_network = covariance_network.CovarianceNetwork(
-                observation_spec, initial.numpy().tolist()
+                observation_spec,
+                initial.numpy().tolist(),
+                parameter_sizes=sizes.numpy().tolist(),
             )
             self._covariance_network.create_variables(observation_spec)
             self._target_covariance_network = (

@@ -35,6 +35,7 @@ class CovarianceNetwork(network.Network):
         hidden_units: Sequence[int] = (400, 300),
         activation: str = "relu",
         largest_change: float = 2.0,
+        parameter_sizes: Sequence[float] | None = None,
         name: str = "CovarianceNetwork",
     ):
         """Builds the network.
@@ -45,8 +46,11 @@ class CovarianceNetwork(network.Network):
             [P].
           hidden_units: Width of each hidden layer.
           activation: Keras name of the hidden layers' activation.
-          largest_change: c, > 0: how far φ may come from φ₀. With 2, a variance stays
-            within a factor e², a standard deviation within e.
+          largest_change: c, > 0: how far φ may come from φ₀, in units of
+            `parameter_sizes`. With 2, the variances of a diagonal Σ stay within a
+            factor e², its standard deviations within e.
+          parameter_sizes: What counts as a change of 1 of each parameter, shape [P], as
+            `covariances` has it; None for 1 of each.
           name: Name of the network.
 
         Raises:
@@ -62,7 +66,11 @@ class CovarianceNetwork(network.Network):
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._hidden = dense.hidden_layers(hidden_units, activation)
-        self._largest_change = largest_change
+        self._largest_change = largest_change * (
+            np.ones(len(initial_parameters))
+            if parameter_sizes is None
+            else np.asarray(parameter_sizes)
+        )
         self._initial_parameters = np.asarray(initial_parameters)
         self._output = dense.Dense(
             len(initial_parameters), "tanh", kernel_initializer=initializers.output()
@@ -75,4 +83,5 @@ class CovarianceNetwork(network.Network):
         del step_type, training
         change = dense.chain([*self._hidden, self._output], observation)
         initial = tf.constant(self._initial_parameters, change.dtype)
-        return initial + self._largest_change * change, network_state
+        largest = tf.constant(self._largest_change, change.dtype)
+        return initial + largest * change, network_state

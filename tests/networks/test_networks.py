@@ -122,6 +122,7 @@ def test_covariance_network_stays_near_its_start():
         [-1.0, 0.5],
         hidden_units=(1,),
         largest_change=1.5,
+        parameter_sizes=[1.0, 0.2],
     )
     network.create_variables()
     start, _ = network(tf.constant([[0.3]]))
@@ -134,7 +135,7 @@ def test_covariance_network_stays_near_its_start():
         variable.assign(value)
     phi, _ = network(tf.constant([[7.0]]))
     np.testing.assert_allclose(
-        phi, [[-1.0 + 1.5 * np.tanh(2.25), 0.5 - 1.5]], rtol=1e-6
+        phi, [[-1.0 + 1.5 * np.tanh(2.25), 0.5 - 0.3]], rtol=1e-6
     )
 
 
