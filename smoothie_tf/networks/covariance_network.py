@@ -35,7 +35,7 @@ class CovarianceNetwork(network.Network):
         hidden_units: Sequence[int] = (400, 300),
         activation: str = "relu",
         largest_change: float = 2.0,
-        parameter_sizes: Sequence[float] | None = None,
+        parameter_sizes: Sequence[float] | float = 1.0,
         name: str = "CovarianceNetwork",
     ):
         """Builds the network.
@@ -49,8 +49,8 @@ class CovarianceNetwork(network.Network):
           largest_change: c, > 0: how far φ may come from φ₀, in units of
             `parameter_sizes`. With 2, the variances of a diagonal Σ stay within a
             factor e², its standard deviations within e.
-          parameter_sizes: What counts as a change of 1 of each parameter, shape [P], as
-            `covariances` has it; None for 1 of each.
+          parameter_sizes: What counts as a change of 1 of each parameter, as
+            `covariances` has it, shape [P] or one number for all.
           name: Name of the network.
 
         Raises:
@@ -66,11 +66,7 @@ class CovarianceNetwork(network.Network):
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._hidden = dense.hidden_layers(hidden_units, activation)
-        self._largest_change = largest_change * (
-            np.ones(len(initial_parameters))
-            if parameter_sizes is None
-            else np.asarray(parameter_sizes)
-        )
+        self._largest_change = largest_change * np.asarray(parameter_sizes)
         self._initial_parameters = np.asarray(initial_parameters)
         self._output = dense.Dense(
             len(initial_parameters), "tanh", kernel_initializer=initializers.output()
