@@ -410,8 +410,10 @@ def _provenance(found, svg) -> list[str]:
     rows = []
     for name, runs in (*found.runs.items(), (svg.preset.name, svg.runs)):
         records = results.provenance(runs)
-        for commit in sorted({str(record.get("commit")) for record in records}):
-            of_commit = [each for each in records if str(each.get("commit")) == commit]
+        made: dict[tuple[str, ...], list] = {}
+        for record in records:
+            made.setdefault(tuple(results.commits(record)), []).append(record)
+        for commits, of_commit in sorted(made.items(), key=lambda each: each[0]):
             versions = {
                 json.dumps(each.get("versions", {}), sort_keys=True)
                 for each in of_commit
@@ -421,7 +423,10 @@ def _provenance(found, svg) -> list[str]:
             rows.append(
                 [
                     name,
-                    commit[:10] + ("-dirty" if commit.endswith("-dirty") else ""),
+                    ", then ".join(
+                        each[:10] + ("-dirty" if each.endswith("-dirty") else "")
+                        for each in commits
+                    ),
                     f"{done} of {len(of_commit)}",
                     f"{seconds / 3600:.1f}",
                     "; ".join(_versions(each) for each in sorted(versions)),

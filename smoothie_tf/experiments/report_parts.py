@@ -62,7 +62,9 @@ def _commits(path: pathlib.Path) -> list[str]:
         return []
     try:
         runs = json.loads(path.read_text(encoding="utf-8"))
-        commits = dict.fromkeys(str(run["commit"])[:7] for run in runs)
+        if not all("commit" in run for run in runs):
+            raise KeyError("commit")
+        commits = dict.fromkeys(c[:7] for run in runs for c in results.commits(run))
     except (ValueError, TypeError, KeyError):
         raise results.DamagedRunError(
             f"{path} is damaged: it must list runs, each with its commit."

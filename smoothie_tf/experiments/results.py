@@ -268,7 +268,7 @@ def final_by_run(frame: pd.DataFrame) -> pd.DataFrame:
 def provenance(runs: Iterable[grid.Run]) -> list[dict[str, Any]]:
     """Returns, run by run, what each says of its making: commit, versions, time."""
     kept = ("agent", "env", "seed", "num_steps", "status", "commit", "versions")
-    kept += ("wall_seconds", "gin_bindings")
+    kept += ("earlier", "wall_seconds", "gin_bindings")
     records = []
     for run in runs:
         try:
@@ -282,6 +282,16 @@ def provenance(runs: Iterable[grid.Run]) -> list[dict[str, Any]]:
         tuned = {"tuned": run.tuned} if run.tuned else {}
         records.append({"variant": run.variant, **tuned, **facts})
     return records
+
+
+def commits(record: dict[str, Any]) -> list[str]:
+    """Returns the commits that a run was made at, in order; "None" for unknown.
+
+    Args:
+        record: The run's `run.json`, or its part of `provenance`.
+    """
+    stretches = [*record.get("earlier", []), record]
+    return list(dict.fromkeys(str(each.get("commit")) for each in stretches))
 
 
 def write_tables(frame: pd.DataFrame, out_dir: pathlib.Path, name: str) -> None:

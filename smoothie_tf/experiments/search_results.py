@@ -59,7 +59,7 @@ def table(study: search.Search, trials: Sequence[search.Trial]) -> pd.DataFrame:
                     f"objective_at_{steps}": trial.returns.get(steps)
                     for steps, _ in levels
                 },
-                "commit": record.get("commit"),
+                "commit": " ".join(results.commits(record)) if record else None,
                 "wall_seconds": record.get("wall_seconds"),
                 "run_dir": os.path.relpath(run.directory, study.root),
                 "reason": trial.reason,
@@ -78,7 +78,7 @@ def gin_text(study: search.Search, trials: Sequence[search.Trial], command: str)
     """
     found = best(trials)
     run = study.run(found.number, found.values, study.preset.num_steps)
-    commit = grid.read_json(run.directory / "run.json").get("commit")
+    commits = results.commits(grid.read_json(run.directory / "run.json"))
     failed = sum(trial.state == "failed" for trial in trials)
     header = [
         f"{study.agent} on {study.env}: the best of {len(trials)} trials of Table 1's "
@@ -88,7 +88,7 @@ def gin_text(study: search.Search, trials: Sequence[search.Trial], command: str)
         f"Objective: {found.objective:.1f} in trial {found.number} at {found.steps:,} "
         f"steps, {OBJECTIVE}. One run, seed {run.seed}: chosen as the best, it "
         "flatters; the figures' seeds are others.",
-        f"Commit of the run: {commit or 'unknown'}.",
+        f"Commit of the run: {', then '.join(commits)}.",
         "Figures 3 and 4 and reproduce/train.py take these values for this task.",
     ]
     lines = [

@@ -38,6 +38,8 @@ FORMAT = 1
 _PROGRESS_SECONDS = 2.0
 # Others look, for a moment, whether somebody is at work here.
 _LOCK_SECONDS = 1.0
+# A finished run may be made longer.
+_MAY_CHANGE = ("train.num_steps",)
 _PACKAGES = ("tensorflow", "tf-agents", "gymnasium", "mujoco", "numpy")
 
 
@@ -102,6 +104,49 @@ class RunDirectory:
         self.info.update(changes)
         self.info["format"] = FORMAT
         self.write_text("run.json", json.dumps(self.info, indent=2) + "\n")
+
+    def take_up(
+        self, step: int, config: str, provenance: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Notes with what the run is made from a step on; `write_info` writes it.
+
+        Args:
+          step: Of the checkpoint from which it goes on; 0 where it begins.
+          config: The operative configuration as gin writes it.
+          provenance: Commit and versions, as `provenance` returns them.
+
+        Returns:
+          The stretch that ends here, where it was made with another commit or other
+          versions: to_step, commit and versions, as run.json's "earlier" keeps them.
+
+        Raises:
+          RunDirectoryError: If the run was begun with another value of a binding.
+        """
+        if step:
+            self._check_config(config)
+        recorded = {key: self.info.get(key) for key in provenance}
+        stretches = [*self.info.get("earlier", []), recorded]
+        # A checkpoint may be older than the last time somebody took the run up.
+        ended = [each for each in stretches[:-1] if each["to_step"] < step]
+        maker = {key: stretches[len(ended)].get(key) for key in provenance}
+        other = {"to_step": step, **maker} if step and maker != provenance else None
+        self.info["earlier"] = [*ended, other] if other else ended
+        if not self.info["earlier"]:
+            del self.info["earlier"]
+        self.info.update(provenance)
+        return other
+
+    def _check_config(self, config):
+        path = self.path / "operative_config.gin"
+        if not path.exists():
+            return
+        before = _bindings(path.read_text(encoding="utf-8", errors="replace"))
+        for name, value in _bindings(config).items():
+            if name not in _MAY_CHANGE and before.get(name, value) != value:
+                raise RunDirectoryError(
+                    f"--run_dir {self.path} holds a run with {name} = {before[name]}"
+                    f" ({path.name}), not {value}."
+                )
 
     def write_progress(self, **progress: Any) -> None:
         """Rewrites progress.json, unless it was written within the last seconds."""
@@ -221,12 +266,30 @@ class RunDirectory:
                 raise RunDirectoryError(
                     f"{path} has {key} {value!r}, which is not a number of at least 0."
                 )
+        earlier = info.get("earlier", [])
+        if not isinstance(earlier, list) or not all(map(_is_stretch, earlier)):
+            raise RunDirectoryError(
+                f"{path} has earlier {earlier!r}, which is not a list of stretches,"
+                " each with its to_step."
+            )
         self.info = info
 
     def _remove_what_was_made(self):
         for path in self._made:
             with contextlib.suppress(OSError):
                 path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _is_stretch(value):
+    return isinstance(value, dict) and isinstance(value.get("to_step"), int)
+
+
+def _bindings(config):
+    """Returns the bindings of an operative configuration, by name."""
+    # Gin goes on in a line that begins with a space.
+    joined = re.sub(r"\\?\n[ \t]+", " ", config)
+    pairs = (line.partition(" = ") for line in joined.splitlines())
+    return {name: value.strip() for name, equals, value in pairs if equals}
 
 
 def _csv_line(values):

@@ -604,13 +604,12 @@ def run(
         raise
     try:
         if not done:
+            operative = gin.operative_config_str()
+            _take_up(directory, trainer.step, operative)
             directory.write_info(
-                status="running",
-                num_steps=config.num_steps,
-                command=command,
-                **run_directory.provenance(),
+                status="running", num_steps=config.num_steps, command=command
             )
-        directory.write_text("operative_config.gin", gin.operative_config_str())
+            directory.write_text("operative_config.gin", operative)
     except BaseException:
         trainer.close()
         directory.close()
@@ -647,6 +646,26 @@ def run(
         trainer.close()
         directory.close()
     return directory
+
+
+def _take_up(directory, step, operative_config):
+    provenance = run_directory.provenance()
+    earlier = directory.take_up(step, operative_config, provenance)
+    if earlier is not None:
+        was, now = (
+            {"commit": str(made["commit"])[:10], **(made["versions"] or {})}
+            for made in (earlier, provenance)
+        )
+        changes = [
+            f"{name} {was.get(name)}, now {now.get(name)}"
+            for name in sorted({*was, *now})
+            if was.get(name) != now.get(name)
+        ]
+        print(
+            f"{directory.path} was made otherwise up to step {step:,}:"
+            f" {'; '.join(changes)}.",
+            file=sys.stderr,
+        )
 
 
 # Errors of building a run that are clear sentences as they are.

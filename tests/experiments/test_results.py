@@ -177,6 +177,14 @@ def test_provenance_keeps_no_command(three):
         results.provenance(three)
 
 
+def test_commits_in_the_order_of_their_stretches():
+    assert results.commits({"commit": "b"}) == ["b"]
+    earlier = [{"to_step": 10, "commit": "c"}, {"to_step": 20, "commit": "a"}]
+    assert results.commits({"commit": "b", "earlier": earlier}) == ["c", "a", "b"]
+    earlier = [{"to_step": 10, "commit": "b"}]
+    assert results.commits({"commit": "b", "earlier": earlier}) == ["b"]
+
+
 def test_comparison_with_a_baseline_by_hand(three):
     # Last half of the evaluations: Smoothie's 3, 5 and 7, DDPG's 1 and 2.
     preset = three[0].preset

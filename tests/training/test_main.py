@@ -236,6 +236,35 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     assert_same_run(whole, tmp_path)
 
 
+def test_a_run_says_what_it_was_made_with(
+    finished, interrupt, tmp_path, monkeypatch, capsys
+):
+    interrupt(50)
+    assert main.main(arguments(tmp_path)) == 130
+    files = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
+    other = tmp_path / "other.gin"
+    other.write_text("SmoothieAgent.gamma = 0.9")
+    capsys.readouterr()
+    assert main.main([*arguments(tmp_path), "--gin_file", str(other)]) == 2
+    assert capsys.readouterr().err == (
+        f"train.py: --run_dir {tmp_path} holds a run with SmoothieAgent.gamma = 0.995"
+        " (operative_config.gin), not 0.9.\n"
+    )
+    assert all(path.read_bytes() == content for path, content in files.items())
+    made = run_directory.provenance()
+    later = {**made, "commit": "0123456789abcdef"}
+    monkeypatch.setattr(run_directory, "provenance", lambda: later)
+    assert main.main(arguments(tmp_path)) == 0
+    assert capsys.readouterr().err == (
+        f"{tmp_path} was made otherwise up to step 50: commit"
+        f" {str(made['commit'])[:10]}, now 0123456789.\n"
+    )
+    info = json.loads((tmp_path / "run.json").read_text())
+    assert info["commit"] == later["commit"]
+    assert info["earlier"] == [{"to_step": 50, **made}]
+    assert_same_run(finished(), tmp_path)
+
+
 @AGENTS
 def test_an_episode_in_progress_goes_on(finished, interrupt, tmp_path, agent):
     # Pendulum's episodes have 200 steps: 210 is within the second.

@@ -236,3 +236,71 @@ def test_provenance():
     said = run_directory.provenance()
     assert set(said["versions"]) >= {"tensorflow", "gymnasium", "mujoco", "python"}
     assert said["commit"] is None or len(said["commit"].removesuffix("-dirty")) == 40
+
+
+def made_at(commit, tensorflow="2.15.1"):
+    return {"commit": commit, "versions": {"tensorflow": tensorflow}}
+
+
+def test_who_made_which_stretch_by_hand(directory):
+    assert directory.take_up(0, "", made_at("a")) is None
+    assert directory.take_up(30, "", made_at("a")) is None
+    assert "earlier" not in directory.info
+    assert directory.take_up(40, "", made_at("b")) == {"to_step": 40, **made_at("a")}
+    newer = made_at("b", "2.16.0")
+    assert directory.take_up(70, "", newer) == {"to_step": 70, **made_at("b")}
+    stretches = [{"to_step": 40, **made_at("a")}, {"to_step": 70, **made_at("b")}]
+    assert directory.info["earlier"] == stretches
+    # The checkpoint of step 70 was lost: steps 41 to 60 are still b's.
+    assert directory.take_up(60, "", made_at("c")) == {"to_step": 60, **made_at("b")}
+    assert directory.info["earlier"] == [stretches[0], {"to_step": 60, **made_at("b")}]
+    assert directory.info["commit"] == "c"
+    # And all of them: what a made up to step 40 is as if nobody else had been here.
+    assert directory.take_up(40, "", made_at("a")) is None
+    assert "earlier" not in directory.info
+    directory.take_up(50, "", made_at("b"))
+    assert directory.take_up(0, "", made_at("c")) is None
+    assert "earlier" not in directory.info
+
+
+CONFIG = """# Parameters for SmoothieAgent:
+# ====
+SmoothieAgent.gamma = 0.995
+SmoothieAgent.long = \\
+    (1.0,
+     2.0)
+
+# Parameters for train:
+# ====
+train.num_steps = 100
+"""
+
+
+def test_a_run_goes_on_with_the_values_it_has(directory):
+    (directory.path / "operative_config.gin").write_text(CONFIG)
+    directory.take_up(10, CONFIG, made_at("a"))
+    longer = CONFIG.replace("100", "200") + "train.of_a_newer_version = 1\n"
+    directory.take_up(10, longer, made_at("a"))
+    with pytest.raises(
+        run_directory.RunDirectoryError,
+        match=r"holds a run with SmoothieAgent.gamma = 0.995 \(operative_config.gin\),"
+        r" not 0.9\.$",
+    ):
+        directory.take_up(10, CONFIG.replace("0.995", "0.9"), made_at("b"))
+    with pytest.raises(run_directory.RunDirectoryError, match=r"long = \(1.0, 2.0\)"):
+        directory.take_up(10, CONFIG.replace("2.0)", "3.0)"), made_at("b"))
+    assert directory.info["commit"] == "a"
+    # Without a checkpoint nothing has been trained with them.
+    directory.take_up(0, CONFIG.replace("0.995", "0.9"), made_at("b"))
+
+
+@pytest.mark.parametrize("earlier", ["3", '["a"]', '[{"commit": "a"}]', '{"a": 1}'])
+def test_damaged_stretches_are_named(directory, earlier):
+    directory.write_info(status="running")
+    directory.close()
+    path = directory.path / "run.json"
+    path.write_text(
+        path.read_text().replace('"seed": 0', f'"earlier": {earlier}, "seed": 0')
+    )
+    with pytest.raises(run_directory.RunDirectoryError, match="has earlier .* to_step"):
+        run_directory.RunDirectory(directory.path, IDENTITY)
