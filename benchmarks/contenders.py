@@ -8,6 +8,8 @@ after 1,000 steps without updates.
 """
 
 import collections
+import itertools
+import math
 import os
 import resource
 import statistics
@@ -17,6 +19,7 @@ import time
 
 import contest
 import numpy as np
+import products
 
 from smoothie_tf import quiet
 from smoothie_tf.training import huge_pages
@@ -172,6 +175,33 @@ def product() -> None:
     while True:
         multiply()
         turns.step()
+
+
+def update_products(observation_size: str, action_size: str) -> None:
+    """The products of a Smoothie update, compiled as it is, and nothing else."""
+    updates = 10  # In a call: the way into it is to count for little.
+    shapes = collections.Counter(
+        products.of_update(int(observation_size), int(action_size))
+    )
+    pairs = []
+    for (rows, inner, columns), count in shapes.items():
+        # Each pair is another product, or it would be made but once.
+        number = math.ceil(math.sqrt(updates * count))
+        left = [tf.Variable(tf.random.normal([rows, inner])) for _ in range(number)]
+        right = [tf.Variable(tf.random.normal([inner, columns])) for _ in range(number)]
+        pairs += list(itertools.product(left, right))[: updates * count]
+
+    def multiply(place):
+        # What is read of each is known to the caller alone: all of it must be made.
+        return tf.add_n([tf.matmul(*pair)[place, 0] for pair in pairs])
+
+    place = tf.constant(0)
+    multiply = tf.function(multiply, jit_compile=True).get_concrete_function(place)
+    turns = contest.Turns(50)
+    while True:
+        multiply(place)
+        for _ in range(updates):
+            turns.step()
 
 
 def first_step(agent: str, environment_id: str) -> None:

@@ -19,6 +19,7 @@ import sys
 import time
 
 import contest
+import products
 
 FOLDER = pathlib.Path(__file__).parent
 PEERS_PYTHON = FOLDER.parent / ".venv-peers" / "bin" / "python"
@@ -100,52 +101,36 @@ def hessian(flags: argparse.Namespace) -> None:
     ):
         ratio = contest.ratios(rates["propagated" + suffix], rates["nested" + suffix])
         _row(f"{what}, Humanoid-v5", ratio, "×")
+    # An update from which nested tapes' whole call is taken away, and nothing put back.
+    bound = [
+        1 / (1 - update / alone)
+        for update, alone in zip(rates["nested"], rates["nested alone"], strict=True)
+    ]
+    _row("update with derivatives for nothing against nested tapes", bound, "×")
 
 
 def product(flags: argparse.Namespace) -> None:
-    """The update's products as a share of a large float32 product's rate."""
+    """The rate of an update's products as a share of a large float32 product's.
+
+    In the update, and with nothing but the products themselves compiled as it is: the
+    most that it could come to.
+    """
     update = _ours("update", flags.core, "update", "smoothie", TASK, KL_PENALTY)
+    alone = _ours("alone", flags.core, "update_products", "17", "6")
     large = _ours("product", flags.core, "product")
-    update.wait()
-    large.wait()
-    operations = update_operations(observation_size=17, action_size=6)
-    shares = []
+    contenders = [update, alone, large]
+    for contender in contenders:
+        contender.wait()
+    operations = sum(each.operations for each in products.of_update(17, 6))
+    shares: dict[contest.Contender, list[float]] = {update: [], alone: []}
     for _ in range(flags.rounds):
         reference = large.rate(5) * 2 * PRODUCT_SIZE**3
-        shares.append(update.rate(flags.steps) * operations / reference)
-    _finish([update, large])
+        for contender, values in shares.items():
+            values.append(100 * contender.rate(flags.steps) * operations / reference)
+    _finish(contenders)
     print(f"| operations in products, an update | {operations / 1e6:.0f} million |")
-    _row("their rate as a share of a large product's", [100 * s for s in shares], " %")
-
-
-def update_operations(
-    observation_size: int,
-    action_size: int,
-    batch_size: int = 128,
-    widths: tuple[int, int] = (400, 300),
-) -> int:
-    """Floating-point operations in the products of one Smoothie update with λ > 0.
-
-    Args:
-      observation_size: S.
-      action_size: A.
-      batch_size: B.
-      widths: Units of the two hidden layers of either network.
-
-    Returns:
-      Two for each multiplication and addition that a product of matrices needs.
-    """
-    first, second = widths
-    actor = observation_size * first + first * second + second * action_size
-    critic = observation_size * first + (first + action_size) * second + second
-    # Backwards: kernels cost what the forward pass does, inputs of the first layer
-    # nothing.
-    actor_backwards = 2 * actor - observation_size * first
-    critic_backwards = 2 * critic - observation_size * first - action_size * second
-    propagated = 2 * action_size * second
-    policy = actor + actor_backwards + actor + critic + propagated
-    value = actor + critic + critic + critic_backwards
-    return 2 * batch_size * (policy + value)
+    _row("their rate as a share of a large product's", shares[update], " %")
+    _row("the same without anything else in the update", shares[alone], " %")
 
 
 def pair(flags: argparse.Namespace) -> None:
