@@ -129,9 +129,7 @@ def derivatives(environment_id: str, *bindings: str) -> None:
     agent, env = _agent("smoothie", environment_id, bindings)
     observation = tf.random.normal([128, *env.observation_space.shape])
     action = tf.random.uniform([128, *env.action_space.shape], -1.0, 1.0)
-    function = tf.function(
-        lambda: agent.action_derivatives(observation, action), jit_compile=True
-    ).get_concrete_function()
+    function = _compiled(lambda: agent.action_derivatives(observation, action))
     turns = contest.Turns(50)
     while True:
         function()
@@ -154,13 +152,19 @@ def svg_infinity(environment_id: str, length: str) -> None:
     episode = value_gradient_agent.Batch(
         state, action, each, each, each, following, each
     )
-    function = tf.function(
-        lambda: agent._train_policy(episode), jit_compile=True, autograph=False
-    ).get_concrete_function()
+    function = _compiled(lambda: agent._train_policy(episode))
     turns = contest.Turns(20)
     while True:
         function()
         turns.step()
+
+
+def _compiled(function, *arguments):
+    compiled = tf.function(function, jit_compile=True, autograph=False)
+    compiled = compiled.get_concrete_function(*arguments)
+    with quiet.without_known_notices():
+        compiled(*arguments)
+    return compiled
 
 
 def product() -> None:
@@ -196,7 +200,7 @@ def update_products(observation_size: str, action_size: str) -> None:
         return tf.add_n([tf.matmul(*pair)[place, 0] for pair in pairs])
 
     place = tf.constant(0)
-    multiply = tf.function(multiply, jit_compile=True).get_concrete_function(place)
+    multiply = _compiled(multiply, place)
     turns = contest.Turns(50)
     while True:
         multiply(place)
