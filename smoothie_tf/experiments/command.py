@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from smoothie_tf.experiments import grid, launch, ray_launch
+from smoothie_tf.training import gin_directory
 
 _INTERRUPTED = 130
 # More than a figure's pictures and tables take.
@@ -57,6 +58,8 @@ def figure_command(
                     f"{figure.title}, preset {preset.name}, "
                     f"{grid.lengths(runs)} steps a run: "
                     f"{launch.overview(runs, num_workers)}.",
+                    *_borrowed(runs),
+                    sep="\n",
                     flush=True,
                 )
                 outcomes = launch.launch(
@@ -165,6 +168,15 @@ def _parser(
         "--num_workers", type=int, help="most runs at once; default one a core"
     )
     ray_launch.add_flags(parser)
+    if figure.tuned:
+        parser.add_argument(
+            "--untuned",
+            action="store_true",
+            help="leave out what searches have found for tasks (gin/tuned); such runs "
+            "have directories of their own",
+        )
+    else:
+        parser.set_defaults(untuned=True)
     parser.add_argument(
         "--plot_only",
         action="store_true",
@@ -200,11 +212,19 @@ def _plan(figure: grid.Figure, flags) -> tuple[tuple[grid.Run, ...], pathlib.Pat
     if envs is not None:
         grid.check_envs(envs)
     seeds = _seeds(flags.seeds)
-    runs = grid.grid(figure, preset, envs=envs, seeds=seeds, root=flags.runs_dir)
+    runs = grid.grid(
+        figure,
+        preset,
+        envs=envs,
+        seeds=seeds,
+        root=flags.runs_dir,
+        tuned=not flags.untuned,
+    )
     out_dir = flags.out_dir
     if out_dir is None:
         home = pathlib.Path("results") if preset.is_result else flags.runs_dir
-        out_dir = home / f"{figure.name}-{preset.label}"
+        untuned = "-untuned" if figure.tuned and flags.untuned else ""
+        out_dir = home / f"{figure.name}-{preset.label}{untuned}"
     _check_room("--out_dir", out_dir)
     if not flags.plot_only:
         _check_room("--runs_dir", flags.runs_dir)
@@ -260,6 +280,21 @@ def _draw(
         if len(comparison):
             print(comparison.to_string(index=False, float_format="{:.0f}".format))
     return True
+
+
+def _borrowed(runs: Sequence[grid.Run]) -> list[str]:
+    """Says which tasks take what a search has found for another."""
+    sources = {
+        run.env: path.stem
+        for run in runs
+        if run.tuned and (path := gin_directory.find_tuned(run.agent, run.env))
+    }
+    named = [
+        f"{env} has {source}'s"
+        for env, source in sources.items()
+        if source != gin_directory.file_name(env)
+    ]
+    return [f"Values where no search has been: {', '.join(named)}."] if named else []
 
 
 def _stopped(runs: Sequence[grid.Run]) -> int:

@@ -26,10 +26,9 @@ import gin
 from gin import config_parser
 
 from smoothie_tf.environments import discretized_reward
+from smoothie_tf.training import gin_directory
 
-_GIN = pathlib.Path(__file__).resolve().parents[2] / "gin"
-PRESETS = _GIN / "presets"
-TUNED = _GIN / "tuned"
+PRESETS = gin_directory.ROOT / "presets"
 # The launcher's lock is there from before the process starts; training takes its own
 # once it has found its feet, also where it was started by hand.
 _LAUNCH_LOCK = ".launch.lock"
@@ -102,6 +101,8 @@ class Figure:
         envs: Its panels.
         comparison: Where it has no number, what it is called.
         panels: Its panels, where they differ in more than the environment.
+        tuned: Whether its runs take what searches have found for their tasks. Arms of
+            which but some have been searched do not: it would be no fair comparison.
     """
 
     number: int | None
@@ -110,6 +111,7 @@ class Figure:
     envs: tuple[str, ...]
     comparison: str = ""
     panels: tuple[Panel, ...] = ()
+    tuned: bool = True
 
     @classmethod
     def of_panels(
@@ -181,6 +183,7 @@ NEIGHBOURS = Figure(
         *("InvertedPendulum-v5", *_DISCRETIZED),
         *(f"smoothie_tf/Discretized{env}" for env in _DISCRETIZED),
     ),
+    tuned=False,
 )
 # From narrow and dark to wide and light.
 _WIDTHS = {
@@ -210,6 +213,7 @@ SOFT_DDPG_WIDTHS = Figure(
         for stddev, colour in _WIDTHS.items()
     ),
     envs=("Hopper-v5", "smoothie_tf/DiscretizedHopper-v5"),
+    tuned=False,
 )
 _ABLATIONS = {
     "covariance-full": ("full Σ", ("covariance = 'full'",), "#009E73"),
@@ -259,6 +263,7 @@ ABLATIONS = Figure(
         ),
     ),
     envs=("Hopper-v5",),
+    tuned=False,
 )
 
 
@@ -317,6 +322,7 @@ class Run:
         gin_bindings: All bindings on top of the preset, in the order they apply.
         root: Directory that holds all runs.
         tuned: Digest of the tuned values the run trains with; empty without any.
+        untuned: Whether there are some that it does not take.
     """
 
     agent: str
@@ -327,6 +333,7 @@ class Run:
     gin_bindings: tuple[str, ...] = ()
     root: pathlib.Path = pathlib.Path("runs")
     tuned: str = ""
+    untuned: bool = False
 
     @property
     def num_steps(self) -> int:
@@ -338,7 +345,9 @@ class Run:
         """Where the run's files are."""
         # Runs from before a search must not pass for runs with what it found.
         variant = f"{self.variant}+tuned-{self.tuned}" if self.tuned else self.variant
-        arm = self.root / self.preset.label / file_name(self.env) / variant
+        arm = (
+            self.root / self.preset.label / gin_directory.file_name(self.env) / variant
+        )
         return arm / f"seed{self.seed}"
 
     def __str__(self) -> str:
@@ -353,6 +362,7 @@ def grid(
     seeds: Sequence[int] | None = None,
     root: str | os.PathLike[str] = "runs",
     num_seeds: int | None = None,
+    tuned: bool = True,
 ) -> tuple[Run, ...]:
     """Lists the runs of a figure, seed by seed.
 
@@ -365,6 +375,7 @@ def grid(
         seeds: Seeds in place of the preset's 0 … num_seeds − 1.
         root: Directory that holds all runs.
         num_seeds: Number of seeds in place of the preset's.
+        tuned: Whether runs take what searches have found, if the figure's do.
 
     Returns:
         The runs. The first seed of every panel comes before the second of any, so
@@ -381,7 +392,7 @@ def grid(
             variant=arm.variant,
             gin_bindings=preset.gin_bindings + arm.gin_bindings,
             root=pathlib.Path(root),
-            tuned=tuned_digest(arm.agent, env),
+            **_tuned(arm.agent, env, tuned and figure.tuned),
         )
         for seed in seeds
         for env in (figure.envs if envs is None else envs)
@@ -392,20 +403,15 @@ def grid(
     return tuple({run.directory: run for run in runs}.values())
 
 
+def _tuned(agent, env, wanted):
+    digest = tuned_digest(agent, env)
+    return {"tuned": digest} if wanted else {"untuned": bool(digest)}
+
+
 def lengths(runs: Sequence[Run]) -> str:
     """Says how many steps runs have: one number, or from the least to the most."""
     steps = {run.num_steps for run in runs}
     return " to ".join(f"{number:,}" for number in sorted({min(steps), max(steps)}))
-
-
-def file_name(env: str) -> str:
-    """Turns an id such as `module:Task-v0` or `namespace/Task-v0` into one name."""
-    return re.sub(r"[/:]", "_", env)
-
-
-def tuned_path(agent: str, env: str) -> pathlib.Path:
-    """Returns where the values found for an agent on a task are, or would be."""
-    return TUNED / agent / f"{file_name(env)}.gin"
 
 
 def tuned_digest(agent: str, env: str) -> str:
@@ -416,8 +422,7 @@ def tuned_digest(agent: str, env: str) -> str:
     """
     values: dict[str, Any] = {}
     for name in discretized_reward.lineage(env):
-        path = tuned_path(agent, name)
-        if path.is_file():
+        if path := gin_directory.find_tuned(agent, name):
             values |= bound_values(path)
     if not values:
         return ""

@@ -127,6 +127,8 @@ def train_command(run: grid.Run) -> list[str]:
     command += ["--agent", run.agent, "--env", run.env, "--seed", str(run.seed)]
     command += ["--preset", run.preset.name, "--num_steps", str(run.num_steps)]
     command += ["--run_dir", str(run.directory), "--quiet"]
+    if run.untuned:
+        command.append("--untuned")
     for binding in run.gin_bindings:
         command += ["--gin_bindings", binding]
     return command

@@ -21,6 +21,7 @@ from smoothie_tf.experiments import (
     statistics,
     svg_claims,
 )
+from smoothie_tf.training import gin_directory
 
 _HEAD = """\
 # Results
@@ -383,10 +384,13 @@ def _searches(found) -> list[str]:
     for env in grid.FIGURE_3.envs:
         cells = [env]
         for agent in ("smoothie", "ddpg"):
-            path = grid.tuned_path(agent, env)
-            origin = f"`gin/agents/{agent}.gin`, not searched on this task"
-            if path.is_file():
+            path = gin_directory.find_tuned(agent, env)
+            if path is None:
+                origin = f"`gin/agents/{agent}.gin`, not searched on this task"
+            elif path == gin_directory.tuned_path(agent, env):
                 origin = f"`gin/tuned/{agent}/{path.name}`: {_origin(path)}"
+            else:
+                origin = f"{path.stem}'s: not searched on this task"
             cells.append(origin)
         rows.append(cells)
     head = ["task", "Smoothie's values", "DDPG's values"]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from smoothie_tf.experiments import command, grid, launch, ray_launch
+from smoothie_tf.training import gin_directory
 
 _INTERRUPTED = 130
 
@@ -104,7 +105,7 @@ def _search(flags, plan, workers: launch.Workers, train_command) -> int:
         print(f"No trial is complete yet; the others are in {out_dir / stem}.csv.")
         return 0
     found = search_results.best(trials)
-    tuned = tuned_dir / plan.agent / f"{grid.file_name(plan.env)}.gin"
+    tuned = tuned_dir / plan.agent / f"{gin_directory.file_name(plan.env)}.gin"
     tuned.parent.mkdir(parents=True, exist_ok=True)
     tuned.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     for trial in trials:
@@ -248,7 +249,7 @@ def _homes(flags, plan) -> tuple[pathlib.Path, pathlib.Path]:
     out_dir = flags.out_dir or home / f"table1-{plan.preset.label}"
     tuned_dir = flags.tuned_dir
     if tuned_dir is None:
-        tuned_dir = grid.TUNED if is_result else out_dir / "tuned"
+        tuned_dir = gin_directory.TUNED if is_result else out_dir / "tuned"
     return out_dir, command.shown(tuned_dir)
 
 

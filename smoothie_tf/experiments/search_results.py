@@ -14,6 +14,7 @@ import matplotlib.ticker
 import pandas as pd
 
 from smoothie_tf.experiments import grid, results, search, style
+from smoothie_tf.training import gin_directory
 
 OBJECTIVE = (
     "mean of the last ten evaluations, never more than half of those made (an "
@@ -23,7 +24,7 @@ OBJECTIVE = (
 
 def stem(study: search.Search) -> str:
     """Names the files of a study."""
-    return f"{grid.file_name(study.env)}_{study.name}"
+    return f"{gin_directory.file_name(study.env)}_{study.name}"
 
 
 def best(trials: Sequence[search.Trial]) -> search.Trial | None:
@@ -206,6 +207,8 @@ def draw(
             ),
             layout="constrained",
         )
+        # Labels of neighbouring axes' ends must not touch.
+        canvas.get_layout_engine().set(w_pad=0.12)
         body = canvas.subfigures()
         axes = body.subplots(rows, columns, squeeze=False, sharey=True)
         for place, panel in enumerate(axes.flat):
@@ -215,8 +218,14 @@ def draw(
             each = study.parameters[place]
             for steps, colour in zip(levels, colours, strict=True):
                 chosen = reached[reached["steps"] == steps]
+                # A value at the end of its range is to be seen whole.
                 panel.scatter(
-                    chosen[each.name], chosen["objective"], color=colour, s=24, zorder=2
+                    chosen[each.name],
+                    chosen["objective"],
+                    color=colour,
+                    s=24,
+                    zorder=2,
+                    clip_on=False,
                 )
             panel.scatter(
                 top[each.name],
@@ -226,6 +235,7 @@ def draw(
                 edgecolors="black",
                 linewidths=1.3,
                 zorder=3,
+                clip_on=False,
             )
             # On the lower edge: they have no return.
             panel.plot(

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import gin
 
 from smoothie_tf.environments import discretized_reward
-from smoothie_tf.training import train  # noqa: F401  Registers what files bind.
-
-#: The repository's gin files: agents/, environments/, tuned/ and presets/.
-GIN_DIRECTORY = pathlib.Path(__file__).parents[2] / "gin"
+from smoothie_tf.training import (
+    gin_directory,
+    train,  # noqa: F401  Registers what files bind.
+)
 
 
 class ConfigError(ValueError):
@@ -26,7 +26,7 @@ class ConfigError(ValueError):
 
 def presets() -> list[str]:
     """Returns the names that `--preset` takes."""
-    return sorted(path.stem for path in (GIN_DIRECTORY / "presets").glob("*.gin"))
+    return sorted(path.stem for path in (gin_directory.ROOT / "presets").glob("*.gin"))
 
 
 def parse(
@@ -35,12 +35,14 @@ def parse(
     preset: str | None = None,
     gin_files: Sequence[str] = (),
     bindings: Sequence[str] = (),
+    tuned: bool = True,
 ) -> None:
     """Parses the configuration of a run, later sources over earlier ones.
 
     In this order: the agent's file, the environment's and the one with the agent's
     tuned values for it where they exist, the preset, `gin_files`, `bindings`. A task
-    with a discretized reward has the files of the task itself before its own.
+    with a discretized reward has the files of the task itself before its own. Tuned
+    values may be those of the nearest task that has been searched.
 
     Args:
       agent: Name of the agent.
@@ -48,33 +50,33 @@ def parse(
       preset: Name of a preset.
       gin_files: Paths of further files.
       bindings: Such as "SmoothieAgent.kl_penalty=0.01".
+      tuned: Whether to take tuned values.
 
     Raises:
       ConfigError: If a file is missing, or a binding cannot be used; the message
         names the nearest parameter there is.
     """
     gin.clear_config()
-    agents = sorted(path.stem for path in (GIN_DIRECTORY / "agents").glob("*.gin"))
+    agents = sorted(path.stem for path in (gin_directory.ROOT / "agents").glob("*.gin"))
     if agent not in agents:
         raise ConfigError(
             f"--agent {agent!r} is unknown: it must be one of {', '.join(agents)}."
         )
-    files = [GIN_DIRECTORY / "agents" / f"{agent}.gin"]
+    files = [gin_directory.ROOT / "agents" / f"{agent}.gin"]
     for name in discretized_reward.lineage(environment_id):
-        environment = name.replace("/", "_").replace(":", "_")
-        for optional in (
-            GIN_DIRECTORY / "environments" / f"{environment}.gin",
-            GIN_DIRECTORY / "tuned" / agent / f"{environment}.gin",
-        ):
-            if optional.exists():
-                files.append(optional)
+        file = f"{gin_directory.file_name(name)}.gin"
+        own = gin_directory.ROOT / "environments" / file
+        if own.exists():
+            files.append(own)
+        if tuned and (found := gin_directory.find_tuned(agent, name)):
+            files.append(found)
     if preset is not None:
         if preset not in presets():
             raise ConfigError(
                 f"--preset {preset!r} is unknown: it must be one of"
                 f" {', '.join(presets())}."
             )
-        files.append(GIN_DIRECTORY / "presets" / f"{preset}.gin")
+        files.append(gin_directory.ROOT / "presets" / f"{preset}.gin")
     for name in gin_files:
         if not pathlib.Path(name).exists():
             raise ConfigError(f"--gin_file {name} does not exist.")

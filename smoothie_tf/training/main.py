@@ -56,7 +56,14 @@ def _run(flags, arguments, stop):
     if flags.num_steps is not None:
         bindings.append(f"train.num_steps={flags.num_steps}")
     try:
-        config.parse(flags.agent, flags.env, flags.preset, flags.gin_file, bindings)
+        config.parse(
+            flags.agent,
+            flags.env,
+            flags.preset,
+            flags.gin_file,
+            bindings,
+            tuned=not flags.untuned,
+        )
         train.run(
             flags.agent,
             flags.env,
@@ -143,6 +150,11 @@ def _parser():
     parser.add_argument("--run_dir", required=True, help="where the run lives")
     parser.add_argument(
         "--preset", default="short", help="quick, short or paper (default: short)"
+    )
+    parser.add_argument(
+        "--untuned",
+        action="store_true",
+        help="leave out what a search has found for the task (gin/tuned)",
     )
     parser.add_argument(
         "--gin_file", action="append", default=[], help="may be given several times"

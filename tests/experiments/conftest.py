@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from smoothie_tf.experiments import grid, launch
+from smoothie_tf.training import gin_directory
 
 FAKE_TRAIN = pathlib.Path(__file__).with_name("fake_train.py")
 
@@ -13,7 +14,7 @@ FAKE_TRAIN = pathlib.Path(__file__).with_name("fake_train.py")
 @pytest.fixture(autouse=True)
 def nothing_tuned(tmp_path, monkeypatch):
     """What searches have found so far must not decide a test."""
-    monkeypatch.setattr(grid, "TUNED", tmp_path / "tuned")
+    monkeypatch.setattr(gin_directory, "TUNED", tmp_path / "tuned")
 
 
 @pytest.fixture

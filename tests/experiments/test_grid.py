@@ -8,8 +8,9 @@ import re
 
 import pytest
 
-from smoothie_tf.experiments import grid
+from smoothie_tf.experiments import grid, launch
 from smoothie_tf.experiments.grid import Status
+from smoothie_tf.training import gin_directory
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -185,10 +186,60 @@ def test_training_started_by_hand_counts_as_running(tmp_path):
 def test_a_discretized_task_has_the_tuned_values_of_its_task():
     name = "smoothie_tf/DiscretizedHopper-v5"
     assert grid.tuned_digest("smoothie", name) == ""
-    path = grid.tuned_path("smoothie", "Hopper-v5")
+    path = gin_directory.tuned_path("smoothie", "Hopper-v5")
     path.parent.mkdir(parents=True)
     path.write_text("SmoothieAgent.kl_penalty = 0.01\n")
     of_task = grid.tuned_digest("smoothie", name)
     assert of_task == grid.tuned_digest("smoothie", "Hopper-v5") != ""
-    grid.tuned_path("smoothie", name).write_text("SmoothieAgent.gamma = 0.9\n")
+    gin_directory.tuned_path("smoothie", name).write_text("SmoothieAgent.gamma = 0.9\n")
     assert grid.tuned_digest("smoothie", name) not in ("", of_task)
+
+
+def tune(env, agent="smoothie", value="0.01"):
+    path = gin_directory.tuned_path(agent, env)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"SmoothieAgent.kl_penalty = {value}\n")
+    return path
+
+
+def test_tasks_without_a_search_take_the_nearest_ones():
+    hopper = tune("Hopper-v5")
+    assert gin_directory.find_tuned("smoothie", "Walker2d-v5") == hopper
+    assert gin_directory.find_tuned("smoothie", "Swimmer-v5") is None
+    assert gin_directory.find_tuned("ddpg", "Walker2d-v5") is None
+    walker, of_hopper = (
+        grid.tuned_digest("smoothie", env) for env in ("Walker2d-v5", "Hopper-v5")
+    )
+    assert walker == of_hopper != ""
+    own = tune("Walker2d-v5", value="0.02")
+    assert gin_directory.find_tuned("smoothie", "Walker2d-v5") == own
+    assert grid.tuned_digest("smoothie", "Walker2d-v5") != of_hopper
+
+
+def test_every_task_of_the_paper_has_a_nearest_one_or_a_search():
+    searched = {"Hopper-v5", "HalfCheetah-v5"}
+    assert {*gin_directory.NEAREST, *searched} == set(grid.FIGURE_3.envs)
+    assert set(gin_directory.NEAREST.values()) == searched
+
+
+def test_runs_may_leave_out_what_a_search_has_found(preset, tmp_path):
+    tune("Hopper-v5")
+    options = {"envs": ["Hopper-v5", "Swimmer-v5"], "seeds": [0], "root": tmp_path}
+    tuned = grid.grid(grid.FIGURE_3, preset, **options)
+    without = grid.grid(grid.FIGURE_3, preset, **options, tuned=False)
+    of_task = {(run.env, run.agent): run for run in tuned}
+    for run in without:
+        same = of_task[run.env, run.agent]
+        searched = (run.env, run.agent) == ("Hopper-v5", "smoothie")
+        assert run.untuned == bool(same.tuned) == searched
+        assert (run.directory == same.directory) != searched
+        assert ("--untuned" in launch.train_command(run)) == searched
+        assert "--untuned" not in launch.train_command(same)
+    # Where but some of the arms could be searched, none is.
+    (smoothie,) = (
+        run
+        for run in grid.grid(grid.NEIGHBOURS, preset, **options)
+        if (run.env, run.agent) == ("Hopper-v5", "smoothie")
+    )
+    assert smoothie.untuned
+    assert smoothie.directory.parent.name == "smoothie"

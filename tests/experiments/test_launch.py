@@ -172,8 +172,9 @@ def script(tmp_path):
             f"""
             import pathlib, sys
             from smoothie_tf.experiments import command, grid, launch
+            from smoothie_tf.training import gin_directory
             grid.PRESETS = pathlib.Path({str(tmp_path)!r})
-            grid.TUNED = grid.PRESETS / "tuned"
+            gin_directory.TUNED = grid.PRESETS / "tuned"
             def fake(run):
                 return [sys.executable, {fake!r}, *launch.train_command(run)[2:]]
             sys.exit(command.figure_command(grid.FIGURE_3, train_command=fake))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.experiments import grid, search, search_command
-from smoothie_tf.training import config
+from smoothie_tf.training import config, gin_directory
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def somewhere(tmp_path, monkeypatch):
     text += "search.rungs = (100,)\nsearch.reduction_factor = 3\n"
     (tmp_path / "short.gin").write_text(text)
     monkeypatch.setattr(grid, "PRESETS", tmp_path)
-    monkeypatch.setattr(grid, "TUNED", tmp_path / "gin/tuned")
+    monkeypatch.setattr(gin_directory, "TUNED", tmp_path / "gin/tuned")
     monkeypatch.chdir(tmp_path)
 
 
@@ -77,7 +77,7 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
 
 
 def test_digest_is_of_the_values_alone(tmp_path):
-    path = grid.tuned_path("smoothie", "a/B-v0")
+    path = gin_directory.tuned_path("smoothie", "a/B-v0")
     assert str(path).endswith("gin/tuned/smoothie/a_B-v0.gin")
     assert grid.tuned_digest("smoothie", "a/B-v0") == ""
     path.parent.mkdir(parents=True)
@@ -93,7 +93,7 @@ def test_what_is_no_result_stays_out_of_the_repository(fake_command, tmp_path):
     flags = ["--preset", "quick", "--num_trials", "2"]
     assert run(*flags, train_command=fake_command) == 0
     assert (tmp_path / "runs/table1-quick/tuned/smoothie/Hopper-v5.gin").exists()
-    assert not grid.TUNED.exists()
+    assert not gin_directory.TUNED.exists()
     assert not (tmp_path / "results").exists()
 
 

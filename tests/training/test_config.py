@@ -7,19 +7,19 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.agents import factory
-from smoothie_tf.training import config, train
+from smoothie_tf.training import config, gin_directory, train
 
 TIME_STEP = ts.time_step_spec(tensor_spec.TensorSpec([4], tf.float32))
 ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
 AGENTS = sorted(factory.AGENTS)
 # Those with the values of the Smoothie paper; the others have Heess et al.'s (2015).
 TABLE_1 = ["ddpg", "smoothie", "soft_ddpg", "svg0"]
-FILES = sorted(config.GIN_DIRECTORY.rglob("*.gin"))
+FILES = sorted(gin_directory.ROOT.rglob("*.gin"))
 
 
 def agents_of(path):
     """The agents that a file is for: the one it is named after, or every one."""
-    parts = path.relative_to(config.GIN_DIRECTORY).with_suffix("").parts
+    parts = path.relative_to(gin_directory.ROOT).with_suffix("").parts
     named = [agent for agent in AGENTS if agent in parts]
     # A task's file is for all: one agent for each class of critic is enough.
     each = ["smoothie", "ddpg", "svg1_er"] if parts[0] == "environments" else AGENTS
@@ -29,7 +29,7 @@ def agents_of(path):
 @pytest.mark.parametrize(
     ("path", "agent"),
     [(path, agent) for path in FILES for agent in agents_of(path)],
-    ids=lambda x: x if isinstance(x, str) else str(x.relative_to(config.GIN_DIRECTORY)),
+    ids=lambda x: x if isinstance(x, str) else str(x.relative_to(gin_directory.ROOT)),
 )
 def test_every_gin_file_loads_and_makes_its_agent(path, agent):
     config.parse(
@@ -205,3 +205,17 @@ def test_a_discretized_task_has_the_files_of_the_task_before_its_own():
     assert gin.query_parameter("MeanNetwork.initial_mean") == -0.8
     assert gin.query_parameter("create_agent.critic_learning_rate") == 1e-2
     assert gin.query_parameter("DiscretizedReward.levels") == 5
+
+
+def test_tuned_values_are_taken_unless_they_are_not_wanted(tmp_path, monkeypatch):
+    monkeypatch.setattr(gin_directory, "TUNED", tmp_path)
+    config.parse("smoothie", "Walker2d-v5")
+    without = gin.query_parameter("SmoothieAgent.kl_penalty")
+    (tmp_path / "smoothie").mkdir()
+    found = tmp_path / "smoothie" / "Hopper-v5.gin"
+    found.write_text("SmoothieAgent.kl_penalty = 0.0123")
+    for env in ("Hopper-v5", "Walker2d-v5", "smoothie_tf/DiscretizedWalker2d-v5"):
+        config.parse("smoothie", env)
+        assert gin.query_parameter("SmoothieAgent.kl_penalty") == 0.0123
+        config.parse("smoothie", env, tuned=False)
+        assert gin.query_parameter("SmoothieAgent.kl_penalty") == without

@@ -1,0 +1,46 @@
+"""Where the repository's gin files are.
+
+Importing this module imports no TensorFlow.
+"""
+
+import pathlib
+import re
+
+#: agents/, environments/, tuned/, presets/ and search/.
+ROOT = pathlib.Path(__file__).resolve().parents[2] / "gin"
+#: What searches have found, <agent>/<environment>.gin.
+TUNED = ROOT / "tuned"
+#: Task whose values one without a search of its own takes: that of the two with a
+#: search which ends, as it does, where the body falls, or goes on, as it does.
+NEAREST = {
+    "Walker2d-v5": "Hopper-v5",
+    "Ant-v5": "Hopper-v5",
+    "Humanoid-v5": "Hopper-v5",
+    "Swimmer-v5": "HalfCheetah-v5",
+}
+
+
+def file_name(env: str) -> str:
+    """Turns an id such as `module:Task-v0` or `namespace/Task-v0` into one name."""
+    return re.sub(r"[/:]", "_", env)
+
+
+def tuned_path(agent: str, env: str) -> pathlib.Path:
+    """Returns where the values found for an agent on a task are, or would be."""
+    return TUNED / agent / f"{file_name(env)}.gin"
+
+
+def find_tuned(agent: str, env: str) -> pathlib.Path | None:
+    """Returns the tuned values that an agent takes on a task, if there are any.
+
+    Args:
+        agent: Name of the agent.
+        env: A Gymnasium id.
+
+    Returns:
+        The file of the task itself, or else of the one in `NEAREST`.
+    """
+    for name in (env, NEAREST.get(env, env)):
+        if (path := tuned_path(agent, name)).is_file():
+            return path
+    return None
