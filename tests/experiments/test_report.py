@@ -234,3 +234,20 @@ def test_scaling_to_the_range_of_a_task():
     scaled = statistics.scale_to_range(arms)
     np.testing.assert_array_equal(scaled[0][0], [0.0, 0.5])
     np.testing.assert_array_equal(scaled[1][0], [1.0])
+
+
+def test_searches_that_are_missing_are_named(results_dir):
+    def section():
+        text = "\n".join(report._searches(evidence.Evidence(results_dir)))
+        return text, text.count("python reproduce/table1.py")
+
+    assert section()[1] == 6
+    home = results_dir / "table1-short"
+    home.mkdir()
+    (home / "a.csv").write_text("trial,state,objective\n0,stopped,\n7,complete,12.3\n")
+    record = {"env": "Hopper-v5", "agent": "ddpg", "best_trial": 7, "command": "typed"}
+    (home / "a.json").write_text(json.dumps(record))
+    text, commands = section()
+    assert "| Hopper-v5 | ddpg | 2 (1 stopped, 1 complete) | 12 |" in text
+    assert commands == 5
+    assert "--agent ddpg --env Hopper-v5" not in text
