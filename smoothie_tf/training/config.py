@@ -24,11 +24,6 @@ class ConfigError(ValueError):
     """A gin file or binding that cannot be used."""
 
 
-def presets() -> list[str]:
-    """Returns the names that `--preset` takes."""
-    return sorted(path.stem for path in (gin_directory.ROOT / "presets").glob("*.gin"))
-
-
 def parse(
     agent: str,
     environment_id: str,
@@ -57,7 +52,7 @@ def parse(
         names the nearest parameter there is.
     """
     gin.clear_config()
-    agents = sorted(path.stem for path in (gin_directory.ROOT / "agents").glob("*.gin"))
+    agents = gin_directory.agents()
     if agent not in agents:
         raise ConfigError(
             f"--agent {agent!r} is unknown: it must be one of {', '.join(agents)}."
@@ -71,10 +66,11 @@ def parse(
         if tuned and (found := gin_directory.find_tuned(agent, name)):
             files.append(found)
     if preset is not None:
-        if preset not in presets():
+        presets = gin_directory.presets()
+        if preset not in presets:
             raise ConfigError(
                 f"--preset {preset!r} is unknown: it must be one of"
-                f" {', '.join(presets())}."
+                f" {', '.join(presets)}."
             )
         files.append(gin_directory.ROOT / "presets" / f"{preset}.gin")
     for name in gin_files:

@@ -20,6 +20,20 @@ NEAREST = {
 }
 
 
+def agents() -> list[str]:
+    """Returns the names that `--agent` takes."""
+    return _names("agents")
+
+
+def presets() -> list[str]:
+    """Returns the names that `--preset` takes."""
+    return _names("presets")
+
+
+def _names(folder):
+    return sorted(path.stem for path in (ROOT / folder).glob("*.gin"))
+
+
 def file_name(env: str) -> str:
     """Turns an id such as `module:Task-v0` or `namespace/Task-v0` into one name."""
     return re.sub(r"[/:]", "_", env)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from smoothie_tf.training import huge_pages
+from smoothie_tf.training import gin_directory, huge_pages
 
 _INTERRUPTED = 130
 
@@ -142,14 +142,16 @@ def _parser():
         " on where the run stopped.",
     )
     parser.add_argument(
-        "--agent", required=True, help="smoothie, ddpg, soft_ddpg or svg0"
+        "--agent", required=True, help=f"one of {', '.join(gin_directory.agents())}"
     )
     parser.add_argument("--env", required=True, help="Gymnasium id, such as Hopper-v5")
     parser.add_argument("--seed", type=int, default=0, help="root of all randomness")
     parser.add_argument("--num_steps", type=int, help="environment steps")
     parser.add_argument("--run_dir", required=True, help="where the run lives")
     parser.add_argument(
-        "--preset", default="short", help="quick, short or paper (default: short)"
+        "--preset",
+        default="short",
+        help=f"one of {', '.join(gin_directory.presets())}; default short",
     )
     parser.add_argument(
         "--untuned",
