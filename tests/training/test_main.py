@@ -601,9 +601,9 @@ def test_the_script_itself(tmp_path):
 def test_a_signal_before_training_is_not_lost(tmp_path, monkeypatch, number, capsys):
     parse = config.parse
 
-    def signalled(*given):
+    def signalled(*given, **named):
         signal.raise_signal(number)
-        parse(*given)
+        parse(*given, **named)
 
     monkeypatch.setattr(config, "parse", signalled)
     before = signal.getsignal(number)
