@@ -23,9 +23,10 @@ import numpy as np
 import optuna
 
 from smoothie_tf.experiments import grid, launch, results
+from smoothie_tf.training import gin_directory
 
 #: Where the search spaces are.
-SPACES = grid.PRESETS.parent / "search"
+SPACES = gin_directory.ROOT / "search"
 #: Below this, seeds are the figures' own: nothing may be chosen by them.
 FIRST_SEED = 100
 SAMPLERS = ("random", "tpe")
@@ -154,6 +155,8 @@ class Search:
             variant=self.name,
             gin_bindings=self.preset.gin_bindings + bindings,
             root=self.root,
+            # Whatever is not searched is as it was before any search.
+            untuned=bool(grid.tuned_digest(self.agent, self.env)),
         )
 
 

@@ -69,6 +69,18 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
     after = grid.grid(grid.FIGURE_3, grid.read_preset("short"))[4]
     assert after.directory != before.directory
     assert after.directory.parent.name.startswith("smoothie+tuned-")
+    # Another search of the same task does not start from it.
+    study = search.Search(
+        agent="smoothie",
+        env="Hopper-v5",
+        preset=grid.read_preset("short"),
+        space="table1",
+        parameters=search.read_space("smoothie", "table1"),
+        halving=search.Halving(),
+        sampler="random",
+        seed=2000,
+    )
+    assert study.run(0, {}, 300).untuned
     # The search is not asked anything of what it has found.
     assert run(*flags, train_command=None) == 0
     assert tuned.read_text() == text
