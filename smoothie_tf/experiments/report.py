@@ -20,6 +20,7 @@ from smoothie_tf.experiments import (
     results,
     statistics,
     svg_claims,
+    svg_figures,
 )
 from smoothie_tf.training import gin_directory
 
@@ -60,6 +61,7 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     out_dir = results_dir / "report"
     out_dir.mkdir(parents=True, exist_ok=True)
     svg = svg_claims.Evidence(results_dir)
+    svg_tasks = svg_claims.Evidence(results_dir, (svg_figures.SVG_TASKS,))
     judged = claims.judge(found, svg_claims.claims_of(svg))
     judged.to_csv(out_dir / "claims.csv", index=False)
     parts = [_HEAD, *_claims(judged), "## Protocol\n", _protocol()]
@@ -68,9 +70,10 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     parts += _published(found)
     parts += report_neighbours.section(results_dir)
     parts += report_ablations.section(results_dir)
-    parts += report_svg.section(svg, out_dir)
+    parts += report_svg.section(svg, svg_tasks, out_dir)
     parts += _searches(found)
-    parts += _provenance(found, svg)
+    svg_runs = {run.directory: run for run in (*svg_tasks.runs, *svg.runs)}
+    parts += _provenance(found, {svg.preset.name: list(svg_runs.values())})
     path = results_dir / "README.md"
     path.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
     return path
@@ -408,11 +411,11 @@ def _origin(path: pathlib.Path) -> str:
     return " ".join(words).split(". ")[0].rstrip(".")
 
 
-def _provenance(found, svg) -> list[str]:
+def _provenance(found, svg_runs) -> list[str]:
     """Writes which code and which versions the runs come from."""
     parts = ["## Where the numbers come from\n"]
     rows = []
-    for name, runs in (*found.runs.items(), (svg.preset.name, svg.runs)):
+    for name, runs in (found.runs | svg_runs).items():
         records = results.provenance(runs)
         made: dict[tuple[str, ...], list] = {}
         for record in records:

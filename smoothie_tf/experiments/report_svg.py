@@ -1,4 +1,4 @@
-"""The report's section on the SVG family: Figures 2 to 4 of Heess et al. (2015)."""
+"""The report's section on the SVG family: figures of Heess et al. (2015), and ours."""
 
 import pathlib
 from collections.abc import Sequence
@@ -10,11 +10,14 @@ from smoothie_tf.experiments import figures, grid, statistics, svg_claims, svg_f
 _COLLECT = "python reproduce/collect.py --presets svg"
 
 
-def section(found: svg_claims.Evidence, out_dir: pathlib.Path) -> list[str]:
+def section(
+    found: svg_claims.Evidence, first: svg_claims.Evidence, out_dir: pathlib.Path
+) -> list[str]:
     """Writes the section, and draws its pictures.
 
     Args:
-        found: What there is.
+        found: What there is of Figures 2 to 4.
+        first: What there is of `svg_figures.SVG_TASKS`.
         out_dir: Where the pictures go, a directory below that of the report.
 
     Returns:
@@ -29,13 +32,17 @@ def section(found: svg_claims.Evidence, out_dir: pathlib.Path) -> list[str]:
         "learns. Both with 95 % intervals over runs. Hyperparameters are those of "
         "`gin/agents/` and `gin/environments/`, the same for all seeds.\n",
     ]
-    for number, figure in enumerate(svg_figures.FIGURES, start=2):
+    for source, figure in (
+        *((found, figure) for figure in svg_figures.FIGURES),
+        (first, svg_figures.SVG_TASKS),
+    ):
         parts.append(f"### {figure.title}: {figure.subject}\n")
-        runs = [run for run in found.runs if run.env in figure.envs]
+        runs = [run for run in source.runs if run.env in figure.envs]
         if runs:
-            parts += _drawn(found, figure, runs, out_dir)
+            parts += _drawn(source, figure, runs, out_dir)
         else:
-            command = f"python reproduce/svg_figure{number}.py --preset svg"
+            script = figure.name.replace("figure_", "figure")
+            command = f"python reproduce/{script}.py --preset svg"
             parts.append(f"Not yet run:\n\n```\n{command}\n{_COLLECT}\n```\n")
     return parts
 

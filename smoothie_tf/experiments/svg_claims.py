@@ -30,11 +30,14 @@ _LITTLE = 1 / 3
 class Evidence:
     """Reads what results/ holds of the figures; what is not there yet is missing."""
 
-    def __init__(self, results_dir: pathlib.Path):
+    def __init__(
+        self, results_dir: pathlib.Path, of: Sequence[grid.Figure] = figures.FIGURES
+    ):
         """Reads everything.
 
         Args:
             results_dir: As `reproduce/collect.py` and `svg_figure4.py` leave it.
+            of: The figures whose runs are wanted.
 
         Raises:
             results.DamagedRunError: If a file is there and cannot be read.
@@ -50,9 +53,9 @@ class Evidence:
         )
         runs = {
             run.directory: run
-            for figure in figures.FIGURES
+            for figure in of
             for run in grid.grid(figure, self.preset, seeds=seeds, root=root)
-            if (run.directory / "metrics.csv").is_file()
+            if (run.directory / "metrics.csv").is_file() and _asked_for(run)
         }
         self.runs = list(runs.values())
         self.frame = results.read_runs(self.runs)
@@ -83,6 +86,13 @@ class Evidence:
         if not any(counts.values()):
             return "no run"
         return ", ".join(f"{variant} {count}" for variant, count in counts.items())
+
+
+def _asked_for(run: grid.Run) -> bool:
+    """Says whether the run was to be as long, or is only another figure's as yet."""
+    return grid.read_json(run.directory / "run.json").get("num_steps", 0) >= (
+        run.num_steps
+    )
 
 
 def measure(frame: pd.DataFrame) -> pd.DataFrame:

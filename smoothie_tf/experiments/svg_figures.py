@@ -1,5 +1,7 @@
 """Figures 2, 3 and 4 of Heess et al. (2015): which runs they are made of.
 
+And one of our own, each task's first steps, whose runs are the start of theirs.
+
 The paper prints neither lengths nor seeds, and names the curves of few panels: what it
 leaves open is ours. Its panels differ in arms and in length, the preset `svg` has both.
 """
@@ -33,6 +35,7 @@ CARTPOLE = "smoothie_tf/CartpoleSwingup-v0"
 SWIMMER_3 = "smoothie_tf/Swimmer3-v0"
 SWIMMER_5 = "smoothie_tf/Swimmer5-v0"
 SWIMMER_7 = "smoothie_tf/Swimmer7-v0"
+SWIMMERS = {3: SWIMMER_3, 5: SWIMMER_5, 7: SWIMMER_7}
 FOUR_TARGETS = "smoothie_tf/FourTargetReacher-v0"
 MOVING_TARGET = "smoothie_tf/MovingTargetReacher-v0"
 GRIPPER = "smoothie_tf/Gripper-v0"
@@ -48,6 +51,8 @@ WALKER = "smoothie_tf/Walker-v0"
 VALUE_UNITS = (200, 100, 50)
 #: Units of each layer of the model's networks, in the order of Figure 3's caption.
 MODEL_UNITS = (20, 10, 5)
+#: Steps in which each task is looked at first.
+FIRST_STEPS = 50_000
 #: Metres from a target: there.
 NEAR = 0.05
 #: What is written of policies' behaviour, beside Figure 4.
@@ -165,3 +170,17 @@ SVG_FIGURE_4 = grid.Figure.of_panels(
     ),
 )
 FIGURES = (SVG_FIGURE_2, SVG_FIGURE_3, SVG_FIGURE_4)
+
+#: Hand is not among them: it has no value function, and no curve of SVG(1)-ER.
+SVG_TASKS = grid.Figure.of_panels(
+    "SVG tasks",
+    "the first steps of SVG(1)-ER",
+    tuple(
+        grid.Panel(title, env, (SVG1_ER,), FIRST_STEPS)
+        for title, env in (
+            ("Cart-pole", CARTPOLE),
+            *((f"{links}-link swimmer", env) for links, env in SWIMMERS.items()),
+            *((panel.title, panel.env) for panel in SVG_FIGURE_4.panels[1:]),
+        )
+    ),
+)

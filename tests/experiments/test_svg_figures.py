@@ -37,10 +37,10 @@ def numbered(results_dir):
     return {row.claim.split(":")[0]: row for row in ours.itertuples()}
 
 
-def write_run(results_dir, env, arm, seed, returns):
+def write_run(results_dir, env, arm, seed, returns, figure=None):
     """Leaves a finished run with these evaluations, one or one each."""
     preset = grid.read_preset("svg")
-    figure = next(f for f in figures.FIGURES if env in f.envs)
+    figure = figure or next(f for f in figures.FIGURES if env in f.envs)
     (run,) = (
         run
         for run in grid.grid(figure, preset, [env], [seed], results_dir / "runs")
@@ -107,9 +107,37 @@ def test_nothing_is_not_yet_run(tmp_path):
     assert list(found) == [f"S{number}" for number in range(1, 14)]
     assert {row.verdict for row in found.values()} == {claims.NOT_YET}
     text = report.report(tmp_path).read_text()
-    for number in (2, 3, 4):
-        assert f"python reproduce/svg_figure{number}.py --preset svg\n" in text
+    for script in ("svg_figure2", "svg_figure3", "svg_figure4", "svg_tasks"):
+        assert f"python reproduce/{script}.py --preset svg\n" in text
     assert "S13: the walker walks, at similar returns" in text
+
+
+def test_first_steps_are_the_start_of_the_other_figures_runs(tmp_path):
+    runs = {
+        figure.name: {
+            run.directory: run.num_steps
+            for run in grid.grid(figure, grid.read_preset("svg"))
+        }
+        for figure in (*figures.FIGURES, figures.SVG_TASKS)
+    }
+    first = runs.pop("svg_tasks")
+    longer = {path: steps for others in runs.values() for path, steps in others.items()}
+    assert len(first) == 11 * 5
+    # The swimmer of three links is not a task of SVG(1)-ER in the paper.
+    alone = {path for path in first if "Swimmer3" in str(path)}
+    assert set(first) - set(longer) == alone
+    assert all(longer[path] > first[path] for path in set(first) - alone)
+    # They are drawn for what they are, and decide nothing before they are done.
+    for seed in range(3):
+        write_run(
+            tmp_path, figures.WALKER, figures.SVG1_ER, seed, 900.0, figures.SVG_TASKS
+        )
+    assert numbered(tmp_path)["S13"].verdict == claims.NOT_YET
+    text = report.report(tmp_path).read_text()
+    assert "| Walker | SVG(1)-ER | 900 [900, 900] | 900 [900, 900] | 3 |" in text
+    assert "(report/svg_tasks.png)" in text
+    assert "python reproduce/svg_figure4.py --preset svg\n" in text
+    assert "| svg | " in text and "| 3 of 3 |" in text
 
 
 def test_a_runs_two_numbers(tmp_path):

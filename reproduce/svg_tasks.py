@@ -1,0 +1,17 @@
+"""The first steps of SVG(1)-ER on each task of the SVG paper but Hand.
+
+    python reproduce/svg_tasks.py                   # minutes: a few thousand steps
+    python reproduce/svg_tasks.py --preset svg      # five seeds, 50,000 steps
+    python reproduce/svg_tasks.py --preset svg --envs smoothie_tf/Gripper-v0 --seeds 3
+
+Runs that are done are not run again, and `svg_figure2.py` to `svg_figure4.py` go on
+with them. `--plot_only` draws what there is.
+"""
+
+import sys
+
+from smoothie_tf.experiments.command import figure_command
+from smoothie_tf.experiments.svg_figures import SVG_TASKS
+
+if __name__ == "__main__":
+    sys.exit(figure_command(SVG_TASKS))
