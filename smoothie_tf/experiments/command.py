@@ -113,6 +113,20 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
+def add_run_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say where runs are kept, and where they are made."""
+    parser.add_argument(
+        "--runs_dir",
+        type=pathlib.Path,
+        default=pathlib.Path("runs"),
+        help="where the runs are; default runs",
+    )
+    parser.add_argument(
+        "--num_workers", type=int, help="most runs at once; default one a core"
+    )
+    ray_launch.add_flags(parser)
+
+
 def shown(path: pathlib.Path) -> pathlib.Path:
     """Returns a path as it is shortest from here."""
     return min(path, pathlib.Path(os.path.relpath(path)), key=lambda p: len(str(p)))
@@ -158,16 +172,7 @@ def _parser(
         help=f"where pictures and CSV files go; default results/{figure.name}-<preset>,"
         f" for quick or with --gin_bindings <runs_dir>/{figure.name}-<preset>",
     )
-    parser.add_argument(
-        "--runs_dir",
-        type=pathlib.Path,
-        default=pathlib.Path("runs"),
-        help="where the runs are; default runs",
-    )
-    parser.add_argument(
-        "--num_workers", type=int, help="most runs at once; default one a core"
-    )
-    ray_launch.add_flags(parser)
+    add_run_flags(parser)
     if figure.tuned:
         parser.add_argument(
             "--untuned",

@@ -160,10 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of the study, at least 100: it must share none with the figures; "
         "default 1000",
     )
-    parser.add_argument(
-        "--num_workers", type=int, help="most runs at once; default one a core"
-    )
-    ray_launch.add_flags(parser)
+    command.add_run_flags(parser)
     parser.add_argument(
         "--out_dir",
         type=pathlib.Path,
@@ -175,12 +172,6 @@ def _parser() -> argparse.ArgumentParser:
         type=pathlib.Path,
         help="where the best values go as <agent>/<env>.gin; default gin/tuned, which "
         "figures 3 and 4 read; for quick or with --gin_bindings <out_dir>/tuned",
-    )
-    parser.add_argument(
-        "--runs_dir",
-        type=pathlib.Path,
-        default=pathlib.Path("runs"),
-        help="where the runs are; default runs",
     )
     parser.add_argument(
         "--plot_only",
