@@ -266,8 +266,8 @@ def svg(flags: argparse.Namespace) -> None:
     slices = {update: flags.steps // 4, loop: 1000}
     seconds, limits = {update: [], loop: []}, {update: [], loop: []}
     operations = {
-        update: svg_infinity_operations(SVG_EPISODE, 10, 2, (50, 50), (20, 20)),
-        loop: svg1_er_operations(5, 1, (100, 100), (200, 100), (20, 20)),
+        update: products.of_svg_infinity(SVG_EPISODE, 10, 2, (50, 50), (20, 20)),
+        loop: products.of_svg1_er(5, 1, (100, 100), (200, 100), (20, 20)),
     }
     for _ in range(flags.rounds):
         reference = large.rate(5) * 2 * PRODUCT_SIZE**3
@@ -281,71 +281,6 @@ def svg(flags: argparse.Namespace) -> None:
     what = f"SVG(1)-ER, steps a second, {CARTPOLE}"
     _row(what, [1 / each for each in seconds[loop]], digits=0)
     _row(f"{what}, products alone", [1 / each for each in limits[loop]], digits=0)
-
-
-def svg_infinity_operations(
-    length: int,
-    observation_size: int,
-    action_size: int,
-    policy: tuple[int, int],
-    model: tuple[int, int],
-) -> int:
-    """Floating-point operations in the products of SVG(∞)'s update of the policy.
-
-    Args:
-      length: T.
-      observation_size: S.
-      action_size: A.
-      policy: Units of the policy's hidden layers.
-      model: Units of the hidden layers of each of the model's S networks.
-
-    Returns:
-      Two for each multiplication and addition that a product of matrices needs.
-    """
-    mean = _units(observation_size, *policy, action_size)
-    change = _units(observation_size + action_size, *model, 1)
-    # Forwards, and one backward pass for each row of the Jacobian.
-    jacobians = (1 + action_size) * mean + 2 * observation_size * change
-    closed_loop = observation_size**2 * action_size
-    scan = observation_size**2 + 2 * observation_size * action_size
-    return 2 * length * (jacobians + closed_loop + scan + 3 * mean)
-
-
-def svg1_er_operations(
-    observation_size: int,
-    action_size: int,
-    policy: tuple[int, int],
-    value: tuple[int, int],
-    model: tuple[int, int],
-    batch_size: int = 128,
-) -> int:
-    """The same for an environment step of SVG(1)-ER: an update of each kind.
-
-    Args:
-      observation_size: S.
-      action_size: A.
-      policy: Units of the policy's hidden layers.
-      value: Those of the value function's.
-      model: Those of each of the model's S networks.
-      batch_size: B.
-
-    Returns:
-      As `svg_infinity_operations`.
-    """
-    mean = _units(observation_size, *policy, action_size)
-    worth = _units(observation_size, *value, 1)
-    change = observation_size * _units(observation_size + action_size, *model, 1)
-    # Learning is three passes: forwards, and backwards to weights and to units. The
-    # critic needs the target's value and the weight of the action as well, the policy
-    # a pass to and fro through model and value function, and the action's weight.
-    learned = 3 * (change + worth + mean)
-    besides = worth + mean + 2 * (change + worth) + mean
-    return 2 * batch_size * (learned + besides)
-
-
-def _units(*widths: int) -> int:
-    """Weights of the kernels between layers of these widths."""
-    return sum(a * b for a, b in zip(widths, widths[1:], strict=False))
 
 
 SECTIONS = {
