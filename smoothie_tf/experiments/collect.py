@@ -84,12 +84,7 @@ def collect_command(argv: Sequence[str] | None = None) -> int:
         "to results/runs, from which reproduce/report.py writes its report.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--runs_dir",
-        type=pathlib.Path,
-        default=pathlib.Path("runs"),
-        help="where the runs are; default runs",
-    )
+    command.add_runs_dir(parser)
     parser.add_argument(
         "--results_dir",
         type=pathlib.Path,

@@ -113,14 +113,19 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def add_run_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say where runs are kept, and where they are made."""
+def add_runs_dir(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that says where runs are kept."""
     parser.add_argument(
         "--runs_dir",
         type=pathlib.Path,
         default=pathlib.Path("runs"),
         help="where the runs are; default runs",
     )
+
+
+def add_run_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say where runs are kept, and where they are made."""
+    add_runs_dir(parser)
     parser.add_argument(
         "--num_workers", type=int, help="most runs at once; default one a core"
     )
