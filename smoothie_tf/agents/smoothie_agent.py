@@ -86,6 +86,8 @@ class SmoothieAgent(tf_agent.TFAgent):
         target_update_tau: float = 0.01,
         reward_scale_factor: float = 1.0,
         initial_log_variance: float = -1.0,
+        covariance_learning_rate_factor: float = 1.0,
+        clip_actions: bool = False,
         gradient_clipping: float | None = 4.0,
         dqda_clipping: float | None = None,
         td_errors_loss_fn: types.LossFn = common.element_wise_huber_loss,
@@ -118,6 +120,12 @@ class SmoothieAgent(tf_agent.TFAgent):
             (0, 1].
           reward_scale_factor: Multiplies every reward, > 0.
           initial_log_variance: Initial φ of every action dimension.
+          covariance_learning_rate_factor: Share of each step of the actor's optimizer
+            that φ takes, ≥ 0: at 1 θ and φ have one learning rate, as in Algorithm 1;
+            at 0 Σ stays as it starts.
+          clip_actions: Whether `collect_policy` clips what it draws to the action
+            bounds, as DDPG's does. Replay then holds the image of ã, where (18)
+            asks for the draw.
           gradient_clipping: Largest global norm of the critic's weight gradients,
             > 0; None leaves them alone.
           dqda_clipping: Largest absolute value of each component of ∂Q̃/∂a in the
@@ -168,9 +176,15 @@ class SmoothieAgent(tf_agent.TFAgent):
             dqda_clipping=dqda_clipping,
         )
         validation.check(owner, "finite", initial_log_variance=initial_log_variance)
+        validation.check(
+            owner,
+            "non-negative",
+            covariance_learning_rate_factor=covariance_learning_rate_factor,
+        )
         validation.check_flags(
             owner,
             independent_minibatches=independent_minibatches,
+            clip_actions=clip_actions,
             nested_tapes=nested_tapes,
             derivative_baseline=derivative_baseline,
         )
@@ -231,6 +245,7 @@ class SmoothieAgent(tf_agent.TFAgent):
         self._kl_penalty = kl_penalty
         self._target_update_tau = target_update_tau
         self._reward_scale_factor = reward_scale_factor
+        self._covariance_factor = covariance_learning_rate_factor
         self._gradient_clipping = gradient_clipping
         self._dqda_clipping = dqda_clipping
         self._td_errors_loss_fn = td_errors_loss_fn
@@ -260,9 +275,18 @@ class SmoothieAgent(tf_agent.TFAgent):
         policy = collect_policy = gaussian_policy.GaussianPolicy(
             *policy_arguments, kind=self._covariance
         )
-        if self._stores_log_probability or importance_weight_clipping is not None:
+        emit = self._stores_log_probability or importance_weight_clipping is not None
+        if emit and clip_actions:
+            raise ValueError(
+                f"{owner}.clip_actions must be False where stored actions are weighed"
+                " by their probability, which a clipped one has not."
+            )
+        if emit or clip_actions:
             collect_policy = gaussian_policy.GaussianPolicy(
-                *policy_arguments, emit_log_probability=True, kind=self._covariance
+                *policy_arguments,
+                emit_log_probability=emit,
+                clip=clip_actions,
+                kind=self._covariance,
             )
         super().__init__(
             time_step_spec,
@@ -561,12 +585,18 @@ class SmoothieAgent(tf_agent.TFAgent):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._policy_variables)
             seen = self.policy_loss(*batch)
-        parts.descend(
-            self._actor_optimizer,
-            tape.gradient(seen[0], self._policy_variables),
-            self._policy_variables,
-            self._policy_gradient_clipping,
-        )
+        slowed = self._covariance_variables() if self._covariance_factor != 1 else []
+        before = [tf.identity(variable) for variable in slowed]
+        with tf.control_dependencies(before):
+            parts.descend(
+                self._actor_optimizer,
+                tape.gradient(seen[0], self._policy_variables),
+                self._policy_variables,
+                self._policy_gradient_clipping,
+            )
+        # Adam's step does not grow with the gradient, so the share is one of the step.
+        for variable, start in zip(slowed, before, strict=True):
+            variable.assign(start + self._covariance_factor * (variable - start))
         return seen
 
     def _train_critic(self, batch):

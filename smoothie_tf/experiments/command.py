@@ -155,9 +155,9 @@ def _parser(
     parser.add_argument(
         "--preset",
         default="quick",
-        help="quick (minutes) or svg (each panel's own length); default quick"
-        if figure.panels
-        else "quick (minutes), short (300k steps) or paper (1M steps); default quick",
+        help="quick (minutes), short (300k steps), paper (1M steps) or svg; a figure "
+        "whose panels have lengths of their own is no longer than those, and as long "
+        "with svg; default quick",
     )
     parser.add_argument(
         "--envs",

@@ -81,7 +81,8 @@ class Panel:
         title: What is written above it.
         env: Its environment.
         arms: Its curves.
-        num_steps: Environment steps of its runs, where the preset leaves them to it.
+        num_steps: Environment steps of its runs: all of them where the preset leaves
+            them to it, else the most that it takes of the preset's; 0 for no limit.
     """
 
     title: str
@@ -284,11 +285,14 @@ class Preset:
     gin_bindings: tuple[str, ...] = ()
 
     def on(self, panel: Panel) -> "Preset":
-        """Returns the preset for a panel, whose length it may leave to that."""
+        """Returns the preset for a panel, which may be longer or shorter."""
         by_hand = any("train.num_steps" in each for each in self.gin_bindings)
-        if self.name != _OF_PANELS or by_hand or not panel.num_steps:
+        if by_hand or not panel.num_steps:
             return self
-        return dataclasses.replace(self, num_steps=panel.num_steps)
+        num_steps = panel.num_steps
+        if self.name != _OF_PANELS:
+            num_steps = min(num_steps, self.num_steps)
+        return dataclasses.replace(self, num_steps=num_steps)
 
     @property
     def is_result(self) -> bool:

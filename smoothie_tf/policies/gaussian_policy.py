@@ -28,6 +28,7 @@ class GaussianPolicy(tf_policy.TFPolicy):
         mean_network: network.Network,
         log_variance: tf.Variable | network.Network,
         emit_log_probability: bool = False,
+        clip: bool = False,
         kind: covariances.Diagonal = covariances.DIAGONAL,
         name: str = "GaussianPolicy",
     ):
@@ -41,13 +42,14 @@ class GaussianPolicy(tf_policy.TFPolicy):
             observations [B, S] to φ(s), shape [B, P].
           emit_log_probability: Whether each step's info holds log π(a|s), in nats,
             for whoever weighs stored actions by their probability.
+          clip: Whether samples are clipped to the action bounds after all.
           kind: What φ means.
           name: Name of the policy.
         """
         super().__init__(
             time_step_spec,
             action_spec,
-            clip=False,
+            clip=clip,
             emit_log_probability=emit_log_probability,
             name=name,
         )

@@ -471,10 +471,31 @@ def test_without_a_seed_tensorflows_decides(by_hand):
     assert seeds[0] == seeds[1] != seeds[2]
 
 
-@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
-def test_compiled_training_is_eager_training(random_experience, xla):
+@pytest.mark.parametrize("factor", [0.0, 0.25])
+def test_covariance_takes_a_share_of_each_step(random_experience, factor):
     experience = random_experience(12, 5, 3)
-    eager, compiled = small(), small()
+    whole, share = small(), small(covariance_learning_rate_factor=factor)
+    start = whole.log_variance.numpy()
+    whole.train(experience)
+    share.train(experience)
+    step = whole.log_variance - start
+    assert np.abs(step).min() > 1e-3
+    np.testing.assert_allclose(share.log_variance - start, factor * step, atol=1e-7)
+    for mine, other in zip(
+        share.actor_network.variables, whole.actor_network.variables, strict=True
+    ):
+        np.testing.assert_array_equal(mine, other)
+    for _ in range(3):
+        share.train(experience)
+    assert (share.log_variance.numpy() == start).all() == (factor == 0)
+
+
+@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize("factor", [1.0, 0.25])
+def test_compiled_training_is_eager_training(random_experience, xla, factor):
+    experience = random_experience(12, 5, 3)
+    changes = {"covariance_learning_rate_factor": factor}
+    eager, compiled = small(**changes), small(**changes)
     train = tf.function(compiled.train, jit_compile=xla, autograph=False)
     for _ in range(4):
         expected, loss = eager.train(experience), train(experience)
@@ -497,7 +518,27 @@ def test_the_policies_share_the_agents_weights(by_hand):
     np.testing.assert_allclose(distribution.stddev(), [[3.0]], rtol=1e-6)
 
 
+def test_stored_actions_are_clipped_on_request(by_hand):
+    agents = [
+        make(by_hand, initial_log_variance=3.0, clip_actions=c) for c in (False, True)
+    ]
+    drawn, clipped = (
+        agent.collect_policy.action(
+            ts.restart(tf.zeros([100, 2]), 100), seed=tf.constant([1, 2])
+        ).action.numpy()
+        for agent in agents
+    )
+    low, high = by_hand.action_spec.minimum, by_hand.action_spec.maximum
+    assert (drawn < low).any() and (drawn > high).any()
+    np.testing.assert_array_equal(clipped, np.clip(drawn, low, high))
+
+
 # Bad input.
+
+
+def test_a_clipped_action_has_no_density(by_hand):
+    with pytest.raises(ValueError, match="SmoothieAgent.clip_actions must be False"):
+        make(by_hand, clip_actions=True, importance_weight_clipping=5.0)
 
 
 @pytest.mark.parametrize(
@@ -516,6 +557,7 @@ def test_the_policies_share_the_agents_weights(by_hand):
         ("reward_scale_factor", "big", "a number above 0"),
         ("gamma", True, "a number between 0 and 1"),
         ("initial_log_variance", float("nan"), "a"),
+        ("covariance_learning_rate_factor", -0.1, "a number of at least 0"),
     ],
 )
 def test_numbers_out_of_range_are_named(by_hand, name, value, allowed):

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from smoothie_tf.experiments import grid, launch
+from smoothie_tf.experiments import grid, halfcheetah, launch
 from smoothie_tf.experiments.grid import Status
 from smoothie_tf.training import gin_directory
 
@@ -243,3 +243,15 @@ def test_runs_may_leave_out_what_a_search_has_found(preset, tmp_path):
     )
     assert smoothie.untuned
     assert smoothie.directory.parent.name == "smoothie"
+
+
+def test_a_panel_shorter_than_the_preset_shares_its_longer_runs(tmp_path):
+    short, quick = (grid.read_preset(name) for name in ("short", "quick"))
+    cut_off = grid.grid(halfcheetah.HALFCHEETAH, short, seeds=[0], root=tmp_path)
+    assert {run.num_steps for run in cut_off} == {halfcheetah.STEPS}
+    assert halfcheetah.STEPS < short.num_steps
+    third = grid.grid(grid.FIGURE_3, short, [halfcheetah.ENV], [0], tmp_path)
+    assert {run.directory for run in third} < {run.directory for run in cut_off}
+    assert len({run.directory for run in cut_off}) == len(halfcheetah.HALFCHEETAH.arms)
+    runs = grid.grid(halfcheetah.HALFCHEETAH, quick, root=tmp_path)
+    assert {run.num_steps for run in runs} == {quick.num_steps}

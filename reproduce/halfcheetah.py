@@ -1,0 +1,17 @@
+"""What holds Smoothie back on HalfCheetah, where DDPG is ahead: one change at a time.
+
+    python reproduce/halfcheetah.py                     # minutes: a few thousand steps
+    python reproduce/halfcheetah.py --preset short      # 100,000 steps, three seeds
+
+Runs that are done are not run again; those of Smoothie and DDPG are Figure 3's, which
+goes on with them. `--plot_only` draws what there is.
+"""
+
+import sys
+
+from smoothie_tf.experiments.command import figure_command
+from smoothie_tf.experiments.grid import SMOOTHIE
+from smoothie_tf.experiments.halfcheetah import HALFCHEETAH
+
+if __name__ == "__main__":
+    sys.exit(figure_command(HALFCHEETAH, baseline=SMOOTHIE.variant))

@@ -1,0 +1,93 @@
+"""What holds Smoothie back on HalfCheetah: one change at a time.
+
+With the values that Table 1's search found for each, Smoothie is behind DDPG there.
+Both searches draw the same numbers, so the two have met with equal values: in trial 2,
+DDPG's best, where Smoothie's σ was gone within some 50,000 steps. From those values the
+arms start, and each differs in one thing. The runs with each agent's own values are
+Figure 3's, cut off.
+"""
+
+from smoothie_tf.experiments import grid
+
+ENV = "HalfCheetah-v5"
+#: Steps at which the two are apart.
+STEPS = 150_000
+
+# The best of each search at commit 173f83c (gin/tuned/*/HalfCheetah-v5.gin).
+_OF_DDPG = (
+    "create_agent.actor_learning_rate = 0.0002075",
+    "create_agent.critic_learning_rate = 0.0004372",
+    "SmoothieAgent.reward_scale_factor = 0.2957",
+)
+_OF_SMOOTHIE = (
+    "create_agent.actor_learning_rate = 7.375e-06",
+    "create_agent.critic_learning_rate = 0.0002021",
+    "DdpgAgent.reward_scale_factor = 0.04636",
+)
+# σ = e^(φ/2) of 0.14, where the default starts from 0.61.
+_NARROW = "initial_log_variance = -4.0"
+_HELD = "covariance_learning_rate_factor = 0.0"
+
+
+def _smoothie(name, label, colour, *bindings):
+    bound = (f"SmoothieAgent.{each}" for each in bindings)
+    variant = f"smoothie-ddpg-values-{name}"
+    return grid.Arm(variant, "smoothie", label, (*_OF_DDPG, *bound), colour)
+
+
+def _ddpg(name, label, colour, *bindings):
+    return grid.Arm(f"ddpg-{name}", "ddpg", label, bindings, colour)
+
+
+#: Smoothie where it differs from DDPG in the algorithm alone.
+EQUAL = grid.Arm(
+    "smoothie-ddpg-values",
+    "smoothie",
+    "Smoothie, DDPG's values",
+    _OF_DDPG,
+    "#000000",
+)
+SIGMA = (
+    _smoothie("held", "... σ held at 0.61", "#E69F00", _HELD),
+    _smoothie("narrow-held", "... σ held at 0.14", "#56B4E9", _HELD, _NARROW),
+    _smoothie(
+        "slow",
+        "... φ's steps 1/28, its own rate",
+        "#009E73",
+        # Smoothie's own actor learning rate, for φ alone.
+        "covariance_learning_rate_factor = 0.0355",
+    ),
+)
+OTHERS = (
+    _smoothie(
+        "kl-0.04", "... λ = 0.04, Table 1's most", "#E69F00", "kl_penalty = 0.04"
+    ),
+    _smoothie(
+        "clipped", "... stored actions clipped", "#56B4E9", "clip_actions = True"
+    ),
+    _smoothie("expected", "... (16) and (17)", "#009E73", "evaluation = 'expected'"),
+)
+OF_DDPG = (
+    _ddpg("smoothie-values", "DDPG, Smoothie's values", "#E69F00", *_OF_SMOOTHIE),
+    _ddpg(
+        "white-noise",
+        "DDPG, white noise of σ = 0.61",
+        "#56B4E9",
+        "DdpgAgent.ou_damping = 1.0",
+        "DdpgAgent.ou_stddev = 0.6065",
+    ),
+)
+
+HALFCHEETAH = grid.Figure.of_panels(
+    "HalfCheetah",
+    "what holds Smoothie back",
+    tuple(
+        grid.Panel(title, ENV, arms, STEPS)
+        for title, arms in (
+            ("Values and algorithm", (grid.SMOOTHIE, grid.DDPG, EQUAL, OF_DDPG[0])),
+            ("With DDPG's values: σ", (grid.DDPG, EQUAL, *SIGMA)),
+            ("With DDPG's values: the rest", (grid.DDPG, EQUAL, *OTHERS)),
+            ("DDPG's noise", (grid.SMOOTHIE, grid.DDPG, OF_DDPG[1])),
+        )
+    ),
+)

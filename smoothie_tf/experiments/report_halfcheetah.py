@@ -1,0 +1,38 @@
+"""The report's section on why Smoothie is behind DDPG on HalfCheetah."""
+
+import pathlib
+
+from smoothie_tf.experiments import halfcheetah, report_parts
+
+_FIGURE = halfcheetah.HALFCHEETAH
+_COMMAND = "```\npython reproduce/halfcheetah.py --preset short\n```\n"
+
+
+def section(results_dir: pathlib.Path) -> list[str]:
+    """Writes the section.
+
+    Args:
+        results_dir: Read are its `halfcheetah-*/`, as `reproduce/halfcheetah.py` leaves
+            them.
+
+    Returns:
+        Lines of Markdown, with pictures where there are results and the command where
+        there are none.
+
+    Raises:
+        results.DamagedRunError: If a table is there and cannot be read.
+    """
+    parts = ["## HalfCheetah: what holds Smoothie back\n"]
+    paths = sorted(results_dir.glob(f"{_FIGURE.name}-*/{_FIGURE.name}_runs.csv"))
+    if not paths:
+        return [*parts, f"Not yet run:\n\n{_COMMAND}"]
+    parts.append(
+        "Smoothie and DDPG as in Figure 3, each with its own searched values; Smoothie "
+        "with the learning rates and the reward scale that the search found for DDPG; "
+        'and from there, one change at a time ("...").\n'
+    )
+    for path in paths:
+        parts += report_parts.returns(path, _FIGURE, halfcheetah.EQUAL.variant)
+        stddev = f"{path.parent.name}/{_FIGURE.name}_stddev.png"
+        parts.append(f"![σ of the same runs]({stddev})\n")
+    return [*parts, _COMMAND]
