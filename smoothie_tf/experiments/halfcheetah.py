@@ -14,12 +14,12 @@ ENV = "HalfCheetah-v5"
 STEPS = 150_000
 
 # The best of each search at commit 173f83c (gin/tuned/*/HalfCheetah-v5.gin).
-_OF_DDPG = (
+_DDPGS_VALUES = (
     "create_agent.actor_learning_rate = 0.0002075",
     "create_agent.critic_learning_rate = 0.0004372",
     "SmoothieAgent.reward_scale_factor = 0.2957",
 )
-_OF_SMOOTHIE = (
+_SMOOTHIES_VALUES = (
     "create_agent.actor_learning_rate = 7.375e-06",
     "create_agent.critic_learning_rate = 0.0002021",
     "DdpgAgent.reward_scale_factor = 0.04636",
@@ -27,12 +27,14 @@ _OF_SMOOTHIE = (
 # σ = e^(φ/2) of 0.14, where the default starts from 0.61.
 _NARROW = "initial_log_variance = -4.0"
 _HELD = "covariance_learning_rate_factor = 0.0"
+# Smoothie's own actor learning rate, for φ alone.
+_SLOW = "covariance_learning_rate_factor = 0.0355"
 
 
 def _smoothie(name, label, colour, *bindings):
     bound = (f"SmoothieAgent.{each}" for each in bindings)
     variant = f"smoothie-ddpg-values-{name}"
-    return grid.Arm(variant, "smoothie", label, (*_OF_DDPG, *bound), colour)
+    return grid.Arm(variant, "smoothie", label, (*_DDPGS_VALUES, *bound), colour)
 
 
 def _ddpg(name, label, colour, *bindings):
@@ -44,19 +46,14 @@ EQUAL = grid.Arm(
     "smoothie-ddpg-values",
     "smoothie",
     "Smoothie, DDPG's values",
-    _OF_DDPG,
+    _DDPGS_VALUES,
     "#000000",
 )
 SIGMA = (
     _smoothie("held", "... σ held at 0.61", "#E69F00", _HELD),
-    _smoothie("narrow-held", "... σ held at 0.14", "#56B4E9", _HELD, _NARROW),
-    _smoothie(
-        "slow",
-        "... φ's steps 1/28, its own rate",
-        "#009E73",
-        # Smoothie's own actor learning rate, for φ alone.
-        "covariance_learning_rate_factor = 0.0355",
-    ),
+    _smoothie("slow", "... φ's steps 1/28, its own rate", "#56B4E9", _SLOW),
+    _smoothie("narrow-held", "... σ held at 0.14", "#CC79A7", _HELD, _NARROW),
+    _smoothie("narrow-slow", "... σ from 0.14, φ's 1/28", "#009E73", _SLOW, _NARROW),
 )
 OTHERS = (
     _smoothie(
@@ -67,15 +64,22 @@ OTHERS = (
     ),
     _smoothie("expected", "... (16) and (17)", "#009E73", "evaluation = 'expected'"),
 )
-OF_DDPG = (
-    _ddpg("smoothie-values", "DDPG, Smoothie's values", "#E69F00", *_OF_SMOOTHIE),
-    _ddpg(
-        "white-noise",
-        "DDPG, white noise of σ = 0.61",
-        "#56B4E9",
-        "DdpgAgent.ou_damping = 1.0",
-        "DdpgAgent.ou_stddev = 0.6065",
-    ),
+NARROW = grid.Arm(
+    "smoothie-narrow",
+    "smoothie",
+    "Smoothie, σ from 0.14",
+    (f"SmoothieAgent.{_NARROW}",),
+    "#009E73",
+)
+DDPG_AS_SMOOTHIE = _ddpg(
+    "smoothie-values", "DDPG, Smoothie's values", "#E69F00", *_SMOOTHIES_VALUES
+)
+WHITE_NOISE = _ddpg(
+    "white-noise",
+    "DDPG, white noise of σ = 0.61",
+    "#56B4E9",
+    "DdpgAgent.ou_damping = 1.0",
+    "DdpgAgent.ou_stddev = 0.6065",
 )
 
 HALFCHEETAH = grid.Figure.of_panels(
@@ -84,10 +88,13 @@ HALFCHEETAH = grid.Figure.of_panels(
     tuple(
         grid.Panel(title, ENV, arms, STEPS)
         for title, arms in (
-            ("Values and algorithm", (grid.SMOOTHIE, grid.DDPG, EQUAL, OF_DDPG[0])),
+            (
+                "Values and algorithm",
+                (grid.SMOOTHIE, grid.DDPG, EQUAL, DDPG_AS_SMOOTHIE),
+            ),
             ("With DDPG's values: σ", (grid.DDPG, EQUAL, *SIGMA)),
             ("With DDPG's values: the rest", (grid.DDPG, EQUAL, *OTHERS)),
-            ("DDPG's noise", (grid.SMOOTHIE, grid.DDPG, OF_DDPG[1])),
+            ("Own values: noise", (grid.SMOOTHIE, NARROW, grid.DDPG, WHITE_NOISE)),
         )
     ),
 )
