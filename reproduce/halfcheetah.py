@@ -10,8 +10,7 @@ goes on with them. `--plot_only` draws what there is.
 import sys
 
 from smoothie_tf.experiments.command import figure_command
-from smoothie_tf.experiments.grid import SMOOTHIE
-from smoothie_tf.experiments.halfcheetah import HALFCHEETAH
+from smoothie_tf.experiments.halfcheetah import EQUAL, HALFCHEETAH
 
 if __name__ == "__main__":
-    sys.exit(figure_command(HALFCHEETAH, baseline=SMOOTHIE.variant))
+    sys.exit(figure_command(HALFCHEETAH, baseline=EQUAL.variant))
