@@ -11,6 +11,7 @@ from smoothie_tf.experiments import (
     collect,
     evidence,
     grid,
+    halfcheetah,
     report,
     results,
     statistics,
@@ -140,17 +141,36 @@ def test_no_folder_is_bad_input(tmp_path, capsys):
     assert "is not a folder" in capsys.readouterr().err
 
 
-def test_neighbours_with_their_intervals(tmp_path):
+def one_evaluation_each(env, step, **values):
+    """Finished runs of one evaluation: of each variant three, or two where it is 50."""
     rows = [
-        (agent, "Hopper-v5", seed, agent, True, 100_000, value + seed, 1.0, 0.0, 0.3)
-        for agent, value in (("ddpg", 100), ("soft_ddpg", 200), ("svg0", 50))
-        for seed in range(3 if agent != "svg0" else 2)
+        (variant, env, seed, variant, True, step, value + seed, 1.0, 0.0, 0.3)
+        for variant, value in values.items()
+        for seed in range(2 if value == 50 else 3)
     ]
     columns = ["agent", "env", "seed", "variant", "finished", "step"]
     columns += ["evaluation_return_mean", "evaluation_return_std", "training_return"]
+    return pd.DataFrame(rows, columns=[*columns, "policy_stddev"])
+
+
+def test_what_holds_smoothie_back_is_held_against_equal_values(tmp_path):
+    assert "python reproduce/halfcheetah.py" in report.report(tmp_path).read_text()
+    values = {"ddpg": 200, "smoothie-ddpg-values": 100}
+    values["smoothie-ddpg-values-narrow-held"] = 300
+    folder = tmp_path / "halfcheetah-short"
+    folder.mkdir()
+    frame = one_evaluation_each(halfcheetah.ENV, halfcheetah.STEPS, **values)
+    frame.to_csv(folder / "halfcheetah_runs.csv")
+    text = report.report(tmp_path).read_text()
+    assert "| HalfCheetah-v5 | Smoothie, DDPG's values | 101 ± 1 | 3 |  |" in text
+    assert "| ... σ held at 0.14 | 301 ± 1 | 3 | +200 [+199, +201]: better |" in text
+    assert "(halfcheetah-short/halfcheetah_stddev.png)" in text
+
+
+def test_neighbours_with_their_intervals(tmp_path):
     folder = tmp_path / "soft_ddpg-100k"
     folder.mkdir()
-    frame = pd.DataFrame(rows, columns=[*columns, "policy_stddev"])
+    frame = one_evaluation_each("Hopper-v5", 100_000, ddpg=100, soft_ddpg=200, svg0=50)
     frame.to_csv(folder / "soft_ddpg_runs.csv")
     record = folder / "soft_ddpg_runs.json"
     record.write_text(json.dumps([{"commit": name * 5} for name in ("ab12", "c0de")]))
