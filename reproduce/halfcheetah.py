@@ -1,4 +1,4 @@
-"""What holds Smoothie back on HalfCheetah, where DDPG is ahead: one change at a time.
+"""What holds Smoothie back on HalfCheetah: one change at a time.
 
     python reproduce/halfcheetah.py                     # minutes: a few thousand steps
     python reproduce/halfcheetah.py --preset short      # 100,000 steps, three seeds

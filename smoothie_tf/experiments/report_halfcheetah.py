@@ -1,4 +1,4 @@
-"""The report's section on why Smoothie is behind DDPG on HalfCheetah."""
+"""The report's section on what holds Smoothie back on HalfCheetah."""
 
 import pathlib
 
