@@ -1,10 +1,10 @@
 """What holds Smoothie back on HalfCheetah: one change at a time.
 
 With the values that Table 1's search found for each, Smoothie's mean return is below
-DDPG's there. Both searches draw the same numbers, so the two have met with equal values: in trial 2,
-DDPG's best, where Smoothie's σ was gone within some 50,000 steps. From those values the
-arms start, and each differs in one thing. The runs with each agent's own values are
-Figure 3's, cut off.
+DDPG's there. Both searches draw the same numbers, so the two have met with equal
+values: in trial 2, DDPG's best, where Smoothie's σ was gone within some 50,000 steps.
+From those values the arms start, and each differs in one thing. The runs with each
+agent's own values are Figure 3's, cut off.
 """
 
 from smoothie_tf.experiments import grid
