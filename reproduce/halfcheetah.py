@@ -1,7 +1,7 @@
 """What holds Smoothie back on HalfCheetah: one change at a time.
 
     python reproduce/halfcheetah.py                     # minutes: a few thousand steps
-    python reproduce/halfcheetah.py --preset short      # 100,000 steps, three seeds
+    python reproduce/halfcheetah.py --preset short      # 150,000 steps, three seeds
 
 Runs that are done are not run again; those of Smoothie and DDPG are Figure 3's, which
 goes on with them. `--plot_only` draws what there is.

@@ -188,6 +188,12 @@ class SmoothieAgent(tf_agent.TFAgent):
             nested_tapes=nested_tapes,
             derivative_baseline=derivative_baseline,
         )
+        weighed = self._stores_log_probability or importance_weight_clipping is not None
+        if weighed and clip_actions:
+            raise ValueError(
+                f"{owner}.clip_actions must be False where stored actions are weighed"
+                " by their probability, which a clipped one has not, but is True."
+            )
         validation.check_choice(owner, COVARIANCES, covariance=covariance)
         validation.check_choice(owner, EVALUATIONS, evaluation=evaluation)
         validation.check(owner, "count", smoothing_samples=smoothing_samples)
@@ -275,16 +281,10 @@ class SmoothieAgent(tf_agent.TFAgent):
         policy = collect_policy = gaussian_policy.GaussianPolicy(
             *policy_arguments, kind=self._covariance
         )
-        emit = self._stores_log_probability or importance_weight_clipping is not None
-        if emit and clip_actions:
-            raise ValueError(
-                f"{owner}.clip_actions must be False where stored actions are weighed"
-                " by their probability, which a clipped one has not."
-            )
-        if emit or clip_actions:
+        if weighed or clip_actions:
             collect_policy = gaussian_policy.GaussianPolicy(
                 *policy_arguments,
-                emit_log_probability=emit,
+                emit_log_probability=weighed,
                 clip=clip_actions,
                 kind=self._covariance,
             )
