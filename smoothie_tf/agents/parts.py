@@ -3,7 +3,8 @@
 Shapes: B batch.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 from tf_agents.networks import network
@@ -34,6 +35,26 @@ def descend(
         gradients, _ = tf.clip_by_global_norm(gradients, clipping)
     with tf.control_dependencies(gradients):
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+
+@contextlib.contextmanager
+def share_of_step(variables: Sequence[tf.Variable], share: float) -> Iterator[None]:
+    """Lets variables take but a share of the step that an optimizer takes inside.
+
+    Adam's step does not grow with the gradient: to scale that would change nothing.
+
+    Args:
+      variables: Some of those that the optimizer updates.
+      share: Of each step, ≥ 0; at 1 nothing is done.
+    """
+    if share == 1:
+        yield
+        return
+    starts = [tf.identity(each) for each in variables]
+    with tf.control_dependencies(starts):
+        yield
+    for variable, start in zip(variables, starts, strict=True):
+        variable.assign(start + share * (variable - start))
 
 
 def boundary_weights(

@@ -585,18 +585,13 @@ class SmoothieAgent(tf_agent.TFAgent):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._policy_variables)
             seen = self.policy_loss(*batch)
-        slowed = self._covariance_variables() if self._covariance_factor != 1 else []
-        before = [tf.identity(variable) for variable in slowed]
-        with tf.control_dependencies(before):
+        with parts.share_of_step(self._covariance_variables(), self._covariance_factor):
             parts.descend(
                 self._actor_optimizer,
                 tape.gradient(seen[0], self._policy_variables),
                 self._policy_variables,
                 self._policy_gradient_clipping,
             )
-        # Adam's step does not grow with the gradient, so the share is one of the step.
-        for variable, start in zip(slowed, before, strict=True):
-            variable.assign(start + self._covariance_factor * (variable - start))
         return seen
 
     def _train_critic(self, batch):

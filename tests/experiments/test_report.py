@@ -141,12 +141,12 @@ def test_no_folder_is_bad_input(tmp_path, capsys):
     assert "is not a folder" in capsys.readouterr().err
 
 
-def one_evaluation_each(env, step, **values):
-    """Finished runs of one evaluation: of each variant three, or two where it is 50."""
+def one_evaluation_each(env, step, seeds=3, **values):
+    """Finished runs of one evaluation, some of each variant."""
     rows = [
         (variant, env, seed, variant, True, step, value + seed, 1.0, 0.0, 0.3)
         for variant, value in values.items()
-        for seed in range(2 if value == 50 else 3)
+        for seed in range(seeds)
     ]
     columns = ["agent", "env", "seed", "variant", "finished", "step"]
     columns += ["evaluation_return_mean", "evaluation_return_std", "training_return"]
@@ -170,7 +170,12 @@ def test_what_holds_smoothie_back_is_held_against_equal_values(tmp_path):
 def test_neighbours_with_their_intervals(tmp_path):
     folder = tmp_path / "soft_ddpg-100k"
     folder.mkdir()
-    frame = one_evaluation_each("Hopper-v5", 100_000, ddpg=100, soft_ddpg=200, svg0=50)
+    frame = pd.concat(
+        (
+            one_evaluation_each("Hopper-v5", 100_000, ddpg=100, soft_ddpg=200),
+            one_evaluation_each("Hopper-v5", 100_000, seeds=2, svg0=50),
+        )
+    )
     frame.to_csv(folder / "soft_ddpg_runs.csv")
     record = folder / "soft_ddpg_runs.json"
     record.write_text(json.dumps([{"commit": name * 5} for name in ("ab12", "c0de")]))
