@@ -222,6 +222,17 @@ def test_collected_are_records_and_no_more(tmp_path, capsys):
     # No machine's path.
     command = json.loads(copied[1].read_text())["command"]
     assert "--run_dir runs/short/Hopper-v5/smoothie/seed1 --seed 1" in command
+    # A grid goes on from a copy of them, on a machine that has never trained one.
+    collected = grid.grid(
+        grid.FIGURE_3,
+        grid.read_preset("short"),
+        envs=["Hopper-v5"],
+        seeds=[1],
+        root=tmp_path / "out/runs",
+        tuned=False,
+    )[0]
+    assert collected.directory == target
+    assert grid.status(target, collected.num_steps) is grid.Status.DONE
 
 
 def test_nothing_to_collect_is_said(tmp_path, capsys):
