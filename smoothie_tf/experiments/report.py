@@ -14,7 +14,7 @@ from smoothie_tf.experiments import (
     figures,
     grid,
     report_ablations,
-    report_halfcheetah,
+    report_behind_ddpg,
     report_neighbours,
     report_parts,
     report_svg,
@@ -68,7 +68,7 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     parts = [_HEAD, *_claims(judged), "## Protocol\n", _protocol()]
     for preset in found.presets:
         parts += _returns(found, preset, out_dir)
-    parts += report_halfcheetah.section(results_dir)
+    parts += report_behind_ddpg.section(results_dir)
     parts += _published(found)
     parts += report_neighbours.section(results_dir)
     parts += report_ablations.section(results_dir)

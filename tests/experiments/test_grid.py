@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from smoothie_tf.experiments import grid, halfcheetah, launch
+from smoothie_tf.experiments import behind_ddpg, grid, launch
 from smoothie_tf.experiments.grid import Status
 from smoothie_tf.training import gin_directory
 
@@ -247,11 +247,17 @@ def test_runs_may_leave_out_what_a_search_has_found(preset, tmp_path):
 
 def test_a_panel_shorter_than_the_preset_shares_its_longer_runs(tmp_path):
     short, quick = (grid.read_preset(name) for name in ("short", "quick"))
-    cut_off = grid.grid(halfcheetah.HALFCHEETAH, short, seeds=[0], root=tmp_path)
-    assert {run.num_steps for run in cut_off} == {halfcheetah.STEPS}
-    assert halfcheetah.STEPS < short.num_steps
-    third = grid.grid(grid.FIGURE_3, short, [halfcheetah.ENV], [0], tmp_path)
+    cut_off = grid.grid(behind_ddpg.BEHIND_DDPG, short, seeds=[0], root=tmp_path)
+    assert {run.env: run.num_steps for run in cut_off} == behind_ddpg.STEPS
+    assert max(behind_ddpg.STEPS.values()) < short.num_steps
+    third = grid.grid(grid.FIGURE_3, short, list(behind_ddpg.STEPS), [0], tmp_path)
     assert {run.directory for run in third} < {run.directory for run in cut_off}
-    assert len({run.directory for run in cut_off}) == len(halfcheetah.HALFCHEETAH.arms)
-    runs = grid.grid(halfcheetah.HALFCHEETAH, quick, root=tmp_path)
+    # What panels share is run once.
+    arms = {
+        (panel.env, arm.variant)
+        for panel in behind_ddpg.BEHIND_DDPG.panels
+        for arm in panel.arms
+    }
+    assert len({run.directory for run in cut_off}) == len(cut_off) == len(arms)
+    runs = grid.grid(behind_ddpg.BEHIND_DDPG, quick, root=tmp_path)
     assert {run.num_steps for run in runs} == {quick.num_steps}

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.experiments import (
+    behind_ddpg,
     claims,
     collect,
     evidence,
     grid,
-    halfcheetah,
     report,
     results,
     statistics,
@@ -154,17 +154,18 @@ def one_evaluation_each(env, step, seeds=3, **values):
 
 
 def test_what_holds_smoothie_back_is_held_against_equal_values(tmp_path):
-    assert "python reproduce/halfcheetah.py" in report.report(tmp_path).read_text()
+    assert "python reproduce/behind_ddpg.py" in report.report(tmp_path).read_text()
     values = {"ddpg": 200, "smoothie-ddpg-values": 100}
     values["smoothie-ddpg-values-narrow-held"] = 300
-    folder = tmp_path / "halfcheetah-short"
+    folder = tmp_path / "behind_ddpg-short"
     folder.mkdir()
-    frame = one_evaluation_each(halfcheetah.ENV, halfcheetah.STEPS, **values)
-    frame.to_csv(folder / "halfcheetah_runs.csv")
+    env = behind_ddpg.HALFCHEETAH
+    frame = one_evaluation_each(env, behind_ddpg.STEPS[env], **values)
+    frame.to_csv(folder / "behind_ddpg_runs.csv")
     text = report.report(tmp_path).read_text()
     assert "| HalfCheetah-v5 | Smoothie, DDPG's values | 101 ± 1 | 3 |  |" in text
     assert "| ... σ held at 0.14 | 301 ± 1 | 3 | +200 [+199, +201]: better |" in text
-    assert "(halfcheetah-short/halfcheetah_stddev.png)" in text
+    assert "(behind_ddpg-short/behind_ddpg_stddev.png)" in text
 
 
 def test_neighbours_with_their_intervals(tmp_path):

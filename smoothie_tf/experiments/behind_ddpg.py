@@ -1,19 +1,21 @@
-"""What holds Smoothie back on HalfCheetah: one change at a time.
+"""What holds Smoothie back where it is behind DDPG: one change at a time.
 
-With the values that Table 1's search found for each, Smoothie's mean return is below
-DDPG's there. Both searches draw the same numbers, so the two have met with equal
-values: in trial 2, DDPG's best, where Smoothie's σ was gone within some 50,000 steps.
-From those values the arms start, and each differs in one thing. The runs with each
-agent's own values are Figure 3's, cut off.
+On HalfCheetah, with the values that Table 1's search found for each, Smoothie's mean
+return is below DDPG's. Both searches draw the same numbers, so the two have met with
+equal values: in trial 2, DDPG's best, where Smoothie's σ was gone within some 50,000
+steps. From those values the arms start, and each differs in one thing. On Swimmer,
+which has HalfCheetah's values, the same. The runs with each agent's own values are
+Figure 3's, cut off.
 """
 
 from smoothie_tf.experiments import grid
 
-ENV = "HalfCheetah-v5"
-#: Steps at which the two are apart.
-STEPS = 150_000
+HALFCHEETAH = "HalfCheetah-v5"
+SWIMMER = "Swimmer-v5"
+#: Steps at which the two are apart, by task.
+STEPS = {HALFCHEETAH: 150_000, SWIMMER: 200_000}
 
-# The best of each search at commit 173f83c (gin/tuned/*/HalfCheetah-v5.gin).
+# The best of each search on HalfCheetah at commit 173f83c (gin/tuned).
 _DDPGS_VALUES = (
     "create_agent.actor_learning_rate = 0.0002075",
     "create_agent.critic_learning_rate = 0.0004372",
@@ -49,11 +51,14 @@ EQUAL = grid.Arm(
     _DDPGS_VALUES,
     "#000000",
 )
+NARROW_SLOW = _smoothie(
+    "narrow-slow", "... σ from 0.14, φ's 1/28", "#009E73", _SLOW, _NARROW
+)
 SIGMA = (
     _smoothie("held", "... σ held at 0.61", "#E69F00", _HELD),
     _smoothie("slow", "... φ's steps 1/28, its own rate", "#56B4E9", _SLOW),
     _smoothie("narrow-held", "... σ held at 0.14", "#CC79A7", _HELD, _NARROW),
-    _smoothie("narrow-slow", "... σ from 0.14, φ's 1/28", "#009E73", _SLOW, _NARROW),
+    NARROW_SLOW,
 )
 OTHERS = (
     _smoothie(
@@ -82,19 +87,42 @@ WHITE_NOISE = _ddpg(
     "DdpgAgent.ou_stddev = 0.6065",
 )
 
-HALFCHEETAH = grid.Figure.of_panels(
-    "HalfCheetah",
+BEHIND_DDPG = grid.Figure.of_panels(
+    "Behind DDPG",
     "what holds Smoothie back",
     tuple(
-        grid.Panel(title, ENV, arms, STEPS)
-        for title, arms in (
+        grid.Panel(title, env, arms, STEPS[env])
+        for title, env, arms in (
             (
-                "Values and algorithm",
+                "HalfCheetah: values and algorithm",
+                HALFCHEETAH,
                 (grid.SMOOTHIE, grid.DDPG, EQUAL, DDPG_AS_SMOOTHIE),
             ),
-            ("With DDPG's values: σ", (grid.DDPG, EQUAL, *SIGMA)),
-            ("With DDPG's values: the rest", (grid.DDPG, EQUAL, *OTHERS)),
-            ("Own values: noise", (grid.SMOOTHIE, NARROW, grid.DDPG, WHITE_NOISE)),
+            (
+                "HalfCheetah, DDPG's values: σ",
+                HALFCHEETAH,
+                (grid.DDPG, EQUAL, *SIGMA),
+            ),
+            (
+                "HalfCheetah, DDPG's values: the rest",
+                HALFCHEETAH,
+                (grid.DDPG, EQUAL, *OTHERS),
+            ),
+            (
+                "HalfCheetah, own values: noise",
+                HALFCHEETAH,
+                (grid.SMOOTHIE, NARROW, grid.DDPG, WHITE_NOISE),
+            ),
+            (
+                "Swimmer: values and algorithm",
+                SWIMMER,
+                (grid.SMOOTHIE, grid.DDPG, EQUAL, DDPG_AS_SMOOTHIE),
+            ),
+            (
+                "Swimmer, DDPG's values: σ and noise",
+                SWIMMER,
+                (grid.DDPG, EQUAL, NARROW_SLOW, WHITE_NOISE),
+            ),
         )
     ),
 )

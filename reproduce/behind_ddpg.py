@@ -1,0 +1,16 @@
+"""What holds Smoothie back where it is behind DDPG: one change at a time.
+
+    python reproduce/behind_ddpg.py                   # minutes: a few thousand steps
+    python reproduce/behind_ddpg.py --preset short    # up to 200,000 steps, three seeds
+
+Runs that are done are not run again; those of Smoothie and DDPG are Figure 3's, which
+goes on with them. `--plot_only` draws what there is.
+"""
+
+import sys
+
+from smoothie_tf.experiments.behind_ddpg import BEHIND_DDPG, EQUAL
+from smoothie_tf.experiments.command import figure_command
+
+if __name__ == "__main__":
+    sys.exit(figure_command(BEHIND_DDPG, baseline=EQUAL.variant))
