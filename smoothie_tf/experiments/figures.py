@@ -203,6 +203,8 @@ def _draw(frame, figure, runs, path, column, quantity, note, panels):
 
 def _draw_curve(panel, curve: pd.DataFrame, label: str, colour: str) -> None:
     """Draws the line and, where several seeds have come that far, the band."""
+    if curve.empty:  # Nor is it in the legend.
+        return
     millions = curve["step"].to_numpy(float) / 1e6
     # A run that has evaluated once would leave no line.
     marker = "o" if len(curve) == 1 else None
