@@ -9,6 +9,10 @@ speed and heading in the box with reflections at the walls. … Gripper augments
 reacher arm with a manipulator that can grab a ball in a randomized position and return
 it to a specified site." Rewards, sizes, masses and motors are ours.
 
+Observations and rewards have lengths in links, 10 cm: in metres a network hardly tells
+one corner from another beside angles, and values are hardly more than what value
+functions begin with.
+
 Importing this module imports no TensorFlow.
 
 Shapes: S state dimensions.
@@ -25,9 +29,9 @@ from smoothie_tf.environments import mujoco_task
 BOX = 0.25  # m from the middle to each wall
 LINK = 0.1  # m
 CORNER = 0.18  # m: a target's |x| and |y|
-ACTION_COST = 0.01
-# Distances are rounded off, in metres, where they would have a kink.
-ROUNDING = 0.01
+ACTION_COST = 0.1
+# Distances are rounded off, in links, where they would have a kink.
+ROUNDING = 0.1
 START_ANGLES = (math.pi, 2.0, 2.0)  # rad, at most
 TARGET_SPEEDS = (0.05, 0.25)  # m/s
 _FRAME_SKIP = 4  # of 5 ms
@@ -35,7 +39,7 @@ _CAMERA = {"distance": 1.0, "elevation": -90.0, "azimuth": 90.0}
 
 
 class ReacherEnvironment(mujoco_task.MujocoTask):
-    """Observations: joint angles and speeds, and the target's place."""
+    """Observations: joint angles and speeds, and the target's place in links."""
 
     def __init__(
         self,
@@ -95,7 +99,7 @@ class ReacherEnvironment(mujoco_task.MujocoTask):
                 self._target_velocity[i] *= -1
         self._show_target()
         away = tip(self.data.qpos[:3]) - self._target
-        reward = -_rounded(away) - ACTION_COST * float(action @ action)
+        reward = -_rounded(away / LINK) - ACTION_COST * float(action @ action)
         info = {"distance": float(np.linalg.norm(away))}
         return self._observation(), reward, False, False, info
 
@@ -109,24 +113,30 @@ class ReacherEnvironment(mujoco_task.MujocoTask):
           next_state: The observations that follow, shape [B, S].
 
         Returns:
-          −√(d² + ε²) − 0.01·‖a‖², d from the tip to the target, shape [B].
+          −√(d² + ε²) − 0.1·‖a‖², d from the tip to the target, shape [B].
         """
         import tensorflow as tf
 
         del state
         angles = tf.cumsum(next_state[..., :3], axis=-1)
-        x = LINK * tf.reduce_sum(tf.cos(angles), axis=-1) - next_state[..., 6]
-        y = LINK * tf.reduce_sum(tf.sin(angles), axis=-1) - next_state[..., 7]
-        distance = tf.sqrt(tf.square(x) + tf.square(y) + ROUNDING**2)
+        reached = tf.stack(
+            [
+                tf.reduce_sum(tf.cos(angles), axis=-1),
+                tf.reduce_sum(tf.sin(angles), axis=-1),
+            ],
+            axis=-1,
+        )
+        away = reached - next_state[..., 6:8]
+        distance = tf.sqrt(tf.reduce_sum(tf.square(away), axis=-1) + ROUNDING**2)
         return -distance - ACTION_COST * tf.reduce_sum(tf.square(action), axis=-1)
 
     def _show_target(self):
         self.data.mocap_pos[0, :2] = self._target
 
     def _observation(self):
-        parts = [self.data.qpos, self.data.qvel, self._target]
+        parts = [self.data.qpos, self.data.qvel, self._target / LINK]
         if self._shows:
-            parts.append(self._target_velocity)
+            parts.append(self._target_velocity / LINK)
         return np.concatenate(parts)
 
 
@@ -135,7 +145,7 @@ class GripperEnvironment(mujoco_task.MujocoTask):
 
     Angles and speeds of three joints and two fingers, place and velocity of the ball,
     the target's place, the hand's place, and the ways from hand to ball and from ball
-    to target.
+    to target; lengths in links.
     """
 
     def __init__(self, render_mode: str | None = None):
@@ -184,9 +194,10 @@ class GripperEnvironment(mujoco_task.MujocoTask):
         action = np.asarray(action, np.float64)
         self._simulate(action)
         observation = self._observation()
-        reward = -_rounded(observation[18:20]) - _rounded(observation[20:22])
+        to_ball, to_target = observation[18:].reshape(2, 2)
+        reward = -_rounded(to_ball) - _rounded(to_target)
         reward -= ACTION_COST * float(action @ action)
-        info = {"distance": float(np.linalg.norm(observation[20:22]))}
+        info = {"distance": LINK * float(np.linalg.norm(to_target))}
         return observation, reward, False, False, info
 
     @staticmethod
@@ -202,13 +213,13 @@ class GripperEnvironment(mujoco_task.MujocoTask):
           next_state: The observations that follow, shape [B, 22].
 
         Returns:
-          −d(hand, ball) − d(ball, target) − 0.01·‖a‖², shape [B].
+          −d(hand, ball) − d(ball, target) − 0.1·‖a‖², shape [B].
         """
         import tensorflow as tf
 
         del state
         angles = tf.cumsum(next_state[..., :3], axis=-1)
-        hand = LINK * tf.stack(
+        hand = tf.stack(
             [
                 tf.reduce_sum(tf.cos(angles), axis=-1),
                 tf.reduce_sum(tf.sin(angles), axis=-1),
@@ -235,22 +246,21 @@ class GripperEnvironment(mujoco_task.MujocoTask):
     def _observation(self):
         data = self.data
         hand, ball = tip(data.qpos[:3]), data.qpos[5:7]
+        places = [
+            ball,
+            data.qvel[5:7],
+            self._target,
+            hand,
+            ball - hand,
+            self._target - ball,
+        ]
         return np.concatenate(
-            [
-                data.qpos[:5],
-                data.qvel[:5],
-                ball,
-                data.qvel[5:7],
-                self._target,
-                hand,
-                ball - hand,
-                self._target - ball,
-            ]
+            [data.qpos[:5], data.qvel[:5], np.concatenate(places) / LINK]
         )
 
 
 def tip(angles: np.ndarray) -> np.ndarray:
-    """Returns where the arm ends, shape [2], for joint angles of shape [3]."""
+    """Returns where the arm ends, m, shape [2], for joint angles of shape [3]."""
     turned = np.cumsum(angles)
     return LINK * np.array([np.cos(turned).sum(), np.sin(turned).sum()])
 

@@ -44,7 +44,8 @@ class Behaviour:
 def _distances(observations: np.ndarray) -> np.ndarray:
     """Returns the reacher's distances of the tip from its target, m, shape [T + 1]."""
     tips = np.array([reacher.tip(each[:3]) for each in observations])
-    return np.linalg.norm(tips - observations[:, 6:8], axis=-1)
+    targets = reacher.LINK * observations[:, 6:8]
+    return np.linalg.norm(tips - targets, axis=-1)
 
 
 def _ends_at_the_target(observations: np.ndarray) -> float:

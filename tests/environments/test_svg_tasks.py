@@ -189,9 +189,38 @@ def test_the_swimmers_centre_moves_as_mujoco_says(links):
     assert np.abs(task.data.qvel).max() > 0.3
     mujoco.mj_forward(task.model, task.data)
     mujoco.mj_subtreeVel(task.model, task.data)
+    # Seen from the first link, the other way round.
+    angle = task.data.qpos[2]
+    along = np.array([math.cos(angle), math.sin(angle)])
+    axes = np.stack([along, [-along[1], along[0]]])
+    observation = task._observation()
     np.testing.assert_allclose(
-        task.centre_velocity(), task.data.subtree_linvel[1][:2], atol=1e-12
+        task._centre_velocity(observation),
+        axes @ task.data.subtree_linvel[1][:2],
+        atol=1e-12,
     )
+    np.testing.assert_allclose(observation[:2], -axes @ task.data.qpos[:2])
+
+
+@pytest.mark.parametrize("links", [3, 5])
+def test_a_stroke_of_the_swimmer_looks_the_same_from_everywhere(links):
+    def swim(heading):
+        task = swimmer.SwimmerEnvironment(links)
+        task.reset(seed=0)
+        size = links + 2
+        # The goal is 1 m behind the nose and 0.5 m aside, wherever that is.
+        turned = heading + math.atan2(0.5, 1.0)
+        way = math.hypot(1.0, 0.5) * np.array([math.cos(turned), math.sin(turned)])
+        task._place([*-way, heading, *np.zeros(links - 1)], np.zeros(size))
+        rng, rows = np.random.default_rng(0), []
+        for _ in range(20):
+            observation, reward, *_ = task.step(rng.uniform(-1, 1, links - 1))
+            rows.append(np.append(np.delete(observation, 2), reward))
+        return np.array(rows)
+
+    here = swim(0.3)
+    np.testing.assert_allclose(swim(2.1), here, atol=1e-8)
+    assert np.abs(here[:, -1]).max() > 0.1
 
 
 @pytest.mark.parametrize("links", [3, 5, 7])
@@ -232,12 +261,13 @@ def test_targets_are_corners_or_move_and_are_reflected():
     task, seen = reacher.ReacherEnvironment(), set()
     for seed in range(40):
         seen.add(tuple(task.reset(seed=seed)[0][6:8]))
-    c = reacher.CORNER
+    c = reacher.CORNER / reacher.LINK
     assert seen == {(x, y) for x in (-c, c) for y in (-c, c)}
     task = reacher.ReacherEnvironment(moving=True, shows_target_velocity=True)
     observation, _ = task.reset(seed=5)
     speed = np.linalg.norm(observation[8:])
-    assert reacher.TARGET_SPEEDS[0] <= speed <= reacher.TARGET_SPEEDS[1]
+    slowest, fastest = reacher.TARGET_SPEEDS
+    assert slowest <= reacher.LINK * speed <= fastest
     turned = 0
     for _ in range(600):
         before = observation
@@ -256,7 +286,8 @@ def test_the_gripper_starts_clear_of_the_ball_and_can_push_it():
     for seed in range(20):
         observation, _ = task.reset(seed=seed)
         assert not task._touches()
-        np.testing.assert_allclose(observation[10:12], task.data.qpos[5:7])
+        places = reacher.LINK * observation[10:]
+        np.testing.assert_allclose(places[:2], task.data.qpos[5:7])
         hand_, ball, target = observation[16:18], observation[10:12], observation[14:16]
         np.testing.assert_allclose(observation[18:20], ball - hand_)
         np.testing.assert_allclose(observation[20:22], target - ball)

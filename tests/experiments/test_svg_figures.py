@@ -276,9 +276,10 @@ def test_the_reports_table(tmp_path):
 
 def test_behaviour_by_hand():
     by_name = {each.name: each.judge for each in svg_behaviour.BEHAVIOURS}
-    # The arm stretched along x: its tip is three links of 0.1 m away.
+    # The arm stretched along x: its tip is three links of 0.1 m away, and places are
+    # observed in links.
     arm = np.zeros((4, 8))
-    arm[:, 6] = [0.0, 0.1, 0.28, 0.27]
+    arm[:, 6] = [0.0, 1.0, 2.8, 2.7]
     np.testing.assert_allclose(svg_behaviour._distances(arm), [0.3, 0.2, 0.02, 0.03])
     assert by_name["ends at the target"](arm) == 1.0
     assert by_name["distance, second half"](arm) == pytest.approx(0.025)
