@@ -127,6 +127,9 @@ def measure(
 
 def _agent(run: grid.Run):
     """Returns the agent of a run's last checkpoint, if it still has one."""
+    from smoothie_tf import quiet
+
+    quiet.silence_imports()
     # TensorFlow takes seconds to import, which flags need not wait for.
     from smoothie_tf.training import saved_run
 

@@ -312,6 +312,8 @@ def test_figure_4_and_what_its_policies_do_from_the_command(tmp_path):
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert str(out_dir / "svg_figure_4.png") in done.stdout.splitlines()[-1]
+    # Watching imports TF-Agents, whose notices concern nobody.
+    assert "Warning" not in done.stderr and "Gymnasium" not in done.stderr
     (row,) = pd.read_csv(out_dir / figures.BEHAVIOUR).itertuples()
     assert (row.env, row.variant, row.seed) == (figures.MOVING_TARGET, "svg1_er", 0)
     # An arm that has learned nothing, in a box of half a metre.
