@@ -115,20 +115,9 @@ class ReacherEnvironment(mujoco_task.MujocoTask):
         Returns:
           −√(d² + ε²) − 0.1·‖a‖², d from the tip to the target, shape [B].
         """
-        import tensorflow as tf
-
         del state
-        angles = tf.cumsum(next_state[..., :3], axis=-1)
-        reached = tf.stack(
-            [
-                tf.reduce_sum(tf.cos(angles), axis=-1),
-                tf.reduce_sum(tf.sin(angles), axis=-1),
-            ],
-            axis=-1,
-        )
-        away = reached - next_state[..., 6:8]
-        distance = tf.sqrt(tf.reduce_sum(tf.square(away), axis=-1) + ROUNDING**2)
-        return -distance - ACTION_COST * tf.reduce_sum(tf.square(action), axis=-1)
+        away = _tips(next_state[..., :3]) - next_state[..., 6:8]
+        return -_rounded_lengths(away) - _action_costs(action)
 
     def _show_target(self):
         self.data.mocap_pos[0, :2] = self._target
@@ -215,24 +204,11 @@ class GripperEnvironment(mujoco_task.MujocoTask):
         Returns:
           −d(hand, ball) − d(ball, target) − 0.1·‖a‖², shape [B].
         """
-        import tensorflow as tf
-
         del state
-        angles = tf.cumsum(next_state[..., :3], axis=-1)
-        hand = tf.stack(
-            [
-                tf.reduce_sum(tf.cos(angles), axis=-1),
-                tf.reduce_sum(tf.sin(angles), axis=-1),
-            ],
-            axis=-1,
-        )
+        hand = _tips(next_state[..., :3])
         ball, target = next_state[..., 10:12], next_state[..., 14:16]
-
-        def distance(way):
-            return tf.sqrt(tf.reduce_sum(tf.square(way), axis=-1) + ROUNDING**2)
-
-        cost = ACTION_COST * tf.reduce_sum(tf.square(action), axis=-1)
-        return -distance(ball - hand) - distance(target - ball) - cost
+        distances = _rounded_lengths(ball - hand) + _rounded_lengths(target - ball)
+        return -distances - _action_costs(action)
 
     def _touches(self):
         """Says whether the ball and the arm overlap."""
@@ -279,6 +255,34 @@ def _random_pose(task, size, fingers=False):
 
 def _rounded(vector):
     return math.sqrt(float(vector @ vector) + ROUNDING**2)
+
+
+def _tips(angles):
+    """`tip` in TensorFlow and in links: from [B, 3] to [B, 2]."""
+    import tensorflow as tf
+
+    turned = tf.cumsum(angles, axis=-1)
+    return tf.stack(
+        [
+            tf.reduce_sum(tf.cos(turned), axis=-1),
+            tf.reduce_sum(tf.sin(turned), axis=-1),
+        ],
+        axis=-1,
+    )
+
+
+def _rounded_lengths(vectors):
+    """`_rounded` in TensorFlow: from [B, 2] to [B]."""
+    import tensorflow as tf
+
+    return tf.sqrt(tf.reduce_sum(tf.square(vectors), axis=-1) + ROUNDING**2)
+
+
+def _action_costs(actions):
+    """What torques [B, A] cost, in TensorFlow, shape [B]."""
+    import tensorflow as tf
+
+    return ACTION_COST * tf.reduce_sum(tf.square(actions), axis=-1)
 
 
 def _xml(gripper=False):

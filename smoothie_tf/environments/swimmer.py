@@ -8,7 +8,7 @@ respect to a central goal location", paid
 
 r̂_goal the unit vector from the nose to the goal. α, sizes, fluid and times are ours. A
 good stroke makes 0.1 m/s: with α₁ = 1 values would be far below what value functions
-begin with and what penalties of policies cost, and nothing is learned.
+begin with and what penalties of policies cost, and little is learned.
 
 The states are seen from the first link, with axes along it, to its rear, and across.
 With the goal's place in them instead of the nose's, one stroke looks the same wherever

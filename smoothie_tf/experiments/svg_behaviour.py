@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from smoothie_tf import quiet
 from smoothie_tf.environments import monoped, reacher
 from smoothie_tf.experiments import grid, results
 from smoothie_tf.experiments import svg_figures as figures
@@ -100,6 +101,7 @@ def measure(
     Raises:
         results.DamagedRunError: If a run cannot be restored.
     """
+    quiet.silence_imports()
     path = out_dir / figures.BEHAVIOUR
     keys = ["env", "variant", "seed", "measure"]
     rows = []
@@ -127,9 +129,6 @@ def measure(
 
 def _agent(run: grid.Run):
     """Returns the agent of a run's last checkpoint, if it still has one."""
-    from smoothie_tf import quiet
-
-    quiet.silence_imports()
     # TensorFlow takes seconds to import, which flags need not wait for.
     from smoothie_tf.training import saved_run
 
