@@ -291,6 +291,8 @@ def _pictures(figure, runs, frame, out_dir, preset) -> list[str]:
     frame = frame[chosen]
     if frame.empty:
         return [f"Figure {figure.number}: not yet run.\n"]
+    # What has not been run is in the tables, and no empty panel.
+    envs = [env for env in figure.envs if env in {run.env for run in runs}]
     parts = []
     drawings = [(figures.draw_returns, "", "returns of the mean action")]
     if figure.number == 3:
@@ -304,7 +306,7 @@ def _pictures(figure, runs, frame, out_dir, preset) -> list[str]:
         ]
     for draw, suffix, what in drawings:
         name = f"{figure.name}_{preset.name}{suffix}.png"
-        draw(frame, figure, runs, out_dir / name, figure.envs)
+        draw(frame, figure, runs, out_dir / name, envs)
         parts.append(f"![Figure {figure.number}, {what}](report/{name})\n")
     return parts
 

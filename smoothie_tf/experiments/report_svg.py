@@ -65,7 +65,9 @@ def _drawn(
                 cells[2:4] = _interval(final), _interval(area)
             lines.append("| " + " | ".join(cells) + " |")
     picture = out_dir / f"{figure.name}.png"
-    figures.draw_returns(found.frame, figure, runs, picture, figure.envs)
+    # What has not been run is in the table, and no empty panel.
+    envs = [env for env in figure.envs if env in {run.env for run in runs}]
+    figures.draw_returns(found.frame, figure, runs, picture, envs)
     return [
         "\n".join(lines) + "\n",
         f"![{figure.title}, {figure.subject}]({out_dir.name}/{picture.name})\n",
