@@ -95,6 +95,27 @@ def draw_policy_stddev(
     _draw(frame, figure, runs, path, "policy_stddev", "σ", note, panels)
 
 
+def compared(figure: grid.Figure, runs: Sequence[grid.Run]) -> list[str]:
+    """Lists the environments that a report shows: what is missing is in its tables.
+
+    Args:
+        figure: Which figure of the paper it is.
+        runs: The runs that there are, at least one on the figure's environments.
+
+    Returns:
+        Those on which all arms have runs, in the figure's order; else those with any.
+    """
+    there = {(run.env, run.variant) for run in runs}
+    arms = {
+        env: {
+            (env, arm.variant) for panel in figure.panels_on(env) for arm in panel.arms
+        }
+        for env in figure.envs
+    }
+    whole = [env for env, wanted in arms.items() if wanted <= there]
+    return whole or [env for env, wanted in arms.items() if wanted & there]
+
+
 def title(
     figure: grid.Figure, quantity: str, runs: Sequence[grid.Run], finished: int
 ) -> str:

@@ -291,8 +291,7 @@ def _pictures(figure, runs, frame, out_dir, preset) -> list[str]:
     frame = frame[chosen]
     if frame.empty:
         return [f"Figure {figure.number}: not yet run.\n"]
-    # What has not been run is in the tables, and no empty panel.
-    envs = [env for env in figure.envs if env in {run.env for run in runs}]
+    envs = figures.compared(figure, runs)
     parts = []
     drawings = [(figures.draw_returns, "", "returns of the mean action")]
     if figure.number == 3:

@@ -65,8 +65,7 @@ def _drawn(
                 cells[2:4] = _interval(final), _interval(area)
             lines.append("| " + " | ".join(cells) + " |")
     picture = out_dir / f"{figure.name}.png"
-    # What has not been run is in the table, and no empty panel.
-    envs = [env for env in figure.envs if env in {run.env for run in runs}]
+    envs = figures.compared(figure, runs)
     figures.draw_returns(found.frame, figure, runs, picture, envs)
     return [
         "\n".join(lines) + "\n",

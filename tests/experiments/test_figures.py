@@ -84,6 +84,17 @@ def test_panel_without_runs_says_so(tmp_path, drawn):
     assert said == [[]] + [["no run yet"]] * 5
 
 
+def test_a_report_shows_where_all_arms_have_runs():
+    preset = grid.Preset("quick", num_steps=300, num_seeds=1)
+    runs = grid.grid(grid.FIGURE_4, preset)
+    first, second = grid.FIGURE_4.envs[:2]
+    whole = [run for run in runs if run.env == second]
+    half = next(run for run in runs if run.env == first)
+    assert figures.compared(grid.FIGURE_4, [half, *whole]) == [second]
+    assert figures.compared(grid.FIGURE_4, [half]) == [first]
+    assert figures.compared(grid.FIGURE_4, runs) == list(grid.FIGURE_4.envs)
+
+
 def test_bindings_given_by_hand_are_in_the_title():
     preset = grid.Preset("quick", 300, 1, ("SmoothieAgent.kl_penalty=0.5",))
     runs = grid.grid(grid.FIGURE_3, preset)
