@@ -72,6 +72,20 @@ def test_one_seed_has_no_band(tmp_path, drawn):
     assert "no band" in drawn[0].get_supxlabel()
 
 
+def test_the_title_counts_what_is_shown(tmp_path, drawn):
+    preset = grid.Preset("quick", num_steps=300, num_seeds=2)
+    runs = grid.grid(grid.FIGURE_4, preset, root=tmp_path)
+    env = grid.FIGURE_4.envs[0]
+    runs = [run for run in runs if run.env == env or run.seed == 0]
+    for run in runs:
+        write_metrics(run, [(300, 1.0)])
+    for envs, said in (([env], "n = 2 seeds"), (None, "n = 1 to 2 seeds")):
+        figures.draw_returns(
+            results.read_runs(runs), grid.FIGURE_4, runs, tmp_path / "figure.png", envs
+        )
+        assert drawn[-1].get_suptitle().endswith(said)
+
+
 def test_panel_without_runs_says_so(tmp_path, drawn):
     preset = grid.Preset("quick", num_steps=300, num_seeds=1)
     runs = grid.grid(grid.FIGURE_3, preset, root=tmp_path)
