@@ -173,7 +173,9 @@ def claims_of(found: Evidence) -> list[claims.Claim]:
             "of what 5 units in place of 20 lose of the final return. reproduced: the "
             "interval of SVG(∞)'s loss is above 0 and so is that of its loss less "
             "SVG(1)'s, and SVG(1)'s own is not; not: the second is below 0; else "
-            "partly",
+            "partly. Partly at best if SVG(1) with 20 units has not learned and so "
+            "has nothing to lose: the interval of its final return less its first "
+            "evaluation is not above 0 (added when runs had been seen)",
             _command(3, figures.SWIMMER_3),
             _model_units,
         ),
@@ -359,10 +361,16 @@ def _model_units(found) -> claims.Finding:
     if losses is None:
         return counts
     verdict = _sign(losses[2:])
-    if verdict == claims.REPRODUCED and not (losses[0].low > 0 >= losses[1].low):
+    whole = figures.with_model_units(figures.SVG1, figures.MODEL_UNITS[0])
+    gain = statistics.difference(
+        *(found.arm(figures.SWIMMER_3, whole, column) for column in ("final", "first"))
+    )
+    hurts_one = losses[0].low > 0 >= losses[1].low
+    if verdict == claims.REPRODUCED and not (hurts_one and gain.low > 0):
         verdict = claims.PARTLY
     number = f"SVG(∞) loses {_gap(losses[0])}, SVG(1) {_gap(losses[1])}: "
-    return claims.Finding(verdict, number + _gap(losses[2]), counts)
+    number += f"{_gap(losses[2])}; SVG(1) had learned {_gap(gain)}"
+    return claims.Finding(verdict, number, counts)
 
 
 def _swimmer_3(found) -> claims.Finding:

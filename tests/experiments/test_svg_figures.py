@@ -202,9 +202,27 @@ def test_what_smaller_networks_cost(tmp_path):
         td_actor_critic=90,
     )
     found = numbered(tmp_path)
-    assert found["S5"].verdict == claims.REPRODUCED
     assert found["S4"].verdict == claims.REPRODUCED
+    # SVG(1) is at its end what it was at its beginning.
+    assert found["S5"].verdict == claims.PARTLY
+    assert found["S5"].number.endswith("; SVG(1) had learned +0.00 [−0.01, +0.01]")
     assert statistics.excess(*(np.full(3, x) for x in (9, 5, 8, 7))).value == 3
+
+
+def test_what_smaller_models_cost_those_that_learn(tmp_path):
+    whole, half = np.linspace(0, 100, 20), np.linspace(0, 50, 20)
+    for arm, units, returns in (
+        (figures.SVG_INFINITY, 20, whole),
+        (figures.SVG_INFINITY, 5, half),
+        (figures.SVG1, 20, whole),
+        (figures.SVG1, 5, whole),
+    ):
+        arm = figures.with_model_units(arm, units)
+        for seed in range(3):
+            write_run(tmp_path, figures.SWIMMER_3, arm, seed, returns + 0.01 * seed)
+    row = numbered(tmp_path)["S5"]
+    assert row.verdict == claims.REPRODUCED
+    assert "SVG(1) had learned +97.4 [" in row.number
 
 
 def test_claims_of_figure_4(tmp_path):
