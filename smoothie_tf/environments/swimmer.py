@@ -16,7 +16,7 @@ changes what drives the swimmer: between the first link's velocities that is a s
 difference of large numbers (docs/svg.md). With the goal's place in them instead of the
 nose's, one stroke looks the same wherever and in whichever direction it is made.
 
-Links are blades on elastic joints: they give way along themselves, not across, and no
+Links are blades on elastic joints: the fluid lets them pass along, not across, and no
 joint is pressed against an end.
 
 Link i of length ℓ points from its front to its rear, in the room at the angle ψ_i = φ +
