@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("nose, first link", _from_the_first_link),
     ):
         tf.random.set_seed(flags.seed)
-        model = learn(task, see, learned, flags.hidden_units, flags.updates)
+        model = learn(see, learned, flags.hidden_units, flags.updates)
         found = [through_the_model(task, see, model, *each) for each in tried]
         cosines = [
             np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b)
@@ -103,7 +103,6 @@ def episode(
 
 
 def learn(
-    task: gymnasium.Env,
     see: Callable[[np.ndarray], np.ndarray],
     episodes: list[tuple[np.ndarray, np.ndarray]],
     hidden_units: Sequence[int],
@@ -155,13 +154,12 @@ def through_the_model(
     seen = tf.constant([see(state) for state in states[:-1]], tf.float32)
     by_state, by_action = model.jacobians(seen, tf.constant(actions, tf.float32))
     # Rewards are differentiated by MuJoCo's state, and then by the state as it is seen.
+    reward_action, by_next = _reward_gradients(task, states, actions)
     by_seen = [
         np.linalg.solve(_differences(see, state).T, gradient)
-        for state, gradient in zip(
-            states[1:], _reward_gradients(task, states, actions), strict=True
-        )
+        for state, gradient in zip(states[1:], by_next, strict=True)
     ]
-    return _recursion(actions, by_seen, by_state, by_action, task)
+    return _recursion(reward_action, by_seen, by_state, by_action)
 
 
 def through_the_task(
@@ -177,16 +175,16 @@ def through_the_task(
     both = np.concatenate([states[:-1], actions], axis=1)
     jacobians = np.array([_differences(follow, each) for each in both])
     by_state, by_action = np.split(jacobians, [states.shape[1]], axis=2)
-    gradients = _reward_gradients(task, states, actions)
-    return _recursion(actions, gradients, by_state, by_action, task)
+    rewards = _reward_gradients(task, states, actions)
+    return _recursion(*rewards, by_state, by_action)
 
 
-def _recursion(actions, by_next, by_state, by_action, task):
+def _recursion(reward_action, by_next, by_state, by_action):
     length, size = np.shape(by_next)
-    number = actions.shape[1]
+    number = reward_action.shape[1]
     at = value_gradients.Jacobians(
         reward_state=np.zeros([length, size]),
-        reward_action=_action_gradients(task, actions),
+        reward_action=reward_action,
         reward_next=np.asarray(by_next),
         model_state=np.asarray(by_state, np.float64),
         model_action=np.asarray(by_action, np.float64),
@@ -197,28 +195,19 @@ def _recursion(actions, by_next, by_state, by_action, task):
 
 
 def _reward_gradients(task, states, actions):
-    """Returns the derivatives of rewards by MuJoCo's next state, shape [T, S]."""
+    """Returns the rewards' derivatives by a [T, A] and MuJoCo's next state [T, S]."""
     seen = tf.constant([_observe(task, state) for state in states[1:]])
-    with tf.GradientTape() as tape:
-        tape.watch(seen)
-        rewards = task.reward_fn(None, tf.constant(actions), seen)
-    by_seen = tape.gradient(rewards, seen).numpy()
-    return np.array(
-        [
-            gradient @ _differences(lambda at: _observe(task, at), state)
-            for state, gradient in zip(states[1:], by_seen, strict=True)
-        ]
-    )
-
-
-def _action_gradients(task, actions):
-    size = task.observation_space.shape[0]
     taken = tf.constant(actions)
     with tf.GradientTape() as tape:
-        tape.watch(taken)
-        still = tf.zeros([len(actions), size], taken.dtype)
-        rewards = task.reward_fn(None, taken, still)
-    return tape.gradient(rewards, taken).numpy()
+        tape.watch((taken, seen))
+        rewards = task.reward_fn(None, taken, seen)
+    gradients = tape.gradient(rewards, (taken, seen))
+    by_action, by_seen = (each.numpy() for each in gradients)
+    by_next = [
+        gradient @ _differences(lambda at: _observe(task, at), state)
+        for state, gradient in zip(states[1:], by_seen, strict=True)
+    ]
+    return by_action, np.array(by_next)
 
 
 def _differences(function, point):

@@ -164,10 +164,8 @@ def _draw(frame, figure, runs, path, column, quantity, note, panels):
     """Draws one column of the metrics."""
     # The title counts what is shown.
     envs = {panel.env for panel in panels}
-    runs, frame = (
-        [run for run in runs if run.env in envs],
-        frame[frame["env"].isin(envs)],
-    )
+    runs = [run for run in runs if run.env in envs]
+    frame = frame[frame["env"].isin(envs)]
     width = min(_PANELS_A_ROW, len(panels))
     if len(panels) == 4:
         width = 2

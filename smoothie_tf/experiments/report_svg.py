@@ -74,7 +74,8 @@ def _drawn(
 
 
 def _interval(values: np.ndarray) -> str:
-    digits = 0 if np.abs(values).mean() >= 100 else 1
+    size = np.abs(values).mean()
+    digits = 0 if size >= 100 else 1 if size >= 1 else 2
     if len(values) == 1:
         return f"{values[0]:,.{digits}f}".replace("-", "−")
     estimate = statistics.mean(values)
