@@ -1,4 +1,4 @@
-"""Figure 2 of the SVG paper: the planner, SVG and DPG on cart-pole, small critics.
+"""Figure 2 of the SVG paper: SVG and the planner on Hand, SVG and DPG on cart-pole.
 
     python reproduce/svg_figure2.py                 # minutes: a few thousand steps
     python reproduce/svg_figure2.py --preset svg    # five seeds at each panel's length
@@ -11,6 +11,7 @@ import sys
 
 from smoothie_tf.experiments.command import figure_command
 from smoothie_tf.experiments.svg_figures import SVG_FIGURE_2
+from smoothie_tf.experiments.svg_models import measure
 
 if __name__ == "__main__":
-    sys.exit(figure_command(SVG_FIGURE_2))
+    sys.exit(figure_command(SVG_FIGURE_2, finish=measure))

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from smoothie_tf.experiments import figures, grid, statistics, svg_claims, svg_figures
+from smoothie_tf.experiments import (
+    figures,
+    grid,
+    report_parts,
+    statistics,
+    svg_claims,
+    svg_figures,
+    svg_models,
+)
 
 _COLLECT = "python reproduce/collect.py --presets svg"
 
@@ -40,6 +48,8 @@ def section(
         runs = [run for run in source.runs if run.env in figure.envs]
         if runs:
             parts += _drawn(source, figure, runs, out_dir)
+            if figure is svg_figures.SVG_FIGURE_2:
+                parts += _models(source)
         else:
             script = figure.name.replace("figure_", "figure")
             command = f"python reproduce/{script}.py --preset svg"
@@ -73,9 +83,48 @@ def _drawn(
     ]
 
 
-def _interval(values: np.ndarray) -> str:
-    size = np.abs(values).mean()
-    digits = 0 if size >= 100 else 1 if size >= 1 else 2
+def _models(found: svg_claims.Evidence) -> list[str]:
+    """Writes how good Hand's learned models are, which claim S1 is about."""
+    arms = (svg_figures.SVG_INFINITY, svg_figures.PLANNER)
+    digits = {
+        svg_models.DERIVATIVES: 4,
+        svg_models.DRIFT: 2,
+        svg_models.REAL: 3,
+        svg_models.OWN: 3,
+    }
+    rows = []
+    for arm in arms:
+        values = {name: found.modelled(arm, name) for name in digits}
+        count = len(values[svg_models.DRIFT])
+        if count:
+            cells = [_interval(values[name], digits[name]) for name in digits]
+            rows.append([arm.label, *cells, str(count)])
+    if not rows:
+        return []
+    return [
+        "Hand's models at the end of training, against the true one: the error of the "
+        "derivatives, root mean square of entries; how far the ball is from where the "
+        "model takes it within 10 s, metres; and the cosine of v_θ with the true one, "
+        "by the model's derivatives along real trajectories, as SVG(∞) has it, and "
+        "along the model's own, as the planner.\n",
+        report_parts.table(
+            [
+                "trained by",
+                "derivatives",
+                "drift",
+                "cosine, real trajectory",
+                "cosine, model's own",
+                "n",
+            ],
+            rows,
+        ),
+    ]
+
+
+def _interval(values: np.ndarray, digits: int | None = None) -> str:
+    if digits is None:
+        size = np.abs(values).mean()
+        digits = 0 if size >= 100 else 1 if size >= 1 else 2
     if len(values) == 1:
         return f"{values[0]:,.{digits}f}".replace("-", "−")
     estimate = statistics.mean(values)

@@ -11,15 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from smoothie_tf import quiet
 from smoothie_tf.environments import monoped, reacher
-from smoothie_tf.experiments import grid, results
+from smoothie_tf.experiments import grid, svg_trained
 from smoothie_tf.experiments import svg_figures as figures
 
-EPISODES = 50
-_SEED = 12_345
 #: Of its height when it stands straight: less has fallen.
 STANDING = 0.7
 
@@ -86,84 +82,46 @@ BEHAVIOURS = (
 
 
 def measure(
-    runs: Sequence[grid.Run], out_dir: pathlib.Path, episodes: int = EPISODES
+    runs: Sequence[grid.Run],
+    out_dir: pathlib.Path,
+    episodes: int = svg_trained.EPISODES,
 ) -> None:
     """Lets the policies of finished runs act, and writes what they did.
 
     Args:
-        runs: Those of Figure 4; of SVG(1)-ER those that are done and have a checkpoint
-            count.
-        out_dir: Where the table, `figures.BEHAVIOUR`, goes: a row a run and
-            behaviour, with columns env, variant, seed, measure and value. Rows of runs
-            whose checkpoints are not here any more are kept.
+        runs: Those of Figure 4; SVG(1)-ER's count.
+        out_dir: Where the table, `figures.BEHAVIOUR`, goes; see `svg_trained.measure`.
         episodes: Episodes of each policy.
 
     Raises:
         results.DamagedRunError: If a run cannot be restored.
     """
-    quiet.silence_imports()
-    path = out_dir / figures.BEHAVIOUR
-    keys = ["env", "variant", "seed", "measure"]
-    rows = []
-    for run in runs:
-        behaviours = [each for each in BEHAVIOURS if each.env == run.env]
-        finished = grid.recorded_status(run.directory, run.num_steps)
-        chosen = run.variant == figures.SVG1_ER.variant
-        if not (chosen and behaviours and finished is grid.Status.DONE):
-            continue
-        agent = _agent(run)
-        for behaviour in behaviours if agent is not None else ():
-            seen = [
-                behaviour.judge(each) for each in _roll_out(agent, behaviour, episodes)
-            ]
-            key = (run.env, run.variant, run.seed, behaviour.name)
-            rows.append((*key, np.mean(seen)))
-    if not rows:
-        return
-    table = pd.DataFrame(rows, columns=[*keys, "value"])
-    if path.is_file():
-        table = pd.concat([pd.read_csv(path), table])
-        table = table.drop_duplicates(keys, keep="last")
-    table.sort_values(keys).to_csv(path, index=False)
+
+    def judge(run, agent):
+        act = _mean_action(agent, episodes)
+        numbers = {}
+        for each in BEHAVIOURS:
+            if each.env == run.env:
+                seen, _ = svg_trained.roll_out(act, run.env, episodes, **each.arguments)
+                numbers[each.name] = np.mean([each.judge(episode) for episode in seen])
+        return numbers
+
+    watched = {behaviour.env for behaviour in BEHAVIOURS}
+    chosen = [
+        run
+        for run in runs
+        if run.variant == figures.SVG1_ER.variant and run.env in watched
+    ]
+    svg_trained.measure(chosen, judge, out_dir / figures.BEHAVIOUR)
 
 
-def _agent(run: grid.Run):
-    """Returns the agent of a run's last checkpoint, if it still has one."""
-    # TensorFlow takes seconds to import, which flags need not wait for.
-    from smoothie_tf.training import saved_run
-
-    try:
-        saved = saved_run.SavedRun(run.directory)
-        steps = saved.checkpoint_steps()
-        return saved.restore(steps[-1]) if steps else None
-    except ValueError as error:
-        raise results.DamagedRunError(str(error)) from None
-
-
-def _roll_out(agent, behaviour: Behaviour, episodes: int) -> list[np.ndarray]:
-    """Returns the observations of each episode, all of which have one length."""
+def _mean_action(agent, episodes):
     import tensorflow as tf
     from tf_agents.trajectories import time_step as ts
 
-    from smoothie_tf.environments import gymnasium_environment
-
-    tasks = [
-        gymnasium_environment.make(behaviour.env, **behaviour.arguments)
-        for _ in range(episodes)
-    ]
     act = tf.function(
         lambda observation: (
             agent.policy.action(ts.restart(observation, episodes)).action
         )
     )
-    observations = [
-        np.stack([task.reset(seed=_SEED + i)[0] for i, task in enumerate(tasks)])
-    ]
-    # None of these tasks terminates: all episodes end at the time limit.
-    for _ in range(tasks[0].spec.max_episode_steps):
-        actions = act(observations[-1]).numpy()
-        steps = [task.step(a) for task, a in zip(tasks, actions, strict=True)]
-        observations.append(np.stack([step[0] for step in steps]))
-    for task in tasks:
-        task.close()
-    return list(np.stack(observations, axis=1))
+    return lambda observation: act(observation).numpy()

@@ -15,9 +15,9 @@ from smoothie_tf.experiments import (
     claims,
     evidence,
     grid,
-    report_parts,
     results,
     statistics,
+    svg_trained,
 )
 from smoothie_tf.experiments import svg_figures as figures
 
@@ -36,7 +36,8 @@ class Evidence:
         """Reads everything.
 
         Args:
-            results_dir: As `reproduce/collect.py` and `svg_figure4.py` leave it.
+            results_dir: As `reproduce/collect.py`, `svg_figure2.py` and
+                `svg_figure4.py` leave it.
             of: The figures whose runs are wanted.
 
         Raises:
@@ -60,7 +61,12 @@ class Evidence:
         self.runs = list(runs.values())
         self.frame = results.read_runs(self.runs)
         self.measures = measure(self.frame)
-        self.behaviour = _read_behaviour(results_dir)
+        of_figure_2, of_figure_4 = (
+            results_dir / f"{figure.name}-{_PRESET}"
+            for figure in (figures.SVG_FIGURE_2, figures.SVG_FIGURE_4)
+        )
+        self.models = svg_trained.read(of_figure_2 / figures.MODELS)
+        self.behaviour = svg_trained.read(of_figure_4 / figures.BEHAVIOUR)
 
     def arm(self, env: str, arm: grid.Arm, column: str) -> np.ndarray:
         """Returns a column of `measure` of an arm on a task, by seed, shape [N]."""
@@ -78,6 +84,12 @@ class Evidence:
         """Returns what trained policies did on a task, a number a run, shape [N]."""
         table = self.behaviour
         chosen = (table["env"] == env) & (table["measure"] == measure_name)
+        return table.loc[chosen].sort_values("seed")["value"].to_numpy()
+
+    def modelled(self, arm: grid.Arm, measure_name: str) -> np.ndarray:
+        """Returns how good an arm's models of Hand are, a number a run, shape [N]."""
+        table = self.models
+        chosen = (table["variant"] == arm.variant) & (table["measure"] == measure_name)
         return table.loc[chosen].sort_values("seed")["value"].to_numpy()
 
     def progress(self, env: str, arms: Sequence[grid.Arm]) -> str:
@@ -513,10 +525,3 @@ def _counts(found, env, arms) -> str:
 
 def _not_yet(found, env, arms) -> claims.Finding:
     return claims.Finding(claims.NOT_YET, "–", found.progress(env, arms))
-
-
-def _read_behaviour(results_dir: pathlib.Path) -> pd.DataFrame:
-    path = results_dir / f"{figures.SVG_FIGURE_4.name}-{_PRESET}" / figures.BEHAVIOUR
-    if not path.is_file():
-        return pd.DataFrame(columns=["env", "variant", "seed", "measure", "value"])
-    return report_parts.read(path)

@@ -57,6 +57,8 @@ FIRST_STEPS = 50_000
 NEAR = 0.05
 #: What is written of policies' behaviour, beside Figure 4.
 BEHAVIOUR = "svg_behaviour.csv"
+#: And of Hand's learned models, beside Figure 2.
+MODELS = "svg_models.csv"
 # The same hue, ever lighter.
 _SHADES = {
     "svg1": ("#0072B2", "#5AA5D6", "#A9D0EB"),

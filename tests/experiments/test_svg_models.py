@@ -1,0 +1,121 @@
+"""Hand's learned models against the true one, and the table in the report."""
+
+import pathlib
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from smoothie_tf.agents import factory
+from smoothie_tf.environments import gymnasium_environment, hand
+from smoothie_tf.experiments import report, svg_models
+from smoothie_tf.experiments import svg_figures as figures
+from smoothie_tf.training import config
+from tests.experiments import test_svg_figures
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture
+def agent_with_stiffness(monkeypatch):
+    """Makes SVG(∞) with the task's model, but for the spring."""
+
+    def make(stiffness):
+        tf.random.set_seed(0)
+        config.parse(
+            "svg_infinity",
+            figures.HAND,
+            bindings=[
+                "train.num_steps = 1",
+                "create_agent.dynamics_network = @HandDynamics",
+            ],
+        )
+        env = gymnasium_environment.make(figures.HAND)
+        with monkeypatch.context() as patch:
+            patch.setattr(hand, "STIFFNESS", stiffness)
+            return factory.create_agent(
+                "svg_infinity",
+                gymnasium_environment.time_step_spec(env),
+                gymnasium_environment.action_spec(env),
+                seed=0,
+                **gymnasium_environment.known_to_agents(env),
+            )
+
+    return make
+
+
+def test_the_true_model_has_no_errors(agent_with_stiffness):
+    found = svg_models.errors(agent_with_stiffness(hand.STIFFNESS), 3)
+    assert found[svg_models.DERIVATIVES] == 0
+    # Rounding, over 1,000 steps.
+    assert found[svg_models.DRIFT] < 1e-3
+    assert found[svg_models.REAL] == pytest.approx(1)
+    assert found[svg_models.OWN] == pytest.approx(1, abs=1e-4)
+
+
+def test_errors_of_a_stiffer_spring(agent_with_stiffness):
+    found = svg_models.errors(agent_with_stiffness(hand.STIFFNESS + 2), 3)
+    # In each dimension: velocity by hand and ball, 2·dt; ball by both, 2·dt².
+    square = 4 * (0.02**2 + 0.0002**2) / (6 * 8)
+    assert found[svg_models.DERIVATIVES] == pytest.approx(square**0.5, rel=1e-3)
+    # The stiffer spring lets the ball hang 1/6 m higher, and swing about there.
+    assert 0.1 < found[svg_models.DRIFT] < 0.5
+    # Another frequency, for 10 s; but where the planner is wrong, SVG(∞) knows.
+    assert found[svg_models.OWN] < found[svg_models.REAL] < 0.9999
+
+
+def test_the_reports_table(tmp_path):
+    values = {
+        svg_models.DERIVATIVES: (0.0041, 0.0043, 0.0042),
+        svg_models.DRIFT: (0.1, 0.3, 0.2),
+        svg_models.REAL: (0.993, 0.995, 0.994),
+        svg_models.OWN: (0.9, 0.98, 0.94),
+    }
+    rows = [
+        (figures.HAND, "planner", seed, name, value)
+        for name, each in values.items()
+        for seed, value in enumerate(each)
+    ]
+    folder = tmp_path / "svg_figure_2-svg"
+    folder.mkdir()
+    columns = ["env", "variant", "seed", "measure", "value"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / figures.MODELS, index=False)
+    test_svg_figures.fill(tmp_path, figures.HAND, svg_infinity=-1.0, planner=-3.0)
+    text = report.report(tmp_path).read_text()
+    assert "| trained by | derivatives | drift |" in text
+    cells = "0.0042 [0.0041, 0.0043] | 0.20 [0.10, 0.30] | 0.994 [0.993, 0.995]"
+    assert f"| planner | {cells} | 0.940 [0.900, 0.980] | 3 |" in text
+
+
+def test_figure_2_and_its_models_from_the_command(tmp_path):
+    # Real runs of one episode.
+    runs_dir, out_dir = tmp_path / "runs", tmp_path / "out"
+    line = [sys.executable, "reproduce/svg_figure2.py", "--seeds", "1"]
+    line += ["--envs", figures.HAND, "--runs_dir", str(runs_dir)]
+    line += ["--out_dir", str(out_dir)]
+    for binding in (
+        "train.num_steps=1001",
+        "train.initial_collect_steps=1",
+        "train.evaluation_interval=1001",
+        "train.evaluation_episodes=1",
+        "train.batch_size=8",
+        "train.use_xla=False",
+        "SvgInfinityAgent.model_updates=2",
+    ):
+        line += ["--gin_bindings", binding]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert str(out_dir / "svg_figure_2.png") in done.stdout.splitlines()[-1]
+    assert "Warning" not in done.stderr
+    table = pd.read_csv(out_dir / figures.MODELS)
+    assert set(table["variant"]) == {"svg_infinity", "planner"}
+    assert set(table["measure"]) == {
+        svg_models.DERIVATIVES,
+        svg_models.DRIFT,
+        svg_models.REAL,
+        svg_models.OWN,
+    }
+    # Nothing has been learned: the model's ball stays where the task's wanders off.
+    assert (table.loc[table["measure"] == svg_models.DRIFT, "value"] > 0.05).all()
