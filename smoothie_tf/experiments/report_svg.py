@@ -85,7 +85,6 @@ def _drawn(
 
 def _models(found: svg_claims.Evidence) -> list[str]:
     """Writes how good Hand's learned models are, which claim S1 is about."""
-    arms = (svg_figures.SVG_INFINITY, svg_figures.PLANNER)
     digits = {
         svg_models.DERIVATIVES: 4,
         svg_models.DRIFT: 2,
@@ -93,7 +92,7 @@ def _models(found: svg_claims.Evidence) -> list[str]:
         svg_models.OWN: 3,
     }
     rows = []
-    for arm in arms:
+    for arm in svg_models.ARMS:
         values = {name: found.modelled(arm, name) for name in digits}
         count = len(values[svg_models.DRIFT])
         if count:
@@ -109,7 +108,7 @@ def _models(found: svg_claims.Evidence) -> list[str]:
         "along the model's own, as the planner.\n",
         report_parts.table(
             [
-                "trained by",
+                "agent, updates of the model",
                 "derivatives",
                 "drift",
                 "cosine, real trajectory",

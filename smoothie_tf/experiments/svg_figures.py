@@ -51,6 +51,9 @@ WALKER = "smoothie_tf/Walker-v0"
 VALUE_UNITS = (200, 100, 50)
 #: Units of each layer of the model's networks, in the order of Figure 3's caption.
 MODEL_UNITS = (20, 10, 5)
+#: Updates of Hand's model an episode. The paper does not say how many it has; the first
+#: is ours, the second leaves the model with errors that matter.
+MODEL_UPDATES = (1000, 10)
 #: Steps in which each task is looked at first.
 FIRST_STEPS = 50_000
 #: Metres from a target: there.
@@ -64,6 +67,7 @@ _SHADES = {
     "svg1": ("#0072B2", "#5AA5D6", "#A9D0EB"),
     "dpg": ("#E69F00", "#EDBE5A", "#F4DDAC"),
     "svg_infinity": ("#009E73", "#5AC2A4", "#A9DFD0"),
+    "planner": ("#999999", "#CCCCCC"),
 }
 
 
@@ -91,12 +95,24 @@ def with_model_units(arm: grid.Arm, units: int) -> grid.Arm:
     return _smaller(arm, "model", units, MODEL_UNITS, binding)
 
 
-def _smaller(arm, what, units, all_units, binding):
-    place = all_units.index(units)
-    changes = {"label": f"{arm.label}, {units}", "colour": _SHADES[arm.agent][place]}
+def with_model_updates(arm: grid.Arm, updates: int) -> grid.Arm:
+    """Returns an arm whose model learns less from each episode.
+
+    Args:
+        arm: SVG(∞) or the planner, on Hand.
+        updates: One of `MODEL_UPDATES`; the first of them changes nothing but the
+            label.
+    """
+    binding = f"SvgInfinityAgent.model_updates = {updates}"
+    return _smaller(arm, "model-updates", updates, MODEL_UPDATES, binding)
+
+
+def _smaller(arm, what, number, numbers, binding):
+    place = numbers.index(number)
+    changes = {"label": f"{arm.label}, {number}", "colour": _SHADES[arm.agent][place]}
     if place:
         changes |= {
-            "variant": f"{arm.variant}-{what}-{units}",
+            "variant": f"{arm.variant}-{what}-{number}",
             "gin_bindings": (binding,),
         }
     return dataclasses.replace(arm, **changes)
@@ -110,6 +126,17 @@ SVG_FIGURE_2 = grid.Figure.of_panels(
             "Hand",
             HAND,
             (SVG_INFINITY, PLANNER, PLANNER_WITH_TRUE_MODEL),
+            1_500_000,
+        ),
+        # Not in the paper: a test of what S1 is put down to.
+        grid.Panel(
+            "Hand, updates of the model an episode",
+            HAND,
+            tuple(
+                with_model_updates(arm, updates)
+                for arm in (SVG_INFINITY, PLANNER)
+                for updates in MODEL_UPDATES
+            ),
             1_500_000,
         ),
         grid.Panel(

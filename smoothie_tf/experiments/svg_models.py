@@ -29,7 +29,12 @@ DERIVATIVES = "derivatives"
 DRIFT = "drift"
 REAL = "cosine, real trajectory"
 OWN = "cosine, model's trajectory"
-_ARMS = (figures.SVG_INFINITY, figures.PLANNER)
+#: Those that learn a model.
+ARMS = tuple(
+    figures.with_model_updates(arm, updates)
+    for arm in (figures.SVG_INFINITY, figures.PLANNER)
+    for updates in figures.MODEL_UPDATES
+)
 _BALL = slice(2, 4)
 # What moves. The target is constant, so that derivatives by it are not learned; nothing
 # reaches the task through them.
@@ -45,14 +50,14 @@ def measure(
     """Measures the models of finished runs on Hand.
 
     Args:
-        runs: Those of Figure 2; SVG(∞) and the planner, on Hand, count.
+        runs: Those of Figure 2; those on Hand that learn a model count.
         out_dir: Where the table, `figures.MODELS`, goes; see `svg_trained.measure`.
         episodes: Episodes of each policy.
 
     Raises:
         results.DamagedRunError: If a run cannot be restored.
     """
-    variants = {arm.variant for arm in _ARMS}
+    variants = {arm.variant for arm in ARMS}
     chosen = [
         run for run in runs if run.env == figures.HAND and run.variant in variants
     ]

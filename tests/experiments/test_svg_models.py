@@ -1,21 +1,15 @@
 """Hand's learned models against the true one, and the table in the report."""
 
-import pathlib
-import subprocess
-import sys
-
 import pandas as pd
 import pytest
 import tensorflow as tf
 
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment, hand
-from smoothie_tf.experiments import report, svg_models
+from smoothie_tf.experiments import grid, report, svg_models
 from smoothie_tf.experiments import svg_figures as figures
-from smoothie_tf.training import config
+from smoothie_tf.training import config, main
 from tests.experiments import test_svg_figures
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -84,38 +78,32 @@ def test_the_reports_table(tmp_path):
     pd.DataFrame(rows, columns=columns).to_csv(folder / figures.MODELS, index=False)
     test_svg_figures.fill(tmp_path, figures.HAND, svg_infinity=-1.0, planner=-3.0)
     text = report.report(tmp_path).read_text()
-    assert "| trained by | derivatives | drift |" in text
+    assert "| agent, updates of the model | derivatives | drift |" in text
     cells = "0.0042 [0.0041, 0.0043] | 0.20 [0.10, 0.30] | 0.994 [0.993, 0.995]"
-    assert f"| planner | {cells} | 0.940 [0.900, 0.980] | 3 |" in text
+    assert f"| planner, 1000 | {cells} | 0.940 [0.900, 0.980] | 3 |" in text
 
 
-def test_figure_2_and_its_models_from_the_command(tmp_path):
-    # Real runs of one episode.
-    runs_dir, out_dir = tmp_path / "runs", tmp_path / "out"
-    line = [sys.executable, "reproduce/svg_figure2.py", "--seeds", "1"]
-    line += ["--envs", figures.HAND, "--runs_dir", str(runs_dir)]
-    line += ["--out_dir", str(out_dir)]
-    for binding in (
-        "train.num_steps=1001",
-        "train.initial_collect_steps=1",
-        "train.evaluation_interval=1001",
-        "train.evaluation_episodes=1",
-        "train.batch_size=8",
-        "train.use_xla=False",
-        "SvgInfinityAgent.model_updates=2",
-    ):
-        line += ["--gin_bindings", binding]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert str(out_dir / "svg_figure_2.png") in done.stdout.splitlines()[-1]
-    assert "Warning" not in done.stderr
-    table = pd.read_csv(out_dir / figures.MODELS)
-    assert set(table["variant"]) == {"svg_infinity", "planner"}
-    assert set(table["measure"]) == {
-        svg_models.DERIVATIVES,
-        svg_models.DRIFT,
-        svg_models.REAL,
-        svg_models.OWN,
-    }
+def test_the_models_of_a_real_run(tmp_path):
+    # One episode; what is left out is not done, or learns no model.
+    preset = grid.read_preset("svg", ["train.num_steps = 1001"])
+    runs = grid.grid(
+        figures.SVG_FIGURE_2, preset, [figures.HAND], [0], root=tmp_path / "runs"
+    )
+    (run,) = (run for run in runs if run.variant == "planner-model-updates-10")
+    bindings = [
+        *run.gin_bindings,
+        "train.initial_collect_steps = 1",
+        "train.evaluation_interval = 1001",
+        "train.evaluation_episodes = 1",
+        "train.batch_size = 8",
+        "train.use_xla = False",
+    ]
+    line = ["--agent", run.agent, "--env", run.env, "--num_steps", "1001", "--quiet"]
+    line += ["--run_dir", str(run.directory)]
+    assert main.main([*line, *(f"--gin_bindings={each}" for each in bindings)]) == 0
+    svg_models.measure(runs, tmp_path, episodes=2)
+    table = pd.read_csv(tmp_path / figures.MODELS).set_index("measure")
+    assert set(table["variant"]) == {run.variant}
+    assert len(table) == 4
     # Nothing has been learned: the model's ball stays where the task's wanders off.
-    assert (table.loc[table["measure"] == svg_models.DRIFT, "value"] > 0.05).all()
+    assert table["value"][svg_models.DRIFT] > 0.05
