@@ -15,6 +15,7 @@ from smoothie_tf.experiments import (
     claims,
     evidence,
     grid,
+    report_parts,
     results,
     statistics,
     svg_trained,
@@ -65,8 +66,8 @@ class Evidence:
             results_dir / f"{figure.name}-{_PRESET}"
             for figure in (figures.SVG_FIGURE_2, figures.SVG_FIGURE_4)
         )
-        self.models = svg_trained.read(of_figure_2 / figures.MODELS)
-        self.behaviour = svg_trained.read(of_figure_4 / figures.BEHAVIOUR)
+        self.models = _read_measured(of_figure_2 / figures.MODELS)
+        self.behaviour = _read_measured(of_figure_4 / figures.BEHAVIOUR)
 
     def arm(self, env: str, arm: grid.Arm, column: str) -> np.ndarray:
         """Returns a column of `measure` of an arm on a task, by seed, shape [N]."""
@@ -525,3 +526,9 @@ def _counts(found, env, arms) -> str:
 
 def _not_yet(found, env, arms) -> claims.Finding:
     return claims.Finding(claims.NOT_YET, "–", found.progress(env, arms))
+
+
+def _read_measured(path: pathlib.Path) -> pd.DataFrame:
+    if not path.is_file():
+        return pd.DataFrame(columns=[*svg_trained.KEYS, "value"])
+    return report_parts.read(path)

@@ -1,4 +1,4 @@
-"""Agents of finished runs of the SVG figures, in fresh episodes, and what is measured.
+"""Brings agents of finished runs back, lets them act, and keeps what is measured.
 
 Importing this module imports no TensorFlow: it takes seconds, which flags need not
 wait for.
@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf import quiet
-from smoothie_tf.experiments import grid, report_parts, results
+from smoothie_tf.experiments import grid, results
 
 EPISODES = 50
 _SEED = 12_345
-_KEYS = ["env", "variant", "seed", "measure"]
+#: What a row of a table is about; beside them is its value.
+KEYS = ["env", "variant", "seed", "measure"]
 
 
 def measure(
@@ -44,11 +45,11 @@ def measure(
             rows.append((run.env, run.variant, run.seed, name, value))
     if not rows:
         return
-    table = pd.DataFrame(rows, columns=[*_KEYS, "value"])
+    table = pd.DataFrame(rows, columns=[*KEYS, "value"])
     if path.is_file():
         table = pd.concat([pd.read_csv(path), table])
-        table = table.drop_duplicates(_KEYS, keep="last")
-    table.sort_values(_KEYS).to_csv(path, index=False)
+        table = table.drop_duplicates(KEYS, keep="last")
+    table.sort_values(KEYS).to_csv(path, index=False)
 
 
 def _agent(run: grid.Run) -> Any:
@@ -98,17 +99,3 @@ def roll_out(
     for task in tasks:
         task.close()
     return np.stack(observations, axis=1), np.stack(actions, axis=1)
-
-
-def read(path: pathlib.Path) -> pd.DataFrame:
-    """Reads a table of `measure`; an empty one where there is no file.
-
-    Args:
-        path: The table.
-
-    Raises:
-        results.DamagedRunError: If it is there and cannot be read.
-    """
-    if not path.is_file():
-        return pd.DataFrame(columns=[*_KEYS, "value"])
-    return report_parts.read(path)
