@@ -154,6 +154,7 @@ def test_the_planner_may_not_gain_much(tmp_path):
     for name, planner, verdict in (
         ("good", slow, claims.REPRODUCED),
         ("half", middling, claims.PARTLY),
+        ("level", fast, claims.NOT),
         ("ahead", fast + 1, claims.NOT),
     ):
         for seed in range(3):
