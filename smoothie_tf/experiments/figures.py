@@ -36,7 +36,7 @@ def draw_returns(
     figure: grid.Figure,
     runs: Sequence[grid.Run],
     path: str | os.PathLike[str],
-    envs: Sequence[str] | None = None,
+    panels: Sequence[grid.Panel] | None = None,
 ) -> None:
     """Draws the return of the policy's mean action over training.
 
@@ -45,10 +45,9 @@ def draw_returns(
         figure: Which figure of the paper it is.
         runs: All runs of the grid, also those that have left nothing yet.
         path: The picture to write.
-        envs: A panel for each of these, or the figure's own panels on them; `None` for
-            those of `runs`.
+        panels: Which panels; `None` for the figure's on the environments of `runs`.
     """
-    column, panels = "evaluation_return_mean", _panels(figure, runs, envs)
+    column, panels = "evaluation_return_mean", _panels(figure, runs, panels)
     note = "Return of the policy's mean action over the episodes of an evaluation."
     _draw(frame, figure, runs, path, column, "return", note, panels)
 
@@ -58,7 +57,7 @@ def draw_training_returns(
     figure: grid.Figure,
     runs: Sequence[grid.Run],
     path: str | os.PathLike[str],
-    envs: Sequence[str] | None = None,
+    panels: Sequence[grid.Panel] | None = None,
 ) -> None:
     """Draws the return of training's own episodes, with noise.
 
@@ -67,10 +66,10 @@ def draw_training_returns(
         figure: As for `draw_returns`.
         runs: As for `draw_returns`.
         path: As for `draw_returns`.
-        envs: As for `draw_returns`.
+        panels: As for `draw_returns`.
     """
     note = "Mean return of the training episodes between two evaluations, with noise."
-    column, panels = "training_return", _panels(figure, runs, envs)
+    column, panels = "training_return", _panels(figure, runs, panels)
     _draw(frame, figure, runs, path, column, "training return", note, panels)
 
 
@@ -79,7 +78,7 @@ def draw_policy_stddev(
     figure: grid.Figure,
     runs: Sequence[grid.Run],
     path: str | os.PathLike[str],
-    envs: Sequence[str] | None = None,
+    panels: Sequence[grid.Panel] | None = None,
 ) -> None:
     """Draws the policy's standard deviation σ over training.
 
@@ -88,32 +87,31 @@ def draw_policy_stddev(
         figure: As for `draw_returns`.
         runs: As for `draw_returns`.
         path: As for `draw_returns`.
-        envs: As for `draw_returns`.
+        panels: As for `draw_returns`.
     """
     note = "σ in units of actions scaled to [−1, 1]. The paper does not draw this."
-    panels = _panels(figure, runs, envs)
+    panels = _panels(figure, runs, panels)
     _draw(frame, figure, runs, path, "policy_stddev", "σ", note, panels)
 
 
-def compared(figure: grid.Figure, runs: Sequence[grid.Run]) -> list[str]:
-    """Lists the environments that a report shows: what is missing is in its tables.
+def compared(figure: grid.Figure, runs: Sequence[grid.Run]) -> list[grid.Panel]:
+    """Lists the panels that a report shows: what is missing is in its tables.
 
     Args:
         figure: Which figure of the paper it is.
         runs: The runs that there are, at least one on the figure's environments.
 
     Returns:
-        Those on which all arms have runs, in the figure's order; else those with any.
+        Those of which all arms have runs, in the figure's order; else those with any.
     """
     there = {(run.env, run.variant) for run in runs}
-    arms = {
-        env: {
-            (env, arm.variant) for panel in figure.panels_on(env) for arm in panel.arms
-        }
+    wanted = {
+        panel: {(env, arm.variant) for arm in panel.arms}
         for env in figure.envs
+        for panel in figure.panels_on(env)
     }
-    whole = [env for env, wanted in arms.items() if wanted <= there]
-    return whole or [env for env, wanted in arms.items() if wanted & there]
+    whole = [panel for panel, arms in wanted.items() if arms <= there]
+    return whole or [panel for panel, arms in wanted.items() if arms & there]
 
 
 def title(
@@ -146,26 +144,28 @@ def title(
     return f"{first}\n{', '.join(facts)}"
 
 
-def _panels(figure, runs, envs):
-    """Lists the figure's own panels, or makes one of all arms for each environment."""
-    if envs is None:
-        envs = list(dict.fromkeys(run.env for run in runs))
+def _panels(figure, runs, panels):
+    """Lists panels with the lengths of their runs."""
+    if panels is None:
+        envs = dict.fromkeys(run.env for run in runs)
+        panels = [panel for env in envs for panel in figure.panels_on(env)]
     steps = {run.env: run.num_steps for run in runs}
     return [
         dataclasses.replace(
-            panel, num_steps=steps.get(env) or panel.num_steps or runs[0].num_steps
+            panel,
+            num_steps=steps.get(panel.env) or panel.num_steps or runs[0].num_steps,
         )
-        for env in envs
-        for panel in figure.panels_on(env)
+        for panel in panels
     ]
 
 
 def _draw(frame, figure, runs, path, column, quantity, note, panels):
     """Draws one column of the metrics."""
     # The title counts what is shown.
-    envs = {panel.env for panel in panels}
-    runs = [run for run in runs if run.env in envs]
-    frame = frame[frame["env"].isin(envs)]
+    drawn = {(panel.env, arm.variant) for panel in panels for arm in panel.arms}
+    runs = [run for run in runs if (run.env, run.variant) in drawn]
+    pairs = zip(frame["env"], frame["variant"], strict=True)
+    frame = frame[[pair in drawn for pair in pairs]]
     width = min(_PANELS_A_ROW, len(panels))
     if len(panels) == 4:
         width = 2

@@ -291,7 +291,7 @@ def _pictures(figure, runs, frame, out_dir, preset) -> list[str]:
     frame = frame[chosen]
     if frame.empty:
         return [f"Figure {figure.number}: not yet run.\n"]
-    envs = figures.compared(figure, runs)
+    panels = figures.compared(figure, runs)
     parts = []
     drawings = [(figures.draw_returns, "", "returns of the mean action")]
     if figure.number == 3:
@@ -305,7 +305,7 @@ def _pictures(figure, runs, frame, out_dir, preset) -> list[str]:
         ]
     for draw, suffix, what in drawings:
         name = f"{figure.name}_{preset.name}{suffix}.png"
-        draw(frame, figure, runs, out_dir / name, envs)
+        draw(frame, figure, runs, out_dir / name, panels)
         parts.append(f"![Figure {figure.number}, {what}](report/{name})\n")
     return parts
 

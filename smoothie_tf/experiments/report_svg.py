@@ -75,8 +75,8 @@ def _drawn(
                 cells[2:4] = _interval(final), _interval(area)
             lines.append("| " + " | ".join(cells) + " |")
     picture = out_dir / f"{figure.name}.png"
-    envs = figures.compared(figure, runs)
-    figures.draw_returns(found.frame, figure, runs, picture, envs)
+    panels = figures.compared(figure, runs)
+    figures.draw_returns(found.frame, figure, runs, picture, panels)
     return [
         "\n".join(lines) + "\n",
         f"![{figure.title}, {figure.subject}]({out_dir.name}/{picture.name})\n",

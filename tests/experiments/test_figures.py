@@ -5,7 +5,7 @@ import dataclasses
 import matplotlib.figure
 import pytest
 
-from smoothie_tf.experiments import figures, grid, results
+from smoothie_tf.experiments import figures, grid, results, svg_figures
 
 
 @pytest.fixture
@@ -79,10 +79,10 @@ def test_the_title_counts_what_is_shown(tmp_path, drawn):
     runs = [run for run in runs if run.env == env or run.seed == 0]
     for run in runs:
         write_metrics(run, [(300, 1.0)])
-    for envs, said in (([env], "n = 2 seeds"), (None, "n = 1 to 2 seeds")):
-        figures.draw_returns(
-            results.read_runs(runs), grid.FIGURE_4, runs, tmp_path / "figure.png", envs
-        )
+    one = grid.FIGURE_4.panels_on(env)
+    for panels, said in ((one, "n = 2 seeds"), (None, "n = 1 to 2 seeds")):
+        path = tmp_path / "figure.png"
+        figures.draw_returns(results.read_runs(runs), grid.FIGURE_4, runs, path, panels)
         assert drawn[-1].get_suptitle().endswith(said)
 
 
@@ -104,9 +104,21 @@ def test_a_report_shows_where_all_arms_have_runs():
     first, second = grid.FIGURE_4.envs[:2]
     whole = [run for run in runs if run.env == second]
     half = next(run for run in runs if run.env == first)
-    assert figures.compared(grid.FIGURE_4, [half, *whole]) == [second]
-    assert figures.compared(grid.FIGURE_4, [half]) == [first]
-    assert figures.compared(grid.FIGURE_4, runs) == list(grid.FIGURE_4.envs)
+
+    def shown(of):
+        return [panel.env for panel in figures.compared(grid.FIGURE_4, of)]
+
+    assert shown([half, *whole]) == [second]
+    assert shown([half]) == [first]
+    assert shown(runs) == list(grid.FIGURE_4.envs)
+
+
+def test_of_two_panels_on_a_task_a_report_shows_the_whole_one():
+    figure = svg_figures.SVG_FIGURE_2
+    runs = grid.grid(figure, grid.read_preset("svg"), [svg_figures.HAND], [0])
+    arms = {arm.variant for arm in figure.panels[0].arms}
+    runs = [run for run in runs if run.variant in arms]
+    assert figures.compared(figure, runs) == [figure.panels[0]]
 
 
 def test_bindings_given_by_hand_are_in_the_title():
