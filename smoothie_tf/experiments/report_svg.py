@@ -90,6 +90,7 @@ def _models(found: svg_claims.Evidence) -> list[str]:
         svg_models.DRIFT: 2,
         svg_models.REAL: 3,
         svg_models.OWN: 3,
+        svg_models.BEYOND: 2,
     }
     rows = []
     for arm in svg_models.ARMS:
@@ -105,7 +106,8 @@ def _models(found: svg_claims.Evidence) -> list[str]:
         "derivatives, root mean square of entries; how far the ball is from where the "
         "model takes it within 10 s, metres; and the cosine of v_θ with the true one, "
         "by the model's derivatives along real trajectories, as SVG(∞) has it, and "
-        "along the model's own, as the planner.\n",
+        "along the model's own, as the planner; and the share of actions beyond the "
+        "bounds, where the hand is no faster.\n",
         report_parts.table(
             [
                 "agent, updates of the model",
@@ -113,6 +115,7 @@ def _models(found: svg_claims.Evidence) -> list[str]:
                 "drift",
                 "cosine, real trajectory",
                 "cosine, model's own",
+                "actions beyond",
                 "n",
             ],
             rows,

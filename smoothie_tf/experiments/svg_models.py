@@ -11,6 +11,7 @@ are held against it:
                   the same policy and the same noise
     cosine, …     of v_θ and the true v_θ, each the mean over the episodes: along the
                   real trajectories, as SVG(∞) has it, and along the model's own
+    beyond        the share of actions beyond the bounds, where the hand is no faster
 
 Shapes: E episodes, T transitions of an episode, S state, A action.
 """
@@ -29,6 +30,7 @@ DERIVATIVES = "derivatives"
 DRIFT = "drift"
 REAL = "cosine, real trajectory"
 OWN = "cosine, model's trajectory"
+BEYOND = "beyond"
 #: Those that learn a model.
 ARMS = tuple(
     figures.with_model_updates(arm, updates)
@@ -107,6 +109,7 @@ def errors(agent: Any, episodes: int) -> dict[str, float]:
         ),
         REAL: _cosine(_policy_gradient(agent, learned, observations, actions), target),
         OWN: _cosine(_policy_gradient(agent, learned, own, own_actions), target),
+        BEYOND: float(np.mean(np.abs(actions) > 1)),
     }
 
 

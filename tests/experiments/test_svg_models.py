@@ -47,6 +47,8 @@ def test_the_true_model_has_no_errors(agent_with_stiffness):
     assert found[svg_models.DRIFT] < 1e-3
     assert found[svg_models.REAL] == pytest.approx(1)
     assert found[svg_models.OWN] == pytest.approx(1, abs=1e-4)
+    # A policy that has not learned, with σ = 0.2.
+    assert found[svg_models.BEYOND] < 0.001
 
 
 def test_errors_of_a_stiffer_spring(agent_with_stiffness):
@@ -66,6 +68,7 @@ def test_the_reports_table(tmp_path):
         svg_models.DRIFT: (0.1, 0.3, 0.2),
         svg_models.REAL: (0.993, 0.995, 0.994),
         svg_models.OWN: (0.9, 0.98, 0.94),
+        svg_models.BEYOND: (0.0, 0.2, 0.1),
     }
     rows = [
         (figures.HAND, "planner", seed, name, value)
@@ -79,8 +82,12 @@ def test_the_reports_table(tmp_path):
     test_svg_figures.fill(tmp_path, figures.HAND, svg_infinity=-1.0, planner=-3.0)
     text = report.report(tmp_path).read_text()
     assert "| agent, updates of the model | derivatives | drift |" in text
-    cells = "0.0042 [0.0041, 0.0043] | 0.20 [0.10, 0.30] | 0.994 [0.993, 0.995]"
-    assert f"| planner, 1000 | {cells} | 0.940 [0.900, 0.980] | 3 |" in text
+    cells = "0.0042 [0.0041, 0.0043] | 0.20 [0.10, 0.30] | 0.994 [0.993, 0.995] | "
+    cells += "0.940 [0.900, 0.980] | 0.10 [0.00, 0.20]"
+    assert (
+        f"| planner, 1000 | {cells} | 0.940 [0.900, 0.980] | 0.10 [0.00, 0.20] | 3 |"
+        in text
+    )
 
 
 def test_the_models_of_a_real_run(tmp_path):
@@ -104,6 +111,6 @@ def test_the_models_of_a_real_run(tmp_path):
     svg_models.measure(runs, tmp_path, episodes=2)
     table = pd.read_csv(tmp_path / figures.MODELS).set_index("measure")
     assert set(table["variant"]) == {run.variant}
-    assert len(table) == 4
+    assert len(table) == 5
     # Nothing has been learned: the model's ball stays where the task's wanders off.
     assert table["value"][svg_models.DRIFT] > 0.05
