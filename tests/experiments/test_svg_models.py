@@ -84,10 +84,7 @@ def test_the_reports_table(tmp_path):
     assert "| agent, updates of the model | derivatives | drift |" in text
     cells = "0.0042 [0.0041, 0.0043] | 0.20 [0.10, 0.30] | 0.994 [0.993, 0.995] | "
     cells += "0.940 [0.900, 0.980] | 0.10 [0.00, 0.20]"
-    assert (
-        f"| planner, 1000 | {cells} | 0.940 [0.900, 0.980] | 0.10 [0.00, 0.20] | 3 |"
-        in text
-    )
+    assert f"| planner, 1000 | {cells} | 3 |" in text
 
 
 def test_the_models_of_a_real_run(tmp_path):
