@@ -104,7 +104,7 @@ def _models(found: svg_claims.Evidence) -> list[str]:
     return [
         "Hand's models at the end of training, against the true one: the error of the "
         "derivatives, root mean square of entries; how far the ball is from where the "
-        "model takes it within 10 s, metres; and the cosine of v_θ with the true one, "
+        "model takes it within 10 s, metres; the cosine of v_θ with the true one, "
         "by the model's derivatives along real trajectories, as SVG(∞) has it, and "
         "along the model's own, as the planner; and the share of actions beyond the "
         "bounds, where the hand is no faster.\n",
