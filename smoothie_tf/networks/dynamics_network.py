@@ -52,6 +52,7 @@ class DynamicsNetwork(tf.Module):
         learns_reward: bool = False,
         hidden_units: Sequence[int] = (20, 20),
         initial_stddev: float = 1.0,
+        clip_actions: bool = False,
         name: str = "DynamicsNetwork",
     ):
         """Builds the network.
@@ -64,11 +65,14 @@ class DynamicsNetwork(tf.Module):
             them by task, at least one.
           initial_stddev: σ̂ of each dimension to begin with, > 0, relative to the
             standard deviation of its changes.
+          clip_actions: Whether it sees actions within their bounds, as a task takes
+            them that does not go beyond, so that this need not be learned.
           name: Name of the network.
 
         Raises:
           ValueError: If a width is not a whole number of at least 1, or there is no
-            layer, or `initial_stddev` is not positive.
+            layer, `initial_stddev` is not positive, or actions are to be clipped where
+            rewards are learned, which depend on them as they are.
         """
         super().__init__(name=name)
         owner = "DynamicsNetwork"
@@ -81,7 +85,16 @@ class DynamicsNetwork(tf.Module):
                 f" {hidden_units!r}."
             )
         validation.check(owner, "positive", initial_stddev=initial_stddev)
+        validation.check_flags(owner, clip_actions=clip_actions)
+        if clip_actions and learns_reward:
+            raise ValueError(
+                f"{owner}.clip_actions must be False where the model learns rewards,"
+                " which depend on actions as they are, but is True."
+            )
         self.learns_reward = learns_reward
+        self._bounds = None
+        if clip_actions:
+            self._bounds = action_spec.minimum, action_spec.maximum
         self._dtype = observation_spec.dtype
         self._state_size = observation_spec.shape[0]
         inputs = self._state_size + action_spec.shape[0]
@@ -171,7 +184,12 @@ class DynamicsNetwork(tf.Module):
         scaled = upstream[:size] * self._change_scale[:size, tf.newaxis, tf.newaxis]
         scaled = tf.transpose(scaled / self._input_scale, [1, 0, 2])
         identity = tf.eye(size, dtype=self._dtype)
-        return identity + scaled[..., :size], scaled[..., size:]
+        by_state, by_action = identity + scaled[..., :size], scaled[..., size:]
+        if self._bounds is not None:
+            low, high = self._bounds
+            within = tf.cast((action >= low) & (action <= high), self._dtype)
+            by_action *= within[:, tf.newaxis]
+        return by_state, by_action
 
     def loss(
         self,
@@ -217,7 +235,7 @@ class DynamicsNetwork(tf.Module):
         updates = []
         for values, mean, variance in (
             (
-                tf.concat([state, action], axis=-1),
+                self._inputs(state, action),
                 self._input_mean,
                 self._input_variance,
             ),
@@ -253,8 +271,7 @@ class DynamicsNetwork(tf.Module):
 
     def _evaluate(self, state, action):
         """Returns standardised outputs [N, B], and all hidden units."""
-        x = tf.concat([state, action], axis=-1)
-        x = (x - self._input_mean) / self._input_scale
+        x = (self._inputs(state, action) - self._input_mean) / self._input_scale
         hidden = []
         for place, (kernel, bias) in enumerate(self._layers):
             # The first layers' inputs are the same for all networks.
@@ -263,6 +280,11 @@ class DynamicsNetwork(tf.Module):
             hidden.append(x)
         output = tf.reduce_sum(x * self._output_kernel, axis=-1) + self._output_bias
         return output, hidden
+
+    def _inputs(self, state, action):
+        if self._bounds is not None:
+            action = tf.clip_by_value(action, *self._bounds)
+        return tf.concat([state, action], axis=-1)
 
     def _change(self, output):
         return tf.transpose(output) * self._change_scale + self._change_mean

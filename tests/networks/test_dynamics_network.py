@@ -156,12 +156,35 @@ def test_a_dimension_that_never_changes_stays():
     )
 
 
+def test_clipped_actions_are_those_at_the_bounds():
+    # Bounds of ±1; a third of the draws are beyond.
+    model, free = (randomise(make(clip_actions=clip)) for clip in (True, False))
+    state, action, *_ = transitions(50)
+    within = tf.clip_by_value(action, -1, 1)
+    beyond = np.abs(action) > 1
+    assert beyond.any() and not beyond.all()
+    predicted = model(state, action).next_state
+    np.testing.assert_array_equal(predicted, model(state, within).next_state)
+    assert np.any(free(state, action).next_state != free(state, within).next_state)
+    with tf.GradientTape() as tape:
+        tape.watch(action)
+        following = model(state, action).next_state
+    by_action = model.jacobians(state, action)[1].numpy()
+    np.testing.assert_allclose(by_action, tape.batch_jacobian(following, action))
+    np.testing.assert_array_equal((by_action != 0).all(axis=1), ~beyond)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"widths": ()}, "hidden_units must name at least one layer, but is"),
         ({"widths": (0,)}, "hidden_units"),
         ({"initial_stddev": 0.0}, "initial_stddev must be a number above 0, but is"),
+        ({"clip_actions": 1}, "clip_actions must be True or False, but is 1"),
+        (
+            {"clip_actions": True, "learns_reward": True},
+            "clip_actions must be False where the model learns rewards",
+        ),
     ],
 )
 def test_what_is_not_allowed_is_named(changes, sentence):
