@@ -52,7 +52,7 @@ VALUE_UNITS = (200, 100, 50)
 #: Units of each layer of the model's networks, in the order of Figure 3's caption.
 MODEL_UNITS = (20, 10, 5)
 #: Updates of Hand's model an episode. The paper does not say how many it has; the first
-#: is ours, the second leaves the model with errors that matter.
+#: is ours, with the second the model learns more slowly.
 MODEL_UPDATES = (1000, 10)
 #: Steps in which each task is looked at first.
 FIRST_STEPS = 50_000
