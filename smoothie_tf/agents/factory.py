@@ -1,5 +1,6 @@
 """Builds an agent with the paper's networks from specs and gin bindings."""
 
+import functools
 from collections.abc import Callable
 
 import gin
@@ -54,6 +55,7 @@ def create_agent(
     seed: int | None = None,
     actor_learning_rate: float = gin.REQUIRED,
     critic_learning_rate: float = gin.REQUIRED,
+    adam_epsilon: float = 1e-7,
     actor_network: Callable[..., network.Network] = mean_network.MeanNetwork,
     critic_network: Callable[..., network.Network] = critic_network.CriticNetwork,
     model_learning_rate: float = 1e-3,
@@ -71,6 +73,8 @@ def create_agent(
       seed: Seed of the draws in the agent's training step.
       actor_learning_rate: η_π, > 0, for Adam.
       critic_learning_rate: η_Q, > 0, for Adam.
+      adam_epsilon: Adam's ε, > 0, of every optimizer: 1e-7 is Keras's default, 1e-8
+        was TensorFlow 1's.
       actor_network: Makes μ_θ from (observation spec, action spec).
       critic_network: Makes the critic from (observation spec, action spec) as one
         pair.
@@ -100,7 +104,9 @@ def create_agent(
         actor_learning_rate=actor_learning_rate,
         critic_learning_rate=critic_learning_rate,
         model_learning_rate=model_learning_rate,
+        adam_epsilon=adam_epsilon,
     )
+    adam = functools.partial(_adam, epsilon=adam_epsilon)
     kind, observation_spec = AGENTS[name], time_step_spec.observation
     takes = getattr(kind, "takes", ("critic_network",))
     arguments = {"actor_network": actor_network(observation_spec, action_spec)}
@@ -109,12 +115,12 @@ def create_agent(
     if "value_network" in takes:
         arguments["value_network"] = value_network(observation_spec)
     if {"critic_network", "value_network"} & set(takes):
-        arguments["critic_optimizer"] = _adam(critic_learning_rate)
+        arguments["critic_optimizer"] = adam(critic_learning_rate)
     if "dynamics_network" in takes:
         arguments["dynamics_network"] = dynamics_network(
             observation_spec, action_spec, reward_fn is None
         )
-        arguments["model_optimizer"] = _adam(model_learning_rate)
+        arguments["model_optimizer"] = adam(model_learning_rate)
         arguments["reward_fn"] = reward_fn
     if "max_episode_steps" in takes:
         arguments["max_episode_steps"] = max_episode_steps
@@ -122,7 +128,7 @@ def create_agent(
         time_step_spec,
         action_spec,
         **arguments,
-        actor_optimizer=_adam(actor_learning_rate),
+        actor_optimizer=adam(actor_learning_rate),
         seed=seed,
         train_step_counter=tf.Variable(0, dtype=tf.int64, name="train_step"),
     )
@@ -130,7 +136,7 @@ def create_agent(
     return agent
 
 
-def _adam(learning_rate):
+def _adam(learning_rate, epsilon):
     # Whoever calls `train` decides whether to compile it: an optimizer that compiles
     # its own update would do so variable by variable.
-    return tf.keras.optimizers.Adam(learning_rate, jit_compile=False)
+    return tf.keras.optimizers.Adam(learning_rate, epsilon=epsilon, jit_compile=False)

@@ -1,0 +1,16 @@
+"""What the paper leaves open, one choice after the other, for both agents alike.
+
+    python reproduce/choices.py                   # minutes: a few thousand steps
+    python reproduce/choices.py --preset short    # 150,000 steps, three seeds
+
+Runs that are done are not run again; the first arm of each agent is Figure 3's, which
+goes on with it. `--plot_only` draws what there is.
+"""
+
+import sys
+
+from smoothie_tf.experiments.choices import CHOICES
+from smoothie_tf.experiments.command import figure_command
+
+if __name__ == "__main__":
+    sys.exit(figure_command(CHOICES))
