@@ -33,7 +33,7 @@ from typing import TextIO
 import tqdm
 
 from smoothie_tf import quiet
-from smoothie_tf.experiments import grid, launch, ray_launch
+from smoothie_tf.runs import grid, launch, ray_launch
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 

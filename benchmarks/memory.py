@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from matplotlib import pyplot as plt
 from matplotlib import ticker
 
-from smoothie_tf.experiments import grid, style
+from smoothie_tf.experiments.drawing import style
+from smoothie_tf.runs import grid
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 _POLL_SECONDS = 0.2

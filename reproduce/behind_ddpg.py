@@ -9,8 +9,8 @@ goes on with them. `--plot_only` draws what there is.
 
 import sys
 
-from smoothie_tf.experiments.behind_ddpg import BEHIND_DDPG, EQUAL
-from smoothie_tf.experiments.command import figure_command
+from smoothie_tf.experiments.commands.command import figure_command
+from smoothie_tf.experiments.figures.behind_ddpg import BEHIND_DDPG, EQUAL
 
 if __name__ == "__main__":
     sys.exit(figure_command(BEHIND_DDPG, baseline=EQUAL.variant))

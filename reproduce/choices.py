@@ -9,8 +9,8 @@ goes on with it. `--plot_only` draws what there is.
 
 import sys
 
-from smoothie_tf.experiments.choices import CHOICES
-from smoothie_tf.experiments.command import figure_command
+from smoothie_tf.experiments.commands.command import figure_command
+from smoothie_tf.experiments.figures.choices import CHOICES
 
 if __name__ == "__main__":
     sys.exit(figure_command(CHOICES))

@@ -5,7 +5,7 @@ python reproduce/collect.py [--runs_dir runs] [--presets short paper]
 
 import sys
 
-from smoothie_tf.experiments.collect import collect_command
+from smoothie_tf.experiments.commands.collect import collect_command
 
 if __name__ == "__main__":
     sys.exit(collect_command())

@@ -5,7 +5,7 @@ python reproduce/evaluate.py --policy policy --env Hopper-v5 --episodes 20
 
 import sys
 
-from smoothie_tf.training.export_command import evaluate_main
+from smoothie_tf.export.export_command import evaluate_main
 
 if __name__ == "__main__":
     sys.exit(evaluate_main())

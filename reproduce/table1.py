@@ -9,7 +9,7 @@ The best values go to gin/tuned/<agent>/<env>.gin, where Figures 3 and 4 find th
 
 import sys
 
-from smoothie_tf.experiments.search_command import search_command
+from smoothie_tf.experiments.commands.search_command import search_command
 
 if __name__ == "__main__":
     sys.exit(search_command())

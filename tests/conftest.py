@@ -4,9 +4,15 @@ from smoothie_tf import quiet
 
 quiet.silence_imports()
 
+import pathlib  # noqa: E402
+import sys  # noqa: E402
+
 import gin  # noqa: E402  What these import is to be quiet.
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
+
+from smoothie_tf.runs import grid, launch  # noqa: E402
+from smoothie_tf.training import gin_directory, main  # noqa: E402
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -16,3 +22,92 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 def _no_bindings_left():
     yield
     gin.clear_config()
+
+
+SMALL = (
+    "MeanNetwork.hidden_units=(8,)",
+    "smoothie_tf.CriticNetwork.observation_units=(8,)",
+    "smoothie_tf.CriticNetwork.joint_units=(8,)",
+    "train.batch_size=8",
+    "train.initial_collect_steps=20",
+    "train.evaluation_interval=20",
+    "train.evaluation_episodes=3",
+    "train.checkpoint_interval=40",
+    "create_agent.actor_learning_rate=1e-3",
+    "create_agent.critic_learning_rate=1e-3",
+    "train.use_xla=False",
+)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """Finished runs of 100 steps, made once; copy what is to be changed.
+
+    Checkpoints are kept of steps 80 and 100, evaluations are at every 20th.
+    """
+    made = {}
+
+    def get(agent="smoothie", env="InvertedPendulum-v5"):
+        if (agent, env) not in made:
+            run_dir = tmp_path_factory.mktemp(agent) / "run"
+            arguments = ["--agent", agent, "--env", env, "--run_dir", str(run_dir)]
+            arguments += ["--num_steps", "100", "--preset", "quick", "--quiet"]
+            for binding in SMALL:
+                arguments += ["--gin_bindings", binding]
+            assert main.main(arguments) == 0
+            made[agent, env] = run_dir
+        return made[agent, env]
+
+    return get
+
+
+FAKE_TRAIN = pathlib.Path(__file__).parent / "runs" / "fake_train.py"
+
+
+@pytest.fixture
+def nothing_tuned(tmp_path, monkeypatch):
+    """What searches have found so far must not decide a test."""
+    monkeypatch.setattr(gin_directory, "TUNED", tmp_path / "tuned")
+
+
+@pytest.fixture
+def preset() -> grid.Preset:
+    return grid.Preset("quick", num_steps=300, num_seeds=2)
+
+
+@pytest.fixture
+def runs(preset, tmp_path) -> tuple[grid.Run, ...]:
+    """Two agents and two seeds on Hopper."""
+    return grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path / "runs")
+
+
+@pytest.fixture
+def fake_command():
+    """Makes the real command of a run, with the fake script in the real one's place."""
+
+    def command(run: grid.Run) -> list[str]:
+        return [sys.executable, str(FAKE_TRAIN), *launch.train_command(run)[2:]]
+
+    return command
+
+
+@pytest.fixture
+def behave():
+    """Asks one run for something else than success."""
+
+    def ask(run: grid.Run, behaviour: str) -> None:
+        run.directory.mkdir(parents=True, exist_ok=True)
+        (run.directory / "behaviour").write_text(behaviour)
+
+    return ask
+
+
+@pytest.fixture
+def starts():
+    """Reads from which step each start of a run went on."""
+
+    def read(run: grid.Run) -> list[int]:
+        path = run.directory / "starts"
+        return [int(step) for step in path.read_text().split()] if path.exists() else []
+
+    return read

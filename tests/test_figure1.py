@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib import image
 
 from smoothie_tf.environments import two_gaussians
-from smoothie_tf.experiments import figures_theory
+from smoothie_tf.experiments.theory import figures_theory
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -43,7 +43,7 @@ def test_figure1_end_to_end(tmp_path):
 
 def test_figure1_needs_no_tensorflow():
     code = (
-        "import sys; import smoothie_tf.experiments.figures_theory;"
+        "import sys; import smoothie_tf.experiments.theory.figures_theory;"
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

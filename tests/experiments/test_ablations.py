@@ -7,12 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib import image
 
-from smoothie_tf.experiments import (
-    ablations,
-    ablations_command,
-    ground_truth,
-    report_ablations,
-)
+from smoothie_tf.experiments.commands import ablations_command
+from smoothie_tf.experiments.report import report_ablations
+from smoothie_tf.experiments.theory import ablations, ground_truth
 
 ARMS = {arm.name: arm for arm in ground_truth.ARMS}
 

@@ -8,7 +8,8 @@ import sys
 import pandas as pd
 import pytest
 
-from smoothie_tf.experiments import command, grid
+from smoothie_tf.experiments.commands import command
+from smoothie_tf.runs import grid
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +173,7 @@ def test_starts_without_tensorflow_or_plotting():
         capture_output=True,
         text=True,
         check=True,
-        cwd=command.__file__.rsplit("/", 3)[0],
+        cwd=command.__file__.rsplit("/", 4)[0],
     )
     assert printed.stdout.strip() == "[]"
     assert not printed.stderr

@@ -13,7 +13,7 @@ from matplotlib import image
 from tf_agents.specs import tensor_spec
 
 from smoothie_tf.environments import two_gaussians
-from smoothie_tf.experiments import figure2, figures_theory
+from smoothie_tf.experiments.theory import figure2, figures_theory
 from smoothie_tf.networks import mean_network
 from smoothie_tf.training import config
 
@@ -194,7 +194,7 @@ def test_bad_input_is_one_sentence(tmp_path, flags, named, capsys):
 
 def test_importing_needs_no_tensorflow():
     code = (
-        "import sys; import smoothie_tf.experiments.figure2;"
+        "import sys; import smoothie_tf.experiments.theory.figure2;"
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

@@ -5,7 +5,10 @@ import dataclasses
 import matplotlib.figure
 import pytest
 
-from smoothie_tf.experiments import figures, grid, results, svg_figures
+from smoothie_tf.experiments.drawing import figures
+from smoothie_tf.experiments.evidence import results
+from smoothie_tf.experiments.figures import svg_figures
+from smoothie_tf.runs import grid
 
 
 @pytest.fixture

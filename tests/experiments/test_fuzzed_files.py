@@ -5,7 +5,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from smoothie_tf.experiments import grid, results
+from smoothie_tf.experiments.evidence import results
+from smoothie_tf.runs import grid
 
 SETTINGS = settings(
     max_examples=150,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf.environments import two_gaussians
-from smoothie_tf.experiments import figure2, neighbours_escape
+from smoothie_tf.experiments.theory import figure2, neighbours_escape
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHORT = (

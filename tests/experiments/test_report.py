@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smoothie_tf.experiments import (
-    behind_ddpg,
-    claims,
-    collect,
+from smoothie_tf.experiments.commands import collect
+from smoothie_tf.experiments.evidence import (
     evidence,
-    grid,
-    report,
     results,
     statistics,
 )
+from smoothie_tf.experiments.figures import behind_ddpg
+from smoothie_tf.experiments.report import claims, report
+from smoothie_tf.runs import grid
 
 STEPS = grid.read_preset("short").num_steps
 

@@ -6,7 +6,8 @@ import math
 import pandas as pd
 import pytest
 
-from smoothie_tf.experiments import grid, results
+from smoothie_tf.experiments.evidence import results
+from smoothie_tf.runs import grid
 
 HEADER = ",".join(results.METRICS) + "\n"
 

@@ -9,8 +9,9 @@ import numpy as np
 import optuna
 import pytest
 
-from smoothie_tf.experiments import grid, launch, search
-from smoothie_tf.experiments.grid import Status
+from smoothie_tf.experiments.search import search
+from smoothie_tf.runs import grid, launch
+from smoothie_tf.runs.grid import Status
 from smoothie_tf.training import config
 
 HALVING = search.Halving((100, 200), 3)
@@ -287,7 +288,7 @@ def test_tpe_asks_in_small_groups_and_goes_on(plan, train):
 
 
 def test_objective_is_the_mean_of_the_last_evaluations(tmp_path):
-    from smoothie_tf.experiments import results
+    from smoothie_tf.experiments.evidence import results
 
     path = tmp_path / "metrics.csv"
     rows = [f"{step},{step / 100},0,,,,,,,1\n" for step in range(100, 3100, 100)]

@@ -7,7 +7,9 @@ import sys
 import pandas as pd
 import pytest
 
-from smoothie_tf.experiments import grid, search, search_command
+from smoothie_tf.experiments.commands import search_command
+from smoothie_tf.experiments.search import search
+from smoothie_tf.runs import grid
 from smoothie_tf.training import config, gin_directory
 
 
@@ -161,6 +163,6 @@ def test_help_needs_no_heavy_imports():
         capture_output=True,
         text=True,
         check=True,
-        cwd=search_command.__file__.rsplit("/", 3)[0],
+        cwd=search_command.__file__.rsplit("/", 4)[0],
     )
     assert printed.stdout.strip() == "[]"

@@ -10,18 +10,16 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.environments import monoped
-from smoothie_tf.experiments import (
-    claims,
-    command,
+from smoothie_tf.experiments.commands import command
+from smoothie_tf.experiments.evidence import (
     evidence,
-    grid,
-    report,
     results,
     statistics,
-    svg_behaviour,
-    svg_claims,
 )
-from smoothie_tf.experiments import svg_figures as figures
+from smoothie_tf.experiments.figures import svg_figures as figures
+from smoothie_tf.experiments.report import claims, report
+from smoothie_tf.experiments.svg import svg_behaviour, svg_claims
+from smoothie_tf.runs import grid
 
 ROOT = pathlib.Path(__file__).parents[2]
 EVALUATIONS = 20

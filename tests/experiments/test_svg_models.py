@@ -6,8 +6,10 @@ import tensorflow as tf
 
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment, hand
-from smoothie_tf.experiments import grid, report, svg_models
-from smoothie_tf.experiments import svg_figures as figures
+from smoothie_tf.experiments.figures import svg_figures as figures
+from smoothie_tf.experiments.report import report
+from smoothie_tf.experiments.svg import svg_models
+from smoothie_tf.runs import grid
 from smoothie_tf.training import config, main
 from tests.experiments import test_svg_figures
 

@@ -18,14 +18,8 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.environments import discretized_reward
-from smoothie_tf.training import (
-    config,
-    exporting,
-    main,
-    run_directory,
-    saved_run,
-    train,
-)
+from smoothie_tf.export import exporting, saved_run
+from smoothie_tf.training import config, main, run_directory, train
 
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 120

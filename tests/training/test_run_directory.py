@@ -12,7 +12,7 @@ import threading
 import pandas as pd
 import pytest
 
-from smoothie_tf.experiments import grid
+from smoothie_tf.runs import grid
 from smoothie_tf.training import files, run_directory
 
 IDENTITY = {"agent": "smoothie", "env": "Hopper-v5", "seed": 0, "gin_bindings": []}

@@ -1,0 +1,132 @@
+"""The command of the ablations: runs them, draws them and writes `ablations.md`."""
+
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import pandas as pd
+
+from smoothie_tf.experiments.commands import command
+from smoothie_tf.experiments.evidence import results
+from smoothie_tf.experiments.report import report_ablations
+from smoothie_tf.experiments.theory import ablations, figure2
+from smoothie_tf.runs import grid
+from smoothie_tf.training import run_directory
+
+_HOPPER_STEPS = 100_000
+
+
+def ablations_command(argv: Sequence[str] | None = None) -> int:
+    """Runs the parts, draws them and writes `ablations.md`.
+
+    Args:
+        argv: Flags; None for those of the process.
+
+    Returns:
+        Exit status: 0 done, 1 a run failed or a table is damaged, 2 bad input, 130
+        interrupted.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    flags, of_figure = parser.parse_known_args(argv)
+    if of_figure and not flags.hopper:
+        parser.error(f"there is no flag {of_figure[0]}.")
+    if flags.seeds < 1:
+        parser.error(f"--seeds must be at least 1, but is {flags.seeds}.")
+    try:
+        flags.results_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(
+            f"--results_dir {flags.results_dir} cannot be made: {error.strerror}."
+        )
+    status = _on_hopper(flags, of_figure) if flags.hopper else _parts(flags)
+    if status in (2, 130):
+        return status
+    try:
+        path = report_ablations.write(flags.results_dir)
+    except results.DamagedRunError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    print(f"Tables and pictures of the ablations are in {path}")
+    return status
+
+
+def _on_hopper(flags, of_figure):
+    argv = ["--seeds", str(flags.seeds), *of_figure]
+    if "--preset" not in argv:
+        length = f"train.num_steps = {_HOPPER_STEPS}"
+        argv += ["--preset", "short", "--gin_bindings", length]
+    if flags.plot_only:
+        argv.append("--plot_only")
+    out_dir = flags.results_dir / ablations.HOPPER_FOLDER
+    return command.figure_command(
+        grid.ABLATIONS,
+        [*argv, "--out_dir", str(out_dir)],
+        baseline=grid.SMOOTHIE.variant,
+    )
+
+
+def _parts(flags):
+    folder = flags.results_dir / ablations.FOLDER
+    folder.mkdir(exist_ok=True)
+    for part in flags.only:
+        learn, _, draw = ablations.PARTS[part]
+        path = folder / f"{part}.csv"
+        if not flags.plot_only:
+            try:
+                records = learn(flags.seeds)
+            except figure2.RunFailedError as error:
+                print(error, file=sys.stderr)
+                return 1
+            except KeyboardInterrupt:
+                print(f"Stopped; nothing of {part} is written.", file=sys.stderr)
+                return 130
+            records.to_csv(path, index=False, float_format="%.6g")
+            # Where the results went changes no number.
+            made = f"python reproduce/ablations.py --only {part} --seeds {flags.seeds}"
+            provenance = {"command": made, **run_directory.provenance()}
+            path.with_suffix(".json").write_text(
+                json.dumps(provenance, indent=1) + "\n"
+            )
+        elif not path.exists():
+            print(f"--plot_only: there is no {path} to draw from.", file=sys.stderr)
+            return 2
+        # From the file in either case: what is drawn is what it says.
+        draw(pd.read_csv(path), path.with_suffix(".png"))
+    return 0
+
+
+def _parser():
+    parser = command.Parser(
+        description="The pieces of the paper beside Algorithm 1, against the truth.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=ablations.PARTS,
+        default=list(ablations.PARTS),
+        help="default: all",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="runs of each kind (default: 3)"
+    )
+    parser.add_argument(
+        "--results_dir",
+        type=pathlib.Path,
+        default=pathlib.Path("results"),
+        help="where ablations.md, tables and pictures go (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--plot_only",
+        action="store_true",
+        help="draw from the tables that are there and run nothing",
+    )
+    parser.add_argument(
+        "--hopper",
+        action="store_true",
+        help=f"in their place, the same on Hopper-v5, {_HOPPER_STEPS:,} steps unless"
+        " --preset says otherwise; takes the other flags of a figure as well",
+    )
+    return parser

@@ -1,0 +1,1 @@
+"""Learning curves and the style of every picture."""

@@ -1,0 +1,282 @@
+"""Learning curves in the style of the paper's Figures 3 and 4.
+
+One panel an environment; the line is the mean over seeds, the band mean ± standard
+deviation clipped at the runs' minimum and maximum; x in millions of environment steps.
+"""
+
+import collections
+import dataclasses
+import math
+import os
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib
+import matplotlib.figure
+import matplotlib.lines
+import matplotlib.ticker
+import pandas as pd
+
+from smoothie_tf.experiments.drawing import style
+from smoothie_tf.experiments.evidence import results
+from smoothie_tf.runs import grid
+
+# The spare ones are from the same colour-blind safe set as the agents' own.
+_COLOURS = {
+    "smoothie": style.SMOOTHIE,
+    "ddpg": style.DDPG,
+    "soft_ddpg": style.SOFT_DDPG,
+    "svg0": style.SVG0,
+    "smoothie-no-kl": "#E69F00",
+}
+_SPARE_COLOURS = ("#56B4E9", "#000000", "#F0E442", "#999999")
+_PANELS_A_ROW = 3
+
+
+def draw_returns(
+    frame: pd.DataFrame,
+    figure: grid.Figure,
+    runs: Sequence[grid.Run],
+    path: str | os.PathLike[str],
+    panels: Sequence[grid.Panel] | None = None,
+) -> None:
+    """Draws the return of the policy's mean action over training.
+
+    Args:
+        frame: As `results.read_runs` returns it for `runs`.
+        figure: Which figure of the paper it is.
+        runs: All runs of the grid, also those that have left nothing yet.
+        path: The picture to write.
+        panels: Which panels; `None` for the figure's on the environments of `runs`.
+    """
+    column, panels = "evaluation_return_mean", _panels(figure, runs, panels)
+    note = "Return of the policy's mean action over the episodes of an evaluation."
+    _draw(frame, figure, runs, path, column, "return", note, panels)
+
+
+def draw_training_returns(
+    frame: pd.DataFrame,
+    figure: grid.Figure,
+    runs: Sequence[grid.Run],
+    path: str | os.PathLike[str],
+    panels: Sequence[grid.Panel] | None = None,
+) -> None:
+    """Draws the return of training's own episodes, with noise.
+
+    Args:
+        frame: As for `draw_returns`.
+        figure: As for `draw_returns`.
+        runs: As for `draw_returns`.
+        path: As for `draw_returns`.
+        panels: As for `draw_returns`.
+    """
+    note = "Mean return of the training episodes between two evaluations, with noise."
+    column, panels = "training_return", _panels(figure, runs, panels)
+    _draw(frame, figure, runs, path, column, "training return", note, panels)
+
+
+def draw_policy_stddev(
+    frame: pd.DataFrame,
+    figure: grid.Figure,
+    runs: Sequence[grid.Run],
+    path: str | os.PathLike[str],
+    panels: Sequence[grid.Panel] | None = None,
+) -> None:
+    """Draws the policy's standard deviation σ over training.
+
+    Args:
+        frame: As for `draw_returns`.
+        figure: As for `draw_returns`.
+        runs: As for `draw_returns`.
+        path: As for `draw_returns`.
+        panels: As for `draw_returns`.
+    """
+    note = "σ in units of actions scaled to [−1, 1]. The paper does not draw this."
+    panels = _panels(figure, runs, panels)
+    _draw(frame, figure, runs, path, "policy_stddev", "σ", note, panels)
+
+
+def compared(figure: grid.Figure, runs: Sequence[grid.Run]) -> list[grid.Panel]:
+    """Lists the panels that a report shows: what is missing is in its tables.
+
+    Args:
+        figure: Which figure of the paper it is.
+        runs: The runs that there are, at least one on the figure's environments.
+
+    Returns:
+        Those of which all arms have runs, in the figure's order; else those with any.
+    """
+    there = {(run.env, run.variant) for run in runs}
+    wanted = {
+        panel: {(env, arm.variant) for arm in panel.arms}
+        for env in figure.envs
+        for panel in figure.panels_on(env)
+    }
+    whole = [panel for panel, arms in wanted.items() if arms <= there]
+    return whole or [panel for panel, arms in wanted.items() if arms & there]
+
+
+def title(
+    figure: grid.Figure, quantity: str, runs: Sequence[grid.Run], finished: int
+) -> str:
+    """Says what a figure shows: preset, steps, seeds, and whether it is all there.
+
+    Args:
+        figure: Which figure of the paper it is.
+        quantity: What is on the y axis.
+        runs: All runs of the grid.
+        finished: How many of them have made all their steps.
+
+    Returns:
+        Two lines.
+    """
+    counts = collections.Counter((run.env, run.variant) for run in runs)
+    fewest, most = min(counts.values()), max(counts.values())
+    seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
+    preset = runs[0].preset
+    facts = [
+        f"preset {preset.name}",
+        f"{grid.lengths(runs)} steps",
+        f"n = {seeds} seed{'s' if most > 1 else ''}",
+        *preset.gin_bindings,
+    ]
+    if finished < len(runs):
+        facts.append(f"unfinished: {finished} of {len(runs)} runs done")
+    first = f"{figure.title}, {quantity}: {figure.subject}"
+    return f"{first}\n{', '.join(facts)}"
+
+
+def _panels(figure, runs, panels):
+    """Lists panels with the lengths of their runs."""
+    if panels is None:
+        envs = dict.fromkeys(run.env for run in runs)
+        panels = [panel for env in envs for panel in figure.panels_on(env)]
+    steps = {run.env: run.num_steps for run in runs}
+    return [
+        dataclasses.replace(
+            panel,
+            num_steps=steps.get(panel.env) or panel.num_steps or runs[0].num_steps,
+        )
+        for panel in panels
+    ]
+
+
+def _draw(frame, figure, runs, path, column, quantity, note, panels):
+    """Draws one column of the metrics."""
+    # The title counts what is shown.
+    drawn = {(panel.env, arm.variant) for panel in panels for arm in panel.arms}
+    runs = [run for run in runs if (run.env, run.variant) in drawn]
+    pairs = zip(frame["env"], frame["variant"], strict=True)
+    frame = frame[[pair in drawn for pair in pairs]]
+    width = min(_PANELS_A_ROW, len(panels))
+    if len(panels) == 4:
+        width = 2
+    height = math.ceil(len(panels) / width)
+    several = len({run.seed for run in runs}) > 1
+    if several:
+        note += (
+            " Line: mean over seeds. Band: mean ± standard deviation, clipped at the "
+            "runs' minimum and maximum."
+        )
+    else:
+        note += " One seed: no band."
+    curves = results.curves(frame, column)
+    finished = frame[frame["finished"].astype(bool)]
+    finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
+    with matplotlib.rc_context(style.STYLE):
+        canvas = matplotlib.figure.Figure(
+            # A single panel still has to hold the title and the note.
+            figsize=(
+                max(6.0, style.PANEL_INCHES[0] * width),
+                style.PANEL_INCHES[1] * height + 1.3,
+            ),
+            layout="constrained",
+        )
+        # A body of its own keeps the legend below the title, not on it.
+        body = canvas.subfigures()
+        axes = body.subplots(height, width, squeeze=False)
+        share_arms = all(each.arms == panels[0].arms for each in panels)
+        for place, panel in enumerate(axes.flat):
+            if place >= len(panels):
+                panel.set_visible(False)
+                continue
+            shown = panels[place]
+            for arm, colour in zip(shown.arms, colours(shown.arms), strict=True):
+                chosen = curves["env"] == shown.env
+                chosen &= curves["variant"] == arm.variant
+                _draw_curve(panel, curves[chosen], arm.label, colour)
+            _finish_panel(panel, shown.title, shown.num_steps)
+            if not share_arms and panel.lines:
+                panel.legend(fontsize=7)
+            if place % width == 0:
+                panel.set_ylabel(quantity)
+            if place + width >= len(panels):
+                panel.set_xlabel("million environment steps")
+        characters = int(canvas.get_figwidth() * 11)
+        canvas.suptitle(
+            "\n".join(
+                textwrap.fill(line, characters)
+                for line in title(figure, quantity, runs, finished).splitlines()
+            ),
+            fontsize=11,
+        )
+        if share_arms:
+            _add_legend(body, panels[0].arms)
+        canvas.supxlabel(
+            textwrap.fill(note, int(canvas.get_figwidth() * 16)), fontsize=8
+        )
+        canvas.savefig(path)
+
+
+def _draw_curve(panel, curve: pd.DataFrame, label: str, colour: str) -> None:
+    """Draws the line and, where several seeds have come that far, the band."""
+    if curve.empty:  # Nor is it in the legend.
+        return
+    millions = curve["step"].to_numpy(float) / 1e6
+    # A run that has evaluated once would leave no line.
+    marker = "o" if len(curve) == 1 else None
+    panel.plot(
+        millions,
+        curve["mean"],
+        color=colour,
+        label=label,
+        marker=marker,
+        markersize=3,
+    )
+    if (curve["seeds"] > 1).any():
+        panel.fill_between(
+            millions, curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0
+        )
+
+
+def _finish_panel(panel, title: str, num_steps: int) -> None:
+    """Sets what every panel has, whether or not anything is drawn in it."""
+    panel.set_title(title)
+    panel.set_xlim(0, num_steps / 1e6)
+    panel.xaxis.set_major_locator(
+        matplotlib.ticker.MaxNLocator(4, steps=(1, 2, 2.5, 5, 10))
+    )
+    if not any(len(line.get_xdata()) for line in panel.lines):
+        panel.text(0.5, 0.5, "no run yet", ha="center", transform=panel.transAxes)
+        panel.set_yticks([])
+
+
+def _add_legend(body, arms: Sequence[grid.Arm]) -> None:
+    """Adds one legend for all panels, between the title and the panels."""
+    lines = [
+        matplotlib.lines.Line2D([], [], color=colour, label=arm.label)
+        for arm, colour in zip(arms, colours(arms), strict=True)
+    ]
+    # In as few rows as the width allows.
+    for columns in range(len(lines), 0, -1):
+        legend = body.legend(handles=lines, loc="outside upper center", ncols=columns)
+        if legend.get_window_extent().width <= body.bbox.width:
+            return
+        if columns > 1:
+            legend.remove()
+
+
+def colours(arms: Sequence[grid.Arm]) -> list[str]:
+    """Gives each arm its colour; the same in every figure for those that are known."""
+    spare = iter(_SPARE_COLOURS)
+    return [arm.colour or _COLOURS.get(arm.variant) or next(spare) for arm in arms]

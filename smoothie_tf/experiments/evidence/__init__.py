@@ -1,0 +1,1 @@
+"""From metrics.csv to tables, with intervals."""

@@ -1,0 +1,328 @@
+"""What runs have left behind, as tables: every evaluation, curves, final returns."""
+
+import json
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smoothie_tf.runs import grid
+from smoothie_tf.training.run_directory import COLUMNS as METRICS
+
+RUN_COLUMNS = ("agent", "env", "seed", "variant", "finished")
+_FINAL_EVALUATIONS = 10
+
+
+class DamagedRunError(ValueError):
+    """A run's file does not hold what it should; the message is one sentence."""
+
+
+def read_metrics(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Reads the `metrics.csv` of one run.
+
+    Args:
+        path: The file. A last line without its line end is still being written (or
+            was torn when the machine stopped), and is left out.
+
+    Returns:
+        One row an evaluation, columns `METRICS`, all floats but the integer `step`.
+
+    Raises:
+        DamagedRunError: If columns are missing, a cell is not a number, a step has no
+            return or is not a whole number, or the steps do not increase.
+    """
+    path = pathlib.Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise DamagedRunError(f"{path} is damaged: it is not text.") from None
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    header = lines[0].split(",") if lines else []
+    missing = [column for column in METRICS if column not in header]
+    if missing:
+        raise DamagedRunError(
+            f"{path} is damaged: it has no column {', '.join(missing)}."
+        )
+    twice = [column for column in METRICS if header.count(column) > 1]
+    if twice:
+        raise DamagedRunError(f"{path} is damaged: it has column {twice[0]} twice.")
+    columns: dict[str, list[float]] = {column: [] for column in METRICS}
+    for number, line in enumerate(lines[1:], start=2):
+        cells = line.split(",")
+        if len(cells) != len(header):
+            raise DamagedRunError(
+                f"{path} is damaged: line {number} has {len(cells)} cells where the "
+                f"header has {len(header)}."
+            )
+        for column, cell in zip(header, cells, strict=True):
+            if column in columns:
+                columns[column].append(_number(cell, path, number, column))
+    frame = pd.DataFrame(columns, dtype=float)
+    for column in ("step", "evaluation_return_mean"):
+        empty = np.flatnonzero(frame[column].isna())
+        if empty.size:
+            raise DamagedRunError(
+                f"{path} is damaged: line {empty[0] + 2} has no {column}."
+            )
+    steps = frame["step"].to_numpy()
+    strange = np.flatnonzero((steps < 0) | (steps > 2**53) | (steps != np.floor(steps)))
+    if strange.size:
+        raise DamagedRunError(
+            f"{path} is damaged: line {strange[0] + 2} has step {steps[strange[0]]!r},"
+            " which is not a whole number of at least 0."
+        )
+    not_after = np.flatnonzero(np.diff(frame["step"]) <= 0)
+    if not_after.size:
+        row = not_after[0] + 1
+        raise DamagedRunError(
+            f"{path} is damaged: step {frame['step'][row]:.0f} on line {row + 2} does "
+            f"not come after step {frame['step'][row - 1]:.0f}."
+        )
+    return frame.astype({"step": "int64"})
+
+
+def read_runs(runs: Iterable[grid.Run]) -> pd.DataFrame:
+    """Reads what runs have evaluated so far into one tidy table.
+
+    Args:
+        runs: The runs; those that have not evaluated yet have no rows.
+
+    Returns:
+        One row an evaluation, columns `RUN_COLUMNS` and `METRICS`; `finished` says
+        whether the run has made all its steps.
+
+    Raises:
+        DamagedRunError: If a run's `metrics.csv` is damaged.
+    """
+    tables = []
+    for run in runs:
+        path = run.directory / "metrics.csv"
+        if not path.is_file():
+            continue
+        table = read_metrics(path)
+        recorded = grid.recorded_status(run.directory, run.num_steps)
+        values = (
+            run.agent,
+            run.env,
+            run.seed,
+            run.variant,
+            recorded is grid.Status.DONE,
+        )
+        for place, (column, value) in enumerate(zip(RUN_COLUMNS, values, strict=True)):
+            table.insert(place, column, value)
+        # A directory may hold a longer run than the one asked for.
+        tables.append(table[table["step"] <= run.num_steps])
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return pd.DataFrame(columns=[*RUN_COLUMNS, *METRICS])
+    return pd.concat(tables, ignore_index=True)
+
+
+def curves(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Averages a column over seeds, with the paper's band (caption of Figure 3).
+
+    The band is mean ± standard deviation, clipped at the minimum and maximum of the
+    runs. The standard deviation is that of the runs themselves, divided by n.
+
+    Args:
+        frame: As `read_runs` returns it.
+        column: One of `METRICS`; rows without a value are left out.
+
+    Returns:
+        One row for each env, variant and step: mean, std, low, high, and seeds, the
+        number of runs that have come that far.
+    """
+    keys = ["env", "variant", "step"]
+    present = frame[[*keys, column]].dropna()
+    values = present.groupby(keys, sort=True)[column]
+    table = values.agg(["mean", "min", "max", "size"])
+    table["std"] = values.std(ddof=0)
+    table["low"] = np.maximum(table["mean"] - table["std"], table["min"])
+    table["high"] = np.minimum(table["mean"] + table["std"], table["max"])
+    table = table.rename(columns={"size": "seeds"}).reset_index()
+    return table[[*keys, "mean", "std", "low", "high", "seeds"]]
+
+
+def last_evaluations(
+    returns: pd.Series, evaluations: int = _FINAL_EVALUATIONS
+) -> pd.Series:
+    """Returns those of a run's evaluations that make up its final return.
+
+    Args:
+        returns: All of them, in the order of steps.
+        evaluations: How many of the last ones count; never more than half of all, so
+            that the start of a short run is not in its end, and at least one.
+    """
+    return returns.iloc[-max(1, min(evaluations, len(returns) // 2)) :]
+
+
+def final_returns(
+    frame: pd.DataFrame, evaluations: int = _FINAL_EVALUATIONS
+) -> pd.DataFrame:
+    """Averages the last evaluations of finished runs, then over seeds.
+
+    Args:
+        frame: As `read_runs` returns it.
+        evaluations: As for `last_evaluations`.
+
+    Returns:
+        One row for each env and variant with a finished run: mean and std (divided by
+        n; none where n = 1) over seeds of the runs' own means, n, and the
+        evaluations that counted.
+    """
+    keys = ["env", "variant"]
+    rows = []
+    for key, (means, counted) in _final_returns_by_run(frame, evaluations).items():
+        # One run has no spread, which is not a spread of zero.
+        std = np.std(means) if len(means) > 1 else float("nan")
+        row = (*key, np.mean(means), std, len(means), max(counted))
+        rows.append(row)
+    return pd.DataFrame(rows, columns=[*keys, "mean", "std", "n", "evaluations"])
+
+
+def compare(
+    frame: pd.DataFrame, baseline: str, evaluations: int = _FINAL_EVALUATIONS
+) -> pd.DataFrame:
+    """Compares the final returns of all variants with those of one of them.
+
+    The interval is the report's, `statistics.difference`: with three seeds too narrow,
+    it says no more than how far apart the seeds are.
+
+    Args:
+        frame: As `read_runs` returns it.
+        baseline: The variant to compare with.
+        evaluations: As for `final_returns`.
+
+    Returns:
+        One row for each env and variant with a finished run: mean, std and n as in
+        `final_returns`, difference (of means, from the baseline's), and low and high
+        of its interval; none where a variant or the baseline has too few runs.
+    """
+    # rliable takes seconds to import, which curves alone need not wait for.
+    from smoothie_tf.experiments.evidence import statistics
+
+    by_run = _final_returns_by_run(frame, evaluations)
+    table = final_returns(frame, evaluations).drop(columns="evaluations")
+    rows = []
+    for row in table.itertuples():
+        means = np.asarray(by_run[row.env, row.variant][0])
+        others = np.asarray(by_run.get((row.env, baseline), ([],))[0])
+        difference = low = high = float("nan")
+        if row.variant != baseline and len(others):
+            difference = means.mean() - others.mean()
+            if min(len(means), len(others)) > 1:
+                _, low, high = statistics.difference(means, others)
+        rows.append((difference, low, high))
+    columns = ["difference", "low", "high"]
+    return table.join(pd.DataFrame(rows, columns=columns, index=table.index))
+
+
+def _final_returns_by_run(frame, evaluations):
+    """Returns, by env and variant, each finished run's mean and what it is of."""
+    finished = frame[frame["finished"].astype(bool)]
+    found = {}
+    for key, arm in finished.groupby(["env", "variant"], sort=False):
+        means, counted = [], []
+        for _, run in arm.groupby("seed"):
+            returns = run.sort_values("step")["evaluation_return_mean"]
+            last = last_evaluations(returns, evaluations)
+            means.append(last.mean())
+            counted.append(len(last))
+        found[key] = means, counted
+    return found
+
+
+def final_by_run(frame: pd.DataFrame) -> pd.DataFrame:
+    """Averages the last evaluations of each finished run.
+
+    Args:
+        frame: As `read_runs` returns it.
+
+    Returns:
+        One row a finished run: env, variant, seed, steps, evaluation_return (of the
+        mean action), training_return (with noise, of the episodes that ended between
+        the same evaluations) and policy_stddev (the last).
+    """
+    rows = []
+    keys = ["env", "variant", "seed"]
+    finished = frame[frame["finished"].astype(bool)]
+    for key, run in finished.groupby(keys, sort=False):
+        run = run.sort_values("step")
+        last = run.loc[last_evaluations(run["evaluation_return_mean"]).index]
+        rows.append(
+            (
+                *key,
+                run["step"].iloc[-1],
+                last["evaluation_return_mean"].mean(),
+                last["training_return"].mean(),
+                run["policy_stddev"].iloc[-1],
+            )
+        )
+    columns = ["steps", "evaluation_return", "training_return", "policy_stddev"]
+    return pd.DataFrame(rows, columns=[*keys, *columns])
+
+
+def provenance(runs: Iterable[grid.Run]) -> list[dict[str, Any]]:
+    """Returns, run by run, what each says of its making: commit, versions, time."""
+    kept = ("agent", "env", "seed", "num_steps", "status", "commit", "versions")
+    kept += ("earlier", "wall_seconds", "gin_bindings")
+    records = []
+    for run in runs:
+        try:
+            path = run.directory / "run.json"
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError):
+            raise DamagedRunError(f"{path} is damaged: it is not JSON.") from None
+        facts = {key: record[key] for key in kept if key in record}
+        tuned = {"tuned": run.tuned} if run.tuned else {}
+        records.append({"variant": run.variant, **tuned, **facts})
+    return records
+
+
+def commits(record: dict[str, Any]) -> list[str]:
+    """Returns the commits that a run was made at, in order; "None" for unknown.
+
+    Args:
+        record: The run's `run.json`, or its part of `provenance`.
+    """
+    stretches = [*record.get("earlier", []), record]
+    return list(dict.fromkeys(str(each.get("commit")) for each in stretches))
+
+
+def write_tables(frame: pd.DataFrame, out_dir: pathlib.Path, name: str) -> None:
+    """Writes the CSV files behind a figure.
+
+    Args:
+        frame: As `read_runs` returns it.
+        out_dir: Where to; it has to exist.
+        name: Stem of the files: `<name>_runs.csv` (every evaluation of every seed),
+            `<name>_curves.csv` (what is drawn) and `<name>_final.csv`.
+    """
+    frame.to_csv(out_dir / f"{name}_runs.csv", index=False)
+    drawn = [
+        curves(frame, column).assign(metric=column)
+        for column in ("evaluation_return_mean", "policy_stddev")
+    ]
+    pd.concat(drawn, ignore_index=True).to_csv(
+        out_dir / f"{name}_curves.csv", index=False
+    )
+    final_returns(frame).to_csv(out_dir / f"{name}_final.csv", index=False)
+
+
+def _number(cell: str, path: pathlib.Path, number: int, column: str) -> float:
+    """Reads a cell; an empty one is no value."""
+    try:
+        value = float(cell) if cell.strip() else float("nan")
+        if np.isinf(value):
+            raise ValueError
+        return value
+    except ValueError:
+        raise DamagedRunError(
+            f"{path} is damaged: line {number} has {cell!r} as {column}, which is "
+            "not a number."
+        ) from None

@@ -1,0 +1,128 @@
+"""What holds Smoothie back where it is behind DDPG: one change at a time.
+
+On HalfCheetah, with the values that Table 1's search found for each, Smoothie's mean
+return is below DDPG's. Both searches draw the same numbers, so the two have met with
+equal values: in trial 2, DDPG's best, where Smoothie's σ was gone within some 50,000
+steps. From those values the arms start, and each differs in one thing. On Swimmer,
+which has HalfCheetah's values, the same. The runs with each agent's own values are
+Figure 3's, cut off.
+"""
+
+from smoothie_tf.runs import grid
+
+HALFCHEETAH = "HalfCheetah-v5"
+SWIMMER = "Swimmer-v5"
+#: Steps at which the two are apart, by task.
+STEPS = {HALFCHEETAH: 150_000, SWIMMER: 200_000}
+
+# The best of each search on HalfCheetah at commit 173f83c (gin/tuned).
+_DDPGS_VALUES = (
+    "create_agent.actor_learning_rate = 0.0002075",
+    "create_agent.critic_learning_rate = 0.0004372",
+    "SmoothieAgent.reward_scale_factor = 0.2957",
+)
+_SMOOTHIES_VALUES = (
+    "create_agent.actor_learning_rate = 7.375e-06",
+    "create_agent.critic_learning_rate = 0.0002021",
+    "DdpgAgent.reward_scale_factor = 0.04636",
+)
+# σ = e^(φ/2) of 0.14, where the default starts from 0.61.
+_NARROW = "initial_log_variance = -4.0"
+_HELD = "covariance_learning_rate_factor = 0.0"
+# Smoothie's own actor learning rate, for φ alone.
+_SLOW = "covariance_learning_rate_factor = 0.0355"
+
+
+def _smoothie(name, label, colour, *bindings):
+    bound = (f"SmoothieAgent.{each}" for each in bindings)
+    variant = f"smoothie-ddpg-values-{name}"
+    return grid.Arm(variant, "smoothie", label, (*_DDPGS_VALUES, *bound), colour)
+
+
+def _ddpg(name, label, colour, *bindings):
+    return grid.Arm(f"ddpg-{name}", "ddpg", label, bindings, colour)
+
+
+#: Smoothie where it differs from DDPG in the algorithm alone.
+EQUAL = grid.Arm(
+    "smoothie-ddpg-values",
+    "smoothie",
+    "Smoothie, DDPG's values",
+    _DDPGS_VALUES,
+    "#000000",
+)
+NARROW_SLOW = _smoothie(
+    "narrow-slow", "... σ from 0.14, φ's 1/28", "#009E73", _SLOW, _NARROW
+)
+SIGMA = (
+    _smoothie("held", "... σ held at 0.61", "#E69F00", _HELD),
+    _smoothie("slow", "... φ's steps 1/28, its own rate", "#56B4E9", _SLOW),
+    _smoothie("narrow-held", "... σ held at 0.14", "#CC79A7", _HELD, _NARROW),
+    NARROW_SLOW,
+)
+OTHERS = (
+    _smoothie(
+        "kl-0.04", "... λ = 0.04, Table 1's most", "#E69F00", "kl_penalty = 0.04"
+    ),
+    _smoothie(
+        "clipped", "... stored actions clipped", "#56B4E9", "clip_actions = True"
+    ),
+    _smoothie("expected", "... (16) and (17)", "#009E73", "evaluation = 'expected'"),
+)
+NARROW = grid.Arm(
+    "smoothie-narrow",
+    "smoothie",
+    "Smoothie, σ from 0.14",
+    (f"SmoothieAgent.{_NARROW}",),
+    "#009E73",
+)
+DDPG_AS_SMOOTHIE = _ddpg(
+    "smoothie-values", "DDPG, Smoothie's values", "#E69F00", *_SMOOTHIES_VALUES
+)
+WHITE_NOISE = _ddpg(
+    "white-noise",
+    "DDPG, white noise of σ = 0.61",
+    "#56B4E9",
+    "DdpgAgent.ou_damping = 1.0",
+    "DdpgAgent.ou_stddev = 0.6065",
+)
+
+BEHIND_DDPG = grid.Figure.of_panels(
+    "Behind DDPG",
+    "what holds Smoothie back",
+    tuple(
+        grid.Panel(title, env, arms, STEPS[env])
+        for title, env, arms in (
+            (
+                "HalfCheetah: values and algorithm",
+                HALFCHEETAH,
+                (grid.SMOOTHIE, grid.DDPG, EQUAL, DDPG_AS_SMOOTHIE),
+            ),
+            (
+                "HalfCheetah, DDPG's values: σ",
+                HALFCHEETAH,
+                (grid.DDPG, EQUAL, *SIGMA),
+            ),
+            (
+                "HalfCheetah, DDPG's values: the rest",
+                HALFCHEETAH,
+                (grid.DDPG, EQUAL, *OTHERS),
+            ),
+            (
+                "HalfCheetah, own values: noise",
+                HALFCHEETAH,
+                (grid.SMOOTHIE, NARROW, grid.DDPG, WHITE_NOISE),
+            ),
+            (
+                "Swimmer: values and algorithm",
+                SWIMMER,
+                (grid.SMOOTHIE, grid.DDPG, EQUAL, DDPG_AS_SMOOTHIE),
+            ),
+            (
+                "Swimmer, DDPG's values: σ and noise",
+                SWIMMER,
+                (grid.DDPG, EQUAL, NARROW_SLOW, WHITE_NOISE),
+            ),
+        )
+    ),
+)

@@ -1,0 +1,215 @@
+"""Figures 2, 3 and 4 of Heess et al. (2015): which runs they are made of.
+
+And one of our own, each task's first steps, whose runs are the start of theirs.
+
+The paper prints neither lengths nor seeds, and names the curves of few panels: what it
+leaves open is ours. Its panels differ in arms and in length, the preset `svg` has both.
+"""
+
+import dataclasses
+
+from smoothie_tf.runs import grid
+
+SVG1_ER = grid.Arm("svg1_er", "svg1_er", "SVG(1)-ER", colour="#D55E00")
+SVG1 = grid.Arm("svg1", "svg1", "SVG(1)", colour="#0072B2")
+SVG0 = grid.Arm("svg0_episode", "svg0_episode", "SVG(0)", colour="#CC79A7")
+SVG_INFINITY = grid.Arm("svg_infinity", "svg_infinity", "SVG(∞)", colour="#009E73")
+DPG = grid.Arm("dpg", "dpg", "DPG", colour="#E69F00")
+ACTOR_CRITIC = grid.Arm(
+    "td_actor_critic", "td_actor_critic", "TD actor-critic", colour="#000000"
+)
+PLANNER = grid.Arm("planner", "planner", "planner", colour="#999999")
+PLANNER_WITH_TRUE_MODEL = grid.Arm(
+    "planner-true-model",
+    "planner",
+    "planner, true model",
+    (
+        "create_agent.dynamics_network = @HandDynamics",
+        "SvgInfinityAgent.model_updates = 1",
+    ),
+    "#56B4E9",
+)
+
+HAND = "smoothie_tf/Hand-v0"
+CARTPOLE = "smoothie_tf/CartpoleSwingup-v0"
+SWIMMER_3 = "smoothie_tf/Swimmer3-v0"
+SWIMMER_5 = "smoothie_tf/Swimmer5-v0"
+SWIMMER_7 = "smoothie_tf/Swimmer7-v0"
+SWIMMERS = {3: SWIMMER_3, 5: SWIMMER_5, 7: SWIMMER_7}
+FOUR_TARGETS = "smoothie_tf/FourTargetReacher-v0"
+MOVING_TARGET = "smoothie_tf/MovingTargetReacher-v0"
+GRIPPER = "smoothie_tf/Gripper-v0"
+MONOPED = "smoothie_tf/Monoped-v0"
+CHEETAHS = (
+    "smoothie_tf/CheetahWithSprings-v0",
+    "smoothie_tf/CheetahWithoutSprings-v0",
+)
+WALKER = "smoothie_tf/Walker-v0"
+
+#: Units of the value function's first layer, in the order of Figure 2's caption; the
+#: first is Table 1's.
+VALUE_UNITS = (200, 100, 50)
+#: Units of each layer of the model's networks, in the order of Figure 3's caption.
+MODEL_UNITS = (20, 10, 5)
+#: Updates of Hand's model an episode. The paper does not say how many it has; the first
+#: is ours, with the second the model learns more slowly.
+MODEL_UPDATES = (1000, 10)
+#: Steps in which each task is looked at first.
+FIRST_STEPS = 50_000
+#: Metres from a target: there.
+NEAR = 0.05
+#: What is written of policies' behaviour, beside Figure 4.
+BEHAVIOUR = "svg_behaviour.csv"
+#: And of Hand's learned models, beside Figure 2.
+MODELS = "svg_models.csv"
+# The same hue, ever lighter.
+_SHADES = {
+    "svg1": ("#0072B2", "#5AA5D6", "#A9D0EB"),
+    "dpg": ("#E69F00", "#EDBE5A", "#F4DDAC"),
+    "svg_infinity": ("#009E73", "#5AC2A4", "#A9DFD0"),
+    "planner": ("#999999", "#CCCCCC"),
+}
+
+
+def with_value_units(arm: grid.Arm, units: int) -> grid.Arm:
+    """Returns an arm with another first layer of its value function.
+
+    Args:
+        arm: SVG(1) or DPG.
+        units: One of `VALUE_UNITS`; the first of them changes nothing but the label.
+    """
+    binding = f"smoothie_tf.ValueNetwork.hidden_units = ({units}, 100)"
+    if arm.agent == "dpg":
+        binding = f"smoothie_tf.CriticNetwork.observation_units = ({units},)"
+    return _smaller(arm, "value", units, VALUE_UNITS, binding)
+
+
+def with_model_units(arm: grid.Arm, units: int) -> grid.Arm:
+    """Returns an arm with other layers of its model's networks.
+
+    Args:
+        arm: SVG(1) or SVG(∞).
+        units: One of `MODEL_UNITS`; the first of them changes nothing but the label.
+    """
+    binding = f"DynamicsNetwork.hidden_units = ({units}, {units})"
+    return _smaller(arm, "model", units, MODEL_UNITS, binding)
+
+
+def with_model_updates(arm: grid.Arm, updates: int) -> grid.Arm:
+    """Returns an arm whose model learns less from each episode.
+
+    Args:
+        arm: SVG(∞) or the planner, on Hand.
+        updates: One of `MODEL_UPDATES`; the first of them changes nothing but the
+            label.
+    """
+    binding = f"SvgInfinityAgent.model_updates = {updates}"
+    return _smaller(arm, "model-updates", updates, MODEL_UPDATES, binding)
+
+
+def _smaller(arm, what, number, numbers, binding):
+    place = numbers.index(number)
+    changes = {"label": f"{arm.label}, {number}", "colour": _SHADES[arm.agent][place]}
+    if place:
+        changes |= {
+            "variant": f"{arm.variant}-{what}-{number}",
+            "gin_bindings": (binding,),
+        }
+    return dataclasses.replace(arm, **changes)
+
+
+SVG_FIGURE_2 = grid.Figure.of_panels(
+    "SVG, Figure 2",
+    "real trajectories, experience replay, the value function's size",
+    (
+        grid.Panel(
+            "Hand",
+            HAND,
+            (SVG_INFINITY, PLANNER, PLANNER_WITH_TRUE_MODEL),
+            1_500_000,
+        ),
+        # Not in the paper: a test of what S1 is put down to.
+        grid.Panel(
+            "Hand, updates of the model an episode",
+            HAND,
+            tuple(
+                with_model_updates(arm, updates)
+                for arm in (SVG_INFINITY, PLANNER)
+                for updates in MODEL_UPDATES
+            ),
+            1_500_000,
+        ),
+        grid.Panel(
+            "Cart-pole", CARTPOLE, (SVG1_ER, SVG1, SVG0, SVG_INFINITY, DPG), 150_000
+        ),
+        grid.Panel(
+            "Cart-pole, units of the value function",
+            CARTPOLE,
+            tuple(
+                with_value_units(arm, units)
+                for arm in (SVG1, DPG)
+                for units in VALUE_UNITS
+            ),
+            150_000,
+        ),
+    ),
+)
+SVG_FIGURE_3 = grid.Figure.of_panels(
+    "SVG, Figure 3",
+    "swimmers, the model's size",
+    (
+        grid.Panel(
+            "3-link swimmer",
+            SWIMMER_3,
+            (SVG_INFINITY, SVG1, SVG0, ACTOR_CRITIC),
+            300_000,
+        ),
+        grid.Panel(
+            "3-link swimmer, units of the model",
+            SWIMMER_3,
+            tuple(
+                with_model_units(arm, units)
+                for arm in (SVG_INFINITY, SVG1)
+                for units in MODEL_UNITS
+            ),
+            300_000,
+        ),
+        grid.Panel(
+            "5-link swimmer",
+            SWIMMER_5,
+            (SVG1_ER, SVG1, SVG_INFINITY, ACTOR_CRITIC),
+            500_000,
+        ),
+    ),
+)
+SVG_FIGURE_4 = grid.Figure.of_panels(
+    "SVG, Figure 4",
+    "SVG(1)-ER in complex environments",
+    (
+        grid.Panel("7-link swimmer", SWIMMER_7, (SVG1_ER, SVG1, ACTOR_CRITIC), 500_000),
+        grid.Panel(
+            "4-target reacher", FOUR_TARGETS, (SVG1_ER, SVG1, ACTOR_CRITIC), 300_000
+        ),
+        grid.Panel("Moving-target reacher", MOVING_TARGET, (SVG1_ER,), 300_000),
+        grid.Panel("Gripper", GRIPPER, (SVG1_ER,), 1_000_000),
+        grid.Panel("Monoped", MONOPED, (SVG1_ER,), 300_000),
+        grid.Panel("Half-Cheetah with springs", CHEETAHS[0], (SVG1_ER,), 500_000),
+        grid.Panel("Half-Cheetah without springs", CHEETAHS[1], (SVG1_ER,), 500_000),
+        grid.Panel("Walker", WALKER, (SVG1_ER,), 1_000_000),
+    ),
+)
+FIGURES = (SVG_FIGURE_2, SVG_FIGURE_3, SVG_FIGURE_4)
+
+#: Hand is not among them: it has no value function, and no curve of SVG(1)-ER.
+SVG_TASKS = grid.Figure.of_panels(
+    "SVG tasks",
+    "the first steps of SVG(1)-ER",
+    tuple(
+        grid.Panel(title, env, (SVG1_ER,), FIRST_STEPS)
+        for title, env in (
+            ("Cart-pole", CARTPOLE),
+            *((f"{links}-link swimmer", env) for links, env in SWIMMERS.items()),
+            *((panel.title, panel.env) for panel in SVG_FIGURE_4.panels[1:]),
+        )
+    ),
+)

@@ -1,0 +1,1 @@
+"""The claims, and the report that judges them."""

@@ -1,0 +1,74 @@
+"""The report's section on Smoothie's neighbours: Soft DDPG and SVG(0)."""
+
+import pathlib
+
+from smoothie_tf.experiments.evidence import statistics
+from smoothie_tf.experiments.report import report_parts
+from smoothie_tf.runs import grid
+
+_RETURNS, _WIDTHS = grid.NEIGHBOURS, grid.SOFT_DDPG_WIDTHS
+_LABELS = {arm.variant: arm.label for arm in _RETURNS.arms}
+_COMMAND = "python reproduce/soft_ddpg.py --preset short"
+_ESCAPE_COMMAND = "python reproduce/neighbours_escape.py"
+
+
+def section(results_dir: pathlib.Path) -> list[str]:
+    """Writes the section.
+
+    Args:
+        results_dir: Read are its `soft_ddpg-*/`, as `reproduce/soft_ddpg.py` leaves
+            them, and `neighbours_escape/`.
+
+    Returns:
+        Lines of Markdown, with pictures where there are results and commands where
+        there are none.
+
+    Raises:
+        results.DamagedRunError: If a table is there and cannot be read.
+    """
+    parts = [
+        "## Neighbours: Soft DDPG and SVG(0)\n",
+        "Soft DDPG is our reading of it, see "
+        "[`docs/soft_ddpg.md`](../docs/soft_ddpg.md). Returns are always in the task's "
+        "own reward, also where agents learn from a discretized one. Hyperparameters "
+        "are those of `gin/agents/`: Smoothie's and DDPG's come from trials on Hopper, "
+        "the others' were not searched.\n",
+    ]
+    paths = sorted(results_dir.glob(f"{_RETURNS.name}-*/{_RETURNS.name}_runs.csv"))
+    for path in paths:
+        parts += report_parts.returns(path, _RETURNS, baseline="ddpg")
+    if not paths:
+        parts.append(f"Returns: not yet run.\n\n```\n{_COMMAND}\n```\n")
+    widths = sorted(results_dir.glob(f"{_WIDTHS.name}-*/{_WIDTHS.name}_runs.csv"))
+    for path in widths:
+        parts += report_parts.returns(
+            path, _WIDTHS, baseline="soft_ddpg", subject="Soft DDPG's width σ"
+        )
+    if not widths:
+        parts.append(
+            f"Soft DDPG's width: not yet run.\n\n```\n{_COMMAND} --ablation\n```\n"
+        )
+    return parts + _escape(results_dir / "neighbours_escape")
+
+
+def _escape(path: pathlib.Path) -> list[str]:
+    """Writes which agents leave the worse mode of the two-Gaussians task."""
+    parts = ["### The two-Gaussians task\n"]
+    table = path / f"{path.name}_runs.csv"
+    if not table.is_file():
+        return [*parts, f"Not yet run:\n\n```\n{_ESCAPE_COMMAND}\n```\n"]
+    runs = report_parts.read(table)
+    rows = []
+    for (environment, agent), arm in runs.groupby(["environment", "agent"], sort=False):
+        reward = "discretized" if "Discretized" in environment else "dense"
+        share = statistics.share(int((arm["ends_on"] == "better").sum()), len(arm))
+        value, low, high = (f"{100 * each:.0f}" for each in share)
+        ended = f"{value} % [{low}, {high}]"
+        rows.append([reward, _LABELS.get(agent, agent), ended, str(len(arm))])
+    head = ["reward", "agent", "runs that end on the better mode", "n"]
+    picture = f"{path.name}/{path.name}.png"
+    return [
+        *parts,
+        report_parts.table(head, rows),
+        f"![Who leaves the worse mode]({picture})\n",
+    ]

@@ -1,0 +1,120 @@
+"""Parts that several sections of the report are made of."""
+
+import json
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from smoothie_tf.experiments.evidence import (
+    evidence,
+    results,
+    statistics,
+)
+from smoothie_tf.runs import grid
+
+
+def returns(
+    path: pathlib.Path, figure: grid.Figure, baseline: str, subject: str = ""
+) -> list[str]:
+    """Writes the table and the picture of one table of runs.
+
+    Args:
+        path: `<name>_runs.csv`, beside its picture.
+        figure: Whose runs they are.
+        baseline: Variant that the others are held against.
+        subject: What headings begin with, where a section has more than one table.
+
+    Returns:
+        Lines of Markdown for a file in the folder above.
+
+    Raises:
+        results.DamagedRunError: If the table cannot be read.
+    """
+    finals = results.final_by_run(read(path))
+    labels = {arm.variant: arm.label for arm in figure.arms}
+    parts = []
+    for steps, of_length in finals.groupby("steps"):
+        rows = []
+        for env in [e for e in figure.envs if e in set(of_length["env"])]:
+            arms = {
+                variant: of_length.loc[
+                    (of_length["env"] == env) & (of_length["variant"] == variant),
+                    "evaluation_return",
+                ].to_numpy()
+                for variant in labels
+            }
+            for variant, label in labels.items():
+                if len(arms[variant]):
+                    cells = _cells(arms[variant], arms[baseline])
+                    if variant == baseline:
+                        cells[-1] = ""
+                    rows.append([env, label, *cells])
+        after = f"{subject}, after" if subject else "After"
+        versus = f"mean against {labels[baseline]}"
+        parts += [
+            f"### {after} {steps:,} steps\n",
+            table(["task", "agent", "return", "n", versus], rows),
+        ]
+    parts.append(f"![{figure.subject}]({path.parent.name}/{figure.name}.png)\n")
+    return parts + _commits(path.with_suffix(".json"))
+
+
+def _commits(path: pathlib.Path) -> list[str]:
+    """Says of which commits runs are, where their records lie beside their table."""
+    if not path.is_file():
+        return []
+    try:
+        runs = json.loads(path.read_text(encoding="utf-8"))
+        if not all("commit" in run for run in runs):
+            raise KeyError("commit")
+        commits = dict.fromkeys(c[:7] for run in runs for c in results.commits(run))
+    except (ValueError, TypeError, KeyError):
+        raise results.DamagedRunError(
+            f"{path} is damaged: it must list runs, each with its commit."
+        ) from None
+    return [f"Commit{'s' * (len(commits) > 1)} {', '.join(commits)}.\n"]
+
+
+def _cells(final_returns: np.ndarray, baseline: np.ndarray) -> list[str]:
+    cells = [f"{final_returns.mean():,.0f} ± {final_returns.std():,.0f}"]
+    cells.append(str(len(final_returns)))
+    if min(len(final_returns), len(baseline)) < evidence.LEAST_SEEDS:
+        cells.append("too few runs")
+    else:
+        estimate = statistics.difference(final_returns, baseline)
+        value, low, high = (f"{each:+,.0f}" for each in estimate)
+        word = "better" if estimate.low > 0 else "undecided"
+        word = "worse" if estimate.high < 0 else word
+        cells.append(f"{value} [{low}, {high}]: {word}")
+    return [cell.replace("-", "−") for cell in cells]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a table as Markdown.
+
+    Args:
+        head: Names of the columns.
+        rows: Cells.
+    """
+    lines = ["| " + " | ".join(map(str, each)) + " |" for each in (head, *rows)]
+    lines.insert(1, "|" + "---|" * len(head))
+    return "\n".join(lines) + "\n"
+
+
+def read(path: pathlib.Path) -> pd.DataFrame:
+    """Reads a CSV file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        results.DamagedRunError: If it cannot be read.
+    """
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:
+        raise results.DamagedRunError(
+            f"{path} is damaged: {str(error).splitlines()[0]}"
+        ) from None

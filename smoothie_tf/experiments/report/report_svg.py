@@ -1,0 +1,131 @@
+"""The report's section on the SVG family: figures of Heess et al. (2015), and ours."""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from smoothie_tf.experiments.drawing import figures
+from smoothie_tf.experiments.evidence import statistics
+from smoothie_tf.experiments.figures import svg_figures
+from smoothie_tf.experiments.report import report_parts
+from smoothie_tf.experiments.svg import svg_claims, svg_models
+from smoothie_tf.runs import grid
+
+_COLLECT = "python reproduce/collect.py --presets svg"
+
+
+def section(
+    found: svg_claims.Evidence, first: svg_claims.Evidence, out_dir: pathlib.Path
+) -> list[str]:
+    """Writes the section, and draws its pictures.
+
+    Args:
+        found: What there is of Figures 2 to 4.
+        first: What there is of `svg_figures.SVG_TASKS`.
+        out_dir: Where the pictures go, a directory below that of the report.
+
+    Returns:
+        Lines of Markdown, with pictures where there are results and commands where
+        there are none.
+    """
+    parts = [
+        "## The SVG family\n",
+        "Heess et al. (2015), on tasks of our own after theirs: see "
+        "[`docs/svg.md`](../docs/svg.md). Final: mean of the last tenth of "
+        "evaluations. Area: mean of all evaluations, the greater the sooner a run "
+        "learns. Both with 95 % intervals over runs. Hyperparameters are those of "
+        "`gin/agents/` and `gin/environments/`, the same for all seeds.\n",
+    ]
+    for source, figure in (
+        *((found, figure) for figure in svg_figures.FIGURES),
+        (first, svg_figures.SVG_TASKS),
+    ):
+        parts.append(f"### {figure.title}: {figure.subject}\n")
+        runs = [run for run in source.runs if run.env in figure.envs]
+        if runs:
+            parts += _drawn(source, figure, runs, out_dir)
+            if figure is svg_figures.SVG_FIGURE_2:
+                parts += _models(source)
+        else:
+            script = figure.name.replace("figure_", "figure")
+            command = f"python reproduce/{script}.py --preset svg"
+            parts.append(f"Not yet run:\n\n```\n{command}\n{_COLLECT}\n```\n")
+    return parts
+
+
+def _drawn(
+    found: svg_claims.Evidence,
+    figure: grid.Figure,
+    runs: Sequence[grid.Run],
+    out_dir: pathlib.Path,
+) -> list[str]:
+    """Writes the table of a figure, and draws it."""
+    lines = ["| task | agent | final | area | n |", "|---|---|---|---|---|"]
+    for panel in figure.panels:
+        for arm in panel.arms:
+            final, area = (
+                found.arm(panel.env, arm, column) for column in ("final", "area")
+            )
+            cells = [panel.title, arm.label, "not yet run", "", str(len(final))]
+            if len(final):
+                cells[2:4] = _interval(final), _interval(area)
+            lines.append("| " + " | ".join(cells) + " |")
+    picture = out_dir / f"{figure.name}.png"
+    panels = figures.compared(figure, runs)
+    figures.draw_returns(found.frame, figure, runs, picture, panels)
+    return [
+        "\n".join(lines) + "\n",
+        f"![{figure.title}, {figure.subject}]({out_dir.name}/{picture.name})\n",
+    ]
+
+
+def _models(found: svg_claims.Evidence) -> list[str]:
+    """Writes how good Hand's learned models are, which claim S1 is about."""
+    digits = {
+        svg_models.DERIVATIVES: 4,
+        svg_models.DRIFT: 2,
+        svg_models.REAL: 3,
+        svg_models.OWN: 3,
+        svg_models.BEYOND: 2,
+    }
+    rows = []
+    for arm in svg_models.ARMS:
+        values = {name: found.modelled(arm, name) for name in digits}
+        count = len(values[svg_models.DRIFT])
+        if count:
+            cells = [_interval(values[name], digits[name]) for name in digits]
+            rows.append([arm.label, *cells, str(count)])
+    if not rows:
+        return []
+    return [
+        "Hand's models at the end of training, against the true one: the error of the "
+        "derivatives, root mean square of entries; how far the ball is from where the "
+        "model takes it within 10 s, metres; the cosine of v_θ with the true one, "
+        "by the model's derivatives along real trajectories, as SVG(∞) has it, and "
+        "along the model's own, as the planner; and the share of actions beyond the "
+        "bounds, where the hand is no faster.\n",
+        report_parts.table(
+            [
+                "agent, updates of the model",
+                "derivatives",
+                "drift",
+                "cosine, real trajectory",
+                "cosine, model's own",
+                "actions beyond",
+                "n",
+            ],
+            rows,
+        ),
+    ]
+
+
+def _interval(values: np.ndarray, digits: int | None = None) -> str:
+    if digits is None:
+        size = np.abs(values).mean()
+        digits = 0 if size >= 100 else 1 if size >= 1 else 2
+    if len(values) == 1:
+        return f"{values[0]:,.{digits}f}".replace("-", "−")
+    estimate = statistics.mean(values)
+    value, low, high = (f"{each:,.{digits}f}" for each in estimate)
+    return f"{value} [{low}, {high}]".replace("-", "−")

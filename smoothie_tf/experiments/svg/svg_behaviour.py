@@ -1,0 +1,128 @@
+"""What trained policies do in the tasks of Figure 4, beyond their returns.
+
+Some claims of Heess et al. (2015) are about behaviour: that an arm ends at its target,
+that a machine still stands long after training's time limit and under more noise. Here
+the mean action acts in fresh episodes, and what is claimed is counted.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from smoothie_tf.environments import monoped, reacher
+from smoothie_tf.experiments.figures import svg_figures as figures
+from smoothie_tf.experiments.svg import svg_trained
+from smoothie_tf.runs import grid
+
+#: Of its height when it stands straight: less has fallen.
+STANDING = 0.7
+
+
+@dataclasses.dataclass(frozen=True)
+class Behaviour:
+    """Something that a policy does, as one number.
+
+    Attributes:
+        name: What it is called in the table.
+        env: The task.
+        judge: Turns observations of an episode [T + 1, S] into its number, of which a
+            policy's is the mean over episodes.
+        arguments: Of `gymnasium.make`, where the task is not as in training.
+    """
+
+    name: str
+    env: str
+    judge: Callable[[np.ndarray], float]
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _distances(observations: np.ndarray) -> np.ndarray:
+    """Returns the reacher's distances of the tip from its target, m, shape [T + 1]."""
+    tips = np.array([reacher.tip(each[:3]) for each in observations])
+    targets = reacher.LINK * observations[:, 6:8]
+    return np.linalg.norm(tips - targets, axis=-1)
+
+
+def _ends_at_the_target(observations: np.ndarray) -> float:
+    return float(_distances(observations)[-1] < figures.NEAR)
+
+
+def _distance_in_the_second_half(observations: np.ndarray) -> float:
+    return float(_distances(observations)[len(observations) // 2 :].mean())
+
+
+def _distance_left(observations: np.ndarray) -> float:
+    """Of the ball's way to its place, the share that is left in the end."""
+    first, last = np.linalg.norm(observations[[0, -1], 20:22], axis=-1)
+    return float(last / first)
+
+
+def _stands(observations: np.ndarray) -> float:
+    return float(observations[-1, 1] > STANDING * monoped.HEIGHT)
+
+
+BEHAVIOURS = (
+    Behaviour("ends at the target", figures.FOUR_TARGETS, _ends_at_the_target),
+    Behaviour(
+        "distance, second half", figures.MOVING_TARGET, _distance_in_the_second_half
+    ),
+    Behaviour("distance left", figures.GRIPPER, _distance_left),
+    *(
+        Behaviour(
+            f"stands, {percent} % noise",
+            figures.MONOPED,
+            _stands,
+            {"torque_noise": percent / 100, "max_episode_steps": 1000},
+        )
+        for percent in (5, 25)
+    ),
+)
+
+
+def measure(
+    runs: Sequence[grid.Run],
+    out_dir: pathlib.Path,
+    episodes: int = svg_trained.EPISODES,
+) -> None:
+    """Lets the policies of finished runs act, and writes what they did.
+
+    Args:
+        runs: Those of Figure 4; SVG(1)-ER's count.
+        out_dir: Where the table, `figures.BEHAVIOUR`, goes; see `svg_trained.measure`.
+        episodes: Episodes of each policy.
+
+    Raises:
+        results.DamagedRunError: If a run cannot be restored.
+    """
+
+    def judge(run, agent):
+        act = _mean_action(agent, episodes)
+        numbers = {}
+        for each in BEHAVIOURS:
+            if each.env == run.env:
+                seen, _ = svg_trained.roll_out(act, run.env, episodes, **each.arguments)
+                numbers[each.name] = np.mean([each.judge(episode) for episode in seen])
+        return numbers
+
+    watched = {behaviour.env for behaviour in BEHAVIOURS}
+    chosen = [
+        run
+        for run in runs
+        if run.variant == figures.SVG1_ER.variant and run.env in watched
+    ]
+    svg_trained.measure(chosen, judge, out_dir / figures.BEHAVIOUR)
+
+
+def _mean_action(agent, episodes):
+    import tensorflow as tf
+    from tf_agents.trajectories import time_step as ts
+
+    act = tf.function(
+        lambda observation: (
+            agent.policy.action(ts.restart(observation, episodes)).action
+        )
+    )
+    return lambda observation: act(observation).numpy()

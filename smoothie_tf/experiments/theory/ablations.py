@@ -1,0 +1,392 @@
+"""What the paper has beside Algorithm 1, against the truth and against the default.
+
+Three parts: values of a fixed policy on a linear–quadratic task, a policy learned on
+it, and the two-Gaussians task. Hopper's is a grid, `grid.ABLATIONS`.
+"""
+
+import functools
+import pathlib
+import sys
+from collections.abc import Callable
+
+import pandas as pd
+import tqdm
+from matplotlib import pyplot as plt
+
+from smoothie_tf.environments import two_gaussians
+from smoothie_tf.experiments.drawing import style
+from smoothie_tf.experiments.theory import figure2
+
+#: λ of the runs that learn a policy.
+KL_PENALTIES = (0.0, 0.1)
+_UPDATES = 9600
+_RECORDS = 24
+_NUM_STEPS = 15_000
+_HOPPER_STEPS = 100_000
+#: Folders of `--results_dir`: of the parts, and of Hopper's runs.
+FOLDER = "ablations"
+HOPPER_FOLDER = "ablations-hopper"
+_ERRORS = {
+    "value_error": "Q̃",
+    "gradient_error": "∂Q̃/∂a",
+    "hessian_error": "∂²Q̃/∂a²",
+}
+# Of Q̃, in multiples of the truth's standard deviation.
+_DIVERGED = 10.0
+_FACTORS = {"gradient_factor": "gradient", "hessian_factor": "Hessian"}
+
+#: Variants on the two-Gaussians task: label and bindings.
+ESCAPES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "default": ("Algorithm 1", ()),
+    **{
+        f"weights-{clipping}": (
+            f"weights 1/q ≤ {clipping}",
+            (f"SmoothieAgent.importance_weight_clipping = {clipping}.0",),
+        )
+        for clipping in (5, 50)
+    },
+    "expected": ("(16) and (17)", ("SmoothieAgent.evaluation = 'expected'",)),
+    "derivatives": (
+        "derivative errors",
+        ("SmoothieAgent.bellman_error_weights = (1.0, 0.1, 0.01)",),
+    ),
+    "baseline": (
+        "... with baseline",
+        (
+            "SmoothieAgent.bellman_error_weights = (1.0, 0.1, 0.01)",
+            "SmoothieAgent.derivative_baseline = True",
+        ),
+    ),
+    "compatible": (
+        "compatible critic (22)",
+        (
+            "create_agent.critic_network = @CompatibleCriticNetwork",
+            "CompatibleCriticNetwork.value_units = ()",
+            "SmoothieAgent.bellman_error_weights = (1.0, 0.1, 0.01)",
+            "SmoothieAgent.derivative_baseline = True",
+        ),
+    ),
+}
+
+
+def learn_values(critic: str, seeds: int) -> pd.DataFrame:
+    """Learns the fixed policy's value in every way; see `ground_truth.learn_values`.
+
+    Args:
+        critic: One of `ground_truth.CRITICS`.
+        seeds: How many of each, from seed 0 on.
+    """
+    from smoothie_tf.experiments.theory import ground_truth
+
+    runs = [(arm, seed) for arm in ground_truth.ARMS for seed in range(seeds)]
+    with _bar(len(runs) * _UPDATES, f"{critic} critic", " updates") as bar:
+        return pd.concat(
+            [
+                ground_truth.learn_values(
+                    arm, critic, seed, _UPDATES, _UPDATES // _RECORDS, bar.update
+                )
+                for arm, seed in runs
+            ],
+            ignore_index=True,
+        )
+
+
+def learn_policies(seeds: int) -> pd.DataFrame:
+    """Lets Smoothie learn with and without λ; see `ground_truth.learn_policy`.
+
+    Args:
+        seeds: How many of each, from seed 0 on.
+    """
+    from smoothie_tf.experiments.theory import ground_truth
+
+    total = seeds * len(KL_PENALTIES) * _NUM_STEPS
+    with _bar(total, "policies", " steps") as bar:
+        return pd.concat(
+            [
+                ground_truth.learn_policy(
+                    seed, _NUM_STEPS, kl_penalty, on_record=bar.update
+                )
+                for kl_penalty in KL_PENALTIES
+                for seed in range(seeds)
+            ],
+            ignore_index=True,
+        )
+
+
+def learn_escapes(seeds: int) -> pd.DataFrame:
+    """Runs every variant on the two-Gaussians task.
+
+    Args:
+        seeds: How many of each, from seed 0 on.
+
+    Returns:
+        The records of `figure2.FinishedRun`, with a column variant.
+    """
+    frames = []
+    for name, (label, bindings) in ESCAPES.items():
+        runs = figure2.train_runs(
+            range(seeds), 1, bindings, ("smoothie",), title=f"escape, {label}"
+        )
+        frames.append(pd.concat([run.records for run in runs]).assign(variant=name))
+    return pd.concat(frames, ignore_index=True).drop(columns=["environment", "agent"])
+
+
+def _bar(total, title, unit):
+    # A log file gets a line now and then, not three a second.
+    interval = 0.1 if sys.stderr.isatty() else 30.0
+    return tqdm.tqdm(
+        total=total, desc=title, unit=unit, unit_scale=True, mininterval=interval
+    )
+
+
+def tabulate_values(records: pd.DataFrame) -> pd.DataFrame:
+    """Returns errors and factors at the end, "mean ± standard deviation" over seeds.
+
+    Args:
+        records: As `learn_values` returns them.
+    """
+    from smoothie_tf.experiments.theory import ground_truth
+
+    final = records[records["update"] == records["update"].max()]
+    rows = []
+    for arm in ground_truth.ARMS:
+        chosen = final[final["arm"] == arm.name]
+        row = {"way and replay": arm.label}
+        for column, name in _ERRORS.items():
+            row[f"error of {name}"] = _spread(chosen[column])
+        for column, name in _FACTORS.items():
+            row[f"share of the {name}"] = _spread(chosen[column])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def tabulate_policies(records: pd.DataFrame) -> pd.DataFrame:
+    """Returns how each run that learns a policy ended, one row a run.
+
+    Args:
+        records: As `learn_policies` returns them.
+    """
+    rows = []
+    for (kl_penalty, seed), run in records.groupby(["kl_penalty", "seed"]):
+        cost = 100 * (run["cost"] - 1)
+        last = run["step"] > 0.9 * run["step"].max()
+        within = run["step"][cost <= 2]
+        since = run["step"][run["step"] > run["step"][~(cost <= 2)].max()]
+        rows.append(
+            {
+                "λ": f"{kl_penalty:g}",
+                "seed": seed,
+                "first cost above the optimum": f"{cost.iloc[0]:.0f} %",
+                "first within 2 %": f"{within.iloc[0]:,}" if len(within) else "never",
+                "... for good": f"{since.iloc[0]:,}" if len(since) else "not yet",
+                "last tenth, mean": f"{cost[last].mean():.2f} %",
+                "last tenth, worst": f"{cost[last].max():.2f} %",
+                "largest spectral radius": f"{run['spectral_radius'].max():.4f}",
+                "ever outside the stable region": (
+                    "yes" if (run["spectral_radius"] >= 1).any() else "no"
+                ),
+                "final σ": f"{run['stddev'].iloc[-1]:.3f}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def tabulate_escapes(records: pd.DataFrame) -> pd.DataFrame:
+    """Returns how many runs of each variant end on the better mode, and how soon.
+
+    Args:
+        records: As `learn_escapes` returns them.
+    """
+    better = max(zip(two_gaussians.MIXTURE.heights, (0, 1), strict=True))[1]
+    rows = []
+    for name, (label, _) in ESCAPES.items():
+        runs = [run for _, run in records[records["variant"] == name].groupby("seed")]
+        if not runs:
+            continue
+        ends = [bool(figure2.near(run["mean"].iloc[-1], better)) for run in runs]
+        middle = sum(two_gaussians.MIXTURE.centres) / 2
+        crossed = pd.concat([run[run["mean"] > middle].iloc[:1] for run in runs])
+        legs = [figure2.legs(run["stddev"].to_numpy()) for run in runs]
+        turned = sum(found == ["fell", "rose", "fell"] for found in legs)
+        final = pd.concat([run.iloc[-1:] for run in runs])
+        rows.append(
+            {
+                "variant": label,
+                "end on the better mode": f"{sum(ends)} of {len(ends)}",
+                "update of the crossing, median": (
+                    f"{crossed['update'].median():,.0f}" if len(crossed) else "never"
+                ),
+                "σ fell, rose, fell": f"{turned} of {len(legs)}",
+                "final μ": _spread(final["mean"]),
+                "final σ": _spread(final["stddev"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _spread(values):
+    if len(values) == 1:
+        return f"{values.iloc[0]:.3f}"
+    return f"{values.mean():.3f} ± {values.std():.3f}"
+
+
+_METHOD_COLOURS = {
+    "(18)": style.SMOOTHIE,
+    "weights": "#E69F00",
+    "expected": style.SVG0,
+    "derivatives": style.DDPG,
+    "baseline": style.SOFT_DDPG,
+}
+
+
+def _line(arm):
+    """Colour by way, dashes by replay."""
+    way = next(
+        (
+            name
+            for name in ("weights", "expected", "derivatives", "baseline")
+            if name in arm.name
+        ),
+        "(18)",
+    )
+    dashes = "--" if arm.replay == "on-policy" else "-"
+    if arm.name in ("uniform", "on-policy-weights-5"):
+        dashes = ":"
+    return {"color": _METHOD_COLOURS[way], "linestyle": dashes, "linewidth": 1.4}
+
+
+def draw_values(records: pd.DataFrame, path: pathlib.Path) -> None:
+    """Draws errors over training, and how much of the derivatives is learned.
+
+    Args:
+        records: As `learn_values` returns them.
+        path: The picture to write.
+    """
+    from smoothie_tf.experiments.theory import ground_truth
+
+    width, height = style.PANEL_INCHES
+    columns = {**_ERRORS, **_FACTORS}
+    with plt.rc_context(style.STYLE):
+        figure, grid = plt.subplots(
+            2, 3, figsize=(2.9 * width, 2.6 * height), layout="constrained", sharex=True
+        )
+        for panel, (column, name) in zip(grid.flat, columns.items(), strict=False):
+            for arm in ground_truth.ARMS:
+                chosen = records[records["arm"] == arm.name]
+                mean = chosen.groupby("update")[list(columns)].mean()
+                label = arm.label
+                if mean["value_error"].iloc[-1] > _DIVERGED:
+                    label += " (diverges)"
+                    if column in _FACTORS:  # Off the scale, both ways.
+                        continue
+                panel.plot(mean.index / 1000, mean[column], label=label, **_line(arm))
+            if column in _ERRORS:
+                panel.set_yscale("log")
+                panel.set_title(f"error of {name}")
+                continue
+            for level in (1.0, 0.5 if column == "gradient_factor" else 0.25):
+                panel.axhline(level, color="0.3", linewidth=0.9, linestyle=":")
+            panel.set_ylim(-0.1, 1.4)
+            panel.set_title(f"share of the {name} that is learned")
+        for panel in (*grid[1][:2], grid[0][2]):
+            panel.set_xlabel("thousand updates")
+            panel.tick_params(labelbottom=True)
+        grid[1][2].set_axis_off()
+        handles, labels = grid[0][0].get_legend_handles_labels()
+        grid[1][2].legend(handles, labels, loc="center", fontsize=8)
+        critic, seeds = records["critic"].iloc[0], records["seed"].nunique()
+        figure.suptitle(
+            f"At a = μ(s), {critic} critic, mean of seeds: {seeds}. Errors relative to"
+            " the truth; dotted: 1, and ½ and ¼, which on-policy replay predicts"
+        )
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def draw_policies(records: pd.DataFrame, path: pathlib.Path) -> None:
+    """Draws cost and stability over training, a line a run.
+
+    Args:
+        records: As `learn_policies` returns them.
+        path: The picture to write.
+    """
+    width, height = style.PANEL_INCHES
+    colours = dict(zip(KL_PENALTIES, (style.DDPG, style.SMOOTHIE), strict=True))
+    with plt.rc_context(style.STYLE):
+        figure, panels = plt.subplots(
+            1, 3, figsize=(2.9 * width, 1.1 * height), layout="constrained"
+        )
+        for (kl_penalty, seed), run in records.groupby(["kl_penalty", "seed"]):
+            label = f"λ = {kl_penalty:g}" if seed == 0 else None
+            line = {"color": colours[kl_penalty], "linewidth": 1.0, "label": label}
+            steps = run["step"] / 1000
+            panels[0].plot(steps, 100 * (run["cost"] - 1), **line)
+            panels[1].plot(steps, run["spectral_radius"], **line)
+            panels[2].plot(steps, run["stddev"], **line)
+        panels[0].set_yscale("log")
+        panels[0].axhline(2, color="0.3", linewidth=0.9, linestyle=":")
+        panels[0].set_title("cost above the optimum, % (dotted: 2)")
+        panels[1].axhline(1, color="0.3", linewidth=0.9, linestyle=":")
+        panels[1].set_title("spectral radius of A + BK (dotted: 1)")
+        panels[2].set_title("policy's standard deviation σ")
+        panels[2].set_ylim(bottom=0)
+        panels[1].legend()
+        for panel in panels:
+            panel.set_xlabel("thousand steps")
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
+    """Draws μ and σ of every run on the two-Gaussians task, a column a variant.
+
+    Args:
+        records: As `learn_escapes` returns them.
+        path: The picture to write.
+    """
+    names = [name for name in ESCAPES if name in set(records["variant"])]
+    width, height = style.PANEL_INCHES
+    with plt.rc_context(style.STYLE):
+        figure, panels = plt.subplots(
+            2,
+            len(names),
+            figsize=(0.6 * width * len(names), 1.35 * height),
+            layout="constrained",
+            sharex=True,
+            sharey="row",
+            squeeze=False,
+        )
+        for column, name in zip(panels.T, names, strict=True):
+            for _, run in records[records["variant"] == name].groupby("seed"):
+                for panel, what in zip(column, ("mean", "stddev"), strict=True):
+                    panel.plot(
+                        run["update"] / 1000,
+                        run[what],
+                        color=style.SMOOTHIE,
+                        linewidth=0.8,
+                        alpha=0.7,
+                    )
+            for mode in two_gaussians.MIXTURE.centres:
+                column[0].axhline(mode, color="0.4", linewidth=0.8, linestyle=":")
+            column[0].set_title(ESCAPES[name][0])
+            column[1].set_xlabel("thousand updates")
+        panels[0][0].set_ylabel("mean μ")
+        panels[1][0].set_ylabel("σ")
+        panels[1][0].set_ylim(bottom=0)
+        figure.savefig(path)
+        plt.close(figure)
+
+
+#: Parts by name: what makes the records, what tabulates and what draws them.
+PARTS: dict[str, tuple[Callable, Callable, Callable]] = {
+    **{
+        f"values-{critic}": (
+            functools.partial(learn_values, critic),
+            tabulate_values,
+            draw_values,
+        )
+        for critic in ("quadratic", "tanh")
+    },
+    "policies": (learn_policies, tabulate_policies, draw_policies),
+    "escapes": (learn_escapes, tabulate_escapes, draw_escapes),
+}

@@ -1,0 +1,132 @@
+"""Figure 1, and the reward panel that Figure 2 shares with it."""
+
+import argparse
+import math
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import matplotlib.axes
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from smoothie_tf.environments import two_gaussians
+from smoothie_tf.experiments.drawing import style
+
+# Supplement D: φ starts at −1, and Σ = e^φ.
+INITIAL_STDDEV = math.exp(-1 / 2)
+RELATIVE_TOLERANCE = 1e-10
+_NUM_POINTS = 601
+
+
+def tabulate_rewards(
+    mixture: two_gaussians.TwoGaussians = two_gaussians.MIXTURE,
+    stddev: float = INITIAL_STDDEV,
+) -> pd.DataFrame:
+    """Tabulates the reward and its smoothed version over the box of actions.
+
+    Args:
+        mixture: The reward.
+        stddev: Of the smoothing Gaussian, above 0, in units of action.
+
+    Returns:
+        Columns action, reward, smoothed_reward (closed form) and
+        smoothed_reward_by_quadrature.
+    """
+    bound = two_gaussians.ACTION_BOUND
+    action = np.linspace(-bound, bound, _NUM_POINTS)
+    return pd.DataFrame(
+        {
+            "action": action,
+            "reward": mixture.reward(action),
+            "smoothed_reward": mixture.smoothed_reward(action, stddev),
+            "smoothed_reward_by_quadrature": mixture.smoothed_reward_by_quadrature(
+                action, stddev
+            ),
+        }
+    )
+
+
+def largest_difference(table: pd.DataFrame) -> float:
+    """Returns how far closed form and quadrature are apart, relative to the former."""
+    exact = table["smoothed_reward"]
+    return float(((table["smoothed_reward_by_quadrature"] - exact) / exact).abs().max())
+
+
+def draw_rewards(axes: matplotlib.axes.Axes, table: pd.DataFrame) -> None:
+    """Draws the reward (green) and its smoothed version (magenta), as in Figure 1.
+
+    Args:
+        axes: Where to.
+        table: As `tabulate_rewards` returns it.
+    """
+    axes.plot(table["action"], table["reward"], color=style.REWARD, label="reward")
+    axes.plot(
+        table["action"],
+        table["smoothed_reward"],
+        color=style.SMOOTHED_REWARD,
+        label="smoothed reward",
+    )
+    axes.set_xlabel("action")
+    axes.set_ylabel("expected reward")
+    axes.set_xlim(table["action"].min(), table["action"].max())
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper left")
+
+
+def draw_figure1(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Draws Figure 1.
+
+    Args:
+        table: As `tabulate_rewards` returns it for the initial standard deviation.
+        path: The picture to write.
+    """
+    with plt.rc_context(style.STYLE):
+        figure, axes = plt.subplots(figsize=style.PANEL_INCHES, layout="constrained")
+        draw_rewards(axes, table)
+        axes.set_title(f"A reward, and smoothed with σ = {INITIAL_STDDEV:.2f}")
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def figure1_command(argv: Sequence[str] | None = None) -> int:
+    """Makes Figure 1 and the table behind it.
+
+    Args:
+        argv: Flags; `None` for those of the process.
+
+    Returns:
+        Exit status: 0 done, 1 closed form and quadrature disagree, 2 bad input.
+    """
+    parser = argparse.ArgumentParser(
+        description="Figure 1: a mixture of two Gaussians and its smoothed version."
+    )
+    parser.add_argument(
+        "--out_dir",
+        type=pathlib.Path,
+        default=pathlib.Path("results/figure1"),
+        help="where figure1.png and figure1.csv go (default: %(default)s)",
+    )
+    out_dir = parser.parse_args(argv).out_dir
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"--out_dir {out_dir} cannot be made: {error.strerror}.", file=sys.stderr)
+        return 2
+    table = tabulate_rewards()
+    difference = largest_difference(table)
+    print(
+        "Largest relative difference between closed form and quadrature:"
+        f" {difference:.1e} (allowed: {RELATIVE_TOLERANCE:.0e})."
+    )
+    if not difference <= RELATIVE_TOLERANCE:
+        print("Closed form and quadrature disagree: nothing drawn.", file=sys.stderr)
+        return 1
+    table.to_csv(out_dir / "figure1.csv", index=False)
+    draw_figure1(table, out_dir / "figure1.png")
+    print(
+        f"Figure 1 is in {out_dir / 'figure1.png'}, its data in figure1.csv beside it."
+    )
+    return 0

@@ -1,0 +1,1 @@
+"""Trained policies for use elsewhere: SavedModel, TFLite, cards, their evaluation."""

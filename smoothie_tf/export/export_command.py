@@ -1,0 +1,137 @@
+"""The command lines behind reproduce/export.py and reproduce/evaluate.py."""
+
+import argparse
+import pathlib
+import shlex
+import sys
+from collections.abc import Sequence
+
+
+def export_main(arguments: Sequence[str] | None = None) -> int:
+    """Exports the policy of a run.
+
+    Args:
+      arguments: The command's arguments; those of the process if None.
+
+    Returns:
+      Exit status: 0 done, 2 bad input.
+    """
+    flags = _export_parser().parse_args(arguments)
+    # Only now what takes seconds to import: bad flags are answered at once.
+    from smoothie_tf import quiet
+
+    quiet.silence_imports()
+    from smoothie_tf.export import exporting
+
+    try:
+        notices = exporting.export_run(
+            flags.run_dir,
+            flags.out,
+            checkpoint=flags.checkpoint,
+            best=flags.best,
+            tflite=flags.tflite,
+            tf_agents=not flags.no_tf_agents,
+            gif=not flags.no_gif,
+        )
+    except ValueError as error:
+        print(f"export.py: {_first_line(error)}", file=sys.stderr)
+        return 2
+    for notice in notices:
+        print(notice, file=sys.stderr)
+    print(f"The policy is in {flags.out}, its card in {flags.out / 'README.md'}.")
+    return 0
+
+
+def evaluate_main(arguments: Sequence[str] | None = None) -> int:
+    """Runs an exported policy and prints its return.
+
+    Args:
+      arguments: The command's arguments; those of the process if None.
+
+    Returns:
+      Exit status: 0 done, 1 it cannot be rendered here, 2 bad input.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    flags = _evaluate_parser().parse_args(arguments)
+    from smoothie_tf import quiet
+
+    quiet.silence_imports()
+    from smoothie_tf.export import exported
+    from smoothie_tf.training import video
+
+    command = shlex.join(["python", "reproduce/evaluate.py", *arguments])
+    try:
+        line, where = exported.evaluate_command(
+            flags.policy,
+            flags.env,
+            flags.episodes,
+            flags.seed,
+            flags.video,
+            command if flags.record else None,
+        )
+    except ValueError as error:
+        print(f"evaluate.py: {_first_line(error)}", file=sys.stderr)
+        return 2
+    except video.RenderingError as error:
+        print(f"evaluate.py: {error}", file=sys.stderr)
+        return 1
+    print(line)
+    for each in where:
+        print(each)
+    return 0
+
+
+def _first_line(error):
+    return str(error).splitlines()[0]
+
+
+def _export_parser():
+    parser = argparse.ArgumentParser(
+        prog="export.py",
+        description="Exports the policy of a run as a SavedModel that needs nothing but"
+        " TensorFlow.",
+    )
+    parser.add_argument(
+        "--run_dir", type=pathlib.Path, required=True, help="where the run lives"
+    )
+    parser.add_argument(
+        "--out", type=pathlib.Path, required=True, help="a folder that is not there yet"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--checkpoint", type=int, metavar="STEP", help="default: the last"
+    )
+    which.add_argument(
+        "--best", action="store_true", help="the policy of the best evaluation"
+    )
+    parser.add_argument("--tflite", action="store_true", help="a TFLite model as well")
+    parser.add_argument(
+        "--no_tf_agents", action="store_true", help="leave out TF-Agents' own form"
+    )
+    parser.add_argument(
+        "--no_gif", action="store_true", help="leave out the card's picture"
+    )
+    return parser
+
+
+def _evaluate_parser():
+    parser = argparse.ArgumentParser(
+        prog="evaluate.py",
+        description="Runs an exported policy and prints its mean return ± the standard"
+        " deviation over episodes.",
+    )
+    parser.add_argument(
+        "--policy", type=pathlib.Path, required=True, help="a SavedModel"
+    )
+    parser.add_argument(
+        "--env", help="Gymnasium id; default: the one in the policy's policy.json"
+    )
+    parser.add_argument("--episodes", type=int, default=20, help="how many (20)")
+    parser.add_argument("--seed", type=int, default=0, help="of the episodes' resets")
+    parser.add_argument(
+        "--video", type=pathlib.Path, metavar="MP4", help="record the first episode"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="write the result into the policy's card"
+    )
+    return parser

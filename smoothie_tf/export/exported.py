@@ -1,0 +1,261 @@
+"""Runs exported policies, of ours or any with the same signature, in their task.
+
+Shapes: E episodes.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import tensorflow as tf
+import tqdm
+from gymnasium import spaces
+
+from smoothie_tf import validation
+from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.export import export as policy_export
+from smoothie_tf.export import exporting
+from smoothie_tf.training import random_streams, video
+
+
+class ExportedPolicyError(ValueError):
+    """A folder that does not hold a policy for the task at hand."""
+
+
+class ExportedPolicy:
+    """A SavedModel's `serving_default` from raw observations to raw actions."""
+
+    def __init__(self, directory: str | os.PathLike[str], task: gymnasium.Env):
+        """Loads a policy and checks that it fits a task.
+
+        Args:
+          directory: The SavedModel.
+          task: A task as Gymnasium makes it.
+
+        Raises:
+          ExportedPolicyError: If it is not a policy, or not one for such a task.
+        """
+        self.path = pathlib.Path(directory)
+        self._space = task.observation_space
+        try:
+            self._model = tf.saved_model.load(os.fspath(self.path))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise ExportedPolicyError(
+                f"--policy {self.path} cannot be loaded as a SavedModel:"
+                f" {str(error).splitlines()[0]}"
+            ) from error
+        if "serving_default" not in self._model.signatures:
+            raise ExportedPolicyError(
+                f"--policy {self.path} has no signature 'serving_default'; it has"
+                f" {sorted(self._model.signatures)}."
+            )
+        self._signature = self._model.signatures["serving_default"]
+        self._specs = self._fitting_inputs()
+        self._output = self._fitting_output(task)
+
+    def act(self, observations: Sequence[Any]) -> np.ndarray:
+        """Returns the actions, shape [E, A], for a list of E observations."""
+        leaves = tf.nest.flatten(policy_export.batch(observations))
+        inputs = {
+            name: tf.constant(np.asarray(leaf), spec.dtype)
+            for (name, spec), leaf in zip(self._specs, leaves, strict=True)
+        }
+        return self._signature(**inputs)[self._output].numpy()
+
+    def _fitting_inputs(self):
+        """Returns (name, spec) of the inputs, in the order of an observation's nest."""
+        expected = tf.nest.flatten(policy_export.input_spec(self._space))
+        actual = dict(self._signature.structured_input_signature[1])
+        names = [spec.name for spec in expected]
+        if len(expected) == 1 and len(actual) == 1:
+            names = list(actual)
+        fits = set(names) == set(actual) and all(
+            actual[name].shape.is_compatible_with([None, *spec.shape[1:]])
+            and actual[name].shape[:1].as_list() == [None]
+            for name, spec in zip(names, expected, strict=True)
+        )
+        if not fits:
+            wanted = {spec.name: [None, *spec.shape[1:]] for spec in expected}
+            found = {name: spec.shape.as_list() for name, spec in actual.items()}
+            raise ExportedPolicyError(
+                f"--policy {self.path} takes {found}, but the task's observations are"
+                f" {wanted}, where None stands for a batch of any size."
+            )
+        return [(name, actual[name]) for name in names]
+
+    def _fitting_output(self, task):
+        if not isinstance(task.action_space, spaces.Box):
+            raise ExportedPolicyError(
+                f"--policy {self.path} returns numbers, but the task's actions are"
+                f" {task.action_space}."
+            )
+        outputs = self._signature.structured_outputs
+        shape = [None, *task.action_space.shape]
+        fitting = [
+            name
+            for name, spec in outputs.items()
+            if spec.shape.is_compatible_with(shape)
+            and (len(outputs) == 1 or name == "action")
+        ]
+        if not fitting:
+            found = {name: spec.shape.as_list() for name, spec in outputs.items()}
+            raise ExportedPolicyError(
+                f"--policy {self.path} returns {found}, but the task's actions are"
+                f" {{'action': {shape}}}."
+            )
+        return fitting[0]
+
+
+def read_description(directory: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Returns what an export's policy.json holds, or None where there is none.
+
+    Args:
+      directory: The export.
+
+    Raises:
+      ExportedPolicyError: If there is no such folder, or it cannot be read.
+    """
+    path = pathlib.Path(directory) / "policy.json"
+    if not path.parent.is_dir():
+        raise ExportedPolicyError(f"--policy {directory} is not a directory.")
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ExportedPolicyError(f"{path} cannot be read: {error}.") from error
+
+
+def evaluate(
+    act: Callable[[Sequence[Any]], np.ndarray],
+    make: Callable[[], gymnasium.Env],
+    reset_seeds: Sequence[int],
+    side_by_side: int = 20,
+) -> np.ndarray:
+    """Runs whole episodes, several at a time.
+
+    Args:
+      act: From a list of observations to their actions, shape [E, A].
+      make: Makes the task.
+      reset_seeds: Seed of each episode's reset.
+      side_by_side: Episodes at a time, at least 1.
+
+    Returns:
+      Undiscounted returns, float64, in the order of the seeds.
+    """
+    returns = np.zeros(len(reset_seeds))
+    tasks = [make() for _ in range(min(side_by_side, len(reset_seeds)))]
+    # At most so many: an episode may end before its time limit.
+    limit = tasks[0].spec.max_episode_steps if tasks[0].spec else None
+    progress = tqdm.tqdm(
+        total=limit and limit * len(reset_seeds),
+        unit="step",
+        leave=False,
+        delay=2,
+        # No bar where nobody watches it move.
+        disable=None,
+    )
+    with progress:
+        for first in range(0, len(reset_seeds), side_by_side):
+            seeds = reset_seeds[first : first + side_by_side]
+            observations = [
+                task.reset(seed=seed)[0]
+                for task, seed in zip(tasks, seeds, strict=False)
+            ]
+            running = list(range(len(seeds)))
+            while running:
+                # Ended episodes keep their rows: results depend on a batch's size.
+                actions = act(observations)
+                still_running = []
+                for i in running:
+                    observations[i], reward, terminated, truncated, _ = tasks[i].step(
+                        actions[i]
+                    )
+                    returns[first + i] += reward
+                    if not (terminated or truncated):
+                        still_running.append(i)
+                progress.update(len(running))
+                running = still_running
+    for task in tasks:
+        task.close()
+    return returns
+
+
+def evaluate_command(
+    directory: str | os.PathLike[str],
+    environment_id: str | None,
+    episodes: int,
+    seed: int,
+    video_path: pathlib.Path | None = None,
+    command: str | None = None,
+) -> tuple[str, list[str]]:
+    """Evaluates an exported policy as reproduce/evaluate.py does.
+
+    Args:
+      directory: The SavedModel.
+      environment_id: A Gymnasium id; that of its policy.json if None.
+      episodes: E, at least 1.
+      seed: Root of the episodes' resets, ≥ 0.
+      video_path: Where to record the first episode, if anywhere.
+      command: To be recorded, with its result, in the export's card, if anything is.
+
+    Returns:
+      The result as a line, and sentences that say where files went.
+
+    Raises:
+      ValueError: If the policy, the task or a number cannot be used.
+      RenderingError: If a video was asked for and nothing here can render the task.
+    """
+    directory = pathlib.Path(directory)
+    validation.check("--episodes", "count", episodes=episodes)
+    streams = random_streams.RandomStreams(seed)
+    description = read_description(directory)
+    if description is None and (environment_id is None or command is not None):
+        raise ExportedPolicyError(
+            f"--policy {directory} has no policy.json: "
+            + ("say which --env." if command is None else "there is no card to write.")
+        )
+    environment_id = environment_id or description["environment"]["id"]
+
+    def make(**kwargs):
+        return gymnasium_environment.make_task(environment_id, **kwargs)
+
+    with contextlib.closing(make()) as task:
+        policy = ExportedPolicy(directory, task)
+    # A stream of its own: no reset here is one that training has selected by.
+    seeds = [streams.seed("evaluation of an export", i) for i in range(episodes)]
+    returns = evaluate(policy.act, make, seeds)
+    where = []
+    if video_path is not None:
+        video.record_actions(
+            lambda observation: policy.act([observation])[0],
+            gymnasium_environment.make_task,
+            environment_id,
+            video_path,
+            seeds[0],
+        )
+        where.append(f"The first episode is in {video_path}.")
+    line = (
+        f"{environment_id}: return {returns.mean():.1f} ± {returns.std():.1f} over"
+        f" {episodes} episodes (seed {seed})."
+    )
+    if command is not None:
+        result = {
+            "command": command,
+            "output": line,
+            "environment": environment_id,
+            "episodes": episodes,
+            "seed": seed,
+            "return_mean": float(returns.mean()),
+            "return_std": float(returns.std()),
+        }
+        earlier = [e for e in description["evaluations"] if e["command"] != command]
+        description["evaluations"] = [*earlier, result]
+        exporting.write_description(directory, description, directory.resolve().name)
+        where.append(f"Recorded in {directory / 'README.md'}.")
+    return line, where

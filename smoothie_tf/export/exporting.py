@@ -1,0 +1,206 @@
+"""From a run directory to a folder that holds its policy, ready to deploy."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import tempfile
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.export import export as policy_export
+from smoothie_tf.export import model_card, saved_run
+from smoothie_tf.training import video
+
+#: Steps of an episode whose observations go into policy.json.
+_PAIR_STEPS = (0, 1, 5, 20, 50)
+
+
+def export_run(
+    run_dir: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    checkpoint: int | None = None,
+    best: bool = False,
+    tflite: bool = False,
+    tf_agents: bool = True,
+    gif: bool = True,
+) -> list[str]:
+    """Exports the policy of a run; nothing is left behind if that fails.
+
+    Args:
+      run_dir: The run's directory; it is not changed.
+      out: Where the export goes: a directory that does not exist yet, or is empty.
+      checkpoint: The step to take; the last one if None.
+      best: Whether to take that of the best evaluation.
+      tflite: Whether to write a TFLite model as well.
+      tf_agents: Whether to write TF-Agents' own form as well.
+      gif: Whether to record a picture, where the task can be rendered.
+
+    Returns:
+      Sentences about what could not be done, none of which the export needs.
+
+    Raises:
+      ValueError: If the run or the directory cannot be used.
+    """
+    out = pathlib.Path(out)
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ValueError(f"--out {out} exists already: choose another, or remove it.")
+    run = saved_run.SavedRun(run_dir)
+    step = run.choose(checkpoint, best)
+    notices = []
+    with contextlib.closing(run.make_task()) as task, _aside(out) as directory:
+        agent = run.restore(step)
+        deployed = policy_export.save(
+            agent.policy, task.observation_space, task.action_space, directory
+        )
+        if tf_agents:
+            for name, policy in (
+                ("greedy", agent.policy),
+                ("collect", agent.collect_policy),
+            ):
+                policy_export.save_for_tf_agents(
+                    policy, directory / "tf_agents" / name, step
+                )
+        if tflite:
+            (directory / "policy.tflite").write_bytes(deployed.tflite())
+        if gif:
+            notices += _picture(deployed, run.info["env"], directory / "policy.gif")
+        shutil.copyfile(
+            run.path / "operative_config.gin", directory / "operative_config.gin"
+        )
+        selected = "best" if best else "last" if checkpoint is None else "checkpoint"
+        description = _describe(run, step, selected, task, deployed)
+        write_description(directory, description, out.resolve().name)
+    return notices
+
+
+def write_description(
+    directory: pathlib.Path, description: dict[str, Any], name: str
+) -> None:
+    """Writes policy.json, and the card that follows from it.
+
+    Args:
+      directory: The export.
+      description: What policy.json is to hold.
+      name: What the card calls the folder.
+    """
+    files = {path.name for path in directory.iterdir()} | {"policy.json"}
+    for file_name, text in (
+        ("policy.json", json.dumps(description, indent=2) + "\n"),
+        ("README.md", model_card.render(description, files, name)),
+    ):
+        aside = directory / f".{file_name}.tmp"
+        aside.write_text(text)
+        aside.replace(directory / file_name)
+
+
+@contextlib.contextmanager
+def _aside(out):
+    """Gives a directory that becomes `out` when all went well, and else is removed."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        directory = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=out.parent))
+    except OSError as error:
+        raise ValueError(f"--out {out} cannot be written: {error.strerror}.") from error
+    try:
+        yield directory
+        # A temporary directory is its owner's alone.
+        directory.chmod(0o755)
+        directory.replace(out)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _act(deployed, observation):
+    return deployed.action(policy_export.batch([observation]))[0].numpy()
+
+
+def _picture(deployed, environment_id, path):
+    try:
+        video.record_gif(
+            lambda observation: _act(deployed, observation),
+            gymnasium_environment.make_task,
+            environment_id,
+            path,
+            seed=0,
+        )
+    except video.RenderingError as error:
+        return [f"The card has no picture: {error}"]
+    return []
+
+
+def _describe(run, step, selected, task, deployed):
+    evaluation = run.evaluation_at(step)
+    pairs, deterministic = _pairs(task, deployed)
+    environment = {
+        "id": run.info["env"],
+        "version": task.spec.version,
+        "max_episode_steps": task.spec.max_episode_steps,
+        "versions": {
+            name: importlib.metadata.version(name) for name in ("gymnasium", "mujoco")
+        },
+    }
+    # MuJoCo's tasks say what the parts of an observation are.
+    structure = getattr(task.unwrapped, "observation_structure", None)
+    if isinstance(structure, dict):
+        environment["observation_structure"] = structure
+    return {
+        "environment": environment,
+        "observation": policy_export.describe_space(task.observation_space),
+        "action": policy_export.describe_space(task.action_space),
+        "agent": run.info["agent"],
+        "deterministic": deterministic,
+        "training": {
+            "step": step,
+            "num_steps": run.info["num_steps"],
+            "selected": selected,
+            "evaluation": evaluation
+            and {
+                "return_mean": evaluation.return_mean,
+                "return_std": evaluation.return_std,
+                "episodes": run.evaluation_episodes(),
+            },
+            "num_evaluations": len(run.evaluations),
+            "seed": run.info["seed"],
+            "command": _command(run.info.get("command", "")),
+            "commit": run.info.get("commit"),
+            "versions": run.info.get("versions", {}),
+        },
+        "evaluations": [],
+        "pairs": pairs,
+    }
+
+
+def _pairs(task: gymnasium.Env, deployed):
+    """Returns observations of an episode with their actions, and if σ is 0."""
+    pairs, stddev = [], 0.0
+    observation, _ = task.reset(seed=0)
+    for step in range(_PAIR_STEPS[-1] + 1):
+        action = _act(deployed, observation)
+        if step in _PAIR_STEPS:
+            listed = policy_export.as_json(task.observation_space, observation)
+            pairs.append({"observation": listed, "action": action.tolist()})
+            parameters = deployed.distribution_parameters(
+                policy_export.batch([observation])
+            )
+            stddev = max(stddev, float(np.max(parameters["stddev"])))
+        observation, _, terminated, truncated, _ = task.step(action)
+        if terminated or truncated:
+            observation, _ = task.reset()
+    return pairs, stddev == 0.0
+
+
+def _command(command):
+    """Returns a command without the folders of the machine that it ran on."""
+    words = [
+        pathlib.PurePath(word).name if pathlib.PurePath(word).is_absolute() else word
+        for word in shlex.split(command)
+    ]
+    return shlex.join(words)

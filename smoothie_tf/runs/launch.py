@@ -1,0 +1,521 @@
+"""Runs a grid: what is missing, and nothing else.
+
+`launch(runs, num_workers)` is all a caller knows of it. The runs are processes on this
+machine, or wherever `workers` starts them (see `ray_launch`).
+"""
+
+import collections
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol, TextIO
+
+import tqdm
+
+from smoothie_tf.runs import grid
+
+LOG_FILE = "log.txt"
+_TRAIN_SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "train.py"
+_ATTEMPTS = 2
+# A run that loses its worker is not at fault, but one that takes every worker down with
+# it has to end.
+_MOST_LOSSES = 10
+_BAD_INPUT = 2
+_LONGEST_REASON = 300
+_INTERRUPTED = (130, -signal.SIGINT)
+_POLL_SECONDS = 0.2
+_PROGRESS_SECONDS = 1.0
+#: A run fills one core by itself; more threads would only take the others' cores.
+ONE_CORE = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        run: The run.
+        status: `DONE`, `FAILED`, or `RESUMABLE` where somebody interrupted that run.
+        reason: Why it is not done, in one line; empty where it is.
+        refused: Whether it failed by refusing its input.
+    """
+
+    run: grid.Run
+    status: grid.Status
+    reason: str = ""
+    refused: bool = False
+
+
+class Process(Protocol):
+    """A run at work, as `subprocess.Popen` has it."""
+
+    def poll(self) -> int | None:
+        """Returns the exit status, or `None` while the run is at work.
+
+        Raises:
+            WorkerLostError: If what the run was on is gone.
+        """
+
+    def send_signal(self, number: int) -> None:
+        """Asks the run to stop: `SIGINT`, upon which it leaves a checkpoint."""
+
+    def kill(self) -> None:
+        """Ends the run without a checkpoint."""
+
+
+class WorkerLostError(RuntimeError):
+    """The machine or process that a run was on is gone; the message says which."""
+
+
+class Workers(Protocol):
+    """Where runs are put to work."""
+
+    def count(self) -> int:
+        """Returns how many runs can be at work at once; may change with time."""
+
+    def start(self, command: list[str], log: pathlib.Path, descriptor: int) -> Process:
+        """Puts a run to work.
+
+        Args:
+            command: What to run.
+            log: The file that its output is appended to.
+            descriptor: Holds the run's lock; to be kept open while it is at work.
+        """
+
+
+class LocalWorkers:
+    """Processes on this machine, one core each."""
+
+    def count(self) -> int:
+        """Returns how many cores there are."""
+        return usable_cores()
+
+    def start(
+        self, command: list[str], log: pathlib.Path, descriptor: int
+    ) -> subprocess.Popen:
+        """Starts a process that inherits the lock."""
+        with open(log, "ab") as file:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**ONE_CORE, **os.environ},
+                pass_fds=(descriptor,),
+                # A session of its own: the terminal's Ctrl-C reaches the launcher
+                # alone, and each child is interrupted once.
+                start_new_session=True,
+            )
+
+
+def train_command(run: grid.Run) -> list[str]:
+    """Returns the command that trains, or goes on training, a run."""
+    command = [sys.executable, os.path.relpath(_TRAIN_SCRIPT)]
+    command += ["--agent", run.agent, "--env", run.env, "--seed", str(run.seed)]
+    command += ["--preset", run.preset.name, "--num_steps", str(run.num_steps)]
+    command += ["--run_dir", str(run.directory), "--quiet"]
+    if run.untuned:
+        command.append("--untuned")
+    for binding in run.gin_bindings:
+        command += ["--gin_bindings", binding]
+    return command
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def overview(runs: Sequence[grid.Run], num_workers: int | None = None) -> str:
+    """Says in one line what a grid still needs, with time left where it is known.
+
+    The time rests on the speed of those runs of the grid that have trained already,
+    or else of all others in the same directory.
+    """
+    statuses = [grid.status(run.directory, run.num_steps) for run in runs]
+    count = collections.Counter(statuses)
+    parts = [f"{count[grid.Status.DONE]} of {len(runs)} runs done"]
+    for status, word in (
+        (grid.Status.RUNNING, "running elsewhere"),
+        (grid.Status.RESUMABLE, "to resume"),
+        (grid.Status.FAILED, "failed, to try again"),
+        (grid.Status.MISSING, "to start"),
+    ):
+        if count[status]:
+            parts.append(f"{count[status]} {word}")
+    speeds = [speed for run in runs if (speed := steps_per_second(run.directory))]
+    if not speeds:
+        others = [path.parent for path in runs[0].root.glob("*/*/*/seed*/run.json")]
+        speeds = [speed for each in others if (speed := steps_per_second(each))]
+    steps_left = sum(
+        run.num_steps - steps_done(run, status is grid.Status.DONE)
+        for run, status in zip(runs, statuses, strict=True)
+    )
+    if speeds and steps_left:
+        parts.append(f"about {time_left(steps_left, speeds, num_workers)} left")
+    return ", ".join(parts)
+
+
+def time_left(
+    steps: int, speeds: Sequence[float], num_workers: int | None = None
+) -> str:
+    """Says how long so many steps take.
+
+    Args:
+        steps: Environment steps.
+        speeds: Steps a second of runs so far.
+        num_workers: How many run at once; `None` for one on each usable core.
+    """
+    speed = sum(speeds) / len(speeds) * (num_workers or usable_cores())
+    return tqdm.tqdm.format_interval(steps / speed)
+
+
+def launch(
+    runs: Sequence[grid.Run],
+    num_workers: int | None = None,
+    *,
+    title: str = "",
+    command: Callable[[grid.Run], list[str]] = train_command,
+    stream: TextIO | None = None,
+    workers: Workers | None = None,
+) -> list[Outcome]:
+    """Trains what is not done yet, one process a run, and waits for all of it.
+
+    A run that fails is tried once more after all others, unless it refused its input,
+    which it would do again. One whose worker is lost goes on from its last checkpoint
+    with another. Runs that another launcher is at work on are waited for.
+
+    Args:
+        runs: The runs wanted; each one's output goes to `log.txt` in its directory.
+        num_workers: Most processes at once; `None` for one on each usable core.
+        title: What the progress bar is called.
+        command: Makes the command of a run.
+        stream: Where progress and failures are told; `None` for standard error.
+        workers: Where runs are put to work; `None` for processes on this machine.
+
+    Returns:
+        How each run ended, in the order of `runs`.
+
+    Raises:
+        KeyboardInterrupt: On Ctrl-C, a termination or a hang-up, after every child
+            has been interrupted and has left its checkpoint.
+        ValueError: If `num_workers` is less than 1.
+    """
+    if num_workers is not None and num_workers < 1:
+        raise ValueError(f"num_workers is {num_workers}: it has to be at least 1.")
+    stream = sys.stderr if stream is None else stream
+    workers = LocalWorkers() if workers is None else workers
+    with _StopSignals() as stop:
+        launching = _Launch(runs, num_workers, title, command, stream, workers, stop)
+        return launching.work()
+
+
+class _StopSignals:
+    """Counts the signals that ask this process to stop, while it is entered."""
+
+    _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+    def __init__(self):
+        self.count = 0
+        self._previous = {}
+
+    def __enter__(self):
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        for name in self._NAMES:
+            number = getattr(signal, name)
+            previous = signal.getsignal(number)
+            if previous is signal.SIG_IGN and name != "SIGINT":
+                continue  # `nohup` asked for this.
+            # A child would inherit an ignored SIGINT, as a shell script's background
+            # job has it, and then could not be interrupted. A handler is not
+            # inherited, so one that does nothing stands in for ignoring.
+            ignored = previous is signal.SIG_IGN
+            self._previous[number] = previous
+            signal.signal(number, self._pass if ignored else self._count)
+        return self
+
+    def __exit__(self, *_):
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+
+    def _count(self, *_):
+        self.count += 1
+
+    def _pass(self, *_):
+        pass
+
+
+@dataclasses.dataclass
+class _Child:
+    """A process at work on a run."""
+
+    run: grid.Run
+    process: Process
+    log_start: int
+
+
+class _Launch:
+    """One call of `launch`."""
+
+    def __init__(self, runs, num_workers, title, command, stream, workers, stop):
+        self._runs = runs
+        self._num_workers = num_workers
+        self._workers = workers
+        self._title = title
+        self._command = command
+        self._stream = stream
+        self._stop = stop
+        self._children: list[_Child] = []
+        self._attempts: collections.Counter[grid.Run] = collections.Counter()
+        self._losses: collections.Counter[grid.Run] = collections.Counter()
+        self._outcomes: dict[grid.Run, Outcome] = {}
+        self._waiting: collections.deque[grid.Run] = collections.deque()
+        for run in dict.fromkeys(runs):
+            if grid.status(run.directory, run.num_steps) is grid.Status.DONE:
+                self._outcomes[run] = Outcome(run, grid.Status.DONE)
+            else:
+                self._waiting.append(run)
+
+    def work(self) -> list[Outcome]:
+        if self._waiting:
+            try:
+                with self._make_bar() as self._bar:
+                    self._work()
+            finally:
+                # Only an error of our own gets here with children left.
+                for child in self._children:
+                    child.process.send_signal(signal.SIGINT)
+        return [self._outcomes[run] for run in self._runs]
+
+    def _work(self):
+        next_progress = 0.0
+        while self._waiting or self._children:
+            if self._stop.count:
+                self._interrupt()
+                raise KeyboardInterrupt
+            self._start()
+            self._collect()
+            if time.monotonic() >= next_progress:
+                self._show()
+                next_progress = time.monotonic() + _PROGRESS_SECONDS
+            time.sleep(_POLL_SECONDS)
+        self._show()
+
+    def _start(self):
+        most = self._num_workers
+        if self._waiting and most is None:
+            most = self._workers.count()
+        for _ in range(len(self._waiting)):
+            if len(self._children) >= most:
+                return
+            run = self._waiting.popleft()
+            run.directory.mkdir(parents=True, exist_ok=True)
+            descriptor = grid.lock(run.directory)
+            if descriptor is None:
+                self._waiting.append(run)
+                continue
+            try:
+                # Whoever held the lock until now may have finished the run.
+                if self._is_done(run):
+                    self._outcomes[run] = Outcome(run, grid.Status.DONE)
+                else:
+                    self._children.append(self._spawn(run, descriptor))
+            finally:
+                os.close(descriptor)
+
+    def _spawn(self, run: grid.Run, descriptor: int) -> _Child:
+        self._attempts[run] += 1
+        log = run.directory / LOG_FILE
+        log_start = log.stat().st_size if log.exists() else 0
+        process = self._workers.start(self._command(run), log, descriptor)
+        return _Child(run, process, log_start)
+
+    def _collect(self):
+        for child in list(self._children):
+            try:
+                code = child.process.poll()
+            except WorkerLostError as error:
+                self._children.remove(child)
+                self._settle_lost(child.run, error)
+                continue
+            if code is not None:
+                self._children.remove(child)
+                self._settle(child, code)
+
+    def _settle_lost(self, run: grid.Run, error: WorkerLostError):
+        if self._is_done(run):
+            self._outcomes[run] = Outcome(run, grid.Status.DONE)
+            return
+        self._losses[run] += 1
+        if self._losses[run] > _MOST_LOSSES:
+            self._outcomes[run] = Outcome(run, grid.Status.FAILED, str(error))
+            self._tell(f"{run} failed: {error}, {self._losses[run]} times.")
+            return
+        # Not an attempt of its own, and it has waited long enough already.
+        self._attempts[run] -= 1
+        self._waiting.appendleft(run)
+        self._tell(f"{run} goes on elsewhere from its last checkpoint: {error}.")
+
+    def _settle(self, child: _Child, code: int):
+        run = child.run
+        if code == 0 and self._is_done(run):
+            self._outcomes[run] = Outcome(run, grid.Status.DONE)
+            return
+        if code in _INTERRUPTED:
+            reason = "interrupted by somebody else"
+            self._outcomes[run] = Outcome(run, grid.Status.RESUMABLE, reason)
+            self._tell(f"{run}: {reason}; the same command goes on from there.")
+            return
+        reason = _reason(child, code)
+        if code != _BAD_INPUT and self._attempts[run] < _ATTEMPTS:
+            self._waiting.append(run)
+            self._tell(f"{run} failed and will be tried once more: {reason}.")
+        else:
+            # What all runs of a grid have in common, such as a misspelt binding, is
+            # told once.
+            told = {outcome.reason for outcome in self._outcomes.values()}
+            self._outcomes[run] = Outcome(
+                run, grid.Status.FAILED, reason, refused=code == _BAD_INPUT
+            )
+            if reason not in told:
+                self._tell(f"{run} failed: {reason}; see {run.directory / LOG_FILE}.")
+
+    def _interrupt(self):
+        """Interrupts the children and waits for their checkpoints."""
+        if not self._children:
+            return
+        for child in self._children:
+            child.process.send_signal(signal.SIGINT)
+        count = len(self._children)
+        self._tell(
+            f"Stopping: waiting for the checkpoints of {count} "
+            f"run{'s' if count > 1 else ''}; Ctrl-C again does without them."
+        )
+        asked = self._stop.count
+        while self._children:
+            if self._stop.count > asked:
+                for child in self._children:
+                    child.process.kill()
+            self._children = [
+                child for child in self._children if _is_at_work(child.process)
+            ]
+            time.sleep(_POLL_SECONDS)
+
+    def _is_done(self, run: grid.Run) -> bool:
+        recorded = grid.recorded_status(run.directory, run.num_steps)
+        return recorded is grid.Status.DONE
+
+    def _make_bar(self) -> tqdm.tqdm:
+        terminal = self._stream.isatty()
+        return tqdm.tqdm(
+            desc=self._title or None,
+            total=sum(run.num_steps for run in self._runs),
+            initial=self._steps(),
+            unit=" steps",
+            unit_scale=True,
+            smoothing=0.1,
+            # A log file gets a line now and then, not one a second.
+            mininterval=_PROGRESS_SECONDS / 2 if terminal else 30.0,
+            dynamic_ncols=terminal,
+            file=self._stream,
+        )
+
+    def _steps(self) -> int:
+        return sum(
+            steps_done(run, self._is_settled(run, grid.Status.DONE))
+            for run in self._runs
+            if not self._is_settled(run, grid.Status.FAILED)
+        )
+
+    def _is_settled(self, run: grid.Run, status: grid.Status) -> bool:
+        outcome = self._outcomes.get(run)
+        return outcome is not None and outcome.status is status
+
+    def _show(self):
+        bar = self._bar
+        # The steps that a failed run has not made are not waited for.
+        bar.total = sum(
+            run.num_steps
+            for run in self._runs
+            if not self._is_settled(run, grid.Status.FAILED)
+        )
+        done = sum(self._is_settled(run, grid.Status.DONE) for run in self._runs)
+        bar.set_postfix_str(f"runs {done}/{len(self._runs)}", refresh=False)
+        bar.update(self._steps() - bar.n)
+        if self._stream.isatty():
+            bar.refresh()
+
+    def _tell(self, sentence: str):
+        self._bar.write(sentence, file=self._stream)
+
+
+def _is_at_work(process: Process) -> bool:
+    """Says whether a run is still to be waited for."""
+    try:
+        return process.poll() is None
+    except WorkerLostError:
+        return False
+
+
+def steps_done(run: grid.Run, is_done: bool = False) -> int:
+    """Returns how many environment steps of a run are behind it.
+
+    Args:
+        run: The run.
+        is_done: Whether it is known to have made them all.
+    """
+    if is_done:
+        return run.num_steps
+    progress = grid.read_json(run.directory / "progress.json")
+    return min(int(progress.get("step") or 0), run.num_steps)
+
+
+def steps_per_second(run_dir: pathlib.Path) -> float | None:
+    """Returns a run's steps a second, once it has come some way.
+
+    All in where it has come to an end; a run that was killed, or is at work, has only
+    noted its speed between evaluations. The start would mislead either way: it imports
+    and compiles, and then steps the environment without training.
+
+    Args:
+        run_dir: The run's directory.
+    """
+    progress = grid.read_json(run_dir / "progress.json")
+    record = grid.read_json(run_dir / "run.json")
+    step = int(progress.get("step") or 0)
+    if step == 0 or step < int(record.get("num_steps") or 0) / 10:
+        return None
+    if seconds := record.get("wall_seconds"):
+        return step / seconds
+    return progress.get("steps_per_second")
+
+
+def _reason(child: _Child, code: int) -> str:
+    """Returns the last line a process has written, and how it ended."""
+    if code < 0:
+        ending = f"ended by {signal.Signals(-code).name}"
+    elif code == 0:
+        ending = "ended without finishing the run"
+    else:
+        ending = f"exit status {code}"
+    with open(child.run.directory / LOG_FILE, "rb") as log:
+        log.seek(child.log_start)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+    last = lines[-1].strip() if lines else "it wrote nothing"
+    return f"{textwrap.shorten(last, _LONGEST_REASON)} ({ending})"

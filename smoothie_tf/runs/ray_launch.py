@@ -1,0 +1,293 @@
+"""Puts the runs of a grid to work on a Ray cluster, as `launch` does on one machine.
+
+Every node sees this repository, its environment and the run directory under the same
+paths. A run whose worker or node dies goes on from its last checkpoint on another.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from smoothie_tf.runs import grid, launch
+
+_LAUNCHERS = ("processes", "ray")
+_CONNECT_SECONDS = 5.0
+_POLL_SECONDS = 0.2
+# What a run is given to leave its checkpoint in.
+_STOP_SECONDS = 60.0
+# A process outlives its parent, and would hold the run while it goes on elsewhere. The
+# kernel is asked to interrupt it once its parent is gone (Linux only), and by the
+# program itself, since between fork and exec a process with threads may do little.
+_TETHERED = """
+import ctypes, os, signal, sys
+# Of Ray's workers a process inherits that interrupts are blocked, or ignored.
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds `--launcher` and `--ray_address` to a command's flags."""
+    parser.add_argument(
+        "--launcher",
+        default="processes",
+        help="processes on this machine, or ray: tasks on a Ray cluster; default "
+        "processes",
+    )
+    parser.add_argument(
+        "--ray_address",
+        metavar="ADDRESS",
+        help="host:port of the cluster's head node; default auto: the cluster that "
+        "this machine is a node of",
+    )
+
+
+def check(launcher: str, address: str | None) -> None:
+    """Checks the flags `--launcher` and `--ray_address`.
+
+    Raises:
+        InputError: If there is no such launcher, Ray is not installed, or an address is
+            given without it.
+    """
+    if launcher not in _LAUNCHERS:
+        raise grid.InputError(
+            f"--launcher {launcher!r} is unknown: choose one of "
+            f"{', '.join(_LAUNCHERS)}."
+        )
+    if launcher != "ray" and address is not None:
+        raise grid.InputError(
+            f"--ray_address {address} is for --launcher ray: add it, or leave the "
+            "address out."
+        )
+    if launcher == "ray" and importlib.util.find_spec("ray") is None:
+        raise grid.InputError(
+            "--launcher ray needs Ray, which is not installed: pip install -e '.[ray]'."
+        )
+
+
+@contextlib.contextmanager
+def connect(launcher: str, address: str | None) -> Iterator[launch.Workers]:
+    """Connects to where a grid's runs are put to work, for as long as it is entered.
+
+    Args:
+        launcher: `processes` or `ray`.
+        address: Of Ray's head node, as `host:port`; `auto`, as `None`, for the one
+            that runs on this machine.
+
+    Yields:
+        Workers for `launch.launch`.
+
+    Raises:
+        InputError: If the flags do not fit or there is no cluster at the address.
+    """
+    check(launcher, address)
+    if launcher == "processes":
+        yield launch.LocalWorkers()
+        return
+    address = address or os.environ.get("RAY_ADDRESS") or "auto"
+    if address != "auto":
+        _reach(address)
+    # Ray prints more about what goes on with its nodes than belongs into a progress
+    # bar, and what matters of it is told by the launcher.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="critical")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        hint = "start one with `ray start --head`, see docs/cluster.md"
+        if address != "auto":
+            hint = " ".join(str(error).split())[:200].rstrip(".")
+        raise grid.InputError(
+            f"--ray_address {address}: no Ray cluster was found there ({hint})."
+        ) from None
+    try:
+        workers = RayWorkers()
+        if not workers.count():
+            raise grid.InputError(
+                f"--ray_address {address}: this cluster has no core to train on; start "
+                "a worker node, see docs/cluster.md."
+            )
+        yield workers
+    finally:
+        ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Checks that something listens at an address: Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit() and 0 < int(port) < 65536) or "/" in host:
+        raise grid.InputError(
+            f"--ray_address {address!r} is not an address: give auto, or the host:port "
+            "that `ray start --head` printed."
+        )
+    try:
+        socket.create_connection(
+            (host.strip("[]"), int(port)), _CONNECT_SECONDS
+        ).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise grid.InputError(
+            f"--ray_address {address}: nothing answers there ({reason}); is it what "
+            "`ray start --head` printed?"
+        ) from None
+
+
+class RayWorkers:
+    """The cores of a Ray cluster; one task a run."""
+
+    def __init__(self):
+        """Prepares the task; Ray is connected already."""
+        import ray
+
+        # The launcher itself starts again what is lost: it has to know, to tell.
+        task = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")
+        self._task = task(_train)
+
+    def count(self) -> int:
+        """Returns how many cores the cluster has now; nodes come and go."""
+        import ray
+
+        return int(ray.cluster_resources().get("CPU", 0))
+
+    def start(
+        self, command: list[str], log: pathlib.Path, descriptor: int
+    ) -> "RayProcess":
+        """Submits a task that runs a command on some node.
+
+        Args:
+            command: What to run, as on this machine.
+            log: The file that its output is appended to, on every node.
+            descriptor: Holds the run's lock; kept here, where the node has none.
+        """
+        reference = self._task.remote(command, os.getcwd(), str(log.resolve()))
+        return RayProcess(reference, os.dup(descriptor))
+
+
+class RayProcess:
+    """A run that is a Ray task, to be treated like a process."""
+
+    def __init__(self, reference, descriptor: int):
+        """Watches a task.
+
+        Args:
+            reference: Of the task's result, its exit status.
+            descriptor: Holds the run's lock until the task has ended.
+        """
+        self._reference = reference
+        self._descriptor: int | None = descriptor
+        self._result: int | launch.WorkerLostError | None = None
+
+    def poll(self) -> int | None:
+        """Returns the exit status, or `None` while the task waits or works.
+
+        Raises:
+            WorkerLostError: If the task's worker or node has died.
+        """
+        if self._result is None:
+            self._result = self._ask()
+            if self._result is not None:
+                os.close(self._descriptor)
+        if isinstance(self._result, launch.WorkerLostError):
+            raise self._result
+        return self._result
+
+    def send_signal(self, number: int) -> None:
+        """Interrupts the run, which leaves a checkpoint, whatever the signal."""
+        import ray
+
+        ray.cancel(self._reference)
+
+    def kill(self) -> None:
+        """Ends the task's worker."""
+        import ray
+
+        ray.cancel(self._reference, force=True)
+
+    def _ask(self):
+        import ray
+
+        ready, _ = ray.wait([self._reference], timeout=0)
+        if not ready:
+            return None
+        try:
+            return ray.get(self._reference)
+        except (ray.exceptions.TaskCancelledError, KeyboardInterrupt):
+            return -signal.SIGINT
+        except ray.exceptions.RayTaskError as error:
+            # The task itself could not do it, and has had no log to say so.
+            return launch.WorkerLostError(_first_line(error.cause))
+        except ray.exceptions.RayError as error:
+            return launch.WorkerLostError(_loss(error))
+
+
+def _loss(error: Exception) -> str:
+    """Says in a few words how a worker was lost."""
+    import ray
+
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return "Ray ended its worker because its node ran out of memory"
+    if isinstance(error, ray.exceptions.NodeDiedError):
+        return "its node died"
+    text = str(error).lower()
+    if "node" in text and ("dead" in text or "died" in text):
+        return "its node died"
+    return "its worker died"
+
+
+def _first_line(error: Exception) -> str:
+    """Returns the first line of an error's message."""
+    lines = str(error).strip().splitlines()
+    return f"its node could not start it: {lines[0] if lines else repr(error)}"
+
+
+def _train(command: list[str], directory: str, log: str) -> int:
+    """Runs a command on the node that this task has come to.
+
+    Args:
+        command: What to run.
+        directory: Working directory.
+        log: The file that its output is appended to.
+
+    Returns:
+        Its exit status; the number of a signal that ended it is negative.
+    """
+    # Ray cancels a task by an interrupt, which a node that was started in a script's
+    # background ignores.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    tethered = [sys.executable, "-c", _TETHERED, str(os.getpid()), *command]
+    with open(log, "ab") as file:
+        process = subprocess.Popen(
+            tethered,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd=directory,
+            env={**os.environ, **launch.ONE_CORE},
+            start_new_session=True,
+        )
+    try:
+        while True:
+            # Ray interrupts a task with KeyboardInterrupt, but never a call in it that
+            # waits.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(_POLL_SECONDS)
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        try:
+            return process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()

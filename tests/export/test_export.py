@@ -1,0 +1,471 @@
+"""Exported policies: the live agent's actions, where nothing of ours is installed."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import gin
+import gymnasium
+import numpy as np
+import pytest
+import tensorflow as tf
+from gymnasium import spaces
+from tf_agents.policies import py_tf_eager_policy
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import StepType, trajectory
+from tf_agents.trajectories import time_step as ts
+
+from smoothie_tf.agents import factory
+from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.export import export
+from smoothie_tf.networks import critic_network, mean_network
+
+NUMBER = 128
+UNBOUNDED = spaces.Box(-np.inf, np.inf, (5,), np.float64)
+NESTED = spaces.Dict(
+    {
+        # Not in the order of the alphabet, in which TensorFlow sorts keys.
+        "wheel": spaces.Box(-2.0, 2.0, (2, 3)),
+        "gear": spaces.Discrete(3, start=1),
+        "both": spaces.Tuple([spaces.MultiBinary(2), spaces.Box(0, 3, (2,), np.uint8)]),
+        "axle": spaces.MultiDiscrete([2, 3], start=[0, 4]),
+    }
+)
+
+
+class Task(gymnasium.Env):
+    """Has spaces, and keeps the action that arrives."""
+
+    def __init__(self, observation_space, action_space, rescale=True):
+        self.observation_space, self.action_space = observation_space, action_space
+        self.metadata = {"rescale_action": rescale}
+
+    def step(self, action):
+        self.arrived = action
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+def box(low, high, dtype=np.float32):
+    return spaces.Box(np.array(low, dtype), np.array(high, dtype), dtype=dtype)
+
+
+TASKS = {
+    "smoothie": ("smoothie", Task(UNBOUNDED, box([-1, -1], [1, 1]))),
+    # The first as Humanoid's, the second not around zero.
+    "ddpg": ("ddpg", Task(UNBOUNDED, box([-0.4, 2], [0.4, 3]))),
+    "asymmetric": (
+        "smoothie",
+        Task(UNBOUNDED, box([-0.4, 0.1, -7], [0.4, 0.7, 0], np.float64)),
+    ),
+    "own units": ("smoothie", Task(UNBOUNDED, box([-3, 0], [3, 1]), rescale=False)),
+    "nested": ("smoothie", Task(NESTED, box([-0.4, 0], [0.4, 2]))),
+}
+ALL = pytest.mark.parametrize("name", TASKS)
+
+
+def make_agent(kind, task, seed=0):
+    """A small agent whose actions fill the box and reach its borders."""
+    env = gymnasium_environment.adapt(task)
+    tf.keras.utils.set_random_seed(seed)
+    agent = factory.create_agent(
+        kind,
+        gymnasium_environment.time_step_spec(env),
+        gymnasium_environment.action_spec(env),
+        seed=seed,
+        actor_learning_rate=1e-3,
+        critic_learning_rate=1e-3,
+        actor_network=lambda *specs: mean_network.MeanNetwork(*specs, (8,)),
+        critic_network=lambda specs: critic_network.CriticNetwork(specs, (8,), (8,)),
+    )
+    rng = np.random.default_rng(seed)
+    for variable in agent.policy.variables():
+        if variable.shape.rank == 2:
+            scale = 1.5 / np.sqrt(variable.shape[0])
+            variable.assign(rng.normal(0, scale, variable.shape))
+    return agent
+
+
+def observations(space, number=NUMBER):
+    space.seed(1)
+    return [space.sample() for _ in range(number)]
+
+
+def live(agent, task, sampled):
+    """The agent's own actions, on their way through the environment's adapter."""
+    flat = np.stack([spaces.flatten(task.observation_space, o) for o in sampled])
+    time_step = ts.restart(flat.astype(np.float32), len(flat))
+    env, arrived = gymnasium_environment.adapt(task), []
+    for action in agent.policy.action(time_step).action.numpy():
+        env.step(action)
+        arrived.append(task.arrived)
+    return np.stack(arrived)
+
+
+def inputs(space, sampled):
+    """Sampled observations by the names of a signature's inputs."""
+    specs = tf.nest.flatten(export.input_spec(space))
+    leaves = tf.nest.flatten(export.batch(sampled))
+    return {
+        spec.name: np.asarray(leaf, spec.dtype.as_numpy_dtype)
+        for spec, leaf in zip(specs, leaves, strict=True)
+    }
+
+
+@pytest.fixture(scope="module")
+def agents():
+    return {name: make_agent(*TASKS[name]) for name in TASKS}
+
+
+@pytest.fixture(scope="module")
+def deployed(agents, tmp_path_factory):
+    """Every policy exported, and what it says in a process without anything of ours."""
+    folder = tmp_path_factory.mktemp("deployed")
+    for name, (_, task) in TASKS.items():
+        spaces_of = task.observation_space, task.action_space
+        export.save(agents[name].policy, *spaces_of, folder / name / "policy")
+        sampled = observations(task.observation_space)
+        np.savez(
+            folder / name / "inputs.npz", **inputs(task.observation_space, sampled)
+        )
+    script = pathlib.Path(__file__).with_name("plain_tensorflow.py")
+    done = subprocess.run(
+        [sys.executable, "-I", str(script), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outputs(deployed):
+    return {name: dict(np.load(deployed / name / "outputs.npz")) for name in TASKS}
+
+
+@ALL
+def test_actions_are_the_live_agents(agents, outputs, name):
+    _, task = TASKS[name]
+    sampled = observations(task.observation_space)
+    expected = live(agents[name], task, sampled)
+    # Means of all kinds: within the box and close to its borders.
+    spread = (expected - task.action_space.low) / np.ptp(
+        [task.action_space.low, task.action_space.high], axis=0
+    )
+    assert spread.min() < 0.1 and spread.max() > 0.9
+    for number in (1, NUMBER):
+        for signature in ("serving_default", "action"):
+            actual = outputs[name][f"{signature} {number}"]
+            assert actual.shape == (number, *task.action_space.shape)
+            assert actual.dtype == task.action_space.dtype
+            np.testing.assert_allclose(actual, expected[:number], rtol=1e-6, atol=1e-6)
+
+
+@ALL
+def test_every_action_is_within_the_bounds(outputs, name):
+    _, task = TASKS[name]
+    for key, value in outputs[name].items():
+        if not key.startswith(("mean", "stddev")):
+            assert all(task.action_space.contains(action) for action in value), key
+
+
+@ALL
+def test_samples_are_clipped_draws_from_the_distribution(agents, outputs, name):
+    kind, task = TASKS[name]
+    said = outputs[name]
+    mean, stddev = said[f"mean {NUMBER}"], said[f"stddev {NUMBER}"]
+    low, high = task.action_space.low, task.action_space.high
+    # In the task's units: the box that the agent acts in is [-1, 1], or the task's.
+    scale = 1.0 if name == "own units" else (high - low) / 2
+    expected = 0.0 if kind == "ddpg" else np.exp(-0.5) * scale
+    np.testing.assert_allclose(stddev, np.broadcast_to(expected, mean.shape), rtol=1e-6)
+    draws = {seed: said[f"sample {NUMBER} seed {seed}"] for seed in (3, 4)}
+    if kind == "ddpg":
+        np.testing.assert_array_equal(draws[3], said[f"action {NUMBER}"])
+        return
+    assert (draws[3] != draws[4]).any(axis=1).mean() > 0.5
+    # Where a mean is not itself at a border, half of the draws are on either side.
+    middle = np.minimum(mean - low, high - mean) > 0.05 * (high - low)
+    for draw in draws.values():
+        assert (draw == low).any() and (draw == high).any()
+        below = (draw < mean)[middle].mean()
+        assert abs(below - 0.5) < 4 * 0.5 / np.sqrt(middle.sum())
+    clipped = np.clip(mean, low, high)
+    np.testing.assert_allclose(clipped, said[f"action {NUMBER}"], rtol=1e-5, atol=1e-5)
+
+
+def test_a_seed_draws_what_the_gaussian_draws(agents, outputs):
+    # μ + σ·z with z of the same seed: σ and the unclipped μ from the agent itself.
+    _, task = TASKS["asymmetric"]
+    flat = np.stack(observations(task.observation_space)).astype(np.float32)
+    step = agents["asymmetric"].collect_policy.action(
+        ts.restart(flat, NUMBER), seed=tf.constant([0, 3], tf.int64)
+    )
+    low, high = task.action_space.low, task.action_space.high
+    expected = low + (np.clip(step.action, -1, 1) + 1) * (high - low) / 2
+    actual = outputs["asymmetric"][f"sample {NUMBER} seed 3"]
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("covariance", ["full", "state_diagonal", "state_full"])
+def test_other_covariances_are_drawn_from_as_well(covariance):
+    gin.bind_parameter("SmoothieAgent.covariance", covariance)
+    gin.bind_parameter("CovarianceNetwork.hidden_units", (8,))
+    task = Task(UNBOUNDED, box([-9, -9], [9, 9]), rescale=False)
+    agent = make_agent("smoothie", task)
+    for variable in agent._covariance_variables():
+        variable.assign_add(0.5 * tf.ones_like(variable))
+    deployed = export.DeployedPolicy(
+        agent.policy, task.observation_space, task.action_space
+    )
+    flat = np.stack(observations(task.observation_space)).astype(np.float32)
+    step = agent.collect_policy.action(
+        ts.restart(flat, NUMBER), seed=tf.constant([0, 3], tf.int64)
+    )
+    drawn = deployed.sample(tf.constant(flat, tf.float64), tf.constant(3, tf.int64))
+    expected = np.clip(step.action, -9, 9)
+    np.testing.assert_allclose(drawn, expected, rtol=1e-4, atol=1e-4)
+    said = deployed.distribution_parameters(tf.constant(flat, tf.float64))["stddev"]
+    stddev = np.broadcast_to(agent.policy_stddev(flat), said.shape)
+    np.testing.assert_allclose(said, stddev, rtol=1e-5)
+
+
+def test_any_batch_has_the_same_rows(outputs):
+    for said in outputs.values():
+        for name in ("action", "mean", "stddev"):
+            np.testing.assert_allclose(
+                said[f"{name} 1"], said[f"{name} {NUMBER}"][:1], rtol=1e-5, atol=1e-6
+            )
+
+
+@pytest.mark.parametrize("name", ["smoothie", "ddpg"])
+def test_python_callers_may_pass_float64(outputs, name):
+    said = outputs[name]
+    for number in (1, NUMBER):
+        for kind in ("float32", "float64", "float64 tensor"):
+            np.testing.assert_array_equal(
+                said[f"from {kind} {number}"], said[f"action {number}"]
+            )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ("nan", "An observation holds a NaN or an infinity."),
+        ("nan sample", "An observation holds a NaN or an infinity."),
+        ("nan parameters", "An observation holds a NaN or an infinity."),
+        ("nan served", "An observation holds a NaN or an infinity."),
+        ("infinite", "An observation holds a NaN or an infinity."),
+        ("too large for float32", "An observation holds a NaN or an infinity."),
+        ("narrow", "TensorSpec(shape=(None, 5)"),
+        ("no batch", "TensorSpec(shape=(None, 5)"),
+        (
+            "narrow served",
+            f"observation [{NUMBER},4] is not compatible with expected shape [?,5]",
+        ),
+        (
+            "wide served",
+            f"observation [{NUMBER},10] is not compatible with expected shape [?,5]",
+        ),
+        (
+            "no batch served",
+            "observation [5] is not compatible with expected shape [?,5]",
+        ),
+        (
+            "float64 served",
+            "input #0(zero-based) was expected to be a float tensor but is a double",
+        ),
+        ("no seed", "seed"),
+    ],
+)
+def test_input_that_is_wrong_is_an_error_and_no_action(deployed, wrong, line):
+    for name in ("smoothie", "ddpg"):
+        said = json.loads((deployed / name / "errors.json").read_text())[wrong]
+        assert not said.startswith("no error")
+        assert line in said
+
+
+def test_a_nest_that_is_wrong_is_an_error_and_no_action(deployed):
+    policy = tf.saved_model.load(str(deployed / "nested" / "policy"))
+    right = inputs(NESTED, observations(NESTED, 2))
+    right = {name: tf.constant(x) for name, x in right.items()}
+    signature = policy.signatures["action"]
+    assert signature(**right)["action"].shape == (2, 2)
+    for name, x, line in (
+        # As many numbers, in another order.
+        ("observation_wheel", tf.zeros([2, 3, 2]), "expected shape [?,2,3]"),
+        ("observation_gear", tf.constant([1, 4], tf.int64), "category"),
+        ("observation_gear", tf.constant([0, 1], tf.int64), "category"),
+        ("observation_axle", tf.constant([[1, 4], [1, 7]], tf.int64), "category"),
+        ("observation_wheel", tf.fill([2, 2, 3], np.nan), "NaN"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            signature(**{**right, name: x})
+        assert line in str(caught.value)
+    del right["observation_gear"]
+    with pytest.raises(TypeError, match="observation_gear"):
+        signature(**right)
+
+
+def test_a_nest_may_be_passed_as_it_is(deployed, outputs):
+    policy = tf.saved_model.load(str(deployed / "nested" / "policy"))
+    batched = export.batch(observations(NESTED))
+    expected = outputs["nested"][f"action {NUMBER}"]
+    np.testing.assert_array_equal(policy.action(batched), expected)
+
+
+@pytest.mark.parametrize("name", ["ddpg", "nested"])
+def test_tflite_is_the_saved_model(agents, outputs, name):
+    _, task = TASKS[name]
+    space = task.observation_space
+    model = export.DeployedPolicy(agents[name].policy, space, task.action_space)
+    interpreter = tf.lite.Interpreter(model_content=model.tflite())
+    given = inputs(space, observations(space))
+    for number in (1, NUMBER):
+        details = interpreter.get_input_details()
+        by_name = {
+            name: d
+            for d in details
+            for name in given
+            if name in d["name"].split(":")[0]
+        }
+        for key, x in given.items():
+            index = by_name[key]["index"]
+            interpreter.resize_tensor_input(index, [number, *x.shape[1:]])
+        interpreter.allocate_tensors()
+        for key, x in given.items():
+            interpreter.set_tensor(by_name[key]["index"], x[:number])
+        interpreter.invoke()
+        (output,) = interpreter.get_output_details()
+        assert output["dtype"] == np.float32
+        actual = interpreter.get_tensor(output["index"])
+        expected = outputs[name][f"action {number}"]
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["smoothie", "ddpg"])
+def test_tf_agents_loads_its_own_form(agents, tmp_path, name):
+    agent = agents[name]
+    _, task = TASKS[name]
+    specs = agent.time_step_spec, agent.action_spec
+    # These policies take one time step, and make a batch of it themselves.
+    (sampled,) = observations(task.observation_space, 1)
+    time_step = ts.restart(np.asarray(sampled, np.float32))
+    loaded = {}
+    for form, policy in (("greedy", agent.policy), ("collect", agent.collect_policy)):
+        export.save_for_tf_agents(policy, tmp_path / form, 1234)
+        loaded[form] = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
+            str(tmp_path / form), load_specs_from_pbtxt=True
+        )
+        for found, expected in zip(
+            (loaded[form].time_step_spec, loaded[form].action_spec), specs, strict=True
+        ):
+            assert found == tensor_spec.to_array_spec(expected)
+        assert loaded[form].get_train_step() == 1234
+    mean = loaded["greedy"].action(time_step).action
+    flat = ts.restart(time_step.observation[np.newaxis], 1)
+    expected = agent.policy.action(flat).action[0]
+    np.testing.assert_allclose(mean, expected, rtol=1e-6, atol=1e-6)
+    first = loaded["collect"].action(
+        time_step, loaded["collect"].get_initial_state(batch_size=1)
+    )
+    # With noise, and, for Ornstein-Uhlenbeck's, carried on.
+    assert (np.abs(first.action - mean) > 1e-6).any()
+    if name == "ddpg":
+        going = ts.transition(time_step.observation, np.float32(0))
+        again = loaded["collect"].action(going, first.state)
+        assert np.any(np.asarray(again.state) != np.asarray(first.state))
+        assert np.all(np.asarray(first.state) != 0)
+
+
+def experience(rng):
+    """Eight random transitions."""
+
+    def normal(*shape):
+        return tf.constant(rng.normal(size=(8, 2, *shape)), tf.float32)
+
+    middle = tf.fill([8, 2], StepType.MID)
+    return trajectory.Trajectory(
+        middle, normal(5), normal(2), (), middle, normal(), tf.ones([8, 2])
+    )
+
+
+@pytest.mark.parametrize("kind", ["smoothie", "ddpg"])
+def test_an_agent_learns_on_as_if_it_had_not_been_exported(kind, tmp_path):
+    task = TASKS[kind][1]
+
+    def learned(exported):
+        agent = make_agent(kind, task)
+        for step in range(2):
+            if exported and step == 1:
+                spaces_of = task.observation_space, task.action_space
+                model = export.save(agent.policy, *spaces_of, tmp_path / "policy")
+                model.tflite()
+                export.save_for_tf_agents(agent.collect_policy, tmp_path / "c", step)
+            agent.train(experience(np.random.default_rng(step)))
+        return [variable.numpy() for variable in agent.variables]
+
+    for plain, exported in zip(learned(False), learned(True), strict=True):
+        np.testing.assert_array_equal(plain, exported)
+
+
+def test_nothing_of_this_machine_is_in_an_export(deployed):
+    here = [str(pathlib.Path(__file__).parents[2]).encode(), sys.prefix.encode()]
+    for path in (deployed / "smoothie" / "policy").rglob("*"):
+        if path.is_file():
+            assert not any(place in path.read_bytes() for place in here), path
+
+
+def test_an_export_is_small(deployed):
+    # 5·8 + 8 + 8·2 + 2 + 2 weights of 4 bytes; the rest is the graphs.
+    size = sum(
+        path.stat().st_size
+        for path in (deployed / "smoothie" / "policy").rglob("*")
+        if path.is_file()
+    )
+    assert size < 250_000
+
+
+def test_spaces_as_json():
+    described = json.loads(json.dumps(export.describe_space(NESTED)))
+    assert list(described["spaces"]) == list(NESTED.spaces)
+    inner = described["spaces"]
+    assert inner["wheel"] == {
+        "type": "Box",
+        "shape": [2, 3],
+        "dtype": "float32",
+        "low": -2.0,
+        "high": 2.0,
+    }
+    assert inner["gear"]["n"] == 3 and inner["gear"]["start"] == 1
+    assert inner["axle"]["nvec"] == [2, 3] and inner["axle"]["start"] == [0, 4]
+    assert [each["type"] for each in inner["both"]["spaces"]] == ["MultiBinary", "Box"]
+    assert export.describe_space(UNBOUNDED)["low"] is None
+    mixed = export.describe_space(box([0.0, -np.inf], [1.0, 2.0]))
+    assert mixed["low"] == [0.0, None] and mixed["high"] == [1.0, 2.0]
+
+
+def test_observations_as_json():
+    (observation,) = observations(NESTED, 1)
+    listed = json.loads(json.dumps(export.as_json(NESTED, observation)))
+    assert listed["gear"] == int(observation["gear"])
+    np.testing.assert_array_equal(
+        np.asarray(listed["wheel"], np.float32), observation["wheel"]
+    )
+
+
+def test_what_does_not_fit_together_is_refused(agents):
+    policy, actions = agents["smoothie"].policy, box([-1, -1], [1, 1])
+    four = spaces.Box(-1.0, 1.0, (4,))
+    with pytest.raises(export.ExportError, match=r"shape \(5,\), but .* 4 numbers"):
+        export.DeployedPolicy(policy, four, actions)
+    with pytest.raises(export.ExportError, match=r"actions have shape \(2,\), but"):
+        export.DeployedPolicy(policy, UNBOUNDED, box([0], [1]))
+    with pytest.raises(export.ExportError, match="only a stateless"):
+        export.DeployedPolicy(agents["ddpg"].collect_policy, UNBOUNDED, actions)
+    text = spaces.Dict({"a": spaces.Text(5)})
+    with pytest.raises(export.ExportError, match="observation_a is a Text, but"):
+        export.input_spec(text)
