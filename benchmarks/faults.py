@@ -33,13 +33,16 @@ from typing import TextIO
 import tqdm
 
 from smoothie_tf import quiet
-from smoothie_tf.runs import grid, launch, ray_launch
+from smoothie_tf.runs import launch, ray_launch
+from smoothie_tf.runs.run import Preset
+from smoothie_tf.runs.run import Run as GridRun
+from smoothie_tf.runs.status import Status, recorded_status
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def launch_on_ray(
-    runs: Sequence[grid.Run], num_workers: int, stream: TextIO
+    runs: Sequence[GridRun], num_workers: int, stream: TextIO
 ) -> list[launch.Outcome]:
     """Trains runs as `launch.launch` does, on a Ray cluster made for them here."""
     from ray import cluster_utils
@@ -170,7 +173,7 @@ class Run:
 
     def is_done(self) -> bool:
         """Returns whether the run has made all its steps."""
-        return grid.recorded_status(self.directory) is grid.Status.DONE
+        return recorded_status(self.directory) is Status.DONE
 
     def damage(self) -> str | None:
         """Returns what is not whole right after a strike."""
@@ -616,13 +619,13 @@ def kill_worker(soak: Soak, times: int, launcher: str) -> None:
     """A worker killed below a launcher, which starts it again by itself."""
     fault = f"worker killed, launcher: {launcher}"
     task = soak._task
-    preset = grid.Preset("quick", task.num_steps, 1)
+    preset = Preset("quick", task.num_steps, 1)
     while soak.tallies[fault].times < times:
         number = soak._number[fault]
         seed = soak._seeds[number % len(soak._seeds)]
         soak._number[fault] += 1
         soak.whole(seed)
-        entry = grid.Run(
+        entry = GridRun(
             task.agent,
             task.env,
             seed,
@@ -638,7 +641,7 @@ def kill_worker(soak: Soak, times: int, launcher: str) -> None:
         (outcome,) = LAUNCHERS[launcher]([entry], 1, stream=io.StringIO())
         killer.join()
         problem = None
-        if outcome.status is not grid.Status.DONE:
+        if outcome.status is not Status.DONE:
             problem = f"{outcome.status}: {outcome.reason}"
         if struck.is_set():
             soak.strike(fault, problem)

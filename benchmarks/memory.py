@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 
 from smoothie_tf.experiments.drawing import style
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.status import read_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 _POLL_SECONDS = 0.2
@@ -66,7 +66,7 @@ def watch(
     process = subprocess.Popen(command)
     try:
         while process.poll() is None:
-            step = int(grid.read_json(run_dir / "progress.json").get("step") or 0)
+            step = int(read_json(run_dir / "progress.json").get("step") or 0)
             memory = resident_megabytes(process.pid)
             if step and step // every > last // every and memory is not None:
                 last = step

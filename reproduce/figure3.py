@@ -10,7 +10,7 @@ Runs that are done are not run again; Figure 4 shares those of Smoothie.
 import sys
 
 from smoothie_tf.experiments.commands.command import figure_command
-from smoothie_tf.runs.grid import FIGURE_3
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 
 if __name__ == "__main__":
     sys.exit(figure_command(FIGURE_3))

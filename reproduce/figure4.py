@@ -10,7 +10,7 @@ Runs that are done are not run again; those with the penalty are Figure 3's.
 import sys
 
 from smoothie_tf.experiments.commands.command import figure_command
-from smoothie_tf.runs.grid import FIGURE_4
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_4
 
 if __name__ == "__main__":
     sys.exit(figure_command(FIGURE_4))

@@ -11,7 +11,8 @@ two-Gaussians task, 20 seeds of each: `python reproduce/neighbours_escape.py`.
 import sys
 
 from smoothie_tf.experiments.commands.command import figure_command
-from smoothie_tf.runs.grid import DDPG, NEIGHBOURS, SOFT_DDPG_WIDTHS
+from smoothie_tf.experiments.figures.continuous_control import DDPG
+from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
 
 if __name__ == "__main__":
     sys.exit(

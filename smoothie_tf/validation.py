@@ -1,7 +1,8 @@
 """Range checks whose message names the value, what is allowed and whose it is."""
 
+import difflib
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 _RULES: dict[str, tuple[Callable[[float], bool], str]] = {
     "finite": (lambda x: True, "a finite number"),
@@ -11,6 +12,16 @@ _RULES: dict[str, tuple[Callable[[float], bool], str]] = {
     "share": (lambda x: 0 < x <= 1, "a number above 0 and at most 1"),
     "count": (lambda x: x >= 1 and x == int(x), "a whole number of at least 1"),
 }
+
+
+class InputError(ValueError):
+    """A value given by the user cannot be used; the message is one sentence."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns ` (did you mean …?)` where something known is close, else nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def check(

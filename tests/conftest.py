@@ -11,7 +11,10 @@ import gin  # noqa: E402  What these import is to be quiet.
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from smoothie_tf.runs import grid, launch  # noqa: E402
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3  # noqa: E402
+from smoothie_tf.experiments.figures.grids import grid  # noqa: E402
+from smoothie_tf.runs import launch  # noqa: E402
+from smoothie_tf.runs.run import Preset, Run  # noqa: E402
 from smoothie_tf.training import gin_directory, main  # noqa: E402
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -71,21 +74,21 @@ def nothing_tuned(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def preset() -> grid.Preset:
-    return grid.Preset("quick", num_steps=300, num_seeds=2)
+def preset() -> Preset:
+    return Preset("quick", num_steps=300, num_seeds=2)
 
 
 @pytest.fixture
-def runs(preset, tmp_path) -> tuple[grid.Run, ...]:
+def runs(preset, tmp_path) -> tuple[Run, ...]:
     """Two agents and two seeds on Hopper."""
-    return grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path / "runs")
+    return grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path / "runs")
 
 
 @pytest.fixture
 def fake_command():
     """Makes the real command of a run, with the fake script in the real one's place."""
 
-    def command(run: grid.Run) -> list[str]:
+    def command(run: Run) -> list[str]:
         return [sys.executable, str(FAKE_TRAIN), *launch.train_command(run)[2:]]
 
     return command
@@ -95,7 +98,7 @@ def fake_command():
 def behave():
     """Asks one run for something else than success."""
 
-    def ask(run: grid.Run, behaviour: str) -> None:
+    def ask(run: Run, behaviour: str) -> None:
         run.directory.mkdir(parents=True, exist_ok=True)
         (run.directory / "behaviour").write_text(behaviour)
 
@@ -106,7 +109,7 @@ def behave():
 def starts():
     """Reads from which step each start of a run went on."""
 
-    def read(run: grid.Run) -> list[int]:
+    def read(run: Run) -> list[int]:
         path = run.directory / "starts"
         return [int(step) for step in path.read_text().split()] if path.exists() else []
 

@@ -19,7 +19,14 @@ from typing import Protocol, TextIO
 
 import tqdm
 
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import Run
+from smoothie_tf.runs.status import (
+    Status,
+    current_status,
+    lock,
+    read_json,
+    recorded_status,
+)
 
 LOG_FILE = "log.txt"
 _TRAIN_SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "train.py"
@@ -53,8 +60,8 @@ class Outcome:
         refused: Whether it failed by refusing its input.
     """
 
-    run: grid.Run
-    status: grid.Status
+    run: Run
+    status: Status
     reason: str = ""
     refused: bool = False
 
@@ -121,7 +128,7 @@ class LocalWorkers:
             )
 
 
-def train_command(run: grid.Run) -> list[str]:
+def train_command(run: Run) -> list[str]:
     """Returns the command that trains, or goes on training, a run."""
     command = [sys.executable, os.path.relpath(_TRAIN_SCRIPT)]
     command += ["--agent", run.agent, "--env", run.env, "--seed", str(run.seed)]
@@ -141,20 +148,20 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def overview(runs: Sequence[grid.Run], num_workers: int | None = None) -> str:
+def overview(runs: Sequence[Run], num_workers: int | None = None) -> str:
     """Says in one line what a grid still needs, with time left where it is known.
 
     The time rests on the speed of those runs of the grid that have trained already,
     or else of all others in the same directory.
     """
-    statuses = [grid.status(run.directory, run.num_steps) for run in runs]
+    statuses = [current_status(run.directory, run.num_steps) for run in runs]
     count = collections.Counter(statuses)
-    parts = [f"{count[grid.Status.DONE]} of {len(runs)} runs done"]
+    parts = [f"{count[Status.DONE]} of {len(runs)} runs done"]
     for status, word in (
-        (grid.Status.RUNNING, "running elsewhere"),
-        (grid.Status.RESUMABLE, "to resume"),
-        (grid.Status.FAILED, "failed, to try again"),
-        (grid.Status.MISSING, "to start"),
+        (Status.RUNNING, "running elsewhere"),
+        (Status.RESUMABLE, "to resume"),
+        (Status.FAILED, "failed, to try again"),
+        (Status.MISSING, "to start"),
     ):
         if count[status]:
             parts.append(f"{count[status]} {word}")
@@ -163,7 +170,7 @@ def overview(runs: Sequence[grid.Run], num_workers: int | None = None) -> str:
         others = [path.parent for path in runs[0].root.glob("*/*/*/seed*/run.json")]
         speeds = [speed for each in others if (speed := steps_per_second(each))]
     steps_left = sum(
-        run.num_steps - steps_done(run, status is grid.Status.DONE)
+        run.num_steps - steps_done(run, status is Status.DONE)
         for run, status in zip(runs, statuses, strict=True)
     )
     if speeds and steps_left:
@@ -186,11 +193,11 @@ def time_left(
 
 
 def launch(
-    runs: Sequence[grid.Run],
+    runs: Sequence[Run],
     num_workers: int | None = None,
     *,
     title: str = "",
-    command: Callable[[grid.Run], list[str]] = train_command,
+    command: Callable[[Run], list[str]] = train_command,
     stream: TextIO | None = None,
     workers: Workers | None = None,
 ) -> list[Outcome]:
@@ -265,7 +272,7 @@ class _StopSignals:
 class _Child:
     """A process at work on a run."""
 
-    run: grid.Run
+    run: Run
     process: Process
     log_start: int
 
@@ -282,13 +289,13 @@ class _Launch:
         self._stream = stream
         self._stop = stop
         self._children: list[_Child] = []
-        self._attempts: collections.Counter[grid.Run] = collections.Counter()
-        self._losses: collections.Counter[grid.Run] = collections.Counter()
-        self._outcomes: dict[grid.Run, Outcome] = {}
-        self._waiting: collections.deque[grid.Run] = collections.deque()
+        self._attempts: collections.Counter[Run] = collections.Counter()
+        self._losses: collections.Counter[Run] = collections.Counter()
+        self._outcomes: dict[Run, Outcome] = {}
+        self._waiting: collections.deque[Run] = collections.deque()
         for run in dict.fromkeys(runs):
-            if grid.status(run.directory, run.num_steps) is grid.Status.DONE:
-                self._outcomes[run] = Outcome(run, grid.Status.DONE)
+            if current_status(run.directory, run.num_steps) is Status.DONE:
+                self._outcomes[run] = Outcome(run, Status.DONE)
             else:
                 self._waiting.append(run)
 
@@ -326,20 +333,20 @@ class _Launch:
                 return
             run = self._waiting.popleft()
             run.directory.mkdir(parents=True, exist_ok=True)
-            descriptor = grid.lock(run.directory)
+            descriptor = lock(run.directory)
             if descriptor is None:
                 self._waiting.append(run)
                 continue
             try:
                 # Whoever held the lock until now may have finished the run.
                 if self._is_done(run):
-                    self._outcomes[run] = Outcome(run, grid.Status.DONE)
+                    self._outcomes[run] = Outcome(run, Status.DONE)
                 else:
                     self._children.append(self._spawn(run, descriptor))
             finally:
                 os.close(descriptor)
 
-    def _spawn(self, run: grid.Run, descriptor: int) -> _Child:
+    def _spawn(self, run: Run, descriptor: int) -> _Child:
         self._attempts[run] += 1
         log = run.directory / LOG_FILE
         log_start = log.stat().st_size if log.exists() else 0
@@ -358,13 +365,13 @@ class _Launch:
                 self._children.remove(child)
                 self._settle(child, code)
 
-    def _settle_lost(self, run: grid.Run, error: WorkerLostError):
+    def _settle_lost(self, run: Run, error: WorkerLostError):
         if self._is_done(run):
-            self._outcomes[run] = Outcome(run, grid.Status.DONE)
+            self._outcomes[run] = Outcome(run, Status.DONE)
             return
         self._losses[run] += 1
         if self._losses[run] > _MOST_LOSSES:
-            self._outcomes[run] = Outcome(run, grid.Status.FAILED, str(error))
+            self._outcomes[run] = Outcome(run, Status.FAILED, str(error))
             self._tell(f"{run} failed: {error}, {self._losses[run]} times.")
             return
         # Not an attempt of its own, and it has waited long enough already.
@@ -375,11 +382,11 @@ class _Launch:
     def _settle(self, child: _Child, code: int):
         run = child.run
         if code == 0 and self._is_done(run):
-            self._outcomes[run] = Outcome(run, grid.Status.DONE)
+            self._outcomes[run] = Outcome(run, Status.DONE)
             return
         if code in _INTERRUPTED:
             reason = "interrupted by somebody else"
-            self._outcomes[run] = Outcome(run, grid.Status.RESUMABLE, reason)
+            self._outcomes[run] = Outcome(run, Status.RESUMABLE, reason)
             self._tell(f"{run}: {reason}; the same command goes on from there.")
             return
         reason = _reason(child, code)
@@ -391,7 +398,7 @@ class _Launch:
             # told once.
             told = {outcome.reason for outcome in self._outcomes.values()}
             self._outcomes[run] = Outcome(
-                run, grid.Status.FAILED, reason, refused=code == _BAD_INPUT
+                run, Status.FAILED, reason, refused=code == _BAD_INPUT
             )
             if reason not in told:
                 self._tell(f"{run} failed: {reason}; see {run.directory / LOG_FILE}.")
@@ -417,9 +424,9 @@ class _Launch:
             ]
             time.sleep(_POLL_SECONDS)
 
-    def _is_done(self, run: grid.Run) -> bool:
-        recorded = grid.recorded_status(run.directory, run.num_steps)
-        return recorded is grid.Status.DONE
+    def _is_done(self, run: Run) -> bool:
+        recorded = recorded_status(run.directory, run.num_steps)
+        return recorded is Status.DONE
 
     def _make_bar(self) -> tqdm.tqdm:
         terminal = self._stream.isatty()
@@ -438,12 +445,12 @@ class _Launch:
 
     def _steps(self) -> int:
         return sum(
-            steps_done(run, self._is_settled(run, grid.Status.DONE))
+            steps_done(run, self._is_settled(run, Status.DONE))
             for run in self._runs
-            if not self._is_settled(run, grid.Status.FAILED)
+            if not self._is_settled(run, Status.FAILED)
         )
 
-    def _is_settled(self, run: grid.Run, status: grid.Status) -> bool:
+    def _is_settled(self, run: Run, status: Status) -> bool:
         outcome = self._outcomes.get(run)
         return outcome is not None and outcome.status is status
 
@@ -453,9 +460,9 @@ class _Launch:
         bar.total = sum(
             run.num_steps
             for run in self._runs
-            if not self._is_settled(run, grid.Status.FAILED)
+            if not self._is_settled(run, Status.FAILED)
         )
-        done = sum(self._is_settled(run, grid.Status.DONE) for run in self._runs)
+        done = sum(self._is_settled(run, Status.DONE) for run in self._runs)
         bar.set_postfix_str(f"runs {done}/{len(self._runs)}", refresh=False)
         bar.update(self._steps() - bar.n)
         if self._stream.isatty():
@@ -473,7 +480,7 @@ def _is_at_work(process: Process) -> bool:
         return False
 
 
-def steps_done(run: grid.Run, is_done: bool = False) -> int:
+def steps_done(run: Run, is_done: bool = False) -> int:
     """Returns how many environment steps of a run are behind it.
 
     Args:
@@ -482,7 +489,7 @@ def steps_done(run: grid.Run, is_done: bool = False) -> int:
     """
     if is_done:
         return run.num_steps
-    progress = grid.read_json(run.directory / "progress.json")
+    progress = read_json(run.directory / "progress.json")
     return min(int(progress.get("step") or 0), run.num_steps)
 
 
@@ -496,8 +503,8 @@ def steps_per_second(run_dir: pathlib.Path) -> float | None:
     Args:
         run_dir: The run's directory.
     """
-    progress = grid.read_json(run_dir / "progress.json")
-    record = grid.read_json(run_dir / "run.json")
+    progress = read_json(run_dir / "progress.json")
+    record = read_json(run_dir / "run.json")
     step = int(progress.get("step") or 0)
     if step == 0 or step < int(record.get("num_steps") or 0) / 10:
         return None

@@ -15,7 +15,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from smoothie_tf.runs import grid, launch
+from smoothie_tf.runs import launch
+from smoothie_tf.validation import InputError
 
 _LAUNCHERS = ("processes", "ray")
 _CONNECT_SECONDS = 5.0
@@ -61,17 +62,17 @@ def check(launcher: str, address: str | None) -> None:
             given without it.
     """
     if launcher not in _LAUNCHERS:
-        raise grid.InputError(
+        raise InputError(
             f"--launcher {launcher!r} is unknown: choose one of "
             f"{', '.join(_LAUNCHERS)}."
         )
     if launcher != "ray" and address is not None:
-        raise grid.InputError(
+        raise InputError(
             f"--ray_address {address} is for --launcher ray: add it, or leave the "
             "address out."
         )
     if launcher == "ray" and importlib.util.find_spec("ray") is None:
-        raise grid.InputError(
+        raise InputError(
             "--launcher ray needs Ray, which is not installed: pip install -e '.[ray]'."
         )
 
@@ -110,13 +111,13 @@ def connect(launcher: str, address: str | None) -> Iterator[launch.Workers]:
         hint = "start one with `ray start --head`, see docs/cluster.md"
         if address != "auto":
             hint = " ".join(str(error).split())[:200].rstrip(".")
-        raise grid.InputError(
+        raise InputError(
             f"--ray_address {address}: no Ray cluster was found there ({hint})."
         ) from None
     try:
         workers = RayWorkers()
         if not workers.count():
-            raise grid.InputError(
+            raise InputError(
                 f"--ray_address {address}: this cluster has no core to train on; start "
                 "a worker node, see docs/cluster.md."
             )
@@ -129,7 +130,7 @@ def _reach(address: str) -> None:
     """Checks that something listens at an address: Ray itself tries for minutes."""
     host, _, port = address.rpartition(":")
     if not (host and port.isdigit() and 0 < int(port) < 65536) or "/" in host:
-        raise grid.InputError(
+        raise InputError(
             f"--ray_address {address!r} is not an address: give auto, or the host:port "
             "that `ray start --head` printed."
         )
@@ -139,7 +140,7 @@ def _reach(address: str) -> None:
         ).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise grid.InputError(
+        raise InputError(
             f"--ray_address {address}: nothing answers there ({reason}); is it what "
             "`ray start --head` printed?"
         ) from None

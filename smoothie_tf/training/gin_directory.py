@@ -8,6 +8,8 @@ import re
 
 #: agents/, environments/, tuned/, presets/ and search/.
 ROOT = pathlib.Path(__file__).resolve().parents[2] / "gin"
+#: Lengths of runs and numbers of seeds.
+PRESETS = ROOT / "presets"
 #: What searches have found, <agent>/<environment>.gin.
 TUNED = ROOT / "tuned"
 #: Task whose values one without a search of its own takes: that of the two with a

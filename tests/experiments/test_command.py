@@ -9,7 +9,11 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.experiments.commands import command
-from smoothie_tf.runs import grid
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
+from smoothie_tf.experiments.figures.grids import grid
+from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
+from smoothie_tf.runs.run import read_preset
+from smoothie_tf.training import gin_directory
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +22,13 @@ def somewhere(tmp_path, monkeypatch):
     for name in ("quick", "short"):
         text = "train.num_steps = 300\ngrid.num_seeds = 2\n"
         (tmp_path / f"{name}.gin").write_text(text)
-    monkeypatch.setattr(grid, "PRESETS", tmp_path)
+    monkeypatch.setattr(gin_directory, "PRESETS", tmp_path)
     monkeypatch.chdir(tmp_path)
 
 
 def test_trains_draws_and_says_where(fake_command, starts, tmp_path, capsys):
     flags = ["--envs", "Hopper-v5,Swimmer-v5", "--seeds", "1", "--num_workers", "2"]
-    figure = grid.FIGURE_3
+    figure = FIGURE_3
     assert command.figure_command(figure, flags, train_command=fake_command) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == (
@@ -43,7 +47,7 @@ def test_trains_draws_and_says_where(fake_command, starts, tmp_path, capsys):
     assert len(json.loads((out_dir / "figure3_runs.json").read_text())) == 4
     # Figure 4 finds the runs with the penalty done.
     flags[1] = "Hopper-v5"
-    figure = grid.FIGURE_4
+    figure = FIGURE_4
     assert command.figure_command(figure, flags, train_command=fake_command) == 0
     assert "1 of 2 runs done, 1 to start" in capsys.readouterr().out
     shared = tmp_path / "runs/quick/Hopper-v5/smoothie/seed0/starts"
@@ -52,8 +56,8 @@ def test_trains_draws_and_says_where(fake_command, starts, tmp_path, capsys):
 
 def test_where_figures_go(tmp_path):
     def out_dir(*flags):
-        flags = command._parser(grid.FIGURE_3).parse_args(flags)
-        return str(command._plan(grid.FIGURE_3, flags)[1])
+        flags = command._parser(FIGURE_3).parse_args(flags)
+        return str(command._plan(FIGURE_3, flags)[1])
 
     assert out_dir() == "runs/figure3-quick"
     assert out_dir("--runs_dir", "elsewhere") == "elsewhere/figure3-quick"
@@ -76,8 +80,8 @@ def test_where_figures_go(tmp_path):
 )
 def test_seeds(words, seeds):
     flags = ["--seeds", *words] if words else []
-    flags = command._parser(grid.FIGURE_3).parse_args(flags)
-    runs, _ = command._plan(grid.FIGURE_3, flags)
+    flags = command._parser(FIGURE_3).parse_args(flags)
+    runs, _ = command._plan(FIGURE_3, flags)
     assert sorted({run.seed for run in runs}) == seeds
 
 
@@ -107,7 +111,7 @@ def test_seeds(words, seeds):
 )
 def test_bad_input_gets_one_sentence(flags, sentence, capsys, tmp_path):
     try:
-        code = command.figure_command(grid.FIGURE_3, flags)
+        code = command.figure_command(FIGURE_3, flags)
     except SystemExit as error:
         code = error.code
     assert code == 2
@@ -121,7 +125,7 @@ def test_bad_input_gets_one_sentence(flags, sentence, capsys, tmp_path):
 def test_a_directory_without_room_is_refused_before_training(monkeypatch, capsys):
     usage = shutil.disk_usage(".")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    assert command.figure_command(grid.FIGURE_3, ["--out_dir", "small"]) == 2
+    assert command.figure_command(FIGURE_3, ["--out_dir", "small"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("--out_dir ") and "has room for 0.0 MiB" in line
 
@@ -131,21 +135,21 @@ def test_plot_only_trains_nothing(fake_command, tmp_path, capsys):
         raise AssertionError("it trained")
 
     flags = ["--plot_only", "--envs", "Hopper-v5"]
-    assert command.figure_command(grid.FIGURE_3, flags, train_command=refuse) == 1
+    assert command.figure_command(FIGURE_3, flags, train_command=refuse) == 1
     assert "Nothing to draw: no run under runs/quick" in capsys.readouterr().err
     some = ["--envs", "Hopper-v5", "--seeds", "1"]
-    command.figure_command(grid.FIGURE_3, some, train_command=fake_command)
-    assert command.figure_command(grid.FIGURE_3, flags, train_command=refuse) == 0
+    command.figure_command(FIGURE_3, some, train_command=fake_command)
+    assert command.figure_command(FIGURE_3, flags, train_command=refuse) == 0
 
 
 def test_failures_are_reported_and_the_rest_is_drawn(
     fake_command, behave, tmp_path, capsys
 ):
-    preset = grid.read_preset("quick")
-    runs = grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"])
+    preset = read_preset("quick")
+    runs = grid(FIGURE_3, preset, envs=["Hopper-v5"])
     behave(runs[0], "fail")
     flags = ["--envs", "Hopper-v5"]
-    figure = grid.FIGURE_3
+    figure = FIGURE_3
     assert command.figure_command(figure, flags, train_command=fake_command) == 1
     captured = capsys.readouterr()
     last = captured.err.strip().splitlines()[-1]
@@ -154,18 +158,18 @@ def test_failures_are_reported_and_the_rest_is_drawn(
 
 
 def test_damaged_run_gets_one_sentence(capsys):
-    runs = grid.grid(grid.FIGURE_3, grid.read_preset("quick"), envs=["Hopper-v5"])
+    runs = grid(FIGURE_3, read_preset("quick"), envs=["Hopper-v5"])
     runs[0].directory.mkdir(parents=True)
     (runs[0].directory / "metrics.csv").write_text("step\n")
     flags = ["--plot_only", "--envs", "Hopper-v5"]
-    assert command.figure_command(grid.FIGURE_3, flags) == 1
+    assert command.figure_command(FIGURE_3, flags) == 1
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 def test_starts_without_tensorflow_or_plotting():
     heavy = "{'tensorflow', 'tf_agents', 'torch', 'pandas', 'matplotlib'}"
     code = (
-        "import sys; from smoothie_tf.experiments import command; "
+        "import sys; from smoothie_tf.experiments.commands import command; "
         f"print(sorted({heavy} & set(sys.modules)))"
     )
     printed = subprocess.run(
@@ -182,7 +186,7 @@ def test_starts_without_tensorflow_or_plotting():
 def test_a_comparison_has_a_table_and_an_ablation(fake_command, tmp_path, capsys):
     def run(*flags):
         code = command.figure_command(
-            grid.NEIGHBOURS,
+            NEIGHBOURS,
             [
                 "--runs_dir",
                 str(tmp_path),
@@ -192,7 +196,7 @@ def test_a_comparison_has_a_table_and_an_ablation(fake_command, tmp_path, capsys
                 "2",
                 *flags,
             ],
-            ablation=grid.SOFT_DDPG_WIDTHS,
+            ablation=SOFT_DDPG_WIDTHS,
             baseline="ddpg",
             train_command=fake_command,
         )

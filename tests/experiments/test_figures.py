@@ -8,7 +8,11 @@ import pytest
 from smoothie_tf.experiments.drawing import figures
 from smoothie_tf.experiments.evidence import results
 from smoothie_tf.experiments.figures import svg_figures
-from smoothie_tf.runs import grid
+from smoothie_tf.experiments.figures.ablations import ABLATIONS
+from smoothie_tf.experiments.figures.continuous_control import DDPG, FIGURE_3, FIGURE_4
+from smoothie_tf.experiments.figures.grids import grid
+from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
+from smoothie_tf.runs.run import Preset, read_preset
 
 
 @pytest.fixture
@@ -35,12 +39,12 @@ def write_metrics(run, rows):
 
 
 def test_line_and_band(tmp_path, drawn):
-    preset = grid.Preset("short", num_steps=300_000, num_seeds=3)
-    runs = grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)
+    preset = Preset("short", num_steps=300_000, num_seeds=3)
+    runs = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)
     for run, value in zip(runs[::2], (0.0, 0.0, 6.0), strict=True):
         write_metrics(run, [(100_000, value), (300_000, value)])
     path = tmp_path / "figure.png"
-    figures.draw_returns(results.read_runs(runs), grid.FIGURE_3, runs, path)
+    figures.draw_returns(results.read_runs(runs), FIGURE_3, runs, path)
     assert path.read_bytes().startswith(b"\x89PNG")
     (canvas,) = drawn
     (panel,) = canvas.axes
@@ -62,12 +66,12 @@ def test_line_and_band(tmp_path, drawn):
 
 
 def test_one_seed_has_no_band(tmp_path, drawn):
-    preset = grid.Preset("quick", num_steps=300, num_seeds=1)
-    runs = grid.grid(grid.FIGURE_4, preset, envs=["Hopper-v5"], root=tmp_path)
+    preset = Preset("quick", num_steps=300, num_seeds=1)
+    runs = grid(FIGURE_4, preset, envs=["Hopper-v5"], root=tmp_path)
     for run in runs:
         write_metrics(run, [(100, 1.0), (300, 2.0)])
     path = tmp_path / "figure.png"
-    figures.draw_returns(results.read_runs(runs), grid.FIGURE_4, runs, path)
+    figures.draw_returns(results.read_runs(runs), FIGURE_4, runs, path)
     (panel,) = drawn[0].axes
     assert len(panel.lines) == 2
     assert not panel.collections
@@ -76,79 +80,79 @@ def test_one_seed_has_no_band(tmp_path, drawn):
 
 
 def test_the_title_counts_what_is_shown(tmp_path, drawn):
-    preset = grid.Preset("quick", num_steps=300, num_seeds=2)
-    runs = grid.grid(grid.FIGURE_4, preset, root=tmp_path)
-    env = grid.FIGURE_4.envs[0]
+    preset = Preset("quick", num_steps=300, num_seeds=2)
+    runs = grid(FIGURE_4, preset, root=tmp_path)
+    env = FIGURE_4.envs[0]
     runs = [run for run in runs if run.env == env or run.seed == 0]
     for run in runs:
         write_metrics(run, [(300, 1.0)])
-    one = grid.FIGURE_4.panels_on(env)
+    one = FIGURE_4.panels_on(env)
     for panels, said in ((one, "n = 2 seeds"), (None, "n = 1 to 2 seeds")):
         path = tmp_path / "figure.png"
-        figures.draw_returns(results.read_runs(runs), grid.FIGURE_4, runs, path, panels)
+        figures.draw_returns(results.read_runs(runs), FIGURE_4, runs, path, panels)
         assert drawn[-1].get_suptitle().endswith(said)
 
 
 def test_panel_without_runs_says_so(tmp_path, drawn):
-    preset = grid.Preset("quick", num_steps=300, num_seeds=1)
-    runs = grid.grid(grid.FIGURE_3, preset, root=tmp_path)
+    preset = Preset("quick", num_steps=300, num_seeds=1)
+    runs = grid(FIGURE_3, preset, root=tmp_path)
     write_metrics(runs[0], [(100, 1.0)])
     path = tmp_path / "figure.png"
-    figures.draw_returns(results.read_runs(runs), grid.FIGURE_3, runs, path)
+    figures.draw_returns(results.read_runs(runs), FIGURE_3, runs, path)
     panels = drawn[0].axes
-    assert [panel.get_title() for panel in panels] == list(grid.FIGURE_3.envs)
+    assert [panel.get_title() for panel in panels] == list(FIGURE_3.envs)
     said = [[text.get_text() for text in panel.texts] for panel in panels]
     assert said == [[]] + [["no run yet"]] * 5
 
 
 def test_a_report_shows_where_all_arms_have_runs():
-    preset = grid.Preset("quick", num_steps=300, num_seeds=1)
-    runs = grid.grid(grid.FIGURE_4, preset)
-    first, second = grid.FIGURE_4.envs[:2]
+    preset = Preset("quick", num_steps=300, num_seeds=1)
+    runs = grid(FIGURE_4, preset)
+    first, second = FIGURE_4.envs[:2]
     whole = [run for run in runs if run.env == second]
     half = next(run for run in runs if run.env == first)
 
     def shown(of):
-        return [panel.env for panel in figures.compared(grid.FIGURE_4, of)]
+        return [panel.env for panel in figures.compared(FIGURE_4, of)]
 
     assert shown([half, *whole]) == [second]
     assert shown([half]) == [first]
-    assert shown(runs) == list(grid.FIGURE_4.envs)
+    assert shown(runs) == list(FIGURE_4.envs)
 
 
 def test_of_two_panels_on_a_task_a_report_shows_the_whole_one():
     figure = svg_figures.SVG_FIGURE_2
-    runs = grid.grid(figure, grid.read_preset("svg"), [svg_figures.HAND], [0])
+    runs = grid(figure, read_preset("svg"), [svg_figures.HAND], [0])
     arms = {arm.variant for arm in figure.panels[0].arms}
     runs = [run for run in runs if run.variant in arms]
     assert figures.compared(figure, runs) == [figure.panels[0]]
 
 
 def test_bindings_given_by_hand_are_in_the_title():
-    preset = grid.Preset("quick", 300, 1, ("SmoothieAgent.kl_penalty=0.5",))
-    runs = grid.grid(grid.FIGURE_3, preset)
-    text = figures.title(grid.FIGURE_3, "return", runs, finished=len(runs))
+    preset = Preset("quick", 300, 1, ("SmoothieAgent.kl_penalty=0.5",))
+    runs = grid(FIGURE_3, preset)
+    text = figures.title(FIGURE_3, "return", runs, finished=len(runs))
     assert text.endswith("n = 1 seed, SmoothieAgent.kl_penalty=0.5")
 
 
 def test_an_agent_has_one_colour_in_every_figure():
-    third = figures.colours(grid.FIGURE_3.arms)
-    fourth = figures.colours(grid.FIGURE_4.arms)
+    third = figures.colours(FIGURE_3.arms)
+    fourth = figures.colours(FIGURE_4.arms)
     assert third[0] == fourth[0]
     assert len({*third, *fourth}) == 3
-    more = [dataclasses.replace(grid.DDPG, variant=name) for name in ("a", "b")]
+    more = [dataclasses.replace(DDPG, variant=name) for name in ("a", "b")]
     assert len({*third, *figures.colours(more)}) == 4
 
 
 def test_every_arm_of_a_comparison_has_a_colour_of_its_own():
-    for figure in (grid.NEIGHBOURS, grid.SOFT_DDPG_WIDTHS):
+    for figure in (NEIGHBOURS, SOFT_DDPG_WIDTHS):
         assert len({*figures.colours(figure.arms)}) == len(figure.arms)
 
 
-@pytest.mark.parametrize("figure", [grid.ABLATIONS, grid.FIGURE_4])
+@pytest.mark.parametrize("figure", [ABLATIONS, FIGURE_4])
 def test_a_legend_of_many_arms_stays_on_the_page(tmp_path, drawn, figure):
-    preset = grid.Preset("quick", num_steps=300, num_seeds=1)
-    runs = grid.grid(figure, preset, envs=["Hopper-v5"], root=tmp_path)
+    preset = Preset("quick", num_steps=300, num_seeds=1)
+    runs = grid(figure, preset, envs=["Hopper-v5"], root=tmp_path)
     for run in runs:
         write_metrics(run, [(100, 1.0), (300, 2.0)])
     figures.draw_returns(results.read_runs(runs), figure, runs, tmp_path / "f.png")

@@ -6,7 +6,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from smoothie_tf.experiments.evidence import results
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import read_preset
+from smoothie_tf.runs.status import Status, read_json, recorded_status
+from smoothie_tf.validation import InputError
 
 SETTINGS = settings(
     max_examples=150,
@@ -88,8 +90,8 @@ def test_metrics(tmp_path, content):
 @example(b"null", 5)
 def test_run_json(tmp_path, content, num_steps):
     (tmp_path / "run.json").write_bytes(content)
-    assert isinstance(grid.recorded_status(tmp_path, num_steps), grid.Status)
-    assert isinstance(grid.read_json(tmp_path / "run.json"), dict)
+    assert isinstance(recorded_status(tmp_path, num_steps), Status)
+    assert isinstance(read_json(tmp_path / "run.json"), dict)
 
 
 WORDS = st.sampled_from(
@@ -113,8 +115,8 @@ BINDINGS = st.one_of(st.text(max_size=30), st.lists(WORDS, max_size=9).map("".jo
 @example("\0")
 def test_bindings_of_a_grid(binding):
     try:
-        preset = grid.read_preset("quick", [binding])
-    except grid.InputError as error:
+        preset = read_preset("quick", [binding])
+    except InputError as error:
         assert len(str(error).splitlines()) == 1
         return
     assert preset.num_steps >= 1 and preset.num_seeds >= 1
@@ -124,6 +126,6 @@ def test_bindings_of_a_grid(binding):
 @pytest.mark.parametrize("content", ["\xff", "train.num_steps = \n", "\0"])
 def test_a_preset_that_is_no_gin(tmp_path, content):
     (tmp_path / "mine.gin").write_bytes(content.encode("latin-1"))
-    with pytest.raises(grid.InputError) as caught:
-        grid.read_preset("mine", directory=tmp_path)
+    with pytest.raises(InputError) as caught:
+        read_preset("mine", directory=tmp_path)
     assert len(str(caught.value).splitlines()) == 1

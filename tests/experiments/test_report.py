@@ -13,10 +13,13 @@ from smoothie_tf.experiments.evidence import (
     statistics,
 )
 from smoothie_tf.experiments.figures import behind_ddpg
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
+from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.report import claims, report
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import read_preset
+from smoothie_tf.runs.status import Status, current_status
 
-STEPS = grid.read_preset("short").num_steps
+STEPS = read_preset("short").num_steps
 
 
 def write_run(root, env, variant, seed, final, status="done"):
@@ -223,16 +226,16 @@ def test_collected_are_records_and_no_more(tmp_path, capsys):
     command = json.loads(copied[1].read_text())["command"]
     assert "--run_dir runs/short/Hopper-v5/smoothie/seed1 --seed 1" in command
     # A grid goes on from a copy of them, on a machine that has never trained one.
-    collected = grid.grid(
-        grid.FIGURE_3,
-        grid.read_preset("short"),
+    collected = grid(
+        FIGURE_3,
+        read_preset("short"),
         envs=["Hopper-v5"],
         seeds=[1],
         root=tmp_path / "out/runs",
         tuned=False,
     )[0]
     assert collected.directory == target
-    assert grid.status(target, collected.num_steps) is grid.Status.DONE
+    assert current_status(target, collected.num_steps) is Status.DONE
 
 
 def test_nothing_to_collect_is_said(tmp_path, capsys):

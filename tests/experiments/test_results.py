@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.experiments.evidence import results
-from smoothie_tf.runs import grid
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
+from smoothie_tf.experiments.figures.grids import grid
+from smoothie_tf.runs.run import Preset, Run
 
 HEADER = ",".join(results.METRICS) + "\n"
 
@@ -26,10 +28,10 @@ def write_run(run, returns, status="done", every=100):
 
 
 @pytest.fixture
-def three(tmp_path) -> tuple[grid.Run, ...]:
+def three(tmp_path) -> tuple[Run, ...]:
     """Three seeds of Smoothie on Hopper."""
-    preset = grid.Preset("quick", num_steps=300, num_seeds=3)
-    runs = grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)
+    preset = Preset("quick", num_steps=300, num_seeds=3)
+    runs = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)
     return tuple(run for run in runs if run.variant == "smoothie")
 
 
@@ -93,8 +95,8 @@ def test_final_returns(three):
 
 
 def test_final_returns_of_a_long_run_are_its_last_ten(tmp_path):
-    preset = grid.Preset("short", num_steps=3000, num_seeds=1)
-    run = grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)[0]
+    preset = Preset("short", num_steps=3000, num_seeds=1)
+    run = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)[0]
     write_run(run, [0.0] * 20 + [7.0] * 10)
     (row,) = results.final_returns(results.read_runs([run])).to_dict("records")
     assert (row["mean"], row["n"], row["evaluations"]) == (7.0, 1, 10)
@@ -189,7 +191,7 @@ def test_commits_in_the_order_of_their_stretches():
 def test_comparison_with_a_baseline_by_hand(three):
     # Last half of the evaluations: Smoothie's 3, 5 and 7, DDPG's 1 and 2.
     preset = three[0].preset
-    runs = grid.grid(grid.FIGURE_3, preset, envs=["Hopper-v5"], root=three[0].root)
+    runs = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=three[0].root)
     ddpg = [run for run in runs if run.variant == "ddpg"]
     for run, value in zip(three, (3.0, 5.0, 7.0), strict=True):
         write_run(run, [0.0, 0.0, value])
@@ -205,7 +207,7 @@ def test_comparison_with_a_baseline_by_hand(three):
 
 
 def test_one_seed_has_no_interval(three):
-    runs = grid.grid(grid.FIGURE_3, three[0].preset, ["Hopper-v5"], root=three[0].root)
+    runs = grid(FIGURE_3, three[0].preset, ["Hopper-v5"], root=three[0].root)
     for run in runs[:2]:
         write_run(run, [1.0, 2.0])
     table = results.compare(results.read_runs(runs), "ddpg").set_index("variant")

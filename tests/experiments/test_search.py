@@ -10,9 +10,11 @@ import optuna
 import pytest
 
 from smoothie_tf.experiments.search import search
-from smoothie_tf.runs import grid, launch
-from smoothie_tf.runs.grid import Status
+from smoothie_tf.runs import launch
+from smoothie_tf.runs.run import Preset, read_preset
+from smoothie_tf.runs.status import Status, current_status
 from smoothie_tf.training import config
+from smoothie_tf.validation import InputError
 
 HALVING = search.Halving((100, 200), 3)
 
@@ -25,7 +27,7 @@ def plan(tmp_path):
         return search.Search(
             agent=agent,
             env="Hopper-v5",
-            preset=options.pop("preset", grid.Preset("quick", 300, 1)),
+            preset=options.pop("preset", Preset("quick", 300, 1)),
             space="table1",
             parameters=search.read_space(agent),
             halving=halving,
@@ -80,14 +82,14 @@ def test_every_range_binds_something_training_knows(agent):
 
 
 def test_short_presets_search_is_a_quarter_of_the_whole():
-    preset = grid.read_preset("short")
+    preset = read_preset("short")
     halving = search.read_halving(preset, None)
     # 16 · 25k + 5 · 75k + 2 · 200k
     assert halving.levels(16, 300_000) == [(25_000, 16), (100_000, 5), (300_000, 2)]
     assert halving.cost(16, 300_000) == 1_175_000
     assert search.read_halving(preset, False).cost(16, 300_000) == 4_800_000
     # The paper's own search does not halve.
-    assert search.read_halving(grid.read_preset("paper"), None) == search.Halving()
+    assert search.read_halving(read_preset("paper"), None) == search.Halving()
 
 
 @pytest.mark.parametrize(
@@ -101,8 +103,8 @@ def test_short_presets_search_is_a_quarter_of_the_whole():
     ],
 )
 def test_bad_rungs_get_one_sentence(binding, sentence):
-    preset = grid.Preset("short", 300, 1, ("search.rungs = (100,)", binding))
-    with pytest.raises(grid.InputError) as error:
+    preset = Preset("short", 300, 1, ("search.rungs = (100,)", binding))
+    with pytest.raises(InputError) as error:
         search.read_halving(preset, True)
     assert sentence in str(error.value)
 
@@ -145,7 +147,7 @@ def test_best_third_goes_on_and_the_rest_can(plan, train, starts):
     runs = [study.search.run(each.number, each.values, 300) for each in trials]
     assert starts(runs[5]) == [0, 100, 200]
     assert starts(runs[0]) == [0]
-    assert grid.status(runs[0].directory, 300) is Status.RESUMABLE
+    assert current_status(runs[0].directory, 300) is Status.RESUMABLE
     train([runs[0]])
     assert starts(runs[0]) == [0, 100]
     # Asked for again, nothing is left to do.

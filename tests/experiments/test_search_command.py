@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.experiments.commands import search_command
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
+from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.search import search
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.gin_text import bound_values
+from smoothie_tf.runs.run import read_preset, tuned_digest
 from smoothie_tf.training import config, gin_directory
 
 
@@ -20,7 +23,7 @@ def somewhere(tmp_path, monkeypatch):
     (tmp_path / "quick.gin").write_text(text)
     text += "search.rungs = (100,)\nsearch.reduction_factor = 3\n"
     (tmp_path / "short.gin").write_text(text)
-    monkeypatch.setattr(grid, "PRESETS", tmp_path)
+    monkeypatch.setattr(gin_directory, "PRESETS", tmp_path)
     monkeypatch.setattr(gin_directory, "TUNED", tmp_path / "gin/tuned")
     monkeypatch.chdir(tmp_path)
 
@@ -31,7 +34,7 @@ def run(*flags, **options):
 
 
 def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsys):
-    before = grid.grid(grid.FIGURE_3, grid.read_preset("short"))[4]
+    before = grid(FIGURE_3, read_preset("short"))[4]
     assert (before.env, before.variant) == ("Hopper-v5", "smoothie")
     flags = ["--num_trials", "3", "--num_workers", "2"]
     assert run(*flags, train_command=fake_command) == 0
@@ -61,21 +64,21 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
     assert "--agent smoothie --env Hopper-v5 --num_trials 3 --preset short" in text
     assert str(tmp_path) not in text
     best = table.iloc[2]
-    assert grid.bound_values(tuned) == {
+    assert bound_values(tuned) == {
         "create_agent.actor_learning_rate": best["actor_learning_rate"],
         "create_agent.critic_learning_rate": best["critic_learning_rate"],
         "SmoothieAgent.reward_scale_factor": best["reward_scale"],
         "SmoothieAgent.kl_penalty": best["kl_penalty"],
     }
     # Figures take it, and runs from before it do not pass for theirs.
-    after = grid.grid(grid.FIGURE_3, grid.read_preset("short"))[4]
+    after = grid(FIGURE_3, read_preset("short"))[4]
     assert after.directory != before.directory
     assert after.directory.parent.name.startswith("smoothie+tuned-")
     # Another search of the same task does not start from it.
     study = search.Search(
         agent="smoothie",
         env="Hopper-v5",
-        preset=grid.read_preset("short"),
+        preset=read_preset("short"),
         space="table1",
         parameters=search.read_space("smoothie", "table1"),
         halving=search.Halving(),
@@ -93,14 +96,14 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
 def test_digest_is_of_the_values_alone(tmp_path):
     path = gin_directory.tuned_path("smoothie", "a/B-v0")
     assert str(path).endswith("gin/tuned/smoothie/a_B-v0.gin")
-    assert grid.tuned_digest("smoothie", "a/B-v0") == ""
+    assert tuned_digest("smoothie", "a/B-v0") == ""
     path.parent.mkdir(parents=True)
     path.write_text("a.b = 1\n")
-    digest = grid.tuned_digest("smoothie", "a/B-v0")
+    digest = tuned_digest("smoothie", "a/B-v0")
     path.write_text("# Said in other words.\na.b = 1\n")
-    assert grid.tuned_digest("smoothie", "a/B-v0") == digest
+    assert tuned_digest("smoothie", "a/B-v0") == digest
     path.write_text("a.b = 2\n")
-    assert grid.tuned_digest("smoothie", "a/B-v0") != digest
+    assert tuned_digest("smoothie", "a/B-v0") != digest
 
 
 def test_what_is_no_result_stays_out_of_the_repository(fake_command, tmp_path):
@@ -155,7 +158,7 @@ def test_plot_only_trains_nothing(fake_command, behave, capsys):
 
 def test_help_needs_no_heavy_imports():
     code = (
-        "import sys; from smoothie_tf.experiments import search_command; "
+        "import sys; from smoothie_tf.experiments.commands import search_command; "
         "print(sorted({'tensorflow', 'optuna', 'pandas'} & set(sys.modules)))"
     )
     printed = subprocess.run(

@@ -17,9 +17,11 @@ from smoothie_tf.experiments.evidence import (
     statistics,
 )
 from smoothie_tf.experiments.figures import svg_figures as figures
+from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.report import claims, report
 from smoothie_tf.experiments.svg import svg_behaviour, svg_claims
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import lengths, read_preset
+from smoothie_tf.training import gin_directory
 
 ROOT = pathlib.Path(__file__).parents[2]
 EVALUATIONS = 20
@@ -37,11 +39,11 @@ def numbered(results_dir):
 
 def write_run(results_dir, env, arm, seed, returns, figure=None):
     """Leaves a finished run with these evaluations, one or one each."""
-    preset = grid.read_preset("svg")
+    preset = read_preset("svg")
     figure = figure or next(f for f in figures.FIGURES if env in f.envs)
     (run,) = (
         run
-        for run in grid.grid(figure, preset, [env], [seed], results_dir / "runs")
+        for run in grid(figure, preset, [env], [seed], results_dir / "runs")
         if run.variant == arm.variant
     )
     run.directory.mkdir(parents=True)
@@ -78,9 +80,9 @@ def behave(results_dir, **values):
 
 
 def test_each_panel_has_its_arms_and_its_length():
-    preset = grid.read_preset("svg")
+    preset = read_preset("svg")
     assert preset.num_seeds == 5
-    runs = grid.grid(figures.SVG_FIGURE_2, preset, seeds=[0])
+    runs = grid(figures.SVG_FIGURE_2, preset, seeds=[0])
     assert {run.num_steps for run in runs if run.env == figures.HAND} == {1_500_000}
     on_cartpole = [run for run in runs if run.env == figures.CARTPOLE]
     assert {run.num_steps for run in on_cartpole} == {150_000}
@@ -89,11 +91,11 @@ def test_each_panel_has_its_arms_and_its_length():
     assert on_cartpole[-1].gin_bindings == (
         "smoothie_tf.CriticNetwork.observation_units = (50,)",
     )
-    assert grid.lengths(runs) == "150,000 to 1,500,000"
+    assert lengths(runs) == "150,000 to 1,500,000"
     # A length given by hand, and those of other presets, are for all panels.
-    short = grid.read_preset("svg", ["train.num_steps = 20000"])
-    for other in (short, grid.read_preset("quick")):
-        runs = grid.grid(figures.SVG_FIGURE_4, other, seeds=[0])
+    short = read_preset("svg", ["train.num_steps = 20000"])
+    for other in (short, read_preset("quick")):
+        runs = grid(figures.SVG_FIGURE_4, other, seeds=[0])
         assert {run.num_steps for run in runs} == {other.num_steps}
     assert [figure.name for figure in figures.FIGURES] == [
         f"svg_figure_{number}" for number in (2, 3, 4)
@@ -113,8 +115,7 @@ def test_nothing_is_not_yet_run(tmp_path):
 def test_first_steps_are_the_start_of_the_other_figures_runs(tmp_path):
     runs = {
         figure.name: {
-            run.directory: run.num_steps
-            for run in grid.grid(figure, grid.read_preset("svg"))
+            run.directory: run.num_steps for run in grid(figure, read_preset("svg"))
         }
         for figure in (*figures.FIGURES, figures.SVG_TASKS)
     }
@@ -254,7 +255,7 @@ def test_a_figure_of_panels_from_its_command(
     fake_command, tmp_path, monkeypatch, capsys
 ):
     (tmp_path / "svg.gin").write_text("train.num_steps = 300\ngrid.num_seeds = 2\n")
-    monkeypatch.setattr(grid, "PRESETS", tmp_path)
+    monkeypatch.setattr(gin_directory, "PRESETS", tmp_path)
     monkeypatch.chdir(tmp_path)
     finished = []
     flags = ["--preset", "svg", "--seeds", "1", "--num_workers", "2"]

@@ -7,9 +7,10 @@ import tensorflow as tf
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment, hand
 from smoothie_tf.experiments.figures import svg_figures as figures
+from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.report import report
 from smoothie_tf.experiments.svg import svg_models
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import read_preset
 from smoothie_tf.training import config, main
 from tests.experiments import test_svg_figures
 
@@ -92,8 +93,8 @@ def test_the_reports_table(tmp_path):
 
 def test_the_models_of_a_real_run(tmp_path):
     # One episode; what is left out is not done, or learns no model.
-    preset = grid.read_preset("svg", ["train.num_steps = 1001"])
-    runs = grid.grid(
+    preset = read_preset("svg", ["train.num_steps = 1001"])
+    runs = grid(
         figures.SVG_FIGURE_2, preset, [figures.HAND], [0], root=tmp_path / "runs"
     )
     (run,) = (run for run in runs if run.variant == "planner-model-updates-10")

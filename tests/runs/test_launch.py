@@ -11,8 +11,12 @@ import time
 
 import pytest
 
-from smoothie_tf.runs import grid, launch
-from smoothie_tf.runs.grid import Status
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_4
+from smoothie_tf.experiments.figures.grids import grid
+from smoothie_tf.runs import launch
+from smoothie_tf.runs.run import Run
+from smoothie_tf.runs.status import Status, current_status, lock
+from smoothie_tf.training import gin_directory
 
 
 @pytest.fixture
@@ -22,11 +26,11 @@ def told() -> io.StringIO:
 
 
 def test_command_says_all_of_a_run(preset, tmp_path):
-    run = grid.grid(grid.FIGURE_4, preset, root=tmp_path)[1]
+    run = grid(FIGURE_4, preset, root=tmp_path)[1]
     command = launch.train_command(run)
     assert command[0] == sys.executable
     assert os.path.samefile(
-        os.path.dirname(command[1]), grid.PRESETS.parents[1] / "reproduce"
+        os.path.dirname(command[1]), gin_directory.PRESETS.parents[1] / "reproduce"
     )
     assert command[2:] == [
         *("--agent", "smoothie", "--env", "Hopper-v5", "--seed", "0"),
@@ -138,7 +142,7 @@ def test_a_run_of_another_launcher_is_waited_for(
     runs, fake_command, starts, told, monkeypatch
 ):
     runs[0].directory.mkdir(parents=True)
-    descriptor = grid.lock(runs[0].directory)
+    descriptor = lock(runs[0].directory)
     assert "1 running elsewhere" in launch.overview(runs, 1)
     collect = launch._Launch._collect
 
@@ -172,17 +176,18 @@ def script(tmp_path):
             f"""
             import pathlib, sys
             from smoothie_tf.experiments.commands import command
-            from smoothie_tf.runs import grid, launch
+            from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
+            from smoothie_tf.runs import launch
             from smoothie_tf.training import gin_directory
-            grid.PRESETS = pathlib.Path({str(tmp_path)!r})
-            gin_directory.TUNED = grid.PRESETS / "tuned"
+            gin_directory.PRESETS = pathlib.Path({str(tmp_path)!r})
+            gin_directory.TUNED = gin_directory.PRESETS / "tuned"
             def fake(run):
                 return [sys.executable, {fake!r}, *launch.train_command(run)[2:]]
-            sys.exit(command.figure_command(grid.FIGURE_3, train_command=fake))
+            sys.exit(command.figure_command(FIGURE_3, train_command=fake))
             """
         )
     )
-    repository = str(grid.PRESETS.parents[1])
+    repository = str(gin_directory.PRESETS.parents[1])
     flags = ["--envs", "Hopper-v5", "--runs_dir", "runs", "--num_workers", "2"]
 
     def start(**options):
@@ -243,7 +248,7 @@ def test_interrupt_leaves_checkpoints_and_says_how_to_go_on(
     assert "Traceback" not in errors
     for run in first:
         assert '"status": "interrupted"' in (run.directory / "run.json").read_text()
-        assert grid.status(run.directory, run.num_steps) is Status.RESUMABLE
+        assert current_status(run.directory, run.num_steps) is Status.RESUMABLE
         (run.directory / "behaviour").unlink()
     process = script()
     output, errors = process.communicate(timeout=60)
@@ -267,7 +272,7 @@ def test_second_interrupt_does_not_wait(runs, script, behave):
     assert process.returncode == 130
     assert "Ctrl-C again does without them" in errors
     for run in first:
-        assert grid.status(run.directory, run.num_steps) is Status.RESUMABLE
+        assert current_status(run.directory, run.num_steps) is Status.RESUMABLE
 
 
 def test_nobody_else_trains_what_an_orphan_is_at(runs, script, behave):
@@ -277,7 +282,7 @@ def test_nobody_else_trains_what_an_orphan_is_at(runs, script, behave):
     process.kill()
     process.communicate(timeout=30)
     # The child lives on, and so does its lock.
-    assert grid.status(runs[0].directory, runs[0].num_steps) is Status.RUNNING
+    assert current_status(runs[0].directory, runs[0].num_steps) is Status.RUNNING
     (run,) = runs[:1]
     children = [
         int(entry)
@@ -287,13 +292,13 @@ def test_nobody_else_trains_what_an_orphan_is_at(runs, script, behave):
     assert len(children) == 1
     os.kill(children[0], signal.SIGINT)
     deadline = time.monotonic() + 30
-    while grid.status(run.directory, run.num_steps) is Status.RUNNING:
+    while current_status(run.directory, run.num_steps) is Status.RUNNING:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert grid.status(run.directory, run.num_steps) is Status.RESUMABLE
+    assert current_status(run.directory, run.num_steps) is Status.RESUMABLE
 
 
-def _works_on(process_id: str, run: grid.Run) -> bool:
+def _works_on(process_id: str, run: Run) -> bool:
     try:
         with open(f"/proc/{process_id}/cmdline", "rb") as file:
             words = file.read().decode().split("\0")

@@ -12,7 +12,7 @@ import threading
 import pandas as pd
 import pytest
 
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.status import _try_lock, lock
 from smoothie_tf.training import files, run_directory
 
 IDENTITY = {"agent": "smoothie", "env": "Hopper-v5", "seed": 0, "gin_bindings": []}
@@ -211,8 +211,8 @@ def test_what_a_killed_process_held_is_free(tmp_path):
 
 def test_a_glance_at_the_lock_refuses_nobody(tmp_path):
     (tmp_path / ".lock").touch()
-    glance = grid.lock(tmp_path)
-    training = grid._try_lock(tmp_path / ".lock")
+    glance = lock(tmp_path)
+    training = _try_lock(tmp_path / ".lock")
     let_go = threading.Timer(0.2, lambda: (os.close(training), os.close(glance)))
     let_go.start()
     run_directory.RunDirectory(tmp_path, IDENTITY).close()

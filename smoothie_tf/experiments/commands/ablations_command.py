@@ -9,9 +9,10 @@ import pandas as pd
 
 from smoothie_tf.experiments.commands import command
 from smoothie_tf.experiments.evidence import results
+from smoothie_tf.experiments.figures.ablations import ABLATIONS
+from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
 from smoothie_tf.experiments.report import report_ablations
 from smoothie_tf.experiments.theory import ablations, figure2
-from smoothie_tf.runs import grid
 from smoothie_tf.training import run_directory
 
 _HOPPER_STEPS = 100_000
@@ -61,9 +62,9 @@ def _on_hopper(flags, of_figure):
         argv.append("--plot_only")
     out_dir = flags.results_dir / ablations.HOPPER_FOLDER
     return command.figure_command(
-        grid.ABLATIONS,
+        ABLATIONS,
         [*argv, "--out_dir", str(out_dir)],
-        baseline=grid.SMOOTHIE.variant,
+        baseline=SMOOTHIE.variant,
     )
 
 

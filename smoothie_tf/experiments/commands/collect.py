@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from smoothie_tf.experiments.commands import command
 from smoothie_tf.experiments.evidence import results
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.status import read_json
 
 _COPIED = ("metrics.csv", "operative_config.gin")
 
@@ -47,7 +47,7 @@ def collect(
                 continue
             if results.read_metrics(source / "metrics.csv").empty:
                 continue
-            record = grid.read_json(source / "run.json")
+            record = read_json(source / "run.json")
             if not record:
                 raise results.DamagedRunError(f"{source / 'run.json'} is damaged.")
             target = results_dir / "runs" / source.relative_to(runs_dir)

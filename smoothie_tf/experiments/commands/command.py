@@ -9,8 +9,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from smoothie_tf.runs import grid, launch, ray_launch
+from smoothie_tf.experiments.figures.grids import Figure, grid
+from smoothie_tf.runs import launch, ray_launch
+from smoothie_tf.runs.run import Run, lengths, read_preset
+from smoothie_tf.runs.status import Status, recorded_status
+from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.training import gin_directory
+from smoothie_tf.validation import InputError
 
 _INTERRUPTED = 130
 # More than a figure's pictures and tables take.
@@ -18,13 +23,13 @@ _ROOM_BYTES = 10 * 2**20
 
 
 def figure_command(
-    figure: grid.Figure,
+    figure: Figure,
     argv: Sequence[str] | None = None,
     *,
-    ablation: grid.Figure | None = None,
+    ablation: Figure | None = None,
     baseline: str | None = None,
-    train_command: Callable[[grid.Run], list[str]] = launch.train_command,
-    finish: Callable[[Sequence[grid.Run], pathlib.Path], None] | None = None,
+    train_command: Callable[[Run], list[str]] = launch.train_command,
+    finish: Callable[[Sequence[Run], pathlib.Path], None] | None = None,
 ) -> int:
     """Trains what a figure still needs, and draws it.
 
@@ -45,7 +50,7 @@ def figure_command(
         figure, baseline = ablation, None
     try:
         runs, out_dir = _plan(figure, flags)
-    except grid.InputError as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return 2
     preset = runs[0].preset
@@ -56,7 +61,7 @@ def figure_command(
                 num_workers = flags.num_workers or workers.count()
                 print(
                     f"{figure.title}, preset {preset.name}, "
-                    f"{grid.lengths(runs)} steps a run: "
+                    f"{lengths(runs)} steps a run: "
                     f"{launch.overview(runs, num_workers)}.",
                     *_borrowed(runs),
                     sep="\n",
@@ -69,12 +74,12 @@ def figure_command(
                     command=train_command,
                     workers=workers,
                 )
-        except grid.InputError as error:
+        except InputError as error:
             print(error, file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             return _stopped(runs)
-        failures = [each for each in outcomes if each.status is not grid.Status.DONE]
+        failures = [each for each in outcomes if each.status is not Status.DONE]
     # Tables and pictures take a second or two to import; flags are checked at once.
     from smoothie_tf.experiments.evidence import results
 
@@ -137,9 +142,7 @@ def shown(path: pathlib.Path) -> pathlib.Path:
     return min(path, pathlib.Path(os.path.relpath(path)), key=lambda p: len(str(p)))
 
 
-def _parser(
-    figure: grid.Figure, ablation: grid.Figure | None = None
-) -> argparse.ArgumentParser:
+def _parser(figure: Figure, ablation: Figure | None = None) -> argparse.ArgumentParser:
     """Makes the parser of the flags."""
     parser = Parser(
         description=f"{figure.title}: {figure.subject}. Trains the runs that "
@@ -203,26 +206,26 @@ def _parser(
     return parser
 
 
-def _plan(figure: grid.Figure, flags) -> tuple[tuple[grid.Run, ...], pathlib.Path]:
+def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
     """Turns flags into runs and the directory of the figure."""
     if flags.num_workers is not None and flags.num_workers < 1:
-        raise grid.InputError(
+        raise InputError(
             f"--num_workers {flags.num_workers} is too few: it has to be at least 1."
         )
     ray_launch.check(flags.launcher, flags.ray_address)
     # Two share even a single core without harm.
     most = max(2, os.cpu_count() or 1)
     if flags.num_workers is not None and flags.num_workers > most:
-        raise grid.InputError(
+        raise InputError(
             f"--num_workers {flags.num_workers} is too many: a run fills a core, and"
             f" this machine takes {most}."
         )
-    preset = grid.read_preset(flags.preset, flags.gin_bindings)
+    preset = read_preset(flags.preset, flags.gin_bindings)
     envs = split_items(flags.envs, "--envs")
     if envs is not None:
-        grid.check_envs(envs)
+        check_envs(envs)
     seeds = _seeds(flags.seeds)
-    runs = grid.grid(
+    runs = grid(
         figure,
         preset,
         envs=envs,
@@ -247,24 +250,22 @@ def _check_room(flag: str, path: pathlib.Path) -> None:
         path = path.absolute()
         there = next(each for each in (path, *path.parents) if each.exists())
         if not there.is_dir():
-            raise grid.InputError(f"{flag} {path}: {there} is a file.")
+            raise InputError(f"{flag} {path}: {there} is a file.")
         if not os.access(there, os.W_OK | os.X_OK):
-            raise grid.InputError(f"{flag} {path} cannot be written: no permission.")
+            raise InputError(f"{flag} {path} cannot be written: no permission.")
         free = shutil.disk_usage(there).free
     except OSError as error:
-        raise grid.InputError(
-            f"{flag} {path} cannot be used: {error.strerror}."
-        ) from None
+        raise InputError(f"{flag} {path} cannot be used: {error.strerror}.") from None
     if free < _ROOM_BYTES:
-        raise grid.InputError(
+        raise InputError(
             f"{flag} {path} has room for {free / 2**20:.1f} MiB: it takes at least"
             f" {_ROOM_BYTES / 2**20:.0f} MiB."
         )
 
 
 def _draw(
-    figure: grid.Figure,
-    runs: Sequence[grid.Run],
+    figure: Figure,
+    runs: Sequence[Run],
     out_dir: pathlib.Path,
     baseline: str | None = None,
 ) -> bool:
@@ -293,7 +294,7 @@ def _draw(
     return True
 
 
-def _borrowed(runs: Sequence[grid.Run]) -> list[str]:
+def _borrowed(runs: Sequence[Run]) -> list[str]:
     """Says which tasks take what a search has found for another."""
     sources = {
         run.env: path.stem
@@ -308,11 +309,10 @@ def _borrowed(runs: Sequence[grid.Run]) -> list[str]:
     return [f"Values where no search has been: {', '.join(named)}."] if named else []
 
 
-def _stopped(runs: Sequence[grid.Run]) -> int:
+def _stopped(runs: Sequence[Run]) -> int:
     """Says how to go on after an interruption."""
     done = sum(
-        grid.recorded_status(run.directory, run.num_steps) is grid.Status.DONE
-        for run in runs
+        recorded_status(run.directory, run.num_steps) is Status.DONE for run in runs
     )
     print(
         f"Stopped with {done} of {len(runs)} runs done; the same command goes on from "
@@ -322,7 +322,7 @@ def _stopped(runs: Sequence[grid.Run]) -> int:
     return _INTERRUPTED
 
 
-def _home(runs: Sequence[grid.Run]) -> pathlib.Path:
+def _home(runs: Sequence[Run]) -> pathlib.Path:
     """Returns the directory that holds the runs of a preset."""
     return runs[0].root / runs[0].preset.label
 
@@ -333,10 +333,10 @@ def split_items(words: Sequence[str] | None, flag: str) -> list[str] | None:
         return None
     items = [item for word in words for item in word.replace(",", " ").split()]
     if not items:
-        raise grid.InputError(f"{flag} is empty: it has to name at least one.")
+        raise InputError(f"{flag} is empty: it has to name at least one.")
     twice = [item for item in dict.fromkeys(items) if items.count(item) > 1]
     if twice:
-        raise grid.InputError(f"{flag} names {twice[0]} twice.")
+        raise InputError(f"{flag} names {twice[0]} twice.")
     return items
 
 
@@ -347,7 +347,7 @@ def _seeds(words: Sequence[str] | None) -> list[int] | None:
         return None
     for item in items:
         if not (item.isascii() and item.isdigit()):
-            raise grid.InputError(
+            raise InputError(
                 f"--seeds {item!r} is not a seed: give how many (3), or which (0,2,5), "
                 "as integers of at least 0."
             )
@@ -356,7 +356,7 @@ def _seeds(words: Sequence[str] | None) -> list[int] | None:
     if len(numbers) > 1 or "," in "".join(words):
         return numbers
     if numbers[0] < 1:
-        raise grid.InputError(
+        raise InputError(
             "--seeds 0 asks for no seed: give how many (3), or '0,' for seed 0 alone."
         )
     return list(range(numbers[0]))

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from smoothie_tf.experiments.commands import command
-from smoothie_tf.runs import grid, launch, ray_launch
+from smoothie_tf.runs import launch, ray_launch
+from smoothie_tf.runs.run import Run, read_preset
+from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.training import gin_directory
+from smoothie_tf.validation import InputError
 
 _INTERRUPTED = 130
 
@@ -16,7 +19,7 @@ _INTERRUPTED = 130
 def search_command(
     argv: Sequence[str] | None = None,
     *,
-    train_command: Callable[[grid.Run], list[str]] = launch.train_command,
+    train_command: Callable[[Run], list[str]] = launch.train_command,
 ) -> int:
     """Searches hyperparameters for an agent on a task, and writes what was found.
 
@@ -35,7 +38,7 @@ def search_command(
             return _search(flags, plan, launch.LocalWorkers(), train_command)
         with ray_launch.connect(flags.launcher, flags.ray_address) as workers:
             return _search(flags, plan, workers, train_command)
-    except grid.InputError as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return 2
 
@@ -197,27 +200,25 @@ def _plan(flags):
     for flag in ("num_workers", "num_trials"):
         value = getattr(flags, flag)
         if value is not None and value < 1:
-            raise grid.InputError(
-                f"--{flag} {value} is too few: it has to be at least 1."
-            )
+            raise InputError(f"--{flag} {value} is too few: it has to be at least 1.")
     if flags.seed < search.FIRST_SEED:
-        raise grid.InputError(
+        raise InputError(
             f"--seed {flags.seed} is among the figures' own seeds: a study's has to "
             f"be at least {search.FIRST_SEED}."
         )
     if flags.sampler not in search.SAMPLERS:
-        raise grid.InputError(
+        raise InputError(
             f"--sampler {flags.sampler!r} is unknown: choose one of "
             f"{', '.join(search.SAMPLERS)}."
         )
     ray_launch.check(flags.launcher, flags.ray_address)
-    preset = grid.read_preset(flags.preset, flags.gin_bindings)
-    grid.check_envs([flags.env], "--env")
+    preset = read_preset(flags.preset, flags.gin_bindings)
+    check_envs([flags.env], "--env")
     parameters = search.read_space(flags.agent, flags.space)
     wanted = flags.halving
     if flags.sampler == "tpe":
         if wanted:
-            raise grid.InputError(
+            raise InputError(
                 "--halving compares trials that were asked for together, and --sampler "
                 "tpe asks one after the other: leave out one of the two."
             )

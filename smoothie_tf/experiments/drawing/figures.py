@@ -19,7 +19,8 @@ import pandas as pd
 
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.evidence import results
-from smoothie_tf.runs import grid
+from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
+from smoothie_tf.runs.run import Run, lengths
 
 # The spare ones are from the same colour-blind safe set as the agents' own.
 _COLOURS = {
@@ -35,10 +36,10 @@ _PANELS_A_ROW = 3
 
 def draw_returns(
     frame: pd.DataFrame,
-    figure: grid.Figure,
-    runs: Sequence[grid.Run],
+    figure: Figure,
+    runs: Sequence[Run],
     path: str | os.PathLike[str],
-    panels: Sequence[grid.Panel] | None = None,
+    panels: Sequence[Panel] | None = None,
 ) -> None:
     """Draws the return of the policy's mean action over training.
 
@@ -56,10 +57,10 @@ def draw_returns(
 
 def draw_training_returns(
     frame: pd.DataFrame,
-    figure: grid.Figure,
-    runs: Sequence[grid.Run],
+    figure: Figure,
+    runs: Sequence[Run],
     path: str | os.PathLike[str],
-    panels: Sequence[grid.Panel] | None = None,
+    panels: Sequence[Panel] | None = None,
 ) -> None:
     """Draws the return of training's own episodes, with noise.
 
@@ -77,10 +78,10 @@ def draw_training_returns(
 
 def draw_policy_stddev(
     frame: pd.DataFrame,
-    figure: grid.Figure,
-    runs: Sequence[grid.Run],
+    figure: Figure,
+    runs: Sequence[Run],
     path: str | os.PathLike[str],
-    panels: Sequence[grid.Panel] | None = None,
+    panels: Sequence[Panel] | None = None,
 ) -> None:
     """Draws the policy's standard deviation σ over training.
 
@@ -96,7 +97,7 @@ def draw_policy_stddev(
     _draw(frame, figure, runs, path, "policy_stddev", "σ", note, panels)
 
 
-def compared(figure: grid.Figure, runs: Sequence[grid.Run]) -> list[grid.Panel]:
+def compared(figure: Figure, runs: Sequence[Run]) -> list[Panel]:
     """Lists the panels that a report shows: what is missing is in its tables.
 
     Args:
@@ -116,9 +117,7 @@ def compared(figure: grid.Figure, runs: Sequence[grid.Run]) -> list[grid.Panel]:
     return whole or [panel for panel, arms in wanted.items() if arms & there]
 
 
-def title(
-    figure: grid.Figure, quantity: str, runs: Sequence[grid.Run], finished: int
-) -> str:
+def title(figure: Figure, quantity: str, runs: Sequence[Run], finished: int) -> str:
     """Says what a figure shows: preset, steps, seeds, and whether it is all there.
 
     Args:
@@ -136,7 +135,7 @@ def title(
     preset = runs[0].preset
     facts = [
         f"preset {preset.name}",
-        f"{grid.lengths(runs)} steps",
+        f"{lengths(runs)} steps",
         f"n = {seeds} seed{'s' if most > 1 else ''}",
         *preset.gin_bindings,
     ]
@@ -261,7 +260,7 @@ def _finish_panel(panel, title: str, num_steps: int) -> None:
         panel.set_yticks([])
 
 
-def _add_legend(body, arms: Sequence[grid.Arm]) -> None:
+def _add_legend(body, arms: Sequence[Arm]) -> None:
     """Adds one legend for all panels, between the title and the panels."""
     lines = [
         matplotlib.lines.Line2D([], [], color=colour, label=arm.label)
@@ -276,7 +275,7 @@ def _add_legend(body, arms: Sequence[grid.Arm]) -> None:
             legend.remove()
 
 
-def colours(arms: Sequence[grid.Arm]) -> list[str]:
+def colours(arms: Sequence[Arm]) -> list[str]:
     """Gives each arm its colour; the same in every figure for those that are known."""
     spare = iter(_SPARE_COLOURS)
     return [arm.colour or _COLOURS.get(arm.variant) or next(spare) for arm in arms]

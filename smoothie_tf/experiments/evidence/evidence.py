@@ -8,13 +8,18 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf.experiments.evidence import results
-from smoothie_tf.runs import grid
+from smoothie_tf.experiments.figures.continuous_control import (
+    FIGURE_3,
+    SMOOTHIE_WITHOUT_KL,
+)
+from smoothie_tf.experiments.figures.grids import Figure, grid
+from smoothie_tf.runs.run import Preset, Run, read_preset
 
 #: The presets whose runs are results, the longer one first.
 PRESETS = ("paper", "short")
 #: Fewer finished runs than this say nothing.
 LEAST_SEEDS = 3
-ARMS = (*grid.FIGURE_3.arms, grid.SMOOTHIE_WITHOUT_KL)
+ARMS = (*FIGURE_3.arms, SMOOTHIE_WITHOUT_KL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Comparison:
         theirs: Of the second, shape [M].
     """
 
-    preset: grid.Preset
+    preset: Preset
     ours: np.ndarray
     theirs: np.ndarray
 
@@ -46,7 +51,7 @@ class Evidence:
             results.DamagedRunError: If a file is there and cannot be read.
         """
         self.directory = results_dir
-        self.presets = [grid.read_preset(name) for name in PRESETS]
+        self.presets = [read_preset(name) for name in PRESETS]
         self.runs = {each.name: self._runs(each) for each in self.presets}
         self.frames = {
             name: results.read_runs(runs) for name, runs in self.runs.items()
@@ -104,17 +109,17 @@ class Evidence:
         }
         return len(found - known)
 
-    def _runs(self, preset: grid.Preset) -> list[grid.Run]:
+    def _runs(self, preset: Preset) -> list[Run]:
         """Lists the collected runs of both figures, by what gin/tuned says now."""
         root = self.directory / "runs"
-        envs = grid.FIGURE_3.envs
-        figure = grid.Figure(0, "", ARMS, envs)
+        envs = FIGURE_3.envs
+        figure = Figure(0, "", ARMS, envs)
         seeds = {
             int(path.name.removeprefix("seed"))
             for path in (root / preset.label).glob("*/*/seed*")
             if path.name.removeprefix("seed").isdigit()
         }
-        runs = grid.grid(figure, preset, seeds=sorted(seeds), root=root)
+        runs = grid(figure, preset, seeds=sorted(seeds), root=root)
         return [run for run in runs if (run.directory / "metrics.csv").is_file()]
 
     def _table(self, name: str, text: bool = False) -> pd.DataFrame | None:

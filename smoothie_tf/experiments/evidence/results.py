@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import Run
+from smoothie_tf.runs.status import Status, recorded_status
 from smoothie_tf.training.run_directory import COLUMNS as METRICS
 
 RUN_COLUMNS = ("agent", "env", "seed", "variant", "finished")
@@ -84,7 +85,7 @@ def read_metrics(path: str | os.PathLike[str]) -> pd.DataFrame:
     return frame.astype({"step": "int64"})
 
 
-def read_runs(runs: Iterable[grid.Run]) -> pd.DataFrame:
+def read_runs(runs: Iterable[Run]) -> pd.DataFrame:
     """Reads what runs have evaluated so far into one tidy table.
 
     Args:
@@ -103,13 +104,13 @@ def read_runs(runs: Iterable[grid.Run]) -> pd.DataFrame:
         if not path.is_file():
             continue
         table = read_metrics(path)
-        recorded = grid.recorded_status(run.directory, run.num_steps)
+        recorded = recorded_status(run.directory, run.num_steps)
         values = (
             run.agent,
             run.env,
             run.seed,
             run.variant,
-            recorded is grid.Status.DONE,
+            recorded is Status.DONE,
         )
         for place, (column, value) in enumerate(zip(RUN_COLUMNS, values, strict=True)):
             table.insert(place, column, value)
@@ -265,7 +266,7 @@ def final_by_run(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*keys, *columns])
 
 
-def provenance(runs: Iterable[grid.Run]) -> list[dict[str, Any]]:
+def provenance(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """Returns, run by run, what each says of its making: commit, versions, time."""
     kept = ("agent", "env", "seed", "num_steps", "status", "commit", "versions")
     kept += ("earlier", "wall_seconds", "gin_bindings")

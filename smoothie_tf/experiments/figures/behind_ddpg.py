@@ -8,7 +8,8 @@ which has HalfCheetah's values, the same. The runs with each agent's own values 
 Figure 3's, cut off.
 """
 
-from smoothie_tf.runs import grid
+from smoothie_tf.experiments.figures.continuous_control import DDPG, SMOOTHIE
+from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
 
 HALFCHEETAH = "HalfCheetah-v5"
 SWIMMER = "Swimmer-v5"
@@ -36,15 +37,15 @@ _SLOW = "covariance_learning_rate_factor = 0.0355"
 def _smoothie(name, label, colour, *bindings):
     bound = (f"SmoothieAgent.{each}" for each in bindings)
     variant = f"smoothie-ddpg-values-{name}"
-    return grid.Arm(variant, "smoothie", label, (*_DDPGS_VALUES, *bound), colour)
+    return Arm(variant, "smoothie", label, (*_DDPGS_VALUES, *bound), colour)
 
 
 def _ddpg(name, label, colour, *bindings):
-    return grid.Arm(f"ddpg-{name}", "ddpg", label, bindings, colour)
+    return Arm(f"ddpg-{name}", "ddpg", label, bindings, colour)
 
 
 #: Smoothie where it differs from DDPG in the algorithm alone.
-EQUAL = grid.Arm(
+EQUAL = Arm(
     "smoothie-ddpg-values",
     "smoothie",
     "Smoothie, DDPG's values",
@@ -69,7 +70,7 @@ OTHERS = (
     ),
     _smoothie("expected", "... (16) and (17)", "#009E73", "evaluation = 'expected'"),
 )
-NARROW = grid.Arm(
+NARROW = Arm(
     "smoothie-narrow",
     "smoothie",
     "Smoothie, σ from 0.14",
@@ -87,41 +88,56 @@ WHITE_NOISE = _ddpg(
     "DdpgAgent.ou_stddev = 0.6065",
 )
 
-BEHIND_DDPG = grid.Figure.of_panels(
+BEHIND_DDPG = Figure.of_panels(
     "Behind DDPG",
     "what holds Smoothie back",
     tuple(
-        grid.Panel(title, env, arms, STEPS[env])
+        Panel(title, env, arms, STEPS[env])
         for title, env, arms in (
             (
                 "HalfCheetah: values and algorithm",
                 HALFCHEETAH,
-                (grid.SMOOTHIE, grid.DDPG, EQUAL, DDPG_AS_SMOOTHIE),
+                (
+                    SMOOTHIE,
+                    DDPG,
+                    EQUAL,
+                    DDPG_AS_SMOOTHIE,
+                ),
             ),
             (
                 "HalfCheetah, DDPG's values: σ",
                 HALFCHEETAH,
-                (grid.DDPG, EQUAL, *SIGMA),
+                (DDPG, EQUAL, *SIGMA),
             ),
             (
                 "HalfCheetah, DDPG's values: the rest",
                 HALFCHEETAH,
-                (grid.DDPG, EQUAL, *OTHERS),
+                (DDPG, EQUAL, *OTHERS),
             ),
             (
                 "HalfCheetah, own values: noise",
                 HALFCHEETAH,
-                (grid.SMOOTHIE, NARROW, grid.DDPG, WHITE_NOISE),
+                (
+                    SMOOTHIE,
+                    NARROW,
+                    DDPG,
+                    WHITE_NOISE,
+                ),
             ),
             (
                 "Swimmer: values and algorithm",
                 SWIMMER,
-                (grid.SMOOTHIE, grid.DDPG, EQUAL, DDPG_AS_SMOOTHIE),
+                (
+                    SMOOTHIE,
+                    DDPG,
+                    EQUAL,
+                    DDPG_AS_SMOOTHIE,
+                ),
             ),
             (
                 "Swimmer, DDPG's values: σ and noise",
                 SWIMMER,
-                (grid.DDPG, EQUAL, NARROW_SLOW, WHITE_NOISE),
+                (DDPG, EQUAL, NARROW_SLOW, WHITE_NOISE),
             ),
         )
     ),

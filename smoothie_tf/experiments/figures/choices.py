@@ -7,7 +7,8 @@ suggest is taken, unless it is clearly worse. The first arm of each agent is Fig
 3's, cut off. DDPG stores clipped actions as it is.
 """
 
-from smoothie_tf.runs import grid
+from smoothie_tf.experiments.figures.continuous_control import DDPG, SMOOTHIE
+from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
 
 #: Steps of every run.
 STEPS = 150_000
@@ -20,9 +21,9 @@ def _dqda(agent):
 
 
 _SMOOTHIE = (
-    grid.SMOOTHIE,
-    grid.Arm("smoothie-epsilon", "smoothie", "... ε = 1e-8", (_EPSILON,), "#E69F00"),
-    grid.Arm(
+    SMOOTHIE,
+    Arm("smoothie-epsilon", "smoothie", "... ε = 1e-8", (_EPSILON,), "#E69F00"),
+    Arm(
         "smoothie-epsilon-dqda-clipped",
         "smoothie",
         "... clipping ∂Q̃/∂a, clipped actions",
@@ -31,9 +32,9 @@ _SMOOTHIE = (
     ),
 )
 _DDPG = (
-    grid.DDPG,
-    grid.Arm("ddpg-epsilon", "ddpg", "... ε = 1e-8", (_EPSILON,), "#E69F00"),
-    grid.Arm(
+    DDPG,
+    Arm("ddpg-epsilon", "ddpg", "... ε = 1e-8", (_EPSILON,), "#E69F00"),
+    Arm(
         "ddpg-epsilon-dqda",
         "ddpg",
         "... clipping ∂Q/∂a",
@@ -42,11 +43,11 @@ _DDPG = (
     ),
 )
 
-CHOICES = grid.Figure.of_panels(
+CHOICES = Figure.of_panels(
     "Choices",
     "what the paper leaves open",
     tuple(
-        grid.Panel(f"{env}: {name}", env, arms, STEPS)
+        Panel(f"{env}: {name}", env, arms, STEPS)
         for env in ("HalfCheetah-v5", "Swimmer-v5")
         for name, arms in (("Smoothie", _SMOOTHIE), ("DDPG", _DDPG))
     ),

@@ -8,18 +8,18 @@ leaves open is ours. Its panels differ in arms and in length, the preset `svg` h
 
 import dataclasses
 
-from smoothie_tf.runs import grid
+from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
 
-SVG1_ER = grid.Arm("svg1_er", "svg1_er", "SVG(1)-ER", colour="#D55E00")
-SVG1 = grid.Arm("svg1", "svg1", "SVG(1)", colour="#0072B2")
-SVG0 = grid.Arm("svg0_episode", "svg0_episode", "SVG(0)", colour="#CC79A7")
-SVG_INFINITY = grid.Arm("svg_infinity", "svg_infinity", "SVG(∞)", colour="#009E73")
-DPG = grid.Arm("dpg", "dpg", "DPG", colour="#E69F00")
-ACTOR_CRITIC = grid.Arm(
+SVG1_ER = Arm("svg1_er", "svg1_er", "SVG(1)-ER", colour="#D55E00")
+SVG1 = Arm("svg1", "svg1", "SVG(1)", colour="#0072B2")
+SVG0 = Arm("svg0_episode", "svg0_episode", "SVG(0)", colour="#CC79A7")
+SVG_INFINITY = Arm("svg_infinity", "svg_infinity", "SVG(∞)", colour="#009E73")
+DPG = Arm("dpg", "dpg", "DPG", colour="#E69F00")
+ACTOR_CRITIC = Arm(
     "td_actor_critic", "td_actor_critic", "TD actor-critic", colour="#000000"
 )
-PLANNER = grid.Arm("planner", "planner", "planner", colour="#999999")
-PLANNER_WITH_TRUE_MODEL = grid.Arm(
+PLANNER = Arm("planner", "planner", "planner", colour="#999999")
+PLANNER_WITH_TRUE_MODEL = Arm(
     "planner-true-model",
     "planner",
     "planner, true model",
@@ -71,7 +71,7 @@ _SHADES = {
 }
 
 
-def with_value_units(arm: grid.Arm, units: int) -> grid.Arm:
+def with_value_units(arm: Arm, units: int) -> Arm:
     """Returns an arm with another first layer of its value function.
 
     Args:
@@ -84,7 +84,7 @@ def with_value_units(arm: grid.Arm, units: int) -> grid.Arm:
     return _smaller(arm, "value", units, VALUE_UNITS, binding)
 
 
-def with_model_units(arm: grid.Arm, units: int) -> grid.Arm:
+def with_model_units(arm: Arm, units: int) -> Arm:
     """Returns an arm with other layers of its model's networks.
 
     Args:
@@ -95,7 +95,7 @@ def with_model_units(arm: grid.Arm, units: int) -> grid.Arm:
     return _smaller(arm, "model", units, MODEL_UNITS, binding)
 
 
-def with_model_updates(arm: grid.Arm, updates: int) -> grid.Arm:
+def with_model_updates(arm: Arm, updates: int) -> Arm:
     """Returns an arm whose model learns less from each episode.
 
     Args:
@@ -118,18 +118,18 @@ def _smaller(arm, what, number, numbers, binding):
     return dataclasses.replace(arm, **changes)
 
 
-SVG_FIGURE_2 = grid.Figure.of_panels(
+SVG_FIGURE_2 = Figure.of_panels(
     "SVG, Figure 2",
     "real trajectories, experience replay, the value function's size",
     (
-        grid.Panel(
+        Panel(
             "Hand",
             HAND,
             (SVG_INFINITY, PLANNER, PLANNER_WITH_TRUE_MODEL),
             1_500_000,
         ),
         # Not in the paper: a test of what S1 is put down to.
-        grid.Panel(
+        Panel(
             "Hand, updates of the model an episode",
             HAND,
             tuple(
@@ -139,10 +139,8 @@ SVG_FIGURE_2 = grid.Figure.of_panels(
             ),
             1_500_000,
         ),
-        grid.Panel(
-            "Cart-pole", CARTPOLE, (SVG1_ER, SVG1, SVG0, SVG_INFINITY, DPG), 150_000
-        ),
-        grid.Panel(
+        Panel("Cart-pole", CARTPOLE, (SVG1_ER, SVG1, SVG0, SVG_INFINITY, DPG), 150_000),
+        Panel(
             "Cart-pole, units of the value function",
             CARTPOLE,
             tuple(
@@ -154,17 +152,17 @@ SVG_FIGURE_2 = grid.Figure.of_panels(
         ),
     ),
 )
-SVG_FIGURE_3 = grid.Figure.of_panels(
+SVG_FIGURE_3 = Figure.of_panels(
     "SVG, Figure 3",
     "swimmers, the model's size",
     (
-        grid.Panel(
+        Panel(
             "3-link swimmer",
             SWIMMER_3,
             (SVG_INFINITY, SVG1, SVG0, ACTOR_CRITIC),
             300_000,
         ),
-        grid.Panel(
+        Panel(
             "3-link swimmer, units of the model",
             SWIMMER_3,
             tuple(
@@ -174,7 +172,7 @@ SVG_FIGURE_3 = grid.Figure.of_panels(
             ),
             300_000,
         ),
-        grid.Panel(
+        Panel(
             "5-link swimmer",
             SWIMMER_5,
             (SVG1_ER, SVG1, SVG_INFINITY, ACTOR_CRITIC),
@@ -182,30 +180,28 @@ SVG_FIGURE_3 = grid.Figure.of_panels(
         ),
     ),
 )
-SVG_FIGURE_4 = grid.Figure.of_panels(
+SVG_FIGURE_4 = Figure.of_panels(
     "SVG, Figure 4",
     "SVG(1)-ER in complex environments",
     (
-        grid.Panel("7-link swimmer", SWIMMER_7, (SVG1_ER, SVG1, ACTOR_CRITIC), 500_000),
-        grid.Panel(
-            "4-target reacher", FOUR_TARGETS, (SVG1_ER, SVG1, ACTOR_CRITIC), 300_000
-        ),
-        grid.Panel("Moving-target reacher", MOVING_TARGET, (SVG1_ER,), 300_000),
-        grid.Panel("Gripper", GRIPPER, (SVG1_ER,), 1_000_000),
-        grid.Panel("Monoped", MONOPED, (SVG1_ER,), 300_000),
-        grid.Panel("Half-Cheetah with springs", CHEETAHS[0], (SVG1_ER,), 500_000),
-        grid.Panel("Half-Cheetah without springs", CHEETAHS[1], (SVG1_ER,), 500_000),
-        grid.Panel("Walker", WALKER, (SVG1_ER,), 1_000_000),
+        Panel("7-link swimmer", SWIMMER_7, (SVG1_ER, SVG1, ACTOR_CRITIC), 500_000),
+        Panel("4-target reacher", FOUR_TARGETS, (SVG1_ER, SVG1, ACTOR_CRITIC), 300_000),
+        Panel("Moving-target reacher", MOVING_TARGET, (SVG1_ER,), 300_000),
+        Panel("Gripper", GRIPPER, (SVG1_ER,), 1_000_000),
+        Panel("Monoped", MONOPED, (SVG1_ER,), 300_000),
+        Panel("Half-Cheetah with springs", CHEETAHS[0], (SVG1_ER,), 500_000),
+        Panel("Half-Cheetah without springs", CHEETAHS[1], (SVG1_ER,), 500_000),
+        Panel("Walker", WALKER, (SVG1_ER,), 1_000_000),
     ),
 )
 FIGURES = (SVG_FIGURE_2, SVG_FIGURE_3, SVG_FIGURE_4)
 
 #: Hand is not among them: it has no value function, and no curve of SVG(1)-ER.
-SVG_TASKS = grid.Figure.of_panels(
+SVG_TASKS = Figure.of_panels(
     "SVG tasks",
     "the first steps of SVG(1)-ER",
     tuple(
-        grid.Panel(title, env, (SVG1_ER,), FIRST_STEPS)
+        Panel(title, env, (SVG1_ER,), FIRST_STEPS)
         for title, env in (
             ("Cart-pole", CARTPOLE),
             *((f"{links}-link swimmer", env) for links, env in SWIMMERS.items()),

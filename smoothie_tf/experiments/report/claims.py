@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf.experiments.evidence import evidence, statistics
-from smoothie_tf.runs import grid
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 
 REPRODUCED, PARTLY, NOT, NOT_YET = "reproduced", "partly", "not", "not yet run"
 
@@ -128,7 +128,7 @@ def claims() -> list[Claim]:
             _near_zero,
         ),
     ]
-    for env in grid.FIGURE_3.envs:
+    for env in FIGURE_3.envs:
         listed.append(
             Claim(
                 f"Smoothie is at least as good as DDPG on {_task(env)}",

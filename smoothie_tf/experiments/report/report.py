@@ -15,6 +15,7 @@ from smoothie_tf.experiments.evidence import (
     statistics,
 )
 from smoothie_tf.experiments.figures import svg_figures
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
 from smoothie_tf.experiments.report import (
     claims,
     report_ablations,
@@ -24,8 +25,10 @@ from smoothie_tf.experiments.report import (
     report_svg,
 )
 from smoothie_tf.experiments.svg import svg_claims
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import Preset
+from smoothie_tf.runs.status import read_json
 from smoothie_tf.training import gin_directory
+from smoothie_tf.validation import InputError
 
 _HEAD = """\
 # Results
@@ -109,7 +112,7 @@ def report_command(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         path = report(flags.results_dir)
-    except (results.DamagedRunError, grid.InputError) as error:
+    except (results.DamagedRunError, InputError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"The report is in {path}")
@@ -170,7 +173,7 @@ def _claims(judged: pd.DataFrame) -> list[str]:
     return parts
 
 
-def _returns(found, preset: grid.Preset, out_dir: pathlib.Path) -> list[str]:
+def _returns(found, preset: Preset, out_dir: pathlib.Path) -> list[str]:
     """Writes tables and pictures of the runs of one length."""
     runs, frame = found.runs[preset.name], found.frames[preset.name]
     parts = [f"## Returns after {preset.num_steps:,} steps (preset {preset.name})\n"]
@@ -184,7 +187,7 @@ def _returns(found, preset: grid.Preset, out_dir: pathlib.Path) -> list[str]:
     finals.to_csv(out_dir / f"final_{preset.name}.csv", index=False)
     labels = {arm.variant: arm.label for arm in evidence.ARMS}
     rows = []
-    for env in grid.FIGURE_3.envs:
+    for env in FIGURE_3.envs:
         for variant, label in labels.items():
             rows.append([env, label, *_final_cells(finals, frame, env, variant)])
     parts.append(
@@ -194,7 +197,7 @@ def _returns(found, preset: grid.Preset, out_dir: pathlib.Path) -> list[str]:
         )
     )
     parts += _aggregates(found, preset)
-    for figure in (grid.FIGURE_3, grid.FIGURE_4):
+    for figure in (FIGURE_3, FIGURE_4):
         parts += _pictures(figure, runs, frame, out_dir, preset)
     return parts
 
@@ -218,12 +221,17 @@ def _final_cells(finals, frame, env: str, variant: str) -> list[str]:
     return [*cells, str(len(chosen))]
 
 
-def _aggregates(found, preset: grid.Preset) -> list[str]:
+def _aggregates(found, preset: Preset) -> list[str]:
     """Writes interquartile means and probabilities of improvement."""
     parts = []
     pairs = (
-        ("Smoothie over DDPG", "smoothie", "ddpg", grid.FIGURE_3.envs),
-        ("λ > 0 over λ = 0", "smoothie", "smoothie-no-kl", grid.FIGURE_4.envs),
+        ("Smoothie over DDPG", "smoothie", "ddpg", FIGURE_3.envs),
+        (
+            "λ > 0 over λ = 0",
+            "smoothie",
+            "smoothie-no-kl",
+            FIGURE_4.envs,
+        ),
     )
     for title, ours, theirs, envs in pairs:
         rows, both = [], ([], [])
@@ -349,7 +357,7 @@ def _searches(found) -> list[str]:
     parts = ["## Hyperparameters\n"]
     rows = []
     for path in sorted(found.directory.glob("table1-*/*.json")):
-        record = grid.read_json(path)
+        record = read_json(path)
         table = path.with_suffix(".csv")
         if not record or not table.is_file():
             continue
@@ -389,7 +397,7 @@ def _searches(found) -> list[str]:
     if missing:
         parts += ["Not yet run:\n", *_code(missing)]
     rows = []
-    for env in grid.FIGURE_3.envs:
+    for env in FIGURE_3.envs:
         cells = [env]
         for agent in ("smoothie", "ddpg"):
             path = gin_directory.find_tuned(agent, env)

@@ -4,9 +4,10 @@ import json
 import pathlib
 from collections.abc import Callable
 
+from smoothie_tf.experiments.figures.ablations import ABLATIONS
+from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
 from smoothie_tf.experiments.report import report_parts
 from smoothie_tf.experiments.theory import ablations
-from smoothie_tf.runs import grid
 
 _FILE_NAME = "ablations.md"
 _HEAD = """\
@@ -98,12 +99,12 @@ def _part(results_dir: pathlib.Path, name: str, tabulate: Callable) -> list[str]
 
 
 def _hopper(results_dir: pathlib.Path) -> list[str]:
-    figure = grid.ABLATIONS
+    figure = ABLATIONS
     path = results_dir / ablations.HOPPER_FOLDER / f"{figure.name}_runs.csv"
     command = "```\npython reproduce/ablations.py --hopper\n```\n"
     parts = ["## Hopper\n"]
     if not path.is_file():
         return [*parts, f"Not yet run:\n\n{command}"]
-    parts += report_parts.returns(path, figure, grid.SMOOTHIE.variant)
+    parts += report_parts.returns(path, figure, SMOOTHIE.variant)
     stddev = f"{ablations.HOPPER_FOLDER}/{figure.name}_stddev.png"
     return [*parts, f"![σ of the same runs]({stddev})\n", command]

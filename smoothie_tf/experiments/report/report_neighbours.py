@@ -3,10 +3,10 @@
 import pathlib
 
 from smoothie_tf.experiments.evidence import statistics
+from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
 from smoothie_tf.experiments.report import report_parts
-from smoothie_tf.runs import grid
 
-_RETURNS, _WIDTHS = grid.NEIGHBOURS, grid.SOFT_DDPG_WIDTHS
+_RETURNS, _WIDTHS = NEIGHBOURS, SOFT_DDPG_WIDTHS
 _LABELS = {arm.variant: arm.label for arm in _RETURNS.arms}
 _COMMAND = "python reproduce/soft_ddpg.py --preset short"
 _ESCAPE_COMMAND = "python reproduce/neighbours_escape.py"

@@ -12,11 +12,11 @@ from smoothie_tf.experiments.evidence import (
     results,
     statistics,
 )
-from smoothie_tf.runs import grid
+from smoothie_tf.experiments.figures.grids import Figure
 
 
 def returns(
-    path: pathlib.Path, figure: grid.Figure, baseline: str, subject: str = ""
+    path: pathlib.Path, figure: Figure, baseline: str, subject: str = ""
 ) -> list[str]:
     """Writes the table and the picture of one table of runs.
 

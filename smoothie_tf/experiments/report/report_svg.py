@@ -8,9 +8,10 @@ import numpy as np
 from smoothie_tf.experiments.drawing import figures
 from smoothie_tf.experiments.evidence import statistics
 from smoothie_tf.experiments.figures import svg_figures
+from smoothie_tf.experiments.figures.grids import Figure
 from smoothie_tf.experiments.report import report_parts
 from smoothie_tf.experiments.svg import svg_claims, svg_models
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import Run
 
 _COLLECT = "python reproduce/collect.py --presets svg"
 
@@ -56,8 +57,8 @@ def section(
 
 def _drawn(
     found: svg_claims.Evidence,
-    figure: grid.Figure,
-    runs: Sequence[grid.Run],
+    figure: Figure,
+    runs: Sequence[Run],
     out_dir: pathlib.Path,
 ) -> list[str]:
     """Writes the table of a figure, and draws it."""

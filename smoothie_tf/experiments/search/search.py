@@ -23,8 +23,12 @@ import numpy as np
 import optuna
 
 from smoothie_tf.experiments.evidence import results
-from smoothie_tf.runs import grid, launch
+from smoothie_tf.runs import launch
+from smoothie_tf.runs.gin_text import bound_values
+from smoothie_tf.runs.run import Preset, Run, tuned_digest
+from smoothie_tf.runs.status import Status
 from smoothie_tf.training import gin_directory
+from smoothie_tf.validation import InputError
 
 #: Where the search spaces are.
 SPACES = gin_directory.ROOT / "search"
@@ -117,7 +121,7 @@ class Search:
 
     agent: str
     env: str
-    preset: grid.Preset
+    preset: Preset
     space: str
     parameters: tuple[Parameter, ...]
     halving: Halving
@@ -135,7 +139,7 @@ class Search:
         """Where the study's journal and the trials' runs are."""
         return self.run(0, {}, self.preset.num_steps).directory.parent
 
-    def run(self, number: int, values: Mapping[str, float], num_steps: int) -> grid.Run:
+    def run(self, number: int, values: Mapping[str, float], num_steps: int) -> Run:
         """Returns the run of a trial.
 
         Args:
@@ -148,7 +152,7 @@ class Search:
             for each in self.parameters
             if each.name in values
         )
-        return grid.Run(
+        return Run(
             agent=self.agent,
             env=self.env,
             seed=self.seed + number,
@@ -157,7 +161,7 @@ class Search:
             gin_bindings=self.preset.gin_bindings + bindings,
             root=self.root,
             # Whatever is not searched is as it was before any search.
-            untuned=bool(grid.tuned_digest(self.agent, self.env)),
+            untuned=bool(tuned_digest(self.agent, self.env)),
         )
 
 
@@ -198,20 +202,20 @@ def read_space(agent: str, name: str = "table1") -> tuple[Parameter, ...]:
         name: Name of a file in gin/search/, without its `.gin`.
 
     Raises:
-        grid.InputError: If there is no such file, it has nothing for the agent, or a
+        InputError: If there is no such file, it has nothing for the agent, or a
             range makes no sense.
     """
     path = SPACES / f"{name}.gin"
     if not path.is_file():
         known = ", ".join(sorted(each.stem for each in SPACES.glob("*.gin")))
-        raise grid.InputError(
+        raise InputError(
             f"--space {name!r} is not a search space: choose one of {known}."
         )
-    values = grid.bound_values(path)
+    values = bound_values(path)
     ranges = values.pop("search.ranges", {})
     agents = {key.removeprefix("search."): value for key, value in values.items()}
     if agent not in agents:
-        raise grid.InputError(
+        raise InputError(
             f"--agent {agent!r} has no search space in gin/search/{name}.gin: choose "
             f"one of {', '.join(sorted(agents))}."
         )
@@ -224,7 +228,7 @@ def read_space(agent: str, name: str = "table1") -> tuple[Parameter, ...]:
         except (KeyError, TypeError, ValueError):
             sensible = False
         if not sensible:
-            raise grid.InputError(
+            raise InputError(
                 f"search.ranges of {key!r} is {ranges.get(key)!r} in {path}: it has to "
                 'be (lowest, highest, "log" or "uniform"), above 0 for "log".'
             )
@@ -232,7 +236,7 @@ def read_space(agent: str, name: str = "table1") -> tuple[Parameter, ...]:
     return tuple(parameters)
 
 
-def read_halving(preset: grid.Preset, wanted: bool | None) -> Halving:
+def read_halving(preset: Preset, wanted: bool | None) -> Halving:
     """Reads when a preset compares trials.
 
     Args:
@@ -240,16 +244,16 @@ def read_halving(preset: grid.Preset, wanted: bool | None) -> Halving:
         wanted: Whether to halve; `None` for what the preset says.
 
     Raises:
-        grid.InputError: If rungs are wanted and there are none, or they make no sense.
+        InputError: If rungs are wanted and there are none, or they make no sense.
     """
-    values = grid.bound_values(grid.PRESETS / f"{preset.name}.gin")
+    values = bound_values(gin_directory.PRESETS / f"{preset.name}.gin")
     for binding in preset.gin_bindings:
-        values.update(grid.bound_values(binding))
+        values.update(bound_values(binding))
     rungs = values.get("search.rungs", ())
     if wanted is False or (wanted is None and not rungs):
         return Halving()
     if not rungs:
-        raise grid.InputError(
+        raise InputError(
             f"--halving needs rungs, and the preset {preset.name!r} has none: add "
             "--gin_bindings 'search.rungs = (…, …)', in environment steps."
         )
@@ -257,13 +261,13 @@ def read_halving(preset: grid.Preset, wanted: bool | None) -> Halving:
         isinstance(rung, int) and 0 < rung < preset.num_steps for rung in rungs
     )
     if not sensible or list(rungs) != sorted(set(rungs)):
-        raise grid.InputError(
+        raise InputError(
             f"search.rungs is {rungs!r}: it has to be a list of increasing environment "
             f"steps above 0 and below the {preset.num_steps:,} of a whole run."
         )
     factor = values.get("search.reduction_factor", Halving.reduction_factor)
     if not isinstance(factor, int | float) or not factor > 1:
-        raise grid.InputError(
+        raise InputError(
             f"search.reduction_factor is {factor!r}: it has to be a number above 1."
         )
     return Halving(tuple(rungs), float(factor))
@@ -464,7 +468,7 @@ class Study:
 def conduct(
     study: Study,
     num_trials: int,
-    train: Callable[[Sequence[grid.Run]], Sequence[launch.Outcome]],
+    train: Callable[[Sequence[Run]], Sequence[launch.Outcome]],
     *,
     on_level: Callable[[int, Sequence[Trial]], None] = lambda *_: None,
     at_once: int | None = None,
@@ -558,9 +562,9 @@ def _finish(study, bracket, train, on_level):
 
 def _take(trial, outcome, steps):
     """Notes how a trial's run has ended."""
-    if outcome.status is grid.Status.DONE:
+    if outcome.status is Status.DONE:
         trial.returns[steps] = objective(outcome.run.directory / "metrics.csv", steps)
-    elif outcome.refused or outcome.status is not grid.Status.FAILED:
+    elif outcome.refused or outcome.status is not Status.FAILED:
         # Neither says anything of the trial's values.
         raise StudyError(f"Trial {trial.number} cannot go on: {outcome.reason}.")
     else:

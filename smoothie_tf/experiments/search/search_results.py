@@ -16,7 +16,7 @@ import pandas as pd
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.evidence import results
 from smoothie_tf.experiments.search import search
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.status import read_json
 from smoothie_tf.training import gin_directory
 
 OBJECTIVE = (
@@ -50,7 +50,7 @@ def table(study: search.Search, trials: Sequence[search.Trial]) -> pd.DataFrame:
     rows = []
     for trial in trials:
         run = study.run(trial.number, trial.values, study.preset.num_steps)
-        record = grid.read_json(run.directory / "run.json")
+        record = read_json(run.directory / "run.json")
         rows.append(
             {
                 "trial": trial.number,
@@ -82,7 +82,7 @@ def gin_text(study: search.Search, trials: Sequence[search.Trial], command: str)
     """
     found = best(trials)
     run = study.run(found.number, found.values, study.preset.num_steps)
-    commits = results.commits(grid.read_json(run.directory / "run.json"))
+    commits = results.commits(read_json(run.directory / "run.json"))
     failed = sum(trial.state == "failed" for trial in trials)
     header = [
         f"{study.agent} on {study.env}: the best of {len(trials)} trials of Table 1's "

@@ -15,7 +15,7 @@ import numpy as np
 from smoothie_tf.environments import monoped, reacher
 from smoothie_tf.experiments.figures import svg_figures as figures
 from smoothie_tf.experiments.svg import svg_trained
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import Run
 
 #: Of its height when it stands straight: less has fallen.
 STANDING = 0.7
@@ -83,7 +83,7 @@ BEHAVIOURS = (
 
 
 def measure(
-    runs: Sequence[grid.Run],
+    runs: Sequence[Run],
     out_dir: pathlib.Path,
     episodes: int = svg_trained.EPISODES,
 ) -> None:

@@ -17,9 +17,11 @@ from smoothie_tf.experiments.evidence import (
     statistics,
 )
 from smoothie_tf.experiments.figures import svg_figures as figures
+from smoothie_tf.experiments.figures.grids import Arm, Figure, grid
 from smoothie_tf.experiments.report import claims, report_parts
 from smoothie_tf.experiments.svg import svg_trained
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import Run, read_preset
+from smoothie_tf.runs.status import read_json
 
 _PRESET = "svg"
 _MOST = 0.9
@@ -31,7 +33,7 @@ class Evidence:
     """Reads what results/ holds of the figures; what is not there yet is missing."""
 
     def __init__(
-        self, results_dir: pathlib.Path, of: Sequence[grid.Figure] = figures.FIGURES
+        self, results_dir: pathlib.Path, of: Sequence[Figure] = figures.FIGURES
     ):
         """Reads everything.
 
@@ -44,7 +46,7 @@ class Evidence:
             results.DamagedRunError: If a file is there and cannot be read.
         """
         root = results_dir / "runs"
-        self.preset = grid.read_preset(_PRESET)
+        self.preset = read_preset(_PRESET)
         seeds = sorted(
             {
                 int(path.name.removeprefix("seed"))
@@ -55,7 +57,7 @@ class Evidence:
         runs = {
             run.directory: run
             for figure in of
-            for run in grid.grid(figure, self.preset, seeds=seeds, root=root)
+            for run in grid(figure, self.preset, seeds=seeds, root=root)
             if (run.directory / "metrics.csv").is_file() and _asked_for(run)
         }
         self.runs = list(runs.values())
@@ -68,13 +70,13 @@ class Evidence:
         self.models = _read_measured(of_figure_2 / figures.MODELS)
         self.behaviour = _read_measured(of_figure_4 / figures.BEHAVIOUR)
 
-    def arm(self, env: str, arm: grid.Arm, column: str) -> np.ndarray:
+    def arm(self, env: str, arm: Arm, column: str) -> np.ndarray:
         """Returns a column of `measure` of an arm on a task, by seed, shape [N]."""
         table = self.measures
         chosen = (table["env"] == env) & (table["variant"] == arm.variant)
         return table.loc[chosen].sort_values("seed")[column].to_numpy()
 
-    def has(self, env: str, arms: Sequence[grid.Arm]) -> bool:
+    def has(self, env: str, arms: Sequence[Arm]) -> bool:
         """Says whether all arms on a task have runs enough to be judged."""
         return all(
             len(self.arm(env, arm, "final")) >= evidence.LEAST_SEEDS for arm in arms
@@ -86,13 +88,13 @@ class Evidence:
         chosen = (table["env"] == env) & (table["measure"] == measure_name)
         return table.loc[chosen].sort_values("seed")["value"].to_numpy()
 
-    def modelled(self, arm: grid.Arm, measure_name: str) -> np.ndarray:
+    def modelled(self, arm: Arm, measure_name: str) -> np.ndarray:
         """Returns how good an arm's models of Hand are, a number a run, shape [N]."""
         table = self.models
         chosen = (table["variant"] == arm.variant) & (table["measure"] == measure_name)
         return table.loc[chosen].sort_values("seed")["value"].to_numpy()
 
-    def progress(self, env: str, arms: Sequence[grid.Arm]) -> str:
+    def progress(self, env: str, arms: Sequence[Arm]) -> str:
         """Says how many finished runs of arms on a task there are, where few."""
         counts = {arm.variant: len(self.arm(env, arm, "final")) for arm in arms}
         if not any(counts.values()):
@@ -100,11 +102,9 @@ class Evidence:
         return ", ".join(f"{variant} {count}" for variant, count in counts.items())
 
 
-def _asked_for(run: grid.Run) -> bool:
+def _asked_for(run: Run) -> bool:
     """Says whether the run was to be as long, or is only another figure's as yet."""
-    return grid.read_json(run.directory / "run.json").get("num_steps", 0) >= (
-        run.num_steps
-    )
+    return read_json(run.directory / "run.json").get("num_steps", 0) >= (run.num_steps)
 
 
 def measure(frame: pd.DataFrame) -> pd.DataFrame:

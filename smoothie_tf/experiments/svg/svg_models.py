@@ -25,7 +25,7 @@ import numpy as np
 from smoothie_tf.environments import hand
 from smoothie_tf.experiments.figures import svg_figures as figures
 from smoothie_tf.experiments.svg import svg_trained
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import Run
 
 DERIVATIVES = "derivatives"
 DRIFT = "drift"
@@ -46,7 +46,7 @@ _SEED = 54_321
 
 
 def measure(
-    runs: Sequence[grid.Run],
+    runs: Sequence[Run],
     out_dir: pathlib.Path,
     episodes: int = svg_trained.EPISODES,
 ) -> None:

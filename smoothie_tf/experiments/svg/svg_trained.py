@@ -14,7 +14,8 @@ import pandas as pd
 
 from smoothie_tf import quiet
 from smoothie_tf.experiments.evidence import results
-from smoothie_tf.runs import grid
+from smoothie_tf.runs.run import Run
+from smoothie_tf.runs.status import Status, recorded_status
 
 EPISODES = 50
 _SEED = 12_345
@@ -23,8 +24,8 @@ KEYS = ["env", "variant", "seed", "measure"]
 
 
 def measure(
-    runs: Iterable[grid.Run],
-    judge: Callable[[grid.Run, Any], Mapping[str, float]],
+    runs: Iterable[Run],
+    judge: Callable[[Run, Any], Mapping[str, float]],
     path: pathlib.Path,
 ) -> None:
     """Judges the agents of runs, and writes a row a run and measure.
@@ -53,9 +54,9 @@ def measure(
     table.sort_values(KEYS).to_csv(path, index=False)
 
 
-def _agent(run: grid.Run) -> Any:
+def _agent(run: Run) -> Any:
     """Returns the agent of a finished run's last checkpoint, if it still has one."""
-    if grid.recorded_status(run.directory, run.num_steps) is not grid.Status.DONE:
+    if recorded_status(run.directory, run.num_steps) is not Status.DONE:
         return None
     from smoothie_tf.export import saved_run
 

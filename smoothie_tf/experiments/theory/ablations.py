@@ -1,7 +1,7 @@
 """What the paper has beside Algorithm 1, against the truth and against the default.
 
 Three parts: values of a fixed policy on a linear–quadratic task, a policy learned on
-it, and the two-Gaussians task. Hopper's is a grid, `grid.ABLATIONS`.
+it, and the two-Gaussians task. Hopper's is a grid of runs, `figures.ablations`.
 """
 
 import functools

@@ -1,0 +1,37 @@
+"""Figures 3 and 4: Smoothie, with and without its KL-penalty, and DDPG."""
+
+import dataclasses
+
+from smoothie_tf.experiments.figures.grids import Arm, Figure
+
+SMOOTHIE = Arm("smoothie", "smoothie", "Smoothie")
+DDPG = Arm("ddpg", "ddpg", "DDPG")
+SMOOTHIE_WITHOUT_KL = Arm(
+    "smoothie-no-kl",
+    "smoothie",
+    "Smoothie, no KL-penalty (λ = 0)",
+    ("SmoothieAgent.kl_penalty = 0.0",),
+)
+
+FIGURE_3 = Figure(
+    number=3,
+    subject="Smoothie and DDPG on continuous control",
+    arms=(SMOOTHIE, DDPG),
+    envs=(
+        "HalfCheetah-v5",
+        "Swimmer-v5",
+        "Hopper-v5",
+        "Walker2d-v5",
+        "Ant-v5",
+        "Humanoid-v5",
+    ),
+)
+FIGURE_4 = Figure(
+    number=4,
+    subject="Smoothie with and without the KL-penalty",
+    arms=(
+        dataclasses.replace(SMOOTHIE, label="Smoothie, KL-penalty (λ > 0)"),
+        SMOOTHIE_WITHOUT_KL,
+    ),
+    envs=("Hopper-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5"),
+)

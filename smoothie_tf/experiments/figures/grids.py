@@ -1,0 +1,150 @@
+"""What a figure compares, as data, and the runs that it is made of."""
+
+import dataclasses
+import os
+import pathlib
+import re
+from collections.abc import Sequence
+
+import gin
+
+from smoothie_tf.runs.run import Preset, Run, tuned_digest
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One curve of a figure: an agent and what is bound for it.
+
+    Attributes:
+        variant: Directory name and key of the curve, e.g. `smoothie-no-kl`.
+        agent: Name of the agent, as `reproduce/train.py --agent` takes it.
+        label: What the legend says.
+        gin_bindings: Bindings of this arm; they win over those given by hand.
+        colour: Of the curve, where it is not the agent's own.
+    """
+
+    variant: str
+    agent: str
+    label: str
+    gin_bindings: tuple[str, ...] = ()
+    colour: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One panel of a figure whose panels differ in more than the environment.
+
+    Attributes:
+        title: What is written above it.
+        env: Its environment.
+        arms: Its curves.
+        num_steps: Environment steps of its runs: all of them where the preset leaves
+            them to it, else the most that it takes of the preset's; 0 for no limit.
+    """
+
+    title: str
+    env: str
+    arms: tuple[Arm, ...]
+    num_steps: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A figure as a grid: every arm on every environment, or as its panels say.
+
+    Attributes:
+        number: Its number in the paper; None for a comparison of our own.
+        subject: What it shows.
+        arms: Its curves.
+        envs: Its panels.
+        comparison: Where it has no number, what it is called.
+        panels: Its panels, where they differ in more than the environment.
+        tuned: Whether its runs take what searches have found for their tasks. Arms of
+            which but some have been searched do not: it would be no fair comparison.
+    """
+
+    number: int | None
+    subject: str
+    arms: tuple[Arm, ...]
+    envs: tuple[str, ...]
+    comparison: str = ""
+    panels: tuple[Panel, ...] = ()
+    tuned: bool = True
+
+    @classmethod
+    def of_panels(
+        cls, comparison: str, subject: str, panels: tuple[Panel, ...]
+    ) -> "Figure":
+        """Makes a figure of panels that say for themselves what they show."""
+        arms = {arm.variant: arm for panel in panels for arm in panel.arms}
+        envs = dict.fromkeys(panel.env for panel in panels)
+        return cls(None, subject, tuple(arms.values()), tuple(envs), comparison, panels)
+
+    def panels_on(self, env: str) -> tuple[Panel, ...]:
+        """Returns its panels on an environment: one of all arms, or its own."""
+        own = tuple(panel for panel in self.panels if panel.env == env)
+        return own or (Panel(env, env, self.arms, 0),)
+
+    @property
+    def title(self) -> str:
+        """What it is called, e.g. `Figure 3`."""
+        return self.comparison if self.number is None else f"Figure {self.number}"
+
+    @property
+    def name(self) -> str:
+        """Stem of the figure's files, e.g. `figure3`."""
+        return re.sub(r"\W+", "_" if self.number is None else "", self.title.lower())
+
+
+@gin.configurable(allowlist=["num_seeds"])
+def grid(
+    figure: Figure,
+    preset: Preset,
+    envs: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    root: str | os.PathLike[str] = "runs",
+    num_seeds: int | None = None,
+    tuned: bool = True,
+) -> tuple[Run, ...]:
+    """Lists the runs of a figure, seed by seed.
+
+    A gin configurable: `grid.num_seeds` is what a preset binds.
+
+    Args:
+        figure: Which arms, and on which environments by default.
+        preset: Steps, seeds and bindings of each run.
+        envs: Environments in place of the figure's own.
+        seeds: Seeds in place of the preset's 0 … num_seeds − 1.
+        root: Directory that holds all runs.
+        num_seeds: Number of seeds in place of the preset's.
+        tuned: Whether runs take what searches have found, if the figure's do.
+
+    Returns:
+        The runs. The first seed of every panel comes before the second of any, so
+        that a figure drawn early shows all of its panels.
+    """
+    if seeds is None:
+        seeds = range(preset.num_seeds if num_seeds is None else num_seeds)
+    runs = (
+        Run(
+            agent=arm.agent,
+            env=env,
+            seed=seed,
+            preset=preset.of_length(panel.num_steps),
+            variant=arm.variant,
+            gin_bindings=preset.gin_bindings + arm.gin_bindings,
+            root=pathlib.Path(root),
+            **_tuned(arm.agent, env, tuned and figure.tuned),
+        )
+        for seed in seeds
+        for env in (figure.envs if envs is None else envs)
+        for panel in figure.panels_on(env)
+        for arm in panel.arms
+    )
+    # Panels may share runs.
+    return tuple({run.directory: run for run in runs}.values())
+
+
+def _tuned(agent, env, wanted):
+    digest = tuned_digest(agent, env)
+    return {"tuned": digest} if wanted else {"untuned": bool(digest)}

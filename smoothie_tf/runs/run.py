@@ -1,0 +1,191 @@
+"""What a run is, and where it lives.
+
+A run's directory says what it is:
+
+    <root>/<preset>/<environment>/<variant>/seed<seed>
+
+so figures that share runs share directories, and nothing is trained twice. Bindings
+given by hand are part of the preset's name, and a digest of the values in `gin/tuned`
+is part of the variant's: runs with other values never mix.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from smoothie_tf.environments import discretized_reward
+from smoothie_tf.runs.gin_text import bound_values
+from smoothie_tf.training import gin_directory
+from smoothie_tf.validation import InputError, nearest
+
+_LONGEST_LABEL = 100
+# The preset that leaves the length of runs to a figure's panels.
+_OF_PANELS = "svg"
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """What a grid needs to know of a preset before any run has started.
+
+    Attributes:
+        name: `quick`, `short` or `paper`.
+        num_steps: Environment steps of each run (`train.num_steps`).
+        num_seeds: Seeds of each arm on each environment (`grid.num_seeds`).
+        gin_bindings: Bindings given by hand on top of the preset.
+    """
+
+    name: str
+    num_steps: int
+    num_seeds: int
+    gin_bindings: tuple[str, ...] = ()
+
+    def of_length(self, num_steps: int) -> "Preset":
+        """Returns the preset for a panel of a length of its own; 0 for none.
+
+        A length given by hand stays. Else the preset `svg` takes the panel's, and any
+        other the shorter of the two.
+        """
+        by_hand = any("train.num_steps" in each for each in self.gin_bindings)
+        if by_hand or not num_steps:
+            return self
+        if self.name != _OF_PANELS:
+            num_steps = min(num_steps, self.num_steps)
+        return dataclasses.replace(self, num_steps=num_steps)
+
+    @property
+    def is_result(self) -> bool:
+        """Whether what it gives is a result to keep: unaltered, and at length."""
+        return self.name != "quick" and not self.gin_bindings
+
+    @property
+    def label(self) -> str:
+        """Name of the directory that holds the runs of this preset."""
+        if not self.gin_bindings:
+            return self.name
+        bindings = "+".join(re.sub(r"\s+", "", each) for each in self.gin_bindings)
+        readable = re.sub(r"[^\w.=+-]", "_", bindings)
+        # Two bindings that read alike once made fit for a file name must not share.
+        if readable != bindings or len(readable) > _LONGEST_LABEL:
+            digest = hashlib.sha1(bindings.encode()).hexdigest()[:8]
+            readable = f"{readable[:_LONGEST_LABEL]}-{digest}"
+        return f"{self.name}+{readable}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run: everything that `reproduce/train.py` has to be told.
+
+    Attributes:
+        agent: Name of the agent.
+        env: Gymnasium id of the environment.
+        seed: Seed of the run.
+        preset: Preset that the run belongs to.
+        variant: Name of the arm.
+        gin_bindings: All bindings on top of the preset, in the order they apply.
+        root: Directory that holds all runs.
+        tuned: Digest of the tuned values the run trains with; empty without any.
+        untuned: Whether there are some that it does not take.
+    """
+
+    agent: str
+    env: str
+    seed: int
+    preset: Preset
+    variant: str
+    gin_bindings: tuple[str, ...] = ()
+    root: pathlib.Path = pathlib.Path("runs")
+    tuned: str = ""
+    untuned: bool = False
+
+    @property
+    def num_steps(self) -> int:
+        """Environment steps of the finished run."""
+        return self.preset.num_steps
+
+    @property
+    def directory(self) -> pathlib.Path:
+        """Where the run's files are."""
+        # Runs from before a search must not pass for runs with what it found.
+        variant = f"{self.variant}+tuned-{self.tuned}" if self.tuned else self.variant
+        arm = (
+            self.root / self.preset.label / gin_directory.file_name(self.env) / variant
+        )
+        return arm / f"seed{self.seed}"
+
+    def __str__(self) -> str:
+        return f"{self.env} {self.variant} seed {self.seed}"
+
+
+def lengths(runs: Sequence[Run]) -> str:
+    """Says how many steps runs have: one number, or from the least to the most."""
+    steps = {run.num_steps for run in runs}
+    return " to ".join(f"{number:,}" for number in sorted({min(steps), max(steps)}))
+
+
+def tuned_digest(agent: str, env: str) -> str:
+    """Returns a digest of the tuned values of an agent on a task, if there are any.
+
+    Of the values alone: a comment in the file makes no new run. A task with a
+    discretized reward has those of the task itself, and its own over them.
+    """
+    values: dict[str, Any] = {}
+    for name in discretized_reward.lineage(env):
+        if path := gin_directory.find_tuned(agent, name):
+            values |= bound_values(path)
+    if not values:
+        return ""
+    return hashlib.sha1(repr(sorted(values.items())).encode()).hexdigest()[:8]
+
+
+def read_preset(
+    name: str,
+    gin_bindings: Iterable[str] = (),
+    directory: pathlib.Path | None = None,
+) -> Preset:
+    """Reads the number of steps and seeds of a preset.
+
+    The file is parsed by gin but bound to nothing: what the other bindings configure
+    lives in modules that import TensorFlow, and a launcher needs none of it.
+
+    Args:
+        name: Name of a file in `directory`, without its `.gin`.
+        gin_bindings: Bindings given by hand; they win over the file's.
+        directory: Where presets are; `None` for this repository's.
+
+    Returns:
+        The preset.
+
+    Raises:
+        InputError: If there is no such preset, if it or a binding cannot be read, or
+            if the number of steps or seeds is missing or not a positive integer.
+    """
+    gin_bindings = tuple(gin_bindings)
+    directory = gin_directory.PRESETS if directory is None else directory
+    path = directory / f"{name}.gin"
+    if not path.is_file():
+        known = sorted(each.stem for each in directory.glob("*.gin"))
+        raise InputError(
+            f"--preset {name!r} is not a preset{nearest(name, known)}: "
+            f"choose one of {', '.join(known)}."
+        )
+    values = bound_values(path)
+    for binding in gin_bindings:
+        values.update(bound_values(binding))
+    for key in values:
+        if key.startswith("grid.") and key != "grid.num_seeds":
+            raise InputError(f"{key!r} cannot be bound: grid has only num_seeds.")
+    counts = {}
+    for key in ("train.num_steps", "grid.num_seeds"):
+        count = values.get(key)
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise InputError(
+                f"{key} is {count!r} under the preset {name!r}: it has to be an "
+                "integer of at least 1."
+            )
+        counts[key] = count
+    return Preset(
+        name, counts["train.num_steps"], counts["grid.num_seeds"], gin_bindings
+    )
