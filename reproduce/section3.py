@@ -1,0 +1,11 @@
+"""The naive update's variance, local optima, easier fits, and the limit of DDPG.
+
+python reproduce/section3.py [--seeds 20] [--out_dir results/section3]
+"""
+
+import sys
+
+from smoothie_tf.experiments.theory.section3 import section3_command
+
+if __name__ == "__main__":
+    sys.exit(section3_command())

@@ -1,0 +1,384 @@
+"""What is left of Section 3, as numbers: the naive update, local optima, easier fits.
+
+Moments and counts are exact; what is said of learned critics is measured over seeds.
+`likelihood_ratio`, `local_optima` and `section3_critics` compute; here the tables are
+made, drawn and written.
+"""
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import axes, ticker
+from matplotlib import pyplot as plt
+
+from smoothie_tf import quiet
+from smoothie_tf.environments import two_gaussians
+from smoothie_tf.experiments.drawing import style
+from smoothie_tf.experiments.theory import (
+    figures_theory,
+    likelihood_ratio,
+    local_optima,
+)
+
+#: Tables by name; each is `<out_dir>/<name>.csv`.
+TABLES = ("likelihood_ratio", "learned_updates", "local_optima", "fits", "ddpg_limit")
+#: Functions whose maxima are counted.
+TWO_GAUSSIANS, RANDOM, RIDGE = (
+    "two Gaussians",
+    "random, one dimension",
+    "ridge, two dimensions",
+)
+SEEDS = 20
+#: Stored actions after which a learned update is read.
+ACTION_COUNTS = (250, 500, 1000, 2000, 4000)
+#: Sizes of critics that fit the reward and the smoothed one: a small one, the paper's.
+HIDDEN_UNITS = (10, 300)
+#: Updates after which their error is read.
+UPDATE_COUNTS = (250, 500, 1000, 2000, 3000)
+#: σ of the limit Σ → 0.
+LIMIT_STDDEVS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+_STDDEVS = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, figures_theory.INITIAL_STDDEV, 0.8)
+_RANDOM_FUNCTIONS, _RANDOM_BUMPS, _RANDOM_POINTS = 200, 6, 2001
+
+_MIXTURE = two_gaussians.MIXTURE
+_START_MEAN = _MIXTURE.centres[int(np.argmin(_MIXTURE.heights))]
+
+
+def tabulate_likelihood_ratio() -> pd.DataFrame:
+    """Returns the moments of the naive update, for each parameter at each σ.
+
+    Returns:
+        Columns stddev, parameter and those of `likelihood_ratio.UpdateMoments`; μ is
+        where Figure 2 starts.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "stddev": stddev,
+                "parameter": parameter,
+                **likelihood_ratio.moments(parameter, _START_MEAN, stddev)._asdict(),
+            }
+            for parameter in likelihood_ratio.PARAMETERS
+            for stddev in _STDDEVS
+        ]
+    )
+
+
+def tabulate_local_optima(seed: int = 0) -> pd.DataFrame:
+    """Counts local maxima of three kinds of functions as σ grows.
+
+    Args:
+        seed: Of the random ones.
+
+    Returns:
+        Columns function, stddev, functions (how many), maxima (their mean number),
+        gained (how many have more than at the σ before) and vanishing_stddev: from
+        where on the two Gaussians have one.
+    """
+    stddevs = np.unique([*np.linspace(0, 1, 41), figures_theory.INITIAL_STDDEV])
+    rng = np.random.default_rng(seed)
+    functions = [
+        local_optima.random_bumps(rng, _RANDOM_BUMPS) for _ in range(_RANDOM_FUNCTIONS)
+    ]
+    counts = {
+        TWO_GAUSSIANS: [
+            [local_optima.count_local_maxima(_MIXTURE, stddev) for stddev in stddevs]
+        ],
+        RANDOM: [
+            [
+                local_optima.count_on_axis(bumps, stddev, _RANDOM_POINTS)
+                for stddev in stddevs
+            ]
+            for bumps in functions
+        ],
+        RIDGE: [
+            [
+                local_optima.count_on_axis(local_optima.RIDGE, stddev)
+                for stddev in stddevs
+            ]
+        ],
+    }
+    frames = []
+    for name, table in counts.items():
+        number = np.asarray(table)
+        gained = np.diff(number, axis=1, prepend=number[:, :1]) > 0
+        frames.append(
+            pd.DataFrame(
+                {
+                    "function": name,
+                    "stddev": stddevs,
+                    "functions": len(number),
+                    "maxima": number.mean(0),
+                    "gained": gained.sum(0),
+                }
+            )
+        )
+    frames[0]["vanishing_stddev"] = local_optima.vanishing_stddev(_MIXTURE)
+    return pd.concat(frames, ignore_index=True)
+
+
+def tabulate(seeds: int = SEEDS) -> dict[str, pd.DataFrame]:
+    """Computes everything.
+
+    Args:
+        seeds: Critics of each kind, from seed 0 on; half as many are fitted.
+
+    Returns:
+        Tables by the names of `TABLES`.
+    """
+    from smoothie_tf.experiments.theory import section3_critics
+
+    return {
+        "likelihood_ratio": tabulate_likelihood_ratio(),
+        "learned_updates": pd.concat(
+            [
+                section3_critics.learn_updates(replay, range(seeds), ACTION_COUNTS)
+                for replay in section3_critics.REPLAYS
+            ],
+            ignore_index=True,
+        ),
+        "local_optima": tabulate_local_optima(),
+        "fits": pd.concat(
+            [
+                section3_critics.fit_targets(
+                    units, range(max(2, seeds // 2)), UPDATE_COUNTS
+                )
+                for units in HIDDEN_UNITS
+            ],
+            ignore_index=True,
+        ),
+        "ddpg_limit": section3_critics.ddpg_limit(LIMIT_STDDEVS),
+    }
+
+
+_COLOURS = {"mean": style.SMOOTHIE, "stddev": style.DDPG}
+_SYMBOLS = {"mean": "μ", "stddev": "σ"}
+
+
+def draw(tables: Mapping[str, pd.DataFrame], path: pathlib.Path) -> None:
+    """Draws all of it, a panel a question.
+
+    Args:
+        tables: As `tabulate` returns them.
+        path: The picture to write.
+    """
+    width, height = style.PANEL_INCHES
+    with plt.rc_context(style.STYLE):
+        figure, panels = plt.subplots(
+            2, 4, figsize=(3.7 * width, 2.3 * height), layout="constrained"
+        )
+        exact = tables["likelihood_ratio"]
+        _draw_variance(panels[0][0], exact)
+        for panel, parameter in zip(
+            panels[0][1:3], likelihood_ratio.PARAMETERS, strict=True
+        ):
+            _draw_learned(panel, tables["learned_updates"], exact, parameter)
+        _draw_limit(panels[0][3], tables["ddpg_limit"])
+        _draw_counts(panels[1][0], tables["local_optima"])
+        _draw_ridge(panels[1][1])
+        for panel, units in zip(panels[1][2:], HIDDEN_UNITS, strict=True):
+            _draw_fits(panel, tables["fits"], units)
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def _draw_variance(panel: axes.Axes, table: pd.DataFrame) -> None:
+    for parameter, rows in table.groupby("parameter", sort=False):
+        colour, symbol = _COLOURS[parameter], _SYMBOLS[parameter]
+        stddev = rows["stddev"]
+        panel.plot(stddev, rows["variance"] ** 0.5, color=colour, label=f"Δ{symbol}")
+        panel.plot(
+            stddev,
+            rows["variance_with_baseline"] ** 0.5,
+            color=colour,
+            linestyle="--",
+            label=f"Δ{symbol}, best baseline",
+        )
+        panel.plot(
+            stddev,
+            rows["exact"].abs(),
+            color=colour,
+            linestyle=":",
+            label=f"|mean Δ{symbol}|",
+        )
+    panel.set(xscale="log", yscale="log", xlabel="policy's σ", ylim=(3e-4, 100))
+    _tick(panel.xaxis, (0.0125, 0.05, 0.2, 0.8))
+    panel.set_title("Naive update from one action:\nstandard deviation")
+    panel.legend(fontsize=7, ncols=2, loc="lower center")
+
+
+def _draw_learned(panel, learned, exact, parameter):
+    row = exact[
+        (exact["parameter"] == parameter)
+        & np.isclose(exact["stddev"], figures_theory.INITIAL_STDDEV)
+    ].iloc[0]
+    counts = np.asarray(ACTION_COUNTS, float)
+    spread = np.sqrt(row["variance"] / counts)
+    panel.axhline(row["exact"], color="0.3", linestyle=":", label="exact slope")
+    panel.fill_between(
+        counts,
+        row["exact"] - spread,
+        row["exact"] + spread,
+        color="0.8",
+        label="naive, averaged over all actions",
+    )
+    lines = {"on-policy": (style.SMOOTHIE, "o"), "uniform": (style.SVG0, "s")}
+    for replay, (colour, marker) in lines.items():
+        rows = learned[
+            (learned["replay"] == replay) & (learned["parameter"] == parameter)
+        ].groupby("actions")["update"]
+        panel.errorbar(
+            rows.mean().index,
+            rows.mean(),
+            rows.std(),
+            color=colour,
+            marker=marker,
+            markersize=3,
+            capsize=2,
+            linewidth=1.2,
+            label=f"Smoothie's, {replay} actions",
+        )
+    panel.set(xscale="log", xlabel="actions seen")
+    _tick(panel.xaxis, ACTION_COUNTS)
+    low, high = panel.get_ylim()
+    panel.set_ylim(low - 0.6 * (high - low), high)  # Room for the legend.
+    symbol, single = _SYMBOLS[parameter], row["variance"] ** 0.5
+    panel.set_title(
+        f"Δ{symbol} from a learned critic, ± its deviation\n"
+        f"(naive, from one action: ± {single:.2f})"
+    )
+    panel.legend(fontsize=7, loc="lower center")
+
+
+def _draw_limit(panel: axes.Axes, table: pd.DataFrame) -> None:
+    stddev = table["stddev"]
+    panel.plot(
+        stddev,
+        table["critic_gradient"],
+        color=style.SMOOTHIE,
+        marker="o",
+        label="critic's gradient",
+    )
+    panel.plot(
+        stddev,
+        table["policy_gradient"],
+        color=style.DDPG,
+        marker="s",
+        label="gradient for μ",
+    )
+    first = table.iloc[0]
+    panel.plot(
+        stddev,
+        first["critic_gradient"] * stddev / first["stddev"],
+        color="0.4",
+        linestyle=":",
+        label="in proportion to σ",
+    )
+    panel.set(xscale="log", yscale="log", xlabel="policy's σ")
+    panel.set_title("Smoothie's updates against DDPG's:\nrelative difference")
+    panel.legend(fontsize=7)
+
+
+def _draw_counts(panel: axes.Axes, table: pd.DataFrame) -> None:
+    colours = (style.SMOOTHIE, style.SOFT_DDPG, style.DDPG)
+    for (name, rows), colour in zip(
+        table.groupby("function", sort=False), colours, strict=True
+    ):
+        number = rows["functions"].iloc[0]
+        label = name if number == 1 else f"{name}, mean of {number}"
+        panel.plot(rows["stddev"], rows["maxima"], color=colour, label=label)
+    panel.set(xlabel="smoothing σ", ylim=(0, None))
+    panel.set_title("Local maxima")
+    panel.legend(fontsize=7)
+
+
+def _draw_ridge(panel: axes.Axes) -> None:
+    x = np.linspace(-3, 3, 1201)
+    stddev = figures_theory.INITIAL_STDDEV
+    for sigma, colour, label in (
+        (0.0, style.REWARD, "ridge, two dimensions"),
+        (stddev, style.SMOOTHED_REWARD, f"smoothed, σ = {stddev:.2f}"),
+    ):
+        value, slope = local_optima.smoothed_on_axis(local_optima.RIDGE, x, sigma)
+        panel.plot(x, value, color=colour, label=label)
+        top = np.flatnonzero((slope[:-1] > 0) & (slope[1:] <= 0))
+        panel.plot(x[top], value[top], "o", color=colour, markersize=5)
+    panel.set(xlabel="first action, the second at 0", ylim=(0, None))
+    panel.set_title("One maximum becomes two (dots)")
+    panel.legend(fontsize=7, loc="upper left")
+
+
+def _draw_fits(panel: axes.Axes, table: pd.DataFrame, units: int) -> None:
+    colours = (style.REWARD, style.SMOOTHED_REWARD, style.SOFT_DDPG)
+    chosen = table[table["hidden_units"] == units]
+    for (target, rows), colour in zip(
+        chosen.groupby("target", sort=False), colours, strict=True
+    ):
+        error = rows.groupby("updates")["relative_error"]
+        panel.fill_between(
+            error.mean().index, error.min(), error.max(), color=colour, alpha=0.15
+        )
+        panel.plot(error.mean().index, error.mean(), color=colour, label=target)
+    panel.set(xlabel="updates", yscale="log", ylim=(0.005, 0.7))
+    _tick(panel.yaxis, (0.01, 0.03, 0.1, 0.3))
+    panel.set_title(f"Error of a critic of {units} units,\nrelative to its target")
+    panel.legend(fontsize=7)
+
+
+def _tick(axis, places: Sequence[float]) -> None:
+    """Labels a logarithmic axis at these places alone."""
+    axis.set_major_locator(ticker.FixedLocator(places))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_locator(ticker.NullLocator())
+
+
+def section3_command(argv: Sequence[str] | None = None) -> int:
+    """Measures what Section 3 says, and writes tables and a picture of it.
+
+    Args:
+        argv: Flags; `None` for those of the process.
+
+    Returns:
+        Exit status: 0 done, 2 bad input.
+    """
+    parser = argparse.ArgumentParser(
+        description="Section 3: the naive update's variance, local optima of smoothed "
+        "rewards, critics of raw and of smoothed ones, and the limit of DDPG."
+    )
+    parser.add_argument(
+        "--out_dir",
+        type=pathlib.Path,
+        default=pathlib.Path("results/section3"),
+        help="where section3.png and the tables go (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=SEEDS,
+        help="learned critics of each kind, at least 2 (default: %(default)s)",
+    )
+    arguments = parser.parse_args(argv)
+    out_dir = arguments.out_dir
+    if arguments.seeds < 2:
+        print(f"--seeds must be at least 2, but is {arguments.seeds}.", file=sys.stderr)
+        return 2
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"--out_dir {out_dir} cannot be made: {error.strerror}.", file=sys.stderr)
+        return 2
+    quiet.silence_imports()
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tables = tabulate(arguments.seeds)
+    for name, table in tables.items():
+        table.to_csv(out_dir / f"{name}.csv", index=False)
+    draw(tables, out_dir / "section3.png")
+    print(f"Section 3 is in {out_dir / 'section3.png'}, its tables beside it.")
+    return 0
