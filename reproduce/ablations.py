@@ -13,7 +13,7 @@ from smoothie_tf import quiet
 
 quiet.silence_imports()
 
-from smoothie_tf.experiments.commands.ablations_command import ablations_command  # noqa: E402
+from smoothie_tf.experiments.commands.ablations import ablations_command  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(ablations_command())

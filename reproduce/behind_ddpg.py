@@ -9,7 +9,7 @@ goes on with them. `--plot_only` draws what there is.
 
 import sys
 
-from smoothie_tf.experiments.commands.command import figure_command
+from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.figures.behind_ddpg import BEHIND_DDPG, EQUAL
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ goes on with it. `--plot_only` draws what there is.
 
 import sys
 
-from smoothie_tf.experiments.commands.command import figure_command
+from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.figures.choices import CHOICES
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ python reproduce/report.py [--results_dir results]
 
 import sys
 
-from smoothie_tf.experiments.report.report import report_command
+from smoothie_tf.experiments.commands.report import report_command
 
 if __name__ == "__main__":
     sys.exit(report_command())

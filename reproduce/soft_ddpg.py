@@ -10,7 +10,7 @@ two-Gaussians task, 20 seeds of each: `python reproduce/neighbours_escape.py`.
 
 import sys
 
-from smoothie_tf.experiments.commands.command import figure_command
+from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.figures.continuous_control import DDPG
 from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
 

@@ -9,8 +9,8 @@ Runs that are done are not run again. `--plot_only` draws what there is.
 
 import sys
 
-from smoothie_tf.experiments.commands.command import figure_command
-from smoothie_tf.experiments.figures.svg_figures import SVG_FIGURE_3
+from smoothie_tf.experiments.commands.figure import figure_command
+from smoothie_tf.experiments.figures.svg import SVG_FIGURE_3
 
 if __name__ == "__main__":
     sys.exit(figure_command(SVG_FIGURE_3))

@@ -10,8 +10,8 @@ with them. `--plot_only` draws what there is.
 
 import sys
 
-from smoothie_tf.experiments.commands.command import figure_command
-from smoothie_tf.experiments.figures.svg_figures import SVG_TASKS
+from smoothie_tf.experiments.commands.figure import figure_command
+from smoothie_tf.experiments.figures.svg import SVG_TASKS
 
 if __name__ == "__main__":
     sys.exit(figure_command(SVG_TASKS))

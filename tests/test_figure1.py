@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib import image
 
 from smoothie_tf.environments import two_gaussians
-from smoothie_tf.experiments.theory import figures_theory
+from smoothie_tf.experiments.theory import figure1
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -38,12 +38,12 @@ def test_figure1_end_to_end(tmp_path):
     np.testing.assert_allclose(
         table["reward"], two_gaussians.MIXTURE.reward(table["action"].to_numpy())
     )
-    assert figures_theory.largest_difference(table) < 1e-10
+    assert figure1.largest_difference(table) < 1e-10
 
 
 def test_figure1_needs_no_tensorflow():
     code = (
-        "import sys; import smoothie_tf.experiments.theory.figures_theory;"
+        "import sys; import smoothie_tf.experiments.theory.figure1;"
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
@@ -63,6 +63,6 @@ def test_figure1_stops_where_the_two_disagree(tmp_path, monkeypatch, capsys):
         "smoothed_reward_by_quadrature",
         lambda self, action, stddev: 1.001 * self.smoothed_reward(action, stddev),
     )
-    assert figures_theory.figure1_command(["--out_dir", str(tmp_path)]) == 1
+    assert figure1.figure1_command(["--out_dir", str(tmp_path)]) == 1
     assert "disagree" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,6 @@ Every node sees this repository, its environment and the run directory under the
 paths. A run whose worker or node dies goes on from its last checkpoint on another.
 """
 
-import argparse
 import contextlib
 import importlib.util
 import os
@@ -15,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from smoothie_tf.command_line import Parser
 from smoothie_tf.runs import launch
 from smoothie_tf.validation import InputError
 
@@ -38,8 +38,12 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds `--launcher` and `--ray_address` to a command's flags."""
+def add_flags(parser: Parser) -> None:
+    """Adds the flags that say where runs are kept, and where they are made."""
+    parser.add_directory("--runs_dir", "runs", "where the runs are")
+    parser.add_argument(
+        "--num_workers", type=int, help="most runs at once; default one a core"
+    )
     parser.add_argument(
         "--launcher",
         default="processes",

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from matplotlib import image
 
-from smoothie_tf.experiments.commands import ablations_command
-from smoothie_tf.experiments.report import report_ablations
+from smoothie_tf.experiments.commands.ablations import ablations_command
+from smoothie_tf.experiments.report import ablations as report_ablations
 from smoothie_tf.experiments.theory import ablations, ground_truth
 
 ARMS = {arm.name: arm for arm in ground_truth.ARMS}
@@ -129,7 +129,7 @@ def results_dir(records, tmp_path):
 
 def test_plots_from_what_there_is(records, results_dir, capsys):
     flags = ["--plot_only", "--results_dir", str(results_dir), "--only", *records]
-    assert ablations_command.ablations_command(flags) == 0
+    assert ablations_command(flags) == 0
     for name in records:
         assert image.imread(results_dir / "ablations" / f"{name}.png").std() > 0.01
     path = results_dir / "ablations.md"
@@ -172,7 +172,7 @@ def test_returns_on_hopper_are_told(results_dir):
 def test_a_damaged_table(results_dir, capsys):
     (results_dir / "ablations" / "policies.csv").write_bytes(b"")
     flags = ["--plot_only", "--results_dir", str(results_dir), "--only", "escapes"]
-    assert ablations_command.ablations_command(flags) == 1
+    assert ablations_command(flags) == 1
     assert "policies.csv is damaged" in capsys.readouterr().err
 
 
@@ -183,11 +183,9 @@ def test_bad_flags(tmp_path, capsys):
         (["--envs", "Hopper-v5"], "there is no flag --envs."),
     ):
         with pytest.raises(SystemExit) as error:
-            ablations_command.ablations_command(
-                [*flags, "--results_dir", str(tmp_path)]
-            )
+            ablations_command([*flags, "--results_dir", str(tmp_path)])
         assert error.value.code == 2
         assert message in capsys.readouterr().err
     flags = ["--plot_only", "--results_dir", str(tmp_path)]
-    assert ablations_command.ablations_command(flags) == 2
+    assert ablations_command(flags) == 2
     assert "--plot_only: there is no" in capsys.readouterr().err

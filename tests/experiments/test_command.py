@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from smoothie_tf.experiments.commands import command
+from smoothie_tf.experiments.commands.figure import _parser, _plan, figure_command
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
@@ -29,7 +29,7 @@ def somewhere(tmp_path, monkeypatch):
 def test_trains_draws_and_says_where(fake_command, starts, tmp_path, capsys):
     flags = ["--envs", "Hopper-v5,Swimmer-v5", "--seeds", "1", "--num_workers", "2"]
     figure = FIGURE_3
-    assert command.figure_command(figure, flags, train_command=fake_command) == 0
+    assert figure_command(figure, flags, train_command=fake_command) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == (
         "Figure 3, preset quick, 300 steps a run: 0 of 4 runs done, 4 to start."
@@ -48,7 +48,7 @@ def test_trains_draws_and_says_where(fake_command, starts, tmp_path, capsys):
     # Figure 4 finds the runs with the penalty done.
     flags[1] = "Hopper-v5"
     figure = FIGURE_4
-    assert command.figure_command(figure, flags, train_command=fake_command) == 0
+    assert figure_command(figure, flags, train_command=fake_command) == 0
     assert "1 of 2 runs done, 1 to start" in capsys.readouterr().out
     shared = tmp_path / "runs/quick/Hopper-v5/smoothie/seed0/starts"
     assert shared.read_text() == "0\n"
@@ -56,8 +56,8 @@ def test_trains_draws_and_says_where(fake_command, starts, tmp_path, capsys):
 
 def test_where_figures_go(tmp_path):
     def out_dir(*flags):
-        flags = command._parser(FIGURE_3).parse_args(flags)
-        return str(command._plan(FIGURE_3, flags)[1])
+        flags = _parser(FIGURE_3).parse_args(flags)
+        return str(_plan(FIGURE_3, flags)[1])
 
     assert out_dir() == "runs/figure3-quick"
     assert out_dir("--runs_dir", "elsewhere") == "elsewhere/figure3-quick"
@@ -80,8 +80,8 @@ def test_where_figures_go(tmp_path):
 )
 def test_seeds(words, seeds):
     flags = ["--seeds", *words] if words else []
-    flags = command._parser(FIGURE_3).parse_args(flags)
-    runs, _ = command._plan(FIGURE_3, flags)
+    flags = _parser(FIGURE_3).parse_args(flags)
+    runs, _ = _plan(FIGURE_3, flags)
     assert sorted({run.seed for run in runs}) == seeds
 
 
@@ -111,7 +111,7 @@ def test_seeds(words, seeds):
 )
 def test_bad_input_gets_one_sentence(flags, sentence, capsys, tmp_path):
     try:
-        code = command.figure_command(FIGURE_3, flags)
+        code = figure_command(FIGURE_3, flags)
     except SystemExit as error:
         code = error.code
     assert code == 2
@@ -125,7 +125,7 @@ def test_bad_input_gets_one_sentence(flags, sentence, capsys, tmp_path):
 def test_a_directory_without_room_is_refused_before_training(monkeypatch, capsys):
     usage = shutil.disk_usage(".")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    assert command.figure_command(FIGURE_3, ["--out_dir", "small"]) == 2
+    assert figure_command(FIGURE_3, ["--out_dir", "small"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("--out_dir ") and "has room for 0.0 MiB" in line
 
@@ -135,11 +135,11 @@ def test_plot_only_trains_nothing(fake_command, tmp_path, capsys):
         raise AssertionError("it trained")
 
     flags = ["--plot_only", "--envs", "Hopper-v5"]
-    assert command.figure_command(FIGURE_3, flags, train_command=refuse) == 1
+    assert figure_command(FIGURE_3, flags, train_command=refuse) == 1
     assert "Nothing to draw: no run under runs/quick" in capsys.readouterr().err
     some = ["--envs", "Hopper-v5", "--seeds", "1"]
-    command.figure_command(FIGURE_3, some, train_command=fake_command)
-    assert command.figure_command(FIGURE_3, flags, train_command=refuse) == 0
+    figure_command(FIGURE_3, some, train_command=fake_command)
+    assert figure_command(FIGURE_3, flags, train_command=refuse) == 0
 
 
 def test_failures_are_reported_and_the_rest_is_drawn(
@@ -150,7 +150,7 @@ def test_failures_are_reported_and_the_rest_is_drawn(
     behave(runs[0], "fail")
     flags = ["--envs", "Hopper-v5"]
     figure = FIGURE_3
-    assert command.figure_command(figure, flags, train_command=fake_command) == 1
+    assert figure_command(figure, flags, train_command=fake_command) == 1
     captured = capsys.readouterr()
     last = captured.err.strip().splitlines()[-1]
     assert last.startswith("Not done: Hopper-v5 smoothie seed 0: ValueError: the sim")
@@ -162,14 +162,14 @@ def test_damaged_run_gets_one_sentence(capsys):
     runs[0].directory.mkdir(parents=True)
     (runs[0].directory / "metrics.csv").write_text("step\n")
     flags = ["--plot_only", "--envs", "Hopper-v5"]
-    assert command.figure_command(FIGURE_3, flags) == 1
+    assert figure_command(FIGURE_3, flags) == 1
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 def test_starts_without_tensorflow_or_plotting():
     heavy = "{'tensorflow', 'tf_agents', 'torch', 'pandas', 'matplotlib'}"
     code = (
-        "import sys; from smoothie_tf.experiments.commands import command; "
+        "import sys; from smoothie_tf.experiments.commands import figure; "
         f"print(sorted({heavy} & set(sys.modules)))"
     )
     printed = subprocess.run(
@@ -177,7 +177,6 @@ def test_starts_without_tensorflow_or_plotting():
         capture_output=True,
         text=True,
         check=True,
-        cwd=command.__file__.rsplit("/", 4)[0],
     )
     assert printed.stdout.strip() == "[]"
     assert not printed.stderr
@@ -185,7 +184,7 @@ def test_starts_without_tensorflow_or_plotting():
 
 def test_a_comparison_has_a_table_and_an_ablation(fake_command, tmp_path, capsys):
     def run(*flags):
-        code = command.figure_command(
+        code = figure_command(
             NEIGHBOURS,
             [
                 "--runs_dir",

@@ -13,7 +13,7 @@ from matplotlib import image
 from tf_agents.specs import tensor_spec
 
 from smoothie_tf.environments import two_gaussians
-from smoothie_tf.experiments.theory import figure2, figures_theory
+from smoothie_tf.experiments.theory import figure1, figure2
 from smoothie_tf.networks import mean_network
 from smoothie_tf.training import config
 
@@ -108,7 +108,7 @@ def test_configuration_is_that_of_the_task(agent):
         ),
         "ddpg": lambda: gin.query_parameter("DdpgAgent.ou_stddev"),
     }[agent]()
-    assert stddev == pytest.approx(figures_theory.INITIAL_STDDEV, rel=1e-12)
+    assert stddev == pytest.approx(figure1.INITIAL_STDDEV, rel=1e-12)
     # Neither agent has rates of its own.
     assert gin.query_parameter("create_agent.actor_learning_rate") == 6e-4
     assert gin.query_parameter("create_agent.critic_learning_rate") == 1e-2

@@ -5,9 +5,9 @@ import dataclasses
 import matplotlib.figure
 import pytest
 
-from smoothie_tf.experiments.drawing import figures
-from smoothie_tf.experiments.evidence import results
-from smoothie_tf.experiments.figures import svg_figures
+from smoothie_tf.experiments.drawing import curves
+from smoothie_tf.experiments.evidence import metrics
+from smoothie_tf.experiments.figures import svg as svg_figures
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.continuous_control import DDPG, FIGURE_3, FIGURE_4
 from smoothie_tf.experiments.figures.grids import grid
@@ -32,7 +32,7 @@ def drawn(monkeypatch):
 def write_metrics(run, rows):
     run.directory.mkdir(parents=True, exist_ok=True)
     lines = [f"{step},{value},1,,,0,0,0,,50\n" for step, value in rows]
-    header = ",".join(results.METRICS) + "\n"
+    header = ",".join(metrics.METRICS) + "\n"
     (run.directory / "metrics.csv").write_text(header + "".join(lines))
     record = f'{{"status": "done", "num_steps": {run.num_steps}}}'
     (run.directory / "run.json").write_text(record)
@@ -44,7 +44,7 @@ def test_line_and_band(tmp_path, drawn):
     for run, value in zip(runs[::2], (0.0, 0.0, 6.0), strict=True):
         write_metrics(run, [(100_000, value), (300_000, value)])
     path = tmp_path / "figure.png"
-    figures.draw_returns(results.read_runs(runs), FIGURE_3, runs, path)
+    curves.draw_returns(metrics.read_runs(runs), FIGURE_3, runs, path)
     assert path.read_bytes().startswith(b"\x89PNG")
     (canvas,) = drawn
     (panel,) = canvas.axes
@@ -71,7 +71,7 @@ def test_one_seed_has_no_band(tmp_path, drawn):
     for run in runs:
         write_metrics(run, [(100, 1.0), (300, 2.0)])
     path = tmp_path / "figure.png"
-    figures.draw_returns(results.read_runs(runs), FIGURE_4, runs, path)
+    curves.draw_returns(metrics.read_runs(runs), FIGURE_4, runs, path)
     (panel,) = drawn[0].axes
     assert len(panel.lines) == 2
     assert not panel.collections
@@ -89,7 +89,7 @@ def test_the_title_counts_what_is_shown(tmp_path, drawn):
     one = FIGURE_4.panels_on(env)
     for panels, said in ((one, "n = 2 seeds"), (None, "n = 1 to 2 seeds")):
         path = tmp_path / "figure.png"
-        figures.draw_returns(results.read_runs(runs), FIGURE_4, runs, path, panels)
+        curves.draw_returns(metrics.read_runs(runs), FIGURE_4, runs, path, panels)
         assert drawn[-1].get_suptitle().endswith(said)
 
 
@@ -98,7 +98,7 @@ def test_panel_without_runs_says_so(tmp_path, drawn):
     runs = grid(FIGURE_3, preset, root=tmp_path)
     write_metrics(runs[0], [(100, 1.0)])
     path = tmp_path / "figure.png"
-    figures.draw_returns(results.read_runs(runs), FIGURE_3, runs, path)
+    curves.draw_returns(metrics.read_runs(runs), FIGURE_3, runs, path)
     panels = drawn[0].axes
     assert [panel.get_title() for panel in panels] == list(FIGURE_3.envs)
     said = [[text.get_text() for text in panel.texts] for panel in panels]
@@ -113,7 +113,7 @@ def test_a_report_shows_where_all_arms_have_runs():
     half = next(run for run in runs if run.env == first)
 
     def shown(of):
-        return [panel.env for panel in figures.compared(FIGURE_4, of)]
+        return [panel.env for panel in curves.compared(FIGURE_4, of)]
 
     assert shown([half, *whole]) == [second]
     assert shown([half]) == [first]
@@ -125,28 +125,28 @@ def test_of_two_panels_on_a_task_a_report_shows_the_whole_one():
     runs = grid(figure, read_preset("svg"), [svg_figures.HAND], [0])
     arms = {arm.variant for arm in figure.panels[0].arms}
     runs = [run for run in runs if run.variant in arms]
-    assert figures.compared(figure, runs) == [figure.panels[0]]
+    assert curves.compared(figure, runs) == [figure.panels[0]]
 
 
 def test_bindings_given_by_hand_are_in_the_title():
     preset = Preset("quick", 300, 1, ("SmoothieAgent.kl_penalty=0.5",))
     runs = grid(FIGURE_3, preset)
-    text = figures.title(FIGURE_3, "return", runs, finished=len(runs))
+    text = curves.title(FIGURE_3, "return", runs, finished=len(runs))
     assert text.endswith("n = 1 seed, SmoothieAgent.kl_penalty=0.5")
 
 
 def test_an_agent_has_one_colour_in_every_figure():
-    third = figures.colours(FIGURE_3.arms)
-    fourth = figures.colours(FIGURE_4.arms)
+    third = curves.colours(FIGURE_3.arms)
+    fourth = curves.colours(FIGURE_4.arms)
     assert third[0] == fourth[0]
     assert len({*third, *fourth}) == 3
     more = [dataclasses.replace(DDPG, variant=name) for name in ("a", "b")]
-    assert len({*third, *figures.colours(more)}) == 4
+    assert len({*third, *curves.colours(more)}) == 4
 
 
 def test_every_arm_of_a_comparison_has_a_colour_of_its_own():
     for figure in (NEIGHBOURS, SOFT_DDPG_WIDTHS):
-        assert len({*figures.colours(figure.arms)}) == len(figure.arms)
+        assert len({*curves.colours(figure.arms)}) == len(figure.arms)
 
 
 @pytest.mark.parametrize("figure", [ABLATIONS, FIGURE_4])
@@ -155,7 +155,7 @@ def test_a_legend_of_many_arms_stays_on_the_page(tmp_path, drawn, figure):
     runs = grid(figure, preset, envs=["Hopper-v5"], root=tmp_path)
     for run in runs:
         write_metrics(run, [(100, 1.0), (300, 2.0)])
-    figures.draw_returns(results.read_runs(runs), figure, runs, tmp_path / "f.png")
+    curves.draw_returns(metrics.read_runs(runs), figure, runs, tmp_path / "f.png")
     (canvas,) = drawn
     (body,) = canvas.subfigs
     (legend,) = body.legends

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from smoothie_tf.experiments.evidence import results
+from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.runs.run import read_preset
 from smoothie_tf.runs.status import Status, read_json, recorded_status
 from smoothie_tf.validation import InputError
@@ -16,7 +16,7 @@ SETTINGS = settings(
     # The one file of each test is written anew by each example.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-HEADER = ",".join(results.METRICS) + "\n"
+HEADER = ",".join(metrics.METRICS) + "\n"
 WHOLE = HEADER + "".join(
     f"{step},{step / 7},1.5,,0.6,-1e-3,0.0,2.5e-08,,50.0\n" for step in (100, 200, 300)
 )
@@ -53,16 +53,16 @@ def tables(draw):
 def checked(path):
     """Reads a table, or is told in one sentence why not."""
     try:
-        frame = results.read_metrics(path)
-    except results.DamagedRunError as error:
+        frame = metrics.read_metrics(path)
+    except metrics.DamagedRunError as error:
         assert str(error).startswith(f"{path} is damaged: ")
         assert len(str(error).splitlines()) == 1
         return
-    assert tuple(frame.columns) == results.METRICS
+    assert tuple(frame.columns) == metrics.METRICS
     assert frame["step"].dtype == np.int64
     assert (np.diff(frame["step"]) > 0).all()
     assert np.isfinite(frame["evaluation_return_mean"]).all()
-    assert all(frame[column].dtype == float for column in results.METRICS[1:])
+    assert all(frame[column].dtype == float for column in metrics.METRICS[1:])
 
 
 @SETTINGS

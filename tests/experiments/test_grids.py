@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from smoothie_tf.experiments.figures import grids, svg_figures
+from smoothie_tf.experiments.figures import grids
+from smoothie_tf.experiments.figures import svg as svg_figures
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.behind_ddpg import BEHIND_DDPG, STEPS
 from smoothie_tf.experiments.figures.choices import CHOICES

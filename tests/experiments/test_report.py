@@ -7,11 +7,8 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.experiments.commands import collect
-from smoothie_tf.experiments.evidence import (
-    evidence,
-    results,
-    statistics,
-)
+from smoothie_tf.experiments.commands.report import report_command
+from smoothie_tf.experiments.evidence import evidence, metrics, statistics
 from smoothie_tf.experiments.figures import behind_ddpg
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.figures.grids import grid
@@ -27,7 +24,7 @@ def write_run(root, env, variant, seed, final, status="done"):
     directory = root / "short" / env / variant / f"seed{seed}"
     directory.mkdir(parents=True)
     steps = np.linspace(STEPS / 20, STEPS, 20).astype(int)
-    lines = [",".join(results.METRICS)]
+    lines = [",".join(metrics.METRICS)]
     for place, step in enumerate(steps):
         value = final if place >= 10 else 0.0
         lines.append(f"{step},{value},1.0,{value - 1},0.3,0.0,0.0,0.0,0.0,50.0")
@@ -98,7 +95,7 @@ def test_runs_that_have_not_ended_do_not_count(results_dir):
 
 
 def test_what_the_report_says(results_dir, capsys):
-    assert report.report_command(["--results_dir", str(results_dir)]) == 0
+    assert report_command(["--results_dir", str(results_dir)]) == 0
     assert capsys.readouterr().out == f"The report is in {results_dir / 'README.md'}\n"
     text = (results_dir / "README.md").read_text()
     # std of (−10, 0, 10) is 8.16; training returns are 1 lower.
@@ -133,13 +130,13 @@ def test_a_damaged_file_is_named(results_dir, capsys, name, content):
     path = results_dir / name
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(content)
-    assert report.report_command(["--results_dir", str(results_dir)]) == 1
+    assert report_command(["--results_dir", str(results_dir)]) == 1
     said = capsys.readouterr().err
     assert str(path) in said and len(said.splitlines()) == 1
 
 
 def test_no_folder_is_bad_input(tmp_path, capsys):
-    assert report.report_command(["--results_dir", str(tmp_path / "no")]) == 2
+    assert report_command(["--results_dir", str(tmp_path / "no")]) == 2
     assert "is not a folder" in capsys.readouterr().err
 
 
@@ -203,7 +200,7 @@ def test_neighbours_with_their_intervals(tmp_path):
     assert "| dense | SVG(0) | 100 % [84, 100] | 20 |" in text
     for damage in ("[", "{}x", '[{"seed": 0}]', "[1]"):
         record.write_text(damage)
-        with pytest.raises(results.DamagedRunError, match="runs.json is damaged"):
+        with pytest.raises(metrics.DamagedRunError, match="runs.json is damaged"):
             report.report(tmp_path)
 
 

@@ -6,12 +6,12 @@ import math
 import pandas as pd
 import pytest
 
-from smoothie_tf.experiments.evidence import results
+from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.runs.run import Preset, Run
 
-HEADER = ",".join(results.METRICS) + "\n"
+HEADER = ",".join(metrics.METRICS) + "\n"
 
 
 def write_run(run, returns, status="done", every=100):
@@ -38,8 +38,8 @@ def three(tmp_path) -> tuple[Run, ...]:
 def test_tidy_table(three):
     write_run(three[0], [1.0, 2.0, 3.0])
     write_run(three[1], [4.0], status="interrupted")
-    frame = results.read_runs(three)
-    assert list(frame.columns) == [*results.RUN_COLUMNS, *results.METRICS]
+    frame = metrics.read_runs(three)
+    assert list(frame.columns) == [*metrics.RUN_COLUMNS, *metrics.METRICS]
     assert frame["step"].tolist() == [100, 200, 300, 100]
     assert frame["seed"].tolist() == [0, 0, 0, 1]
     assert frame["finished"].tolist() == [True, True, True, False]
@@ -48,10 +48,10 @@ def test_tidy_table(three):
 
 
 def test_no_runs_is_an_empty_table(three):
-    frame = results.read_runs(three)
+    frame = metrics.read_runs(three)
     assert frame.empty
-    assert results.curves(frame, "evaluation_return_mean").empty
-    assert results.final_returns(frame).empty
+    assert metrics.curves(frame, "evaluation_return_mean").empty
+    assert metrics.final_returns(frame).empty
 
 
 def test_band_is_clipped_at_minimum_and_maximum(three):
@@ -62,7 +62,7 @@ def test_band_is_clipped_at_minimum_and_maximum(three):
     write_run(three[0], [0.0, 0.0, 1.0])
     write_run(three[1], [0.0, 6.0, 3.0])
     write_run(three[2], [6.0, 6.0])
-    table = results.curves(results.read_runs(three), "evaluation_return_mean")
+    table = metrics.curves(metrics.read_runs(three), "evaluation_return_mean")
     root = math.sqrt(8)
     assert table["mean"].tolist() == pytest.approx([2, 4, 2])
     assert table["std"].tolist() == pytest.approx([root, root, 1])
@@ -73,9 +73,9 @@ def test_band_is_clipped_at_minimum_and_maximum(three):
 
 def test_curves_leave_out_what_has_no_value(three):
     write_run(three[0], [1.0, 2.0])
-    frame = results.read_runs(three)
-    assert results.curves(frame, "kl").empty
-    assert results.curves(frame, "policy_stddev")["mean"].tolist() == [0.6, 0.6]
+    frame = metrics.read_runs(three)
+    assert metrics.curves(frame, "kl").empty
+    assert metrics.curves(frame, "policy_stddev")["mean"].tolist() == [0.6, 0.6]
 
 
 def test_final_returns(three):
@@ -83,7 +83,7 @@ def test_final_returns(three):
     write_run(three[0], [9.0, 9.0, 3.0, 4.0], every=75)
     write_run(three[1], [9.0, 9.0, 5.0, 6.0], every=75)
     write_run(three[2], [1000.0], status="interrupted")
-    (row,) = results.final_returns(results.read_runs(three)).to_dict("records")
+    (row,) = metrics.final_returns(metrics.read_runs(three)).to_dict("records")
     assert row == {
         "env": "Hopper-v5",
         "variant": "smoothie",
@@ -98,14 +98,14 @@ def test_final_returns_of_a_long_run_are_its_last_ten(tmp_path):
     preset = Preset("short", num_steps=3000, num_seeds=1)
     run = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)[0]
     write_run(run, [0.0] * 20 + [7.0] * 10)
-    (row,) = results.final_returns(results.read_runs([run])).to_dict("records")
+    (row,) = metrics.final_returns(metrics.read_runs([run])).to_dict("records")
     assert (row["mean"], row["n"], row["evaluations"]) == (7.0, 1, 10)
     assert math.isnan(row["std"])
 
 
 def test_steps_beyond_those_asked_for_are_left_out(three):
     write_run(three[0], [1.0, 2.0, 3.0, 4.0])
-    assert results.read_runs(three[:1])["step"].max() == 300
+    assert metrics.read_runs(three[:1])["step"].max() == 300
 
 
 def test_a_line_still_being_written_is_left_out(three, tmp_path):
@@ -113,9 +113,9 @@ def test_a_line_still_being_written_is_left_out(three, tmp_path):
     whole = "100,1,1,,,0,0,0,,50\n"
     for torn in ("", "200", "200,3.5,1,,,0,0,0,,5"):
         path.write_text(HEADER + whole + torn)
-        assert results.read_metrics(path)["step"].tolist() == [100]
+        assert metrics.read_metrics(path)["step"].tolist() == [100]
     path.write_text(HEADER)
-    assert results.read_metrics(path).empty
+    assert metrics.read_metrics(path).empty
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_a_line_still_being_written_is_left_out(three, tmp_path):
 def test_damaged_metrics_get_one_sentence(tmp_path, text, sentence):
     path = tmp_path / "metrics.csv"
     path.write_text(text)
-    with pytest.raises(results.DamagedRunError) as error:
-        results.read_metrics(path)
+    with pytest.raises(metrics.DamagedRunError) as error:
+        metrics.read_metrics(path)
     assert str(error.value).startswith(f"{path} is damaged: ")
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
@@ -152,15 +152,15 @@ def test_damaged_metrics_get_one_sentence(tmp_path, text, sentence):
 def test_binary_rubbish(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(results.DamagedRunError, match="it is not text"):
-        results.read_metrics(path)
+    with pytest.raises(metrics.DamagedRunError, match="it is not text"):
+        metrics.read_metrics(path)
 
 
 def test_written_tables_read_back(three, tmp_path):
     write_run(three[0], [1.0, 2.0, 3.0])
     write_run(three[1], [3.0, 4.0, 5.0])
-    frame = results.read_runs(three)
-    results.write_tables(frame, tmp_path, "figure3")
+    frame = metrics.read_runs(three)
+    metrics.write_tables(frame, tmp_path, "figure3")
     runs = pd.read_csv(tmp_path / "figure3_runs.csv")
     assert runs["evaluation_return_mean"].tolist() == [1, 2, 3, 3, 4, 5]
     drawn = pd.read_csv(tmp_path / "figure3_curves.csv")
@@ -172,20 +172,20 @@ def test_written_tables_read_back(three, tmp_path):
 
 def test_provenance_keeps_no_command(three):
     write_run(three[0], [1.0])
-    assert results.provenance(three) == [
+    assert metrics.provenance(three) == [
         {"variant": "smoothie", "num_steps": 300, "status": "done", "commit": "abc"}
     ]
     (three[0].directory / "run.json").write_text("{")
-    with pytest.raises(results.DamagedRunError, match="is damaged: it is not JSON"):
-        results.provenance(three)
+    with pytest.raises(metrics.DamagedRunError, match="is damaged: it is not JSON"):
+        metrics.provenance(three)
 
 
 def test_commits_in_the_order_of_their_stretches():
-    assert results.commits({"commit": "b"}) == ["b"]
+    assert metrics.commits({"commit": "b"}) == ["b"]
     earlier = [{"to_step": 10, "commit": "c"}, {"to_step": 20, "commit": "a"}]
-    assert results.commits({"commit": "b", "earlier": earlier}) == ["c", "a", "b"]
+    assert metrics.commits({"commit": "b", "earlier": earlier}) == ["c", "a", "b"]
     earlier = [{"to_step": 10, "commit": "b"}]
-    assert results.commits({"commit": "b", "earlier": earlier}) == ["b"]
+    assert metrics.commits({"commit": "b", "earlier": earlier}) == ["b"]
 
 
 def test_comparison_with_a_baseline_by_hand(three):
@@ -197,7 +197,7 @@ def test_comparison_with_a_baseline_by_hand(three):
         write_run(run, [0.0, 0.0, value])
     for run, value in zip(ddpg[:2], (1.0, 2.0), strict=True):
         write_run(run, [0.0, 0.0, value])
-    table = results.compare(results.read_runs(runs), "ddpg").set_index("variant")
+    table = metrics.compare(metrics.read_runs(runs), "ddpg").set_index("variant")
     smoothie, baseline = table.loc["smoothie"], table.loc["ddpg"]
     assert (smoothie["mean"], smoothie["n"], smoothie["difference"]) == (5.0, 3, 3.5)
     assert math.isnan(baseline["difference"])
@@ -210,6 +210,6 @@ def test_one_seed_has_no_interval(three):
     runs = grid(FIGURE_3, three[0].preset, ["Hopper-v5"], root=three[0].root)
     for run in runs[:2]:
         write_run(run, [1.0, 2.0])
-    table = results.compare(results.read_runs(runs), "ddpg").set_index("variant")
+    table = metrics.compare(metrics.read_runs(runs), "ddpg").set_index("variant")
     assert table.loc["smoothie", "difference"] == 0.0
     assert table.loc["smoothie", ["low", "high"]].isna().all()

@@ -290,7 +290,7 @@ def test_tpe_asks_in_small_groups_and_goes_on(plan, train):
 
 
 def test_objective_is_the_mean_of_the_last_evaluations(tmp_path):
-    from smoothie_tf.experiments.evidence import results
+    from smoothie_tf.experiments.evidence import metrics as results
 
     path = tmp_path / "metrics.csv"
     rows = [f"{step},{step / 100},0,,,,,,,1\n" for step in range(100, 3100, 100)]

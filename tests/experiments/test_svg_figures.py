@@ -10,16 +10,13 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.environments import monoped
-from smoothie_tf.experiments.commands import command
-from smoothie_tf.experiments.evidence import (
-    evidence,
-    results,
-    statistics,
-)
-from smoothie_tf.experiments.figures import svg_figures as figures
+from smoothie_tf.experiments.commands.figure import figure_command
+from smoothie_tf.experiments.evidence import evidence, metrics, statistics
+from smoothie_tf.experiments.figures import svg as figures
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.report import claims, report
-from smoothie_tf.experiments.svg import svg_behaviour, svg_claims
+from smoothie_tf.experiments.svg import behaviour
+from smoothie_tf.experiments.svg import claims as svg_claims
 from smoothie_tf.runs.run import lengths, read_preset
 from smoothie_tf.training import gin_directory
 
@@ -48,7 +45,7 @@ def write_run(results_dir, env, arm, seed, returns, figure=None):
     )
     run.directory.mkdir(parents=True)
     steps = np.linspace(0, run.num_steps, EVALUATIONS + 1)[1:].astype(int)
-    lines = [",".join(results.METRICS)]
+    lines = [",".join(metrics.METRICS)]
     for step, value in zip(steps, np.broadcast_to(returns, EVALUATIONS), strict=True):
         lines.append(f"{step},{value},1.0,,0.2,0.0,0.0,0.0,,50.0")
     (run.directory / "metrics.csv").write_text("\n".join(lines) + "\n")
@@ -261,7 +258,7 @@ def test_a_figure_of_panels_from_its_command(
     flags = ["--preset", "svg", "--seeds", "1", "--num_workers", "2"]
     flags += ["--gin_bindings", "train.num_steps = 200", "--envs", figures.CARTPOLE]
     for more in ([], ["--plot_only"]):
-        code = command.figure_command(
+        code = figure_command(
             figures.SVG_FIGURE_2,
             [*flags, *more],
             train_command=fake_command,
@@ -289,17 +286,17 @@ def test_the_reports_table(tmp_path):
     folder = tmp_path / "svg_figure_4-svg"
     folder.mkdir()
     (folder / figures.BEHAVIOUR).write_text("")
-    with pytest.raises(results.DamagedRunError, match="svg_behaviour.csv is damaged"):
+    with pytest.raises(metrics.DamagedRunError, match="svg_behaviour.csv is damaged"):
         report.report(tmp_path)
 
 
 def test_behaviour_by_hand():
-    by_name = {each.name: each.judge for each in svg_behaviour.BEHAVIOURS}
+    by_name = {each.name: each.judge for each in behaviour.BEHAVIOURS}
     # The arm stretched along x: its tip is three links of 0.1 m away, and places are
     # observed in links.
     arm = np.zeros((4, 8))
     arm[:, 6] = [0.0, 1.0, 2.8, 2.7]
-    np.testing.assert_allclose(svg_behaviour._distances(arm), [0.3, 0.2, 0.02, 0.03])
+    np.testing.assert_allclose(behaviour._distances(arm), [0.3, 0.2, 0.02, 0.03])
     assert by_name["ends at the target"](arm) == 1.0
     assert by_name["distance, second half"](arm) == pytest.approx(0.025)
     assert by_name["ends at the target"](arm[:2]) == 0.0

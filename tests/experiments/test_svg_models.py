@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment, hand
-from smoothie_tf.experiments.figures import svg_figures as figures
+from smoothie_tf.experiments.figures import svg as figures
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.report import report
-from smoothie_tf.experiments.svg import svg_models
+from smoothie_tf.experiments.svg import models
 from smoothie_tf.runs.run import read_preset
 from smoothie_tf.training import config, main
 from tests.experiments import test_svg_figures
@@ -44,35 +44,35 @@ def agent_with_stiffness(monkeypatch):
 
 
 def test_the_true_model_has_no_errors(agent_with_stiffness):
-    found = svg_models.errors(agent_with_stiffness(hand.STIFFNESS), 3)
-    assert found[svg_models.DERIVATIVES] == 0
+    found = models.errors(agent_with_stiffness(hand.STIFFNESS), 3)
+    assert found[models.DERIVATIVES] == 0
     # Rounding, over 1,000 steps.
-    assert found[svg_models.DRIFT] < 1e-3
-    assert found[svg_models.REAL] == pytest.approx(1)
-    assert found[svg_models.OWN] == pytest.approx(1, abs=1e-4)
+    assert found[models.DRIFT] < 1e-3
+    assert found[models.REAL] == pytest.approx(1)
+    assert found[models.OWN] == pytest.approx(1, abs=1e-4)
     # A policy that has not learned, with σ = 0.2.
-    assert found[svg_models.BEYOND] < 0.001
+    assert found[models.BEYOND] < 0.001
 
 
 def test_errors_of_a_stiffer_spring(agent_with_stiffness):
-    found = svg_models.errors(agent_with_stiffness(hand.STIFFNESS + 2), 3)
+    found = models.errors(agent_with_stiffness(hand.STIFFNESS + 2), 3)
     # In each dimension: velocity by hand and ball, 2·dt; ball by both, 2·dt².
     square = 4 * (0.02**2 + 0.0002**2) / (6 * 8)
-    assert found[svg_models.DERIVATIVES] == pytest.approx(square**0.5, rel=1e-3)
+    assert found[models.DERIVATIVES] == pytest.approx(square**0.5, rel=1e-3)
     # The stiffer spring lets the ball hang 1/6 m higher, and swing about there.
-    assert 0.1 < found[svg_models.DRIFT] < 0.5
+    assert 0.1 < found[models.DRIFT] < 0.5
     # Another frequency, for 10 s. How far v_θ turns depends on the policy's weights;
     # it turns further along trajectories that are wrong, too.
-    assert found[svg_models.OWN] < found[svg_models.REAL] < 1 - 1e-6
+    assert found[models.OWN] < found[models.REAL] < 1 - 1e-6
 
 
 def test_the_reports_table(tmp_path):
     values = {
-        svg_models.DERIVATIVES: (0.0041, 0.0043, 0.0042),
-        svg_models.DRIFT: (0.1, 0.3, 0.2),
-        svg_models.REAL: (0.993, 0.995, 0.994),
-        svg_models.OWN: (0.9, 0.98, 0.94),
-        svg_models.BEYOND: (0.0, 0.2, 0.1),
+        models.DERIVATIVES: (0.0041, 0.0043, 0.0042),
+        models.DRIFT: (0.1, 0.3, 0.2),
+        models.REAL: (0.993, 0.995, 0.994),
+        models.OWN: (0.9, 0.98, 0.94),
+        models.BEYOND: (0.0, 0.2, 0.1),
     }
     rows = [
         (figures.HAND, "planner", seed, name, value)
@@ -109,9 +109,9 @@ def test_the_models_of_a_real_run(tmp_path):
     line = ["--agent", run.agent, "--env", run.env, "--num_steps", "1001", "--quiet"]
     line += ["--run_dir", str(run.directory)]
     assert main.main([*line, *(f"--gin_bindings={each}" for each in bindings)]) == 0
-    svg_models.measure(runs, tmp_path, episodes=2)
+    models.measure(runs, tmp_path, episodes=2)
     table = pd.read_csv(tmp_path / figures.MODELS).set_index("measure")
     assert set(table["variant"]) == {run.variant}
     assert len(table) == 5
     # Nothing has been learned: the model's ball stays where the task's wanders off.
-    assert table["value"][svg_models.DRIFT] > 0.05
+    assert table["value"][models.DRIFT] > 0.05

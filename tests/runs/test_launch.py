@@ -175,7 +175,7 @@ def script(tmp_path):
         textwrap.dedent(
             f"""
             import pathlib, sys
-            from smoothie_tf.experiments.commands import command
+            from smoothie_tf.experiments.commands.figure import figure_command
             from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
             from smoothie_tf.runs import launch
             from smoothie_tf.training import gin_directory
@@ -183,7 +183,7 @@ def script(tmp_path):
             gin_directory.TUNED = gin_directory.PRESETS / "tuned"
             def fake(run):
                 return [sys.executable, {fake!r}, *launch.train_command(run)[2:]]
-            sys.exit(command.figure_command(FIGURE_3, train_command=fake))
+            sys.exit(figure_command(FIGURE_3, train_command=fake))
             """
         )
     )

@@ -12,7 +12,7 @@ import types
 
 import pytest
 
-from smoothie_tf.experiments.commands import command
+from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.runs import launch, ray_launch
 from smoothie_tf.runs.status import Status, current_status, read_json
@@ -30,7 +30,7 @@ NUM_STEPS = 5000
     ],
 )
 def test_flags_that_do_not_fit(flags, sentence, capsys):
-    assert command.figure_command(FIGURE_3, flags) == 2
+    assert figure_command(FIGURE_3, flags) == 2
     errors = capsys.readouterr().err
     assert sentence in errors
     assert len(errors.strip().splitlines()) == 1
@@ -38,7 +38,7 @@ def test_flags_that_do_not_fit(flags, sentence, capsys):
 
 def test_without_ray_it_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setattr(ray_launch.importlib.util, "find_spec", lambda name: None)
-    assert command.figure_command(FIGURE_3, ["--launcher", "ray"]) == 2
+    assert figure_command(FIGURE_3, ["--launcher", "ray"]) == 2
     assert "pip install -e '.[ray]'" in capsys.readouterr().err
 
 
@@ -55,7 +55,7 @@ def test_without_ray_it_says_how_to_get_it(monkeypatch, capsys):
 def test_bad_address_is_one_sentence_at_once(address, sentence, monkeypatch, capsys):
     monkeypatch.setattr(ray_launch.importlib.util, "find_spec", lambda name: "there")
     flags = ["--launcher", "ray", "--ray_address", address]
-    assert command.figure_command(FIGURE_3, flags) == 2
+    assert figure_command(FIGURE_3, flags) == 2
     errors = capsys.readouterr().err
     assert sentence in errors
     assert len(errors.strip().splitlines()) == 1
@@ -69,7 +69,7 @@ def test_no_cluster_here_is_one_sentence(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", types.SimpleNamespace(init=init))
     monkeypatch.setattr(ray_launch.importlib.util, "find_spec", lambda name: "there")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert command.figure_command(FIGURE_3, ["--launcher", "ray"]) == 2
+    assert figure_command(FIGURE_3, ["--launcher", "ray"]) == 2
     errors = capsys.readouterr().err
     assert "start one with `ray start --head`" in errors
     assert len(errors.strip().splitlines()) == 1
@@ -177,14 +177,14 @@ def script(tmp_path, cluster):
         textwrap.dedent(
             f"""
             import pathlib, sys
-            from smoothie_tf.experiments.commands import command
+            from smoothie_tf.experiments.commands.figure import figure_command
             from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
             from smoothie_tf.runs import launch
             from smoothie_tf.training import gin_directory
             gin_directory.PRESETS = pathlib.Path({str(tmp_path)!r})
             def fake(run):
                 return [sys.executable, {fake!r}, *launch.train_command(run)[2:]]
-            sys.exit(command.figure_command(FIGURE_3, train_command=fake))
+            sys.exit(figure_command(FIGURE_3, train_command=fake))
             """
         )
     )

@@ -14,8 +14,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from smoothie_tf.experiments.commands import command
-from smoothie_tf.experiments.evidence import results
+from smoothie_tf.command_line import DONE, FAILED, Parser
+from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.runs.status import read_json
 
 _COPIED = ("metrics.csv", "operative_config.gin")
@@ -36,7 +36,7 @@ def collect(
         tables of the search.
 
     Raises:
-        results.DamagedRunError: If a run's metrics or record is damaged.
+        metrics.DamagedRunError: If a run's metrics or record is damaged.
     """
     collected = []
     for preset in presets:
@@ -45,11 +45,11 @@ def collect(
                 continue
             if not (source / "metrics.csv").exists():
                 continue
-            if results.read_metrics(source / "metrics.csv").empty:
+            if metrics.read_metrics(source / "metrics.csv").empty:
                 continue
             record = read_json(source / "run.json")
             if not record:
-                raise results.DamagedRunError(f"{source / 'run.json'} is damaged.")
+                raise metrics.DamagedRunError(f"{source / 'run.json'} is damaged.")
             target = results_dir / "runs" / source.relative_to(runs_dir)
             target.mkdir(parents=True, exist_ok=True)
             for name in _COPIED:
@@ -81,18 +81,12 @@ def collect_command(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 1 nothing to collect or a run is damaged.
     """
-    parser = command.Parser(
+    parser = Parser(
         description="Copies the metrics.csv, run.json and operative_config.gin of runs "
         "to results/runs, from which reproduce/report.py writes its report.",
-        allow_abbrev=False,
     )
-    command.add_runs_dir(parser)
-    parser.add_argument(
-        "--results_dir",
-        type=pathlib.Path,
-        default=pathlib.Path("results"),
-        help="where the records go; default results",
-    )
+    parser.add_directory("--runs_dir", "runs", "where the runs are")
+    parser.add_directory("--results_dir", "results", "where the records go")
     parser.add_argument(
         "--presets",
         nargs="+",
@@ -102,15 +96,15 @@ def collect_command(argv: Sequence[str] | None = None) -> int:
     flags = parser.parse_args(argv)
     try:
         collected = collect(flags.runs_dir, flags.results_dir, flags.presets)
-    except results.DamagedRunError as error:
+    except metrics.DamagedRunError as error:
         print(error, file=sys.stderr)
-        return 1
+        return FAILED
     if not collected:
         print(
             f"Nothing to collect: no run of {', '.join(flags.presets)} under "
             f"{flags.runs_dir} has been evaluated yet.",
             file=sys.stderr,
         )
-        return 1
+        return FAILED
     print(f"{len(collected)} runs are in {flags.results_dir / 'runs'}")
-    return 0
+    return DONE

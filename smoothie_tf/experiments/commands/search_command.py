@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from smoothie_tf.experiments.commands import command
+from smoothie_tf import command_line
 from smoothie_tf.runs import launch, ray_launch
 from smoothie_tf.runs.run import Run, read_preset
 from smoothie_tf.runs.tasks import check_envs
@@ -46,7 +46,7 @@ def search_command(
 def _search(flags, plan, workers: launch.Workers, train_command) -> int:
     """Conducts the study, or draws it as it is; returns the exit status."""
     # Optuna, tables and pictures take seconds to import; `--help` needs none of them.
-    from smoothie_tf.experiments.evidence import results
+    from smoothie_tf.experiments.evidence import metrics as results
     from smoothie_tf.experiments.search import search, search_results
 
     name = f"{plan.agent} on {plan.env}"
@@ -126,7 +126,7 @@ def _search(flags, plan, workers: launch.Workers, train_command) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Makes the parser of the flags."""
-    parser = command.Parser(
+    parser = command_line.Parser(
         description="Searches an agent's hyperparameters on a task over Table 1's "
         "ranges. The same command again goes on where it stopped, and the same "
         "command in another terminal, or on another machine that shares the runs, "
@@ -165,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of the study, at least 100: it must share none with the figures; "
         "default 1000",
     )
-    command.add_run_flags(parser)
+    ray_launch.add_flags(parser)
     parser.add_argument(
         "--out_dir",
         type=pathlib.Path,
@@ -244,7 +244,7 @@ def _homes(flags, plan) -> tuple[pathlib.Path, pathlib.Path]:
     tuned_dir = flags.tuned_dir
     if tuned_dir is None:
         tuned_dir = gin_directory.TUNED if is_result else out_dir / "tuned"
-    return out_dir, command.shown(tuned_dir)
+    return out_dir, command_line.shortest(tuned_dir)
 
 
 def _typed(flags) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smoothie_tf.experiments.evidence import results
+from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.continuous_control import (
     FIGURE_3,
     SMOOTHIE_WITHOUT_KL,
@@ -48,16 +48,16 @@ class Evidence:
                 leave it.
 
         Raises:
-            results.DamagedRunError: If a file is there and cannot be read.
+            metrics.DamagedRunError: If a file is there and cannot be read.
         """
         self.directory = results_dir
         self.presets = [read_preset(name) for name in PRESETS]
         self.runs = {each.name: self._runs(each) for each in self.presets}
         self.frames = {
-            name: results.read_runs(runs) for name, runs in self.runs.items()
+            name: metrics.read_runs(runs) for name, runs in self.runs.items()
         }
         self.finals = {
-            name: results.final_by_run(frame) for name, frame in self.frames.items()
+            name: metrics.final_by_run(frame) for name, frame in self.frames.items()
         }
         self.figure2 = self._table("figure2/figure2_runs.csv")
         self.identities = self._table("identities/identities.csv")
@@ -129,6 +129,6 @@ class Evidence:
         try:
             return pd.read_csv(path, dtype=str if text else None)
         except ValueError as error:
-            raise results.DamagedRunError(
+            raise metrics.DamagedRunError(
                 f"{path} is damaged: {str(error).splitlines()[0]}"
             ) from None

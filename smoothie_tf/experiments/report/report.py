@@ -2,33 +2,20 @@
 
 import json
 import pathlib
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
-from smoothie_tf.experiments.commands import command
-from smoothie_tf.experiments.drawing import figures
-from smoothie_tf.experiments.evidence import (
-    evidence,
-    results,
-    statistics,
-)
-from smoothie_tf.experiments.figures import svg_figures
+from smoothie_tf.experiments.drawing import curves
+from smoothie_tf.experiments.evidence import evidence, metrics, statistics
+from smoothie_tf.experiments.figures import svg as svg_figures
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
-from smoothie_tf.experiments.report import (
-    claims,
-    report_ablations,
-    report_behind_ddpg,
-    report_neighbours,
-    report_parts,
-    report_svg,
-)
-from smoothie_tf.experiments.svg import svg_claims
+from smoothie_tf.experiments.report import ablations as report_ablations
+from smoothie_tf.experiments.report import behind_ddpg, claims, neighbours, svg, tables
+from smoothie_tf.experiments.svg import claims as svg_claims
 from smoothie_tf.runs.run import Preset
 from smoothie_tf.runs.status import read_json
 from smoothie_tf.training import gin_directory
-from smoothie_tf.validation import InputError
 
 _HEAD = """\
 # Results
@@ -61,62 +48,29 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
         The path of README.md.
 
     Raises:
-        results.DamagedRunError: If a file is there and cannot be read.
+        metrics.DamagedRunError: If a file is there and cannot be read.
     """
     found = evidence.Evidence(results_dir)
     out_dir = results_dir / "report"
     out_dir.mkdir(parents=True, exist_ok=True)
-    svg = svg_claims.Evidence(results_dir)
+    of_svg = svg_claims.Evidence(results_dir)
     svg_tasks = svg_claims.Evidence(results_dir, (svg_figures.SVG_TASKS,))
-    judged = claims.judge(found, svg_claims.claims_of(svg))
+    judged = claims.judge(found, svg_claims.claims_of(of_svg))
     judged.to_csv(out_dir / "claims.csv", index=False)
     parts = [_HEAD, *_claims(judged), "## Protocol\n", _protocol()]
     for preset in found.presets:
         parts += _returns(found, preset, out_dir)
-    parts += report_behind_ddpg.section(results_dir)
+    parts += behind_ddpg.section(results_dir)
     parts += _published(found)
-    parts += report_neighbours.section(results_dir)
+    parts += neighbours.section(results_dir)
     parts += report_ablations.section(results_dir)
-    parts += report_svg.section(svg, svg_tasks, out_dir)
+    parts += svg.section(of_svg, svg_tasks, out_dir)
     parts += _searches(found)
-    svg_runs = {run.directory: run for run in (*svg_tasks.runs, *svg.runs)}
-    parts += _provenance(found, {svg.preset.name: list(svg_runs.values())})
+    svg_runs = {run.directory: run for run in (*svg_tasks.runs, *of_svg.runs)}
+    parts += _provenance(found, {of_svg.preset.name: list(svg_runs.values())})
     path = results_dir / "README.md"
     path.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
     return path
-
-
-def report_command(argv: Sequence[str] | None = None) -> int:
-    """Writes the report.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 a file is damaged, 2 bad input.
-    """
-    parser = command.Parser(
-        description="Writes results/README.md and its pictures from the CSV files in "
-        "results/ alone.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--results_dir",
-        type=pathlib.Path,
-        default=pathlib.Path("results"),
-        help="default results",
-    )
-    flags = parser.parse_args(argv)
-    if not flags.results_dir.is_dir():
-        print(f"--results_dir {flags.results_dir} is not a folder.", file=sys.stderr)
-        return 2
-    try:
-        path = report(flags.results_dir)
-    except (results.DamagedRunError, InputError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"The report is in {path}")
-    return 0
 
 
 def _protocol() -> str:
@@ -131,7 +85,7 @@ def _claims(judged: pd.DataFrame) -> list[str]:
     parts = [
         "## Claims of the paper\n",
         f"{len(judged)} claims: {told}.\n",
-        report_parts.table(
+        tables.table(
             ["", "claim", "where", "verdict", "number [95 % interval]", "n"],
             [
                 [
@@ -191,7 +145,7 @@ def _returns(found, preset: Preset, out_dir: pathlib.Path) -> list[str]:
         for variant, label in labels.items():
             rows.append([env, label, *_final_cells(finals, frame, env, variant)])
     parts.append(
-        report_parts.table(
+        tables.table(
             ["task", "agent", "evaluation return", "training return", "final σ", "n"],
             rows,
         )
@@ -273,7 +227,7 @@ def _aggregates(found, preset: Preset) -> list[str]:
             )
         parts += [
             f"### {title}\n",
-            report_parts.table(
+            tables.table(
                 [
                     "task",
                     f"{_label(ours)}, interquartile mean",
@@ -301,17 +255,17 @@ def _pictures(figure, runs, frame, out_dir, preset) -> list[str]:
     frame = frame[chosen]
     if frame.empty:
         return [f"Figure {figure.number}: not yet run.\n"]
-    panels = figures.compared(figure, runs)
+    panels = curves.compared(figure, runs)
     parts = []
-    drawings = [(figures.draw_returns, "", "returns of the mean action")]
+    drawings = [(curves.draw_returns, "", "returns of the mean action")]
     if figure.number == 3:
         drawings += [
             (
-                figures.draw_training_returns,
+                curves.draw_training_returns,
                 "_training",
                 "training returns, with noise",
             ),
-            (figures.draw_policy_stddev, "_stddev", "learned σ over training"),
+            (curves.draw_policy_stddev, "_stddev", "learned σ over training"),
         ]
     for draw, suffix, what in drawings:
         name = f"{figure.name}_{preset.name}{suffix}.png"
@@ -348,7 +302,7 @@ def _published(found) -> list[str]:
         "and hyperparameters differ: orders of magnitude can be compared, no more. "
         "Others' numbers are as printed by their authors "
         "([`published_ddpg.csv`](published_ddpg.csv)).\n",
-        report_parts.table(list(table.columns), rows),
+        tables.table(list(table.columns), rows),
     ]
 
 
@@ -379,9 +333,7 @@ def _searches(found) -> list[str]:
         )
     if rows:
         parts.append(
-            report_parts.table(
-                ["task", "agent", "trials", "best", "search", "command"], rows
-            )
+            tables.table(["task", "agent", "trials", "best", "search", "command"], rows)
         )
         parts.append(
             "Best: the objective of the trial that was chosen, on its own seed. As the "
@@ -410,7 +362,7 @@ def _searches(found) -> list[str]:
             cells.append(origin)
         rows.append(cells)
     head = ["task", "Smoothie's values", "DDPG's values"]
-    parts.append(report_parts.table(head, rows))
+    parts.append(tables.table(head, rows))
     return parts
 
 
@@ -429,10 +381,10 @@ def _provenance(found, svg_runs) -> list[str]:
     parts = ["## Where the numbers come from\n"]
     rows = []
     for name, runs in (found.runs | svg_runs).items():
-        records = results.provenance(runs)
+        records = metrics.provenance(runs)
         made: dict[tuple[str, ...], list] = {}
         for record in records:
-            made.setdefault(tuple(results.commits(record)), []).append(record)
+            made.setdefault(tuple(metrics.commits(record)), []).append(record)
         for commits, of_commit in sorted(made.items(), key=lambda each: each[0]):
             versions = {
                 json.dumps(each.get("versions", {}), sort_keys=True)
@@ -454,7 +406,7 @@ def _provenance(found, svg_runs) -> list[str]:
             )
     if rows:
         head = ["preset", "commit", "finished runs", "hours", "versions"]
-        parts.append(report_parts.table(head, rows))
+        parts.append(tables.table(head, rows))
     else:
         parts.append("No run has been collected yet.\n")
     if other := found.other_values():

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import optuna
 
-from smoothie_tf.experiments.evidence import results
+from smoothie_tf.experiments.evidence import metrics as results
 from smoothie_tf.runs import launch
 from smoothie_tf.runs.gin_text import bound_values
 from smoothie_tf.runs.run import Preset, Run, tuned_digest

@@ -14,7 +14,7 @@ import matplotlib.ticker
 import pandas as pd
 
 from smoothie_tf.experiments.drawing import style
-from smoothie_tf.experiments.evidence import results
+from smoothie_tf.experiments.evidence import metrics as results
 from smoothie_tf.experiments.search import search
 from smoothie_tf.runs.status import read_json
 from smoothie_tf.training import gin_directory

@@ -29,7 +29,7 @@ from matplotlib import pyplot as plt
 
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
-from smoothie_tf.experiments.theory import figures_theory
+from smoothie_tf.experiments.theory import figure1
 from smoothie_tf.runs import launch
 from smoothie_tf.training import run_directory
 
@@ -220,10 +220,8 @@ def draw_figure2(records: pd.DataFrame, path: pathlib.Path) -> None:
         panels["stddev"].set_ylim(bottom=0)
         panels["stddev"].set_xlabel("updates")
         panels["stddev"].legend(loc="lower left")
-        figures_theory.draw_rewards(
-            panels["rewards"], figures_theory.tabulate_rewards()
-        )
-        initial = figures_theory.INITIAL_STDDEV
+        figure1.draw_rewards(panels["rewards"], figure1.tabulate_rewards())
+        initial = figure1.INITIAL_STDDEV
         panels["rewards"].set_title(f"Reward, and smoothed with σ = {initial:.2f}")
         figure.align_ylabels([panels["mean"], panels["stddev"]])
         figure.savefig(path)

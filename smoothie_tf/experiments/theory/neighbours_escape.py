@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 import smoothie_tf.environments  # noqa: F401  Registers the discretized task.
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
-from smoothie_tf.experiments.theory import figure2, figures_theory
+from smoothie_tf.experiments.theory import figure1, figure2
 
 _DISCRETIZED = "smoothie_tf/DiscretizedTwoGaussians-v0"
 _MIXTURE = two_gaussians.MIXTURE
@@ -94,7 +94,7 @@ def _draw_reward(panel: axes.Axes, environment: str, label: str) -> None:
     reward = _MIXTURE.reward(_ACTIONS) if dense else discretized_reward(_ACTIONS)
     panel.plot(_ACTIONS, reward, color=style.REWARD)
     # Of the reward as it is: rows of the integral (9), by the trapezoidal rule.
-    stddev = figures_theory.INITIAL_STDDEV
+    stddev = figure1.INITIAL_STDDEV
     points, spacing = np.linspace(-6, 6, 4001, retstep=True)
     rewards = _MIXTURE.reward(points) if dense else discretized_reward(points)
     deviation = (points - _ACTIONS[:, np.newaxis]) / stddev

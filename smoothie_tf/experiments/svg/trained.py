@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf import quiet
-from smoothie_tf.experiments.evidence import results
+from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.runs.run import Run
 from smoothie_tf.runs.status import Status, recorded_status
 
@@ -37,7 +37,7 @@ def measure(
             runs whose checkpoints are not here any more are kept.
 
     Raises:
-        results.DamagedRunError: If a run cannot be restored.
+        metrics.DamagedRunError: If a run cannot be restored.
     """
     quiet.silence_imports()
     rows = []
@@ -65,7 +65,7 @@ def _agent(run: Run) -> Any:
         steps = saved.checkpoint_steps()
         return saved.restore(steps[-1]) if steps else None
     except ValueError as error:
-        raise results.DamagedRunError(str(error)) from None
+        raise metrics.DamagedRunError(str(error)) from None
 
 
 def roll_out(

@@ -3,7 +3,7 @@
 import pathlib
 
 from smoothie_tf.experiments.figures import behind_ddpg
-from smoothie_tf.experiments.report import report_parts
+from smoothie_tf.experiments.report import tables
 
 _FIGURE = behind_ddpg.BEHIND_DDPG
 _COMMAND = "```\npython reproduce/behind_ddpg.py --preset short\n```\n"
@@ -21,7 +21,7 @@ def section(results_dir: pathlib.Path) -> list[str]:
         there are none.
 
     Raises:
-        results.DamagedRunError: If a table is there and cannot be read.
+        metrics.DamagedRunError: If a table is there and cannot be read.
     """
     parts = ["## Behind DDPG: what holds Smoothie back\n"]
     paths = sorted(results_dir.glob(f"{_FIGURE.name}-*/{_FIGURE.name}_runs.csv"))
@@ -33,7 +33,7 @@ def section(results_dir: pathlib.Path) -> list[str]:
         'search found for DDPG; and from there, one change at a time ("...").\n'
     )
     for path in paths:
-        parts += report_parts.returns(path, _FIGURE, behind_ddpg.EQUAL.variant)
+        parts += tables.returns(path, _FIGURE, behind_ddpg.EQUAL.variant)
         stddev = f"{path.parent.name}/{_FIGURE.name}_stddev.png"
         parts.append(f"![σ of the same runs]({stddev})\n")
     return [*parts, _COMMAND]

@@ -1,17 +1,17 @@
 """The command of the ablations: runs them, draws them and writes `ablations.md`."""
 
 import json
-import pathlib
 import sys
 from collections.abc import Sequence
 
 import pandas as pd
 
-from smoothie_tf.experiments.commands import command
-from smoothie_tf.experiments.evidence import results
+from smoothie_tf.command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, Parser
+from smoothie_tf.experiments.commands.figure import figure_command
+from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
-from smoothie_tf.experiments.report import report_ablations
+from smoothie_tf.experiments.report import ablations as report_ablations
 from smoothie_tf.experiments.theory import ablations, figure2
 from smoothie_tf.training import run_directory
 
@@ -35,20 +35,15 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
         parser.error(f"there is no flag {of_figure[0]}.")
     if flags.seeds < 1:
         parser.error(f"--seeds must be at least 1, but is {flags.seeds}.")
-    try:
-        flags.results_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(
-            f"--results_dir {flags.results_dir} cannot be made: {error.strerror}."
-        )
+    parser.make_directory("--results_dir", flags.results_dir)
     status = _on_hopper(flags, of_figure) if flags.hopper else _parts(flags)
-    if status in (2, 130):
+    if status in (BAD_INPUT, INTERRUPTED):
         return status
     try:
         path = report_ablations.write(flags.results_dir)
-    except results.DamagedRunError as error:
+    except metrics.DamagedRunError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
+        return FAILED
     print(f"Tables and pictures of the ablations are in {path}")
     return status
 
@@ -61,7 +56,7 @@ def _on_hopper(flags, of_figure):
     if flags.plot_only:
         argv.append("--plot_only")
     out_dir = flags.results_dir / ablations.HOPPER_FOLDER
-    return command.figure_command(
+    return figure_command(
         ABLATIONS,
         [*argv, "--out_dir", str(out_dir)],
         baseline=SMOOTHIE.variant,
@@ -79,10 +74,10 @@ def _parts(flags):
                 records = learn(flags.seeds)
             except figure2.RunFailedError as error:
                 print(error, file=sys.stderr)
-                return 1
+                return FAILED
             except KeyboardInterrupt:
                 print(f"Stopped; nothing of {part} is written.", file=sys.stderr)
-                return 130
+                return INTERRUPTED
             records.to_csv(path, index=False, float_format="%.6g")
             # Where the results went changes no number.
             made = f"python reproduce/ablations.py --only {part} --seeds {flags.seeds}"
@@ -92,16 +87,15 @@ def _parts(flags):
             )
         elif not path.exists():
             print(f"--plot_only: there is no {path} to draw from.", file=sys.stderr)
-            return 2
+            return BAD_INPUT
         # From the file in either case: what is drawn is what it says.
         draw(pd.read_csv(path), path.with_suffix(".png"))
-    return 0
+    return DONE
 
 
 def _parser():
-    parser = command.Parser(
+    parser = Parser(
         description="The pieces of the paper beside Algorithm 1, against the truth.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--only",
@@ -113,11 +107,8 @@ def _parser():
     parser.add_argument(
         "--seeds", type=int, default=3, help="runs of each kind (default: 3)"
     )
-    parser.add_argument(
-        "--results_dir",
-        type=pathlib.Path,
-        default=pathlib.Path("results"),
-        help="where ablations.md, tables and pictures go (default: %(default)s)",
+    parser.add_directory(
+        "--results_dir", "results", "where ablations.md, tables and pictures go"
     )
     parser.add_argument(
         "--plot_only",

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from smoothie_tf.experiments.drawing import figures
+from smoothie_tf.experiments.drawing import curves
 from smoothie_tf.experiments.evidence import statistics
-from smoothie_tf.experiments.figures import svg_figures
+from smoothie_tf.experiments.figures import svg as svg_figures
 from smoothie_tf.experiments.figures.grids import Figure
-from smoothie_tf.experiments.report import report_parts
-from smoothie_tf.experiments.svg import svg_claims, svg_models
+from smoothie_tf.experiments.report import tables
+from smoothie_tf.experiments.svg import claims as svg_claims
+from smoothie_tf.experiments.svg import models
 from smoothie_tf.runs.run import Run
 
 _COLLECT = "python reproduce/collect.py --presets svg"
@@ -73,8 +74,8 @@ def _drawn(
                 cells[2:4] = _interval(final), _interval(area)
             lines.append("| " + " | ".join(cells) + " |")
     picture = out_dir / f"{figure.name}.png"
-    panels = figures.compared(figure, runs)
-    figures.draw_returns(found.frame, figure, runs, picture, panels)
+    panels = curves.compared(figure, runs)
+    curves.draw_returns(found.frame, figure, runs, picture, panels)
     return [
         "\n".join(lines) + "\n",
         f"![{figure.title}, {figure.subject}]({out_dir.name}/{picture.name})\n",
@@ -84,16 +85,16 @@ def _drawn(
 def _models(found: svg_claims.Evidence) -> list[str]:
     """Writes how good Hand's learned models are, which claim S1 is about."""
     digits = {
-        svg_models.DERIVATIVES: 4,
-        svg_models.DRIFT: 2,
-        svg_models.REAL: 3,
-        svg_models.OWN: 3,
-        svg_models.BEYOND: 2,
+        models.DERIVATIVES: 4,
+        models.DRIFT: 2,
+        models.REAL: 3,
+        models.OWN: 3,
+        models.BEYOND: 2,
     }
     rows = []
-    for arm in svg_models.ARMS:
+    for arm in models.ARMS:
         values = {name: found.modelled(arm, name) for name in digits}
-        count = len(values[svg_models.DRIFT])
+        count = len(values[models.DRIFT])
         if count:
             cells = [_interval(values[name], digits[name]) for name in digits]
             rows.append([arm.label, *cells, str(count)])
@@ -106,7 +107,7 @@ def _models(found: svg_claims.Evidence) -> list[str]:
         "by the model's derivatives along real trajectories, as SVG(∞) has it, and "
         "along the model's own, as the planner; and the share of actions beyond the "
         "bounds, where the hand is no faster.\n",
-        report_parts.table(
+        tables.table(
             [
                 "agent, updates of the model",
                 "derivatives",

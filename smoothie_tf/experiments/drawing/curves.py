@@ -18,7 +18,7 @@ import matplotlib.ticker
 import pandas as pd
 
 from smoothie_tf.experiments.drawing import style
-from smoothie_tf.experiments.evidence import results
+from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
 from smoothie_tf.runs.run import Run, lengths
 
@@ -44,7 +44,7 @@ def draw_returns(
     """Draws the return of the policy's mean action over training.
 
     Args:
-        frame: As `results.read_runs` returns it for `runs`.
+        frame: As `metrics.read_runs` returns it for `runs`.
         figure: Which figure of the paper it is.
         runs: All runs of the grid, also those that have left nothing yet.
         path: The picture to write.
@@ -179,7 +179,7 @@ def _draw(frame, figure, runs, path, column, quantity, note, panels):
         )
     else:
         note += " One seed: no band."
-    curves = results.curves(frame, column)
+    curves = metrics.curves(frame, column)
     finished = frame[frame["finished"].astype(bool)]
     finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
     with matplotlib.rc_context(style.STYLE):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
-from smoothie_tf.experiments.report import report_parts
+from smoothie_tf.experiments.report import tables
 from smoothie_tf.experiments.theory import ablations
 
 _FILE_NAME = "ablations.md"
@@ -58,7 +58,7 @@ def write(results_dir: pathlib.Path) -> pathlib.Path:
         The file's path.
 
     Raises:
-        results.DamagedRunError: If a table is there and cannot be read.
+        metrics.DamagedRunError: If a table is there and cannot be read.
     """
     parts = [_HEAD]
     for name, (_, tabulate, _) in ablations.PARTS.items():
@@ -88,11 +88,11 @@ def _part(results_dir: pathlib.Path, name: str, tabulate: Callable) -> list[str]
     if not path.is_file():
         command = f"python reproduce/ablations.py --only {name}"
         return [*parts, f"Not yet run:\n\n```\n{command}\n```\n"]
-    table = tabulate(report_parts.read(path))
+    table = tabulate(tables.read(path))
     origin = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return [
         *parts,
-        report_parts.table(list(table.columns), table.itertuples(index=False)),
+        tables.table(list(table.columns), table.itertuples(index=False)),
         f"![{title}]({ablations.FOLDER}/{name}.png)\n",
         f"`{origin['command']}`, commit {str(origin['commit'])[:7]}.\n",
     ]
@@ -105,6 +105,6 @@ def _hopper(results_dir: pathlib.Path) -> list[str]:
     parts = ["## Hopper\n"]
     if not path.is_file():
         return [*parts, f"Not yet run:\n\n{command}"]
-    parts += report_parts.returns(path, figure, SMOOTHIE.variant)
+    parts += tables.returns(path, figure, SMOOTHIE.variant)
     stddev = f"{ablations.HOPPER_FOLDER}/{figure.name}_stddev.png"
     return [*parts, f"![σ of the same runs]({stddev})\n", command]

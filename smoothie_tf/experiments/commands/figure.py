@@ -1,14 +1,14 @@
 """The command behind `reproduce/figure3.py` and `reproduce/figure4.py`."""
 
-import argparse
 import json
 import os
 import pathlib
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
+from smoothie_tf import command_line
+from smoothie_tf.command_line import Parser
 from smoothie_tf.experiments.figures.grids import Figure, grid
 from smoothie_tf.runs import launch, ray_launch
 from smoothie_tf.runs.run import Run, lengths, read_preset
@@ -17,7 +17,6 @@ from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.training import gin_directory
 from smoothie_tf.validation import InputError
 
-_INTERRUPTED = 130
 # More than a figure's pictures and tables take.
 _ROOM_BYTES = 10 * 2**20
 
@@ -52,7 +51,7 @@ def figure_command(
         runs, out_dir = _plan(figure, flags)
     except InputError as error:
         print(error, file=sys.stderr)
-        return 2
+        return command_line.BAD_INPUT
     preset = runs[0].preset
     failures = []
     if not flags.plot_only:
@@ -76,20 +75,21 @@ def figure_command(
                 )
         except InputError as error:
             print(error, file=sys.stderr)
-            return 2
+            return command_line.BAD_INPUT
         except KeyboardInterrupt:
             return _stopped(runs)
         failures = [each for each in outcomes if each.status is not Status.DONE]
     # Tables and pictures take a second or two to import; flags are checked at once.
-    from smoothie_tf.experiments.evidence import results
+
+    from smoothie_tf.experiments.evidence import metrics
 
     try:
         drawn = _draw(figure, runs, out_dir, baseline)
         if drawn and finish is not None:
             finish(runs, out_dir)
-    except results.DamagedRunError as error:
+    except metrics.DamagedRunError as error:
         print(error, file=sys.stderr)
-        return 1
+        return command_line.FAILED
     except KeyboardInterrupt:
         return _stopped(runs)
     for reason in dict.fromkeys(each.reason for each in failures):
@@ -100,54 +100,21 @@ def figure_command(
             f"Nothing to draw: no run under {_home(runs)} has been evaluated yet.",
             file=sys.stderr,
         )
-        return 1
+        return command_line.FAILED
     name = figure.name
     print(
         f"{figure.title} is in {out_dir / name}.png (σ in {name}_stddev.png), "
         f"the numbers behind it in {out_dir / name}_{{runs,curves,final}}.csv",
         flush=True,
     )
-    return 1 if failures else 0
+    return command_line.FAILED if failures else command_line.DONE
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; the usage is a matter for `--help`."""
-
-    def error(self, message: str) -> NoReturn:
-        """Prints the message and ends with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def add_runs_dir(parser: argparse.ArgumentParser) -> None:
-    """Adds the flag that says where runs are kept."""
-    parser.add_argument(
-        "--runs_dir",
-        type=pathlib.Path,
-        default=pathlib.Path("runs"),
-        help="where the runs are; default runs",
-    )
-
-
-def add_run_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say where runs are kept, and where they are made."""
-    add_runs_dir(parser)
-    parser.add_argument(
-        "--num_workers", type=int, help="most runs at once; default one a core"
-    )
-    ray_launch.add_flags(parser)
-
-
-def shown(path: pathlib.Path) -> pathlib.Path:
-    """Returns a path as it is shortest from here."""
-    return min(path, pathlib.Path(os.path.relpath(path)), key=lambda p: len(str(p)))
-
-
-def _parser(figure: Figure, ablation: Figure | None = None) -> argparse.ArgumentParser:
+def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
     """Makes the parser of the flags."""
     parser = Parser(
         description=f"{figure.title}: {figure.subject}. Trains the runs that "
         "are missing, goes on with those that were stopped, and draws.",
-        allow_abbrev=False,
     )
     if ablation is not None:
         parser.add_argument(
@@ -180,7 +147,7 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> argparse.Argument
         help=f"where pictures and CSV files go; default results/{figure.name}-<preset>,"
         f" for quick or with --gin_bindings <runs_dir>/{figure.name}-<preset>",
     )
-    add_run_flags(parser)
+    ray_launch.add_flags(parser)
     if figure.tuned:
         parser.add_argument(
             "--untuned",
@@ -270,23 +237,23 @@ def _draw(
     baseline: str | None = None,
 ) -> bool:
     """Writes tables and pictures; says whether there was anything to draw."""
-    from smoothie_tf.experiments.drawing import figures
-    from smoothie_tf.experiments.evidence import results
+    from smoothie_tf.experiments.drawing import curves
+    from smoothie_tf.experiments.evidence import metrics
 
-    frame = results.read_runs(runs)
+    frame = metrics.read_runs(runs)
     if frame.empty:
         return False
     out_dir.mkdir(parents=True, exist_ok=True)
-    results.write_tables(frame, out_dir, figure.name)
-    record = json.dumps(results.provenance(runs), indent=1, sort_keys=True)
+    metrics.write_tables(frame, out_dir, figure.name)
+    record = json.dumps(metrics.provenance(runs), indent=1, sort_keys=True)
     path = out_dir / f"{figure.name}_runs.json"
     path.write_text(record + "\n", encoding="utf-8")
-    figures.draw_returns(frame, figure, runs, out_dir / f"{figure.name}.png")
-    figures.draw_policy_stddev(
+    curves.draw_returns(frame, figure, runs, out_dir / f"{figure.name}.png")
+    curves.draw_policy_stddev(
         frame, figure, runs, out_dir / f"{figure.name}_stddev.png"
     )
     if baseline is not None:
-        comparison = results.compare(frame, baseline)
+        comparison = metrics.compare(frame, baseline)
         path = out_dir / f"{figure.name}_comparison.csv"
         comparison.to_csv(path, index=False)
         if len(comparison):
@@ -319,7 +286,7 @@ def _stopped(runs: Sequence[Run]) -> int:
         "the last checkpoints.",
         file=sys.stderr,
     )
-    return _INTERRUPTED
+    return command_line.INTERRUPTED
 
 
 def _home(runs: Sequence[Run]) -> pathlib.Path:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from smoothie_tf.environments import monoped, reacher
-from smoothie_tf.experiments.figures import svg_figures as figures
-from smoothie_tf.experiments.svg import svg_trained
+from smoothie_tf.experiments.figures import svg as figures
+from smoothie_tf.experiments.svg import trained
 from smoothie_tf.runs.run import Run
 
 #: Of its height when it stands straight: less has fallen.
@@ -85,17 +85,17 @@ BEHAVIOURS = (
 def measure(
     runs: Sequence[Run],
     out_dir: pathlib.Path,
-    episodes: int = svg_trained.EPISODES,
+    episodes: int = trained.EPISODES,
 ) -> None:
     """Lets the policies of finished runs act, and writes what they did.
 
     Args:
         runs: Those of Figure 4; SVG(1)-ER's count.
-        out_dir: Where the table, `figures.BEHAVIOUR`, goes; see `svg_trained.measure`.
+        out_dir: Where the table, `figures.BEHAVIOUR`, goes; see `trained.measure`.
         episodes: Episodes of each policy.
 
     Raises:
-        results.DamagedRunError: If a run cannot be restored.
+        metrics.DamagedRunError: If a run cannot be restored.
     """
 
     def judge(run, agent):
@@ -103,7 +103,7 @@ def measure(
         numbers = {}
         for each in BEHAVIOURS:
             if each.env == run.env:
-                seen, _ = svg_trained.roll_out(act, run.env, episodes, **each.arguments)
+                seen, _ = trained.roll_out(act, run.env, episodes, **each.arguments)
                 numbers[each.name] = np.mean([each.judge(episode) for episode in seen])
         return numbers
 
@@ -113,7 +113,7 @@ def measure(
         for run in runs
         if run.variant == figures.SVG1_ER.variant and run.env in watched
     ]
-    svg_trained.measure(chosen, judge, out_dir / figures.BEHAVIOUR)
+    trained.measure(chosen, judge, out_dir / figures.BEHAVIOUR)
 
 
 def _mean_action(agent, episodes):

@@ -11,15 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smoothie_tf.experiments.evidence import (
-    evidence,
-    results,
-    statistics,
-)
-from smoothie_tf.experiments.figures import svg_figures as figures
+from smoothie_tf.experiments.evidence import evidence, metrics, statistics
+from smoothie_tf.experiments.figures import svg as figures
 from smoothie_tf.experiments.figures.grids import Arm, Figure, grid
-from smoothie_tf.experiments.report import claims, report_parts
-from smoothie_tf.experiments.svg import svg_trained
+from smoothie_tf.experiments.report import claims, tables
+from smoothie_tf.experiments.svg import trained
 from smoothie_tf.runs.run import Run, read_preset
 from smoothie_tf.runs.status import read_json
 
@@ -43,7 +39,7 @@ class Evidence:
             of: The figures whose runs are wanted.
 
         Raises:
-            results.DamagedRunError: If a file is there and cannot be read.
+            metrics.DamagedRunError: If a file is there and cannot be read.
         """
         root = results_dir / "runs"
         self.preset = read_preset(_PRESET)
@@ -61,7 +57,7 @@ class Evidence:
             if (run.directory / "metrics.csv").is_file() and _asked_for(run)
         }
         self.runs = list(runs.values())
-        self.frame = results.read_runs(self.runs)
+        self.frame = metrics.read_runs(self.runs)
         self.measures = measure(self.frame)
         of_figure_2, of_figure_4 = (
             results_dir / f"{figure.name}-{_PRESET}"
@@ -111,7 +107,7 @@ def measure(frame: pd.DataFrame) -> pd.DataFrame:
     """Reduces each finished run to the numbers that count.
 
     Args:
-        frame: As `results.read_runs` returns it.
+        frame: As `metrics.read_runs` returns it.
 
     Returns:
         One row a run: env, variant, seed, first (evaluation), final and area.
@@ -120,7 +116,7 @@ def measure(frame: pd.DataFrame) -> pd.DataFrame:
     finished = frame[frame["finished"].astype(bool)]
     for key, run in finished.groupby(["env", "variant", "seed"], sort=False):
         returns = run.sort_values("step")["evaluation_return_mean"]
-        last = results.last_evaluations(returns, max(1, len(returns) // 10))
+        last = metrics.last_evaluations(returns, max(1, len(returns) // 10))
         rows.append((*key, returns.iloc[0], last.mean(), returns.mean()))
     columns = ["env", "variant", "seed", "first", "final", "area"]
     return pd.DataFrame(rows, columns=columns)
@@ -531,5 +527,5 @@ def _not_yet(found, env, arms) -> claims.Finding:
 
 def _read_measured(path: pathlib.Path) -> pd.DataFrame:
     if not path.is_file():
-        return pd.DataFrame(columns=[*svg_trained.KEYS, "value"])
-    return report_parts.read(path)
+        return pd.DataFrame(columns=[*trained.KEYS, "value"])
+    return tables.read(path)

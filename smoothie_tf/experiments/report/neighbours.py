@@ -4,7 +4,7 @@ import pathlib
 
 from smoothie_tf.experiments.evidence import statistics
 from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
-from smoothie_tf.experiments.report import report_parts
+from smoothie_tf.experiments.report import tables
 
 _RETURNS, _WIDTHS = NEIGHBOURS, SOFT_DDPG_WIDTHS
 _LABELS = {arm.variant: arm.label for arm in _RETURNS.arms}
@@ -24,7 +24,7 @@ def section(results_dir: pathlib.Path) -> list[str]:
         there are none.
 
     Raises:
-        results.DamagedRunError: If a table is there and cannot be read.
+        metrics.DamagedRunError: If a table is there and cannot be read.
     """
     parts = [
         "## Neighbours: Soft DDPG and SVG(0)\n",
@@ -36,12 +36,12 @@ def section(results_dir: pathlib.Path) -> list[str]:
     ]
     paths = sorted(results_dir.glob(f"{_RETURNS.name}-*/{_RETURNS.name}_runs.csv"))
     for path in paths:
-        parts += report_parts.returns(path, _RETURNS, baseline="ddpg")
+        parts += tables.returns(path, _RETURNS, baseline="ddpg")
     if not paths:
         parts.append(f"Returns: not yet run.\n\n```\n{_COMMAND}\n```\n")
     widths = sorted(results_dir.glob(f"{_WIDTHS.name}-*/{_WIDTHS.name}_runs.csv"))
     for path in widths:
-        parts += report_parts.returns(
+        parts += tables.returns(
             path, _WIDTHS, baseline="soft_ddpg", subject="Soft DDPG's width σ"
         )
     if not widths:
@@ -57,7 +57,7 @@ def _escape(path: pathlib.Path) -> list[str]:
     table = path / f"{path.name}_runs.csv"
     if not table.is_file():
         return [*parts, f"Not yet run:\n\n```\n{_ESCAPE_COMMAND}\n```\n"]
-    runs = report_parts.read(table)
+    runs = tables.read(table)
     rows = []
     for (environment, agent), arm in runs.groupby(["environment", "agent"], sort=False):
         reward = "discretized" if "Discretized" in environment else "dense"
@@ -69,6 +69,6 @@ def _escape(path: pathlib.Path) -> list[str]:
     picture = f"{path.name}/{path.name}.png"
     return [
         *parts,
-        report_parts.table(head, rows),
+        tables.table(head, rows),
         f"![Who leaves the worse mode]({picture})\n",
     ]

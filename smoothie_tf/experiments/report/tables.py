@@ -7,11 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from smoothie_tf.experiments.evidence import (
-    evidence,
-    results,
-    statistics,
-)
+from smoothie_tf.experiments.evidence import evidence, metrics, statistics
 from smoothie_tf.experiments.figures.grids import Figure
 
 
@@ -30,9 +26,9 @@ def returns(
         Lines of Markdown for a file in the folder above.
 
     Raises:
-        results.DamagedRunError: If the table cannot be read.
+        metrics.DamagedRunError: If the table cannot be read.
     """
-    finals = results.final_by_run(read(path))
+    finals = metrics.final_by_run(read(path))
     labels = {arm.variant: arm.label for arm in figure.arms}
     parts = []
     for steps, of_length in finals.groupby("steps"):
@@ -69,9 +65,9 @@ def _commits(path: pathlib.Path) -> list[str]:
         runs = json.loads(path.read_text(encoding="utf-8"))
         if not all("commit" in run for run in runs):
             raise KeyError("commit")
-        commits = dict.fromkeys(c[:7] for run in runs for c in results.commits(run))
+        commits = dict.fromkeys(c[:7] for run in runs for c in metrics.commits(run))
     except (ValueError, TypeError, KeyError):
-        raise results.DamagedRunError(
+        raise metrics.DamagedRunError(
             f"{path} is damaged: it must list runs, each with its commit."
         ) from None
     return [f"Commit{'s' * (len(commits) > 1)} {', '.join(commits)}.\n"]
@@ -110,11 +106,11 @@ def read(path: pathlib.Path) -> pd.DataFrame:
         path: The file.
 
     Raises:
-        results.DamagedRunError: If it cannot be read.
+        metrics.DamagedRunError: If it cannot be read.
     """
     try:
         return pd.read_csv(path)
     except ValueError as error:
-        raise results.DamagedRunError(
+        raise metrics.DamagedRunError(
             f"{path} is damaged: {str(error).splitlines()[0]}"
         ) from None

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from smoothie_tf.environments import hand
-from smoothie_tf.experiments.figures import svg_figures as figures
-from smoothie_tf.experiments.svg import svg_trained
+from smoothie_tf.experiments.figures import svg as figures
+from smoothie_tf.experiments.svg import trained
 from smoothie_tf.runs.run import Run
 
 DERIVATIVES = "derivatives"
@@ -48,23 +48,23 @@ _SEED = 54_321
 def measure(
     runs: Sequence[Run],
     out_dir: pathlib.Path,
-    episodes: int = svg_trained.EPISODES,
+    episodes: int = trained.EPISODES,
 ) -> None:
     """Measures the models of finished runs on Hand.
 
     Args:
         runs: Those of Figure 2; those on Hand that learn a model count.
-        out_dir: Where the table, `figures.MODELS`, goes; see `svg_trained.measure`.
+        out_dir: Where the table, `figures.MODELS`, goes; see `trained.measure`.
         episodes: Episodes of each policy.
 
     Raises:
-        results.DamagedRunError: If a run cannot be restored.
+        metrics.DamagedRunError: If a run cannot be restored.
     """
     variants = {arm.variant for arm in ARMS}
     chosen = [
         run for run in runs if run.env == figures.HAND and run.variant in variants
     ]
-    svg_trained.measure(
+    trained.measure(
         chosen, lambda run, agent: errors(agent, episodes), out_dir / figures.MODELS
     )
 
@@ -133,7 +133,7 @@ def _collect(agent, episodes):
         noises.append(stddev * rng.standard_normal(mean.shape).astype(np.float32))
         return (mean + noises[-1]).numpy()
 
-    observations, actions = svg_trained.roll_out(act, figures.HAND, episodes)
+    observations, actions = trained.roll_out(act, figures.HAND, episodes)
     return observations, actions, np.stack(noises, axis=1)
 
 

@@ -1,0 +1,36 @@
+"""The command that writes results/README.md."""
+
+import sys
+from collections.abc import Sequence
+
+from smoothie_tf.command_line import BAD_INPUT, DONE, FAILED, Parser
+from smoothie_tf.experiments.evidence.metrics import DamagedRunError
+from smoothie_tf.experiments.report.report import report
+from smoothie_tf.validation import InputError
+
+
+def report_command(argv: Sequence[str] | None = None) -> int:
+    """Writes the report.
+
+    Args:
+        argv: Flags; `None` for those of the process.
+
+    Returns:
+        Exit status: 0 done, 1 a file is damaged, 2 bad input.
+    """
+    parser = Parser(
+        description="Writes results/README.md and its pictures from the CSV files in "
+        "results/ alone.",
+    )
+    parser.add_directory("--results_dir", "results", "what is read and written")
+    flags = parser.parse_args(argv)
+    if not flags.results_dir.is_dir():
+        print(f"--results_dir {flags.results_dir} is not a folder.", file=sys.stderr)
+        return BAD_INPUT
+    try:
+        path = report(flags.results_dir)
+    except (DamagedRunError, InputError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    print(f"The report is in {path}")
+    return DONE
