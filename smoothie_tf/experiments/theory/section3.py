@@ -19,7 +19,7 @@ from smoothie_tf import quiet
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.theory import (
-    figures_theory,
+    figure1,
     likelihood_ratio,
     local_optima,
 )
@@ -41,7 +41,7 @@ HIDDEN_UNITS = (10, 300)
 UPDATE_COUNTS = (250, 500, 1000, 2000, 3000)
 #: σ of the limit Σ → 0.
 LIMIT_STDDEVS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-_STDDEVS = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, figures_theory.INITIAL_STDDEV, 0.8)
+_STDDEVS = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, figure1.INITIAL_STDDEV, 0.8)
 _RANDOM_FUNCTIONS, _RANDOM_BUMPS, _RANDOM_POINTS = 200, 6, 2001
 
 _MIXTURE = two_gaussians.MIXTURE
@@ -79,7 +79,7 @@ def tabulate_local_optima(seed: int = 0) -> pd.DataFrame:
         gained (how many have more than at the σ before) and vanishing_stddev: from
         where on the two Gaussians have one.
     """
-    stddevs = np.unique([*np.linspace(0, 1, 41), figures_theory.INITIAL_STDDEV])
+    stddevs = np.unique([*np.linspace(0, 1, 41), figure1.INITIAL_STDDEV])
     rng = np.random.default_rng(seed)
     functions = [
         local_optima.random_bumps(rng, _RANDOM_BUMPS) for _ in range(_RANDOM_FUNCTIONS)
@@ -214,7 +214,7 @@ def _draw_variance(panel: axes.Axes, table: pd.DataFrame) -> None:
 def _draw_learned(panel, learned, exact, parameter):
     row = exact[
         (exact["parameter"] == parameter)
-        & np.isclose(exact["stddev"], figures_theory.INITIAL_STDDEV)
+        & np.isclose(exact["stddev"], figure1.INITIAL_STDDEV)
     ].iloc[0]
     counts = np.asarray(ACTION_COUNTS, float)
     spread = np.sqrt(row["variance"] / counts)
@@ -298,7 +298,7 @@ def _draw_counts(panel: axes.Axes, table: pd.DataFrame) -> None:
 
 def _draw_ridge(panel: axes.Axes) -> None:
     x = np.linspace(-3, 3, 1201)
-    stddev = figures_theory.INITIAL_STDDEV
+    stddev = figure1.INITIAL_STDDEV
     for sigma, colour, label in (
         (0.0, style.REWARD, "ridge, two dimensions"),
         (stddev, style.SMOOTHED_REWARD, f"smoothed, σ = {stddev:.2f}"),

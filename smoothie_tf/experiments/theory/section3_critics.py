@@ -18,7 +18,7 @@ from tf_agents.trajectories import time_step as ts
 from smoothie_tf import gaussian, quiet
 from smoothie_tf.agents import ddpg_agent, parts, smoothie_agent
 from smoothie_tf.environments import two_gaussians
-from smoothie_tf.experiments.theory import figures_theory, likelihood_ratio
+from smoothie_tf.experiments.theory import figure1, likelihood_ratio
 from smoothie_tf.networks import critic_network, mean_network
 
 #: As Figure 2's (gin/environments and gin/tuned, smoothie_tf_TwoGaussians-v0).
@@ -36,7 +36,7 @@ _MIXTURE = two_gaussians.MIXTURE
 _BOUND = two_gaussians.ACTION_BOUND
 #: Where Figure 2's policy starts.
 START_MEAN = _MIXTURE.centres[int(np.argmin(_MIXTURE.heights))]
-START_STDDEV = figures_theory.INITIAL_STDDEV
+START_STDDEV = figure1.INITIAL_STDDEV
 _STORED = 2**15
 
 
