@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from smoothie_tf import quiet
+from smoothie_tf import program, quiet
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,4 +58,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.run(main))

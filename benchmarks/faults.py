@@ -32,7 +32,7 @@ from typing import TextIO
 
 import tqdm
 
-from smoothie_tf import quiet
+from smoothie_tf import program, quiet
 from smoothie_tf.runs import launch, ray_launch
 from smoothie_tf.runs.run import Preset
 from smoothie_tf.runs.run import Run as GridRun
@@ -773,4 +773,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.run(main))

@@ -129,4 +129,6 @@ def _parser():
 
 
 if __name__ == "__main__":
+    # Nothing of ours is imported here: the terminal may have no µ.
+    sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -15,9 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from matplotlib import pyplot as plt
-from matplotlib import ticker
-
+from smoothie_tf import program
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.runs.status import read_json
 
@@ -91,8 +89,8 @@ def draw(table: pathlib.Path, path: pathlib.Path, title: str) -> None:
     """Draws resident memory over steps."""
     found = rows(table)
     steps = [int(row["step"]) for row in found]
-    with plt.rc_context(style.STYLE):
-        figure, axes = plt.subplots(figsize=(6.0, 3.4), layout="constrained")
+    with style.picture(path, figsize=(6.0, 3.4), layout="constrained") as figure:
+        axes = figure.subplots()
         for column, label, line in (
             ("resident_megabytes", "resident", "o-"),
             ("peak_megabytes", "most so far", ":"),
@@ -100,13 +98,11 @@ def draw(table: pathlib.Path, path: pathlib.Path, title: str) -> None:
             values = [float(row[column]) for row in found]
             axes.plot(steps, values, line, color=style.SMOOTHIE, ms=3, label=label)
         axes.set_ylim(bottom=0)
-        axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("environment steps")
         axes.set_ylabel("memory (MB)")
         axes.set_title(title, fontsize=10)
         axes.legend()
-        figure.savefig(path)
-        plt.close(figure)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,4 +131,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.run(main))

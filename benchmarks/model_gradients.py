@@ -20,7 +20,7 @@ import gymnasium  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from smoothie_tf import quiet  # noqa: E402
+from smoothie_tf import program, quiet  # noqa: E402
 
 quiet.silence_imports()
 
@@ -260,4 +260,4 @@ def _parser():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.run(main))

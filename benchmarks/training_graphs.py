@@ -25,7 +25,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from smoothie_tf import quiet
+from smoothie_tf import program, quiet
 
 quiet.silence_imports()
 
@@ -425,4 +425,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.run(main))

@@ -9,8 +9,9 @@ goes on with them. `--plot_only` draws what there is.
 
 import sys
 
+from smoothie_tf import program
 from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.figures.behind_ddpg import BEHIND_DDPG, EQUAL
 
 if __name__ == "__main__":
-    sys.exit(figure_command(BEHIND_DDPG, baseline=EQUAL.variant))
+    sys.exit(program.run(figure_command, BEHIND_DDPG, baseline=EQUAL.variant))

@@ -9,8 +9,9 @@ goes on with it. `--plot_only` draws what there is.
 
 import sys
 
+from smoothie_tf import program
 from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.figures.choices import CHOICES
 
 if __name__ == "__main__":
-    sys.exit(figure_command(CHOICES))
+    sys.exit(program.run(figure_command, CHOICES))

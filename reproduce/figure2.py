@@ -10,7 +10,8 @@ One of its runs by itself, with all that a run leaves behind:
 
 import sys
 
+from smoothie_tf import program
 from smoothie_tf.experiments.theory.figure2 import figure2_command
 
 if __name__ == "__main__":
-    sys.exit(figure2_command())
+    sys.exit(program.run(figure2_command))

@@ -5,7 +5,8 @@ python reproduce/identities.py [--out_dir results/identities]
 
 import sys
 
+from smoothie_tf import program
 from smoothie_tf.experiments.theory.identities import identities_command
 
 if __name__ == "__main__":
-    sys.exit(identities_command())
+    sys.exit(program.run(identities_command))

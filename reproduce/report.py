@@ -5,7 +5,8 @@ python reproduce/report.py [--results_dir results]
 
 import sys
 
+from smoothie_tf import program
 from smoothie_tf.experiments.commands.report import report_command
 
 if __name__ == "__main__":
-    sys.exit(report_command())
+    sys.exit(program.run(report_command))

@@ -10,8 +10,9 @@ with them. `--plot_only` draws what there is.
 
 import sys
 
+from smoothie_tf import program
 from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.figures.svg import SVG_TASKS
 
 if __name__ == "__main__":
-    sys.exit(figure_command(SVG_TASKS))
+    sys.exit(program.run(figure_command, SVG_TASKS))

@@ -9,7 +9,8 @@ The best values go to gin/tuned/<agent>/<env>.gin, where Figures 3 and 4 find th
 
 import sys
 
+from smoothie_tf import program
 from smoothie_tf.experiments.commands.search_command import search_command
 
 if __name__ == "__main__":
-    sys.exit(search_command())
+    sys.exit(program.run(search_command))

@@ -11,8 +11,6 @@ import os
 import textwrap
 from collections.abc import Sequence
 
-import matplotlib
-import matplotlib.figure
 import matplotlib.lines
 import matplotlib.ticker
 import pandas as pd
@@ -182,15 +180,12 @@ def _draw(frame, figure, runs, path, column, quantity, note, panels):
     curves = metrics.curves(frame, column)
     finished = frame[frame["finished"].astype(bool)]
     finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
-    with matplotlib.rc_context(style.STYLE):
-        canvas = matplotlib.figure.Figure(
-            # A single panel still has to hold the title and the note.
-            figsize=(
-                max(6.0, style.PANEL_INCHES[0] * width),
-                style.PANEL_INCHES[1] * height + 1.3,
-            ),
-            layout="constrained",
-        )
+    # A single panel still has to hold the title and the note.
+    size = (
+        max(6.0, style.PANEL_INCHES[0] * width),
+        style.PANEL_INCHES[1] * height + 1.3,
+    )
+    with style.picture(path, figsize=size, layout="constrained") as canvas:
         # A body of its own keeps the legend below the title, not on it.
         body = canvas.subfigures()
         axes = body.subplots(height, width, squeeze=False)
@@ -224,7 +219,6 @@ def _draw(frame, figure, runs, path, column, quantity, note, panels):
         canvas.supxlabel(
             textwrap.fill(note, int(canvas.get_figwidth() * 16)), fontsize=8
         )
-        canvas.savefig(path)
 
 
 def _draw_curve(panel, curve: pd.DataFrame, label: str, colour: str) -> None:

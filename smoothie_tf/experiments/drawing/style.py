@@ -1,8 +1,17 @@
-"""How figures look: drawn without a display, in one set of fonts, sizes and colours."""
+"""How figures look: drawn without a display, in one set of fonts, sizes and colours.
 
-import matplotlib
+Every figure of the package is made by `picture`. Nothing here imports pyplot, whose
+backend belongs to whoever imported us: a notebook goes on showing its own figures.
+Matplotlib is imported only to draw: commands answer bad flags before.
+"""
 
-matplotlib.use("Agg")
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import matplotlib.figure
 
 # From the colour-blind safe set of Okabe and Ito.
 SMOOTHIE = "#0072B2"
@@ -30,7 +39,35 @@ STYLE = {
 }
 
 
+@contextlib.contextmanager
+def picture(
+    path: str | os.PathLike[str], **kwargs: Any
+) -> Iterator["matplotlib.figure.Figure"]:
+    """Gives an empty figure, which is written when the block ends without an error.
+
+    Args:
+        path: The picture to write.
+        **kwargs: Arguments of `matplotlib.figure.Figure`, such as `figsize`.
+
+    Yields:
+        The figure. Within the block, and while it is written, Matplotlib has its own
+        defaults under `STYLE`, whatever a matplotlibrc says: one that asks for LaTeX
+        would need it installed.
+    """
+    from matplotlib import figure as matplotlib_figure
+    from matplotlib import style
+    from matplotlib.backends import backend_agg
+
+    with style.context(["default", STYLE]):
+        figure = matplotlib_figure.Figure(**kwargs)
+        backend_agg.FigureCanvasAgg(figure)
+        yield figure
+        figure.savefig(path)
+
+
 def sequence(count: int) -> list:
     """Returns so many colours of one order, from light to dark."""
+    import matplotlib
+
     places = [0.85 - 0.85 * place / max(1, count - 1) for place in range(count)]
     return [matplotlib.colormaps["viridis"](place) for place in places]

@@ -8,7 +8,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.figure
 import matplotlib.lines
 import matplotlib.ticker
 import pandas as pd
@@ -202,14 +201,8 @@ def draw(
     top = complete.loc[[complete["objective"].idxmax()]] if len(complete) else complete
     columns = 2 if len(study.parameters) in (2, 4) else 3
     rows = math.ceil(len(study.parameters) / columns)
-    with matplotlib.rc_context(style.STYLE):
-        canvas = matplotlib.figure.Figure(
-            figsize=(
-                style.PANEL_INCHES[0] * columns,
-                style.PANEL_INCHES[1] * rows + 1.3,
-            ),
-            layout="constrained",
-        )
+    size = style.PANEL_INCHES[0] * columns, style.PANEL_INCHES[1] * rows + 1.3
+    with style.picture(path, figsize=size, layout="constrained") as canvas:
         # Labels of neighbouring axes' ends must not touch.
         canvas.get_layout_engine().set(w_pad=0.12)
         body = canvas.subfigures()
@@ -296,4 +289,3 @@ def draw(
         canvas.supxlabel(
             textwrap.fill(note, int(canvas.get_figwidth() * 16)), fontsize=8
         )
-        canvas.savefig(path)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import pandas as pd
 import tqdm
-from matplotlib import pyplot as plt
 
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
@@ -266,10 +265,10 @@ def draw_values(records: pd.DataFrame, path: pathlib.Path) -> None:
 
     width, height = style.PANEL_INCHES
     columns = {**_ERRORS, **_FACTORS}
-    with plt.rc_context(style.STYLE):
-        figure, grid = plt.subplots(
-            2, 3, figsize=(2.9 * width, 2.6 * height), layout="constrained", sharex=True
-        )
+    with style.picture(
+        path, figsize=(2.9 * width, 2.6 * height), layout="constrained"
+    ) as figure:
+        grid = figure.subplots(2, 3, sharex=True)
         for panel, (column, name) in zip(grid.flat, columns.items(), strict=False):
             for arm in ground_truth.ARMS:
                 chosen = records[records["arm"] == arm.name]
@@ -299,8 +298,6 @@ def draw_values(records: pd.DataFrame, path: pathlib.Path) -> None:
             f"At a = μ(s), {critic} critic, mean of seeds: {seeds}. Errors relative to"
             " the truth; dotted: 1, and ½ and ¼, which on-policy replay predicts"
         )
-        figure.savefig(path)
-        plt.close(figure)
 
 
 def draw_policies(records: pd.DataFrame, path: pathlib.Path) -> None:
@@ -312,10 +309,10 @@ def draw_policies(records: pd.DataFrame, path: pathlib.Path) -> None:
     """
     width, height = style.PANEL_INCHES
     colours = dict(zip(KL_PENALTIES, (style.DDPG, style.SMOOTHIE), strict=True))
-    with plt.rc_context(style.STYLE):
-        figure, panels = plt.subplots(
-            1, 3, figsize=(2.9 * width, 1.1 * height), layout="constrained"
-        )
+    with style.picture(
+        path, figsize=(2.9 * width, 1.1 * height), layout="constrained"
+    ) as figure:
+        panels = figure.subplots(1, 3)
         for (kl_penalty, seed), run in records.groupby(["kl_penalty", "seed"]):
             label = f"λ = {kl_penalty:g}" if seed == 0 else None
             line = {"color": colours[kl_penalty], "linewidth": 1.0, "label": label}
@@ -333,8 +330,6 @@ def draw_policies(records: pd.DataFrame, path: pathlib.Path) -> None:
         panels[1].legend()
         for panel in panels:
             panel.set_xlabel("thousand steps")
-        figure.savefig(path)
-        plt.close(figure)
 
 
 def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
@@ -346,15 +341,10 @@ def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
     """
     names = [name for name in ESCAPES if name in set(records["variant"])]
     width, height = style.PANEL_INCHES
-    with plt.rc_context(style.STYLE):
-        figure, panels = plt.subplots(
-            2,
-            len(names),
-            figsize=(0.6 * width * len(names), 1.35 * height),
-            layout="constrained",
-            sharex=True,
-            sharey="row",
-            squeeze=False,
+    size = 0.6 * width * len(names), 1.35 * height
+    with style.picture(path, figsize=size, layout="constrained") as figure:
+        panels = figure.subplots(
+            2, len(names), sharex=True, sharey="row", squeeze=False
         )
         for column, name in zip(panels.T, names, strict=True):
             for _, run in records[records["variant"] == name].groupby("seed"):
@@ -373,8 +363,6 @@ def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
         panels[0][0].set_ylabel("mean μ")
         panels[1][0].set_ylabel("σ")
         panels[1][0].set_ylim(bottom=0)
-        figure.savefig(path)
-        plt.close(figure)
 
 
 #: Parts by name: what makes the records, what tabulates and what draws them.

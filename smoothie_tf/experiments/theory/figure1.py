@@ -6,14 +6,16 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib.axes
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 # Supplement D: φ starts at −1, and Σ = e^φ.
 INITIAL_STDDEV = math.exp(-1 / 2)
@@ -55,7 +57,7 @@ def largest_difference(table: pd.DataFrame) -> float:
     return float(((table["smoothed_reward_by_quadrature"] - exact) / exact).abs().max())
 
 
-def draw_rewards(axes: matplotlib.axes.Axes, table: pd.DataFrame) -> None:
+def draw_rewards(axes: "matplotlib.axes.Axes", table: pd.DataFrame) -> None:
     """Draws the reward (green) and its smoothed version (magenta), as in Figure 1.
 
     Args:
@@ -83,12 +85,12 @@ def draw_figure1(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         table: As `tabulate_rewards` returns it for the initial standard deviation.
         path: The picture to write.
     """
-    with plt.rc_context(style.STYLE):
-        figure, axes = plt.subplots(figsize=style.PANEL_INCHES, layout="constrained")
+    with style.picture(
+        path, figsize=style.PANEL_INCHES, layout="constrained"
+    ) as figure:
+        axes = figure.subplots()
         draw_rewards(axes, table)
         axes.set_title(f"A reward, and smoothed with σ = {INITIAL_STDDEV:.2f}")
-        figure.savefig(path)
-        plt.close(figure)
 
 
 def figure1_command(argv: Sequence[str] | None = None) -> int:

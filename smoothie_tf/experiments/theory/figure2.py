@@ -19,19 +19,20 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import process
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import tqdm
-from matplotlib import axes, ticker
-from matplotlib import pyplot as plt
 
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.theory import figure1
 from smoothie_tf.runs import launch
 from smoothie_tf.training import run_directory
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 ENVIRONMENT = "smoothie_tf/TwoGaussians-v0"
 #: Agents in the order of tables and legends, by the names they have there.
@@ -204,13 +205,11 @@ def draw_figure2(records: pd.DataFrame, path: pathlib.Path) -> None:
         records: Those of the run to draw of each agent, see `FinishedRun`.
         path: The picture to write.
     """
-    with plt.rc_context(style.STYLE):
-        width, height = style.PANEL_INCHES
-        figure, panels = plt.subplot_mosaic(
-            [["mean", "rewards"], ["stddev", "rewards"]],
-            figsize=(2 * width, 1.2 * height),
-            layout="constrained",
-        )
+    width, height = style.PANEL_INCHES
+    with style.picture(
+        path, figsize=(2 * width, 1.2 * height), layout="constrained"
+    ) as figure:
+        panels = figure.subplot_mosaic([["mean", "rewards"], ["stddev", "rewards"]])
         for column, name in (("mean", "mean μ"), ("stddev", "standard deviation σ")):
             _draw_training(panels[column], records, column)
             panels[column].set_ylabel(name)
@@ -224,19 +223,19 @@ def draw_figure2(records: pd.DataFrame, path: pathlib.Path) -> None:
         initial = figure1.INITIAL_STDDEV
         panels["rewards"].set_title(f"Reward, and smoothed with σ = {initial:.2f}")
         figure.align_ylabels([panels["mean"], panels["stddev"]])
-        figure.savefig(path)
-        plt.close(figure)
 
 
-def _draw_training(panel: axes.Axes, records: pd.DataFrame, column: str) -> None:
+def _draw_training(
+    panel: "matplotlib.axes.Axes", records: pd.DataFrame, column: str
+) -> None:
     for agent, label in AGENTS.items():
         run = records[records["agent"] == agent]
         panel.plot(run["update"], run[column], color=COLOURS[agent], label=label)
     panel.set_xlim(0, records["update"].max())
-    panel.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+    panel.xaxis.set_major_formatter("{x:,.0f}")
 
 
-def _name_modes(panel: axes.Axes) -> None:
+def _name_modes(panel: "matplotlib.axes.Axes") -> None:
     """Marks the two modes, and makes room for their names between them."""
     for name, mode, side in (("better", _BETTER, "top"), ("worse", _WORSE, "bottom")):
         centre = _MIXTURE.centres[mode]

@@ -6,17 +6,19 @@ many seeds of each are drawn.
 
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import gymnasium
 import numpy as np
 import pandas as pd
-from matplotlib import axes, ticker
-from matplotlib import pyplot as plt
 
 import smoothie_tf.environments  # noqa: F401  Registers the discretized task.
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.theory import figure1, figure2
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 _DISCRETIZED = "smoothie_tf/DiscretizedTwoGaussians-v0"
 _MIXTURE = two_gaussians.MIXTURE
@@ -41,12 +43,11 @@ def draw(records: pd.DataFrame, table: pd.DataFrame, path: pathlib.Path) -> None
     """
     agents, environments = figure2.ALL_AGENTS, NEIGHBOURS_ESCAPE.environments
     width, height = style.PANEL_INCHES
-    with plt.rc_context(style.STYLE):
-        figure, panels = plt.subplots(
+    size = 0.62 * width * (1 + len(agents)), 2.9 * height
+    with style.picture(path, figsize=size, layout="constrained") as figure:
+        panels = figure.subplots(
             2 * len(environments),
             1 + len(agents),
-            figsize=(0.62 * width * (1 + len(agents)), 2.9 * height),
-            layout="constrained",
             sharex="col",
             gridspec_kw={"height_ratios": [2, 1] * len(environments)},
         )
@@ -81,15 +82,13 @@ def draw(records: pd.DataFrame, table: pd.DataFrame, path: pathlib.Path) -> None
             f"The two-Gaussians task, {seeds} seeds: a line is a run; dotted, the modes"
         )
         figure.align_ylabels([panels[row][1] for row in range(2 * len(environments))])
-        figure.savefig(path)
-        plt.close(figure)
 
 
 def _of(frame, environment, agent):
     return frame[(frame["environment"] == environment) & (frame["agent"] == agent)]
 
 
-def _draw_reward(panel: axes.Axes, environment: str, label: str) -> None:
+def _draw_reward(panel: "matplotlib.axes.Axes", environment: str, label: str) -> None:
     dense = environment == figure2.ENVIRONMENT
     reward = _MIXTURE.reward(_ACTIONS) if dense else discretized_reward(_ACTIONS)
     panel.plot(_ACTIONS, reward, color=style.REWARD)
@@ -104,7 +103,11 @@ def _draw_reward(panel: axes.Axes, environment: str, label: str) -> None:
     panel.set_ylim(-0.05, 1.05)
 
 
-def _draw_paths(panel: axes.Axes, records: pd.DataFrame, column: str, colour) -> None:
+def _draw_paths(
+    panel: "matplotlib.axes.Axes", records: pd.DataFrame, column: str, colour
+) -> None:
+    from matplotlib import ticker
+
     for _, run in records.groupby("seed"):
         panel.plot(run["update"], run[column], color=colour, linewidth=0.8, alpha=0.6)
     panel.set_xlim(0, records["update"].max())

@@ -9,11 +9,10 @@ import argparse
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib import axes, ticker
-from matplotlib import pyplot as plt
 
 from smoothie_tf import quiet
 from smoothie_tf.environments import two_gaussians
@@ -23,6 +22,9 @@ from smoothie_tf.experiments.theory import (
     likelihood_ratio,
     local_optima,
 )
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 #: Tables by name; each is `<out_dir>/<name>.csv`.
 TABLES = ("likelihood_ratio", "learned_updates", "local_optima", "fits", "ddpg_limit")
@@ -167,10 +169,10 @@ def draw(tables: Mapping[str, pd.DataFrame], path: pathlib.Path) -> None:
         path: The picture to write.
     """
     width, height = style.PANEL_INCHES
-    with plt.rc_context(style.STYLE):
-        figure, panels = plt.subplots(
-            2, 4, figsize=(3.7 * width, 2.3 * height), layout="constrained"
-        )
+    with style.picture(
+        path, figsize=(3.7 * width, 2.3 * height), layout="constrained"
+    ) as figure:
+        panels = figure.subplots(2, 4)
         exact = tables["likelihood_ratio"]
         _draw_variance(panels[0][0], exact)
         for panel, parameter in zip(
@@ -182,11 +184,9 @@ def draw(tables: Mapping[str, pd.DataFrame], path: pathlib.Path) -> None:
         _draw_ridge(panels[1][1])
         for panel, units in zip(panels[1][2:], HIDDEN_UNITS, strict=True):
             _draw_fits(panel, tables["fits"], units)
-        figure.savefig(path)
-        plt.close(figure)
 
 
-def _draw_variance(panel: axes.Axes, table: pd.DataFrame) -> None:
+def _draw_variance(panel: "matplotlib.axes.Axes", table: pd.DataFrame) -> None:
     for parameter, rows in table.groupby("parameter", sort=False):
         colour, symbol = _COLOURS[parameter], _SYMBOLS[parameter]
         stddev = rows["stddev"]
@@ -254,7 +254,7 @@ def _draw_learned(panel, learned, exact, parameter):
     panel.legend(fontsize=7, loc="lower center")
 
 
-def _draw_limit(panel: axes.Axes, table: pd.DataFrame) -> None:
+def _draw_limit(panel: "matplotlib.axes.Axes", table: pd.DataFrame) -> None:
     stddev = table["stddev"]
     panel.plot(
         stddev,
@@ -283,7 +283,7 @@ def _draw_limit(panel: axes.Axes, table: pd.DataFrame) -> None:
     panel.legend(fontsize=7)
 
 
-def _draw_counts(panel: axes.Axes, table: pd.DataFrame) -> None:
+def _draw_counts(panel: "matplotlib.axes.Axes", table: pd.DataFrame) -> None:
     colours = (style.SMOOTHIE, style.SOFT_DDPG, style.DDPG)
     for (name, rows), colour in zip(
         table.groupby("function", sort=False), colours, strict=True
@@ -296,7 +296,7 @@ def _draw_counts(panel: axes.Axes, table: pd.DataFrame) -> None:
     panel.legend(fontsize=7)
 
 
-def _draw_ridge(panel: axes.Axes) -> None:
+def _draw_ridge(panel: "matplotlib.axes.Axes") -> None:
     x = np.linspace(-3, 3, 1201)
     stddev = figure1.INITIAL_STDDEV
     for sigma, colour, label in (
@@ -312,7 +312,7 @@ def _draw_ridge(panel: axes.Axes) -> None:
     panel.legend(fontsize=7, loc="upper left")
 
 
-def _draw_fits(panel: axes.Axes, table: pd.DataFrame, units: int) -> None:
+def _draw_fits(panel: "matplotlib.axes.Axes", table: pd.DataFrame, units: int) -> None:
     colours = (style.REWARD, style.SMOOTHED_REWARD, style.SOFT_DDPG)
     chosen = table[table["hidden_units"] == units]
     for (target, rows), colour in zip(
@@ -331,6 +331,8 @@ def _draw_fits(panel: axes.Axes, table: pd.DataFrame, units: int) -> None:
 
 def _tick(axis, places: Sequence[float]) -> None:
     """Labels a logarithmic axis at these places alone."""
+    from matplotlib import ticker
+
     axis.set_major_locator(ticker.FixedLocator(places))
     axis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
     axis.set_minor_locator(ticker.NullLocator())

@@ -1,0 +1,142 @@
+"""What a program does to its own process before anything else, and a library must not.
+
+`run` is where every command of the package starts: in `reproduce/`, in `benchmarks/`
+and as `smoothie`. The functions behind them, which notebooks may call as well, leave
+the caller's streams and environment as they are.
+
+Importing this module imports no TensorFlow.
+"""
+
+import codecs
+import errno
+import io
+import os
+import select
+import sys
+from collections.abc import Callable
+from typing import Any
+
+_ERRORS = "smoothie_tf.spelled"
+_SPELLED = {
+    "σ": "sigma",
+    "Σ": "Sigma",
+    "μ": "mu",
+    "λ": "lambda",
+    "φ": "phi",
+    "±": "+/-",
+    "−": "-",
+    "–": "-",
+    "×": "x",
+    "≥": ">=",
+    "≤": "<=",
+    "½": "1/2",
+    "¼": "1/4",
+    "…": "...",
+    "′": "'",
+    "’": "'",
+    "→": "->",
+    "µ": "u",
+    "\N{COMBINING TILDE}": "~",
+}
+# A pipe or a terminal that has been closed at its other end.
+_NOBODY_READS = (errno.EPIPE, errno.EIO)
+
+
+def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
+    """Runs a command as the program that this process is.
+
+    What it prints never ends it: signs that the terminal's encoding does not have are
+    spelled (σ as sigma) or escaped, and once nobody reads any more (`| head`), the
+    rest goes nowhere. Matplotlib is kept from a backend for windows or notebooks.
+
+    Args:
+        command: Parses the process's own arguments, and returns an exit status.
+        *args: Its arguments.
+        **kwargs: Its further arguments.
+
+    Returns:
+        The command's exit status; 1 if that is 0, but what it printed could not be
+        written, on a full disk for one.
+    """
+    os.environ["MPLBACKEND"] = "agg"
+    codecs.register_error(_ERRORS, _spell)
+    sys.stdout, output = _never_raising(sys.stdout, 1)
+    sys.stderr, _ = _never_raising(sys.stderr, 2)
+    try:
+        return command(*args, **kwargs) or _lost(output)
+    except SystemExit as stop:  # What argparse ends `--help` with.
+        stop.code = stop.code or _lost(output)
+        raise
+
+
+def _lost(output):
+    """Returns 1, and says why, if what was printed could not be written."""
+    sys.stdout.flush()
+    if output is None or output.failure is None:
+        return 0
+    reason = output.failure.strerror
+    print(f"What was printed could not be written: {reason}.", file=sys.stderr)
+    return 1
+
+
+def _spell(error):
+    """Replaces what an encoding does not have: an error handler of `codecs`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    if all(0xDC80 <= ord(sign) <= 0xDCFF for sign in signs):
+        # Bytes of a file's name that are not text, as the system gave them.
+        return signs.encode("ascii", "surrogateescape"), error.end
+    spelled = [
+        _SPELLED.get(sign) or sign.encode("ascii", "backslashreplace").decode()
+        for sign in signs
+    ]
+    return "".join(spelled), error.end
+
+
+def _never_raising(stream, descriptor):
+    """Returns a stream to take another's place, and the file below it."""
+    if stream is None:  # It was closed before the program began.
+        return open(os.devnull, "w", encoding="utf-8"), None
+    try:
+        is_own = stream.fileno() == descriptor
+    except (OSError, ValueError, AttributeError):
+        is_own = False
+    if not is_own:  # Somebody is catching what is printed.
+        return stream, None
+    stream.flush()
+    output = _Output(descriptor)
+    return (
+        io.TextIOWrapper(
+            io.BufferedWriter(output),
+            encoding=stream.encoding,
+            errors=_ERRORS,
+            line_buffering=stream.line_buffering,
+            write_through=getattr(stream, "write_through", False),
+        ),
+        output,
+    )
+
+
+class _Output(io.FileIO):
+    """A file that is written to as long as it can be."""
+
+    def __init__(self, descriptor):
+        super().__init__(descriptor, "w", closefd=False)
+        #: Why something could not be written, unless its reader just went away.
+        self.failure: OSError | None = None
+
+    def write(self, data):
+        try:
+            # None where a pipe that does not block its writers is full.
+            while (written := super().write(data)) is None:
+                select.select((), (self,), ())
+            return written
+        except OSError as error:
+            if error.errno not in _NOBODY_READS:
+                self.failure = error
+            # The rest goes nowhere, also that of child processes.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return len(data)

@@ -1,0 +1,140 @@
+import io
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SCRIPTS = sorted((ROOT / "reproduce").glob("*.py"))
+# Without the mode in which Python takes UTF-8 whatever the locale says.
+ENCODINGS = {
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "latin-1": {"PYTHONIOENCODING": "latin-1"},
+    "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+}
+
+
+def run(code, **kwargs):
+    code = f"import sys\nfrom smoothie_tf import program\n{code}"
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, **kwargs
+    )
+
+
+def in_locale(name):
+    return {**os.environ, **ENCODINGS[name]}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_starts_as_a_program(script):
+    text = script.read_text(encoding="utf-8")
+    assert text.count("sys.exit(program.run(") == text.count("sys.exit(") == 1
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+@pytest.mark.parametrize("script", ["figure3", "table1", "evaluate", "section3"])
+def test_help_in_any_encoding(script, name):
+    done = subprocess.run(
+        [sys.executable, ROOT / "reproduce" / f"{script}.py", "--help"],
+        env=in_locale(name),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"usage: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("ascii", "3 +/- 1, sigma -> -2.5 (\\u2603)"),
+        ("C", "3 +/- 1, sigma -> -2.5 (\\u2603)"),
+        ("latin-1", "3 ± 1, sigma -> -2.5 (\\u2603)"),
+    ],
+)
+def test_signs_that_a_terminal_does_not_have_are_spelled(name, printed):
+    code = (
+        "program.run(lambda: print('3 \\u00b1 1, \\u03c3 \\u2192 \\u22122.5"
+        " (\\u2603)'))"
+    )
+    done = run(code, env=in_locale(name))
+    assert (done.returncode, done.stderr) == (0, b"")
+    encoding = "latin-1" if name == "latin-1" else "ascii"
+    assert done.stdout.decode(encoding) == printed + "\n"
+
+
+@pytest.mark.parametrize("name", [*ENCODINGS, "UTF-8"])
+def test_names_of_files_come_out_as_the_system_has_them(name):
+    environment = {**os.environ, **ENCODINGS.get(name, {"PYTHONUTF8": "1"})}
+    code = "import os; program.run(lambda: print(os.fsdecode(b'r\\xff\\xfe')))"
+    assert run(code, env=environment).stdout == b"r\xff\xfe\n"
+
+
+def test_a_reader_that_goes_away_ends_nothing(tmp_path):
+    code = (
+        "def command():\n"
+        "    for i in range(100_000): print('line', i)\n"
+        f"    open({str(tmp_path / 'done')!r}, 'w').close()\n"
+        "    return 0\n"
+        "sys.exit(program.run(command))"
+    )
+    code = f"import sys\nfrom smoothie_tf import program\n{code}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"line 0\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0
+    assert (tmp_path / "done").exists()
+
+
+def test_a_full_disk_is_said_and_ends_nothing(tmp_path):
+    code = (
+        "def command():\n"
+        "    print('the result', flush=True)\n"
+        f"    open({str(tmp_path / 'done')!r}, 'w').close()\n"
+        "    return 0\n"
+        "sys.exit(program.run(command))"
+    )
+    code = f"import sys\nfrom smoothie_tf import program\n{code}"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        b"What was printed could not be written: No space left on device.\n"
+    )
+    assert (tmp_path / "done").exists()
+
+
+def test_closed_streams_end_nothing():
+    code = "import sys; from smoothie_tf import program\n" + (
+        "sys.exit(program.run(lambda: print('x') or print('y', file=sys.stderr) or 7))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(["sh", "-c", '"$@" >&- 2>&-', "sh", *command], check=False)
+    assert done.returncode == 7
+
+
+def test_status_and_arguments_are_the_commands_own():
+    code = "sys.exit(program.run(lambda a, b: a + b, 1, b=2))"
+    assert run(code).returncode == 3
+    assert run("program.run(sys.exit, 4)").returncode == 4
+
+
+def test_streams_that_somebody_catches_stay(monkeypatch):
+    from smoothie_tf import program
+
+    monkeypatch.setenv("MPLBACKEND", "svg")
+    caught = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", caught)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert program.run(lambda: print("σ")) == 0
+    assert sys.stdout is caught
+    assert caught.getvalue() == "σ\n"
+    assert os.environ["MPLBACKEND"] == "agg"
