@@ -179,7 +179,7 @@ class Run:
         """Returns what is not whole right after a strike."""
         path = self.directory / "metrics.csv"
         if path.exists():
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8")
             if not text.endswith("\n"):
                 return "half a row in metrics.csv"
             steps = [line.split(",")[0] for line in text.splitlines()]
@@ -189,12 +189,14 @@ class Run:
             path = self.directory / name
             if path.exists():
                 try:
-                    json.loads(path.read_text())
+                    json.loads(path.read_text(encoding="utf-8"))
                 except ValueError:
                     return f"{name} is not whole"
         manifests = self._manifests()
         for manifest in manifests:
-            for name, expected in json.loads(manifest.read_text())["files"].items():
+            for name, expected in json.loads(manifest.read_text(encoding="utf-8"))[
+                "files"
+            ].items():
                 content = (manifest.parent / name).read_bytes()
                 if zlib.crc32(content) != expected["crc32"]:
                     return f"{name} does not match its checksum"
@@ -344,7 +346,10 @@ def differences(one: pathlib.Path, other: pathlib.Path) -> tuple[int, str | None
     import tensorflow as tf
 
     rows = [
-        [line.rsplit(",", 1)[0] for line in (run / "metrics.csv").open()]
+        [
+            line.rsplit(",", 1)[0]
+            for line in (run / "metrics.csv").open(encoding="utf-8")
+        ]
         for run in (one, other)
     ]
     lost = len(set(rows[0]) - set(rows[1]))
@@ -656,7 +661,7 @@ def _kill_holder(run, soak, struck):
             return
         time.sleep(0.01)
     time.sleep(soak.random().uniform(0, _SECONDS_OF_TRAINING))
-    holder = (run.directory / ".lock").read_text().split()
+    holder = (run.directory / ".lock").read_text(encoding="utf-8").split()
     if run.is_done() or not holder:
         return
     os.kill(int(holder[0]), signal.SIGKILL)
@@ -764,9 +769,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known[name](soak)
         # Whoever stops a soak has what there is.
         text, problems = table(soak), soak.problems()
-        path.write_text("\n".join([text, *problems]))
+        path.write_text("\n".join([text, *problems]), encoding="utf-8")
     soak.progress.close()
-    print("\n".join([text, *problems]))
+    print("\n".join([text, *problems]), encoding="utf-8")
     minutes = (time.monotonic() - started) / 60
     print(f"After {minutes:.0f} minutes, the table is in {path}.")
     return 1 if problems else 0

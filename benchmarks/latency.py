@@ -78,7 +78,7 @@ def measure(act: Callable[[], object], calls: int) -> tuple[np.ndarray, float]:
 
 def _ways(directory: pathlib.Path) -> dict[str, Callable[[], object]]:
     """Returns calls that go from a NumPy observation to a NumPy action."""
-    description = json.loads((directory / "policy.json").read_text())
+    description = json.loads((directory / "policy.json").read_text(encoding="utf-8"))
     if description["observation"]["type"] != "Box":
         raise ValueError("its observations are a nest; only arrays are measured.")
     observation = np.array(description["pairs"][0]["observation"], np.float32)
@@ -111,7 +111,7 @@ def _ways(directory: pathlib.Path) -> dict[str, Callable[[], object]]:
 
 def _processor():
     try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return "this machine"
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]

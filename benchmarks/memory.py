@@ -33,7 +33,7 @@ def resident_megabytes(process_id: int) -> tuple[float, float] | None:
       What is resident now, and the most that ever was, in MB; None if it has ended.
     """
     try:
-        text = pathlib.Path(f"/proc/{process_id}/status").read_text()
+        text = pathlib.Path(f"/proc/{process_id}/status").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return None
     sizes = dict(line.split(":", 1) for line in text.splitlines())
@@ -58,7 +58,9 @@ def watch(
       The command's exit status.
     """
     if not table.exists():
-        table.write_text("step,resident_megabytes,peak_megabytes,seconds\n")
+        table.write_text(
+            "step,resident_megabytes,peak_megabytes,seconds\n", encoding="utf-8"
+        )
     last = max((int(row["step"]) for row in rows(table)), default=-every)
     started = time.monotonic()
     process = subprocess.Popen(command)
@@ -69,7 +71,7 @@ def watch(
             if step and step // every > last // every and memory is not None:
                 last = step
                 seconds = time.monotonic() - started
-                with open(table, "a") as file:
+                with open(table, "a", encoding="utf-8") as file:
                     file.write(
                         f"{step},{memory[0]:.1f},{memory[1]:.1f},{seconds:.0f}\n"
                     )
@@ -81,7 +83,7 @@ def watch(
 
 def rows(table: pathlib.Path) -> list[dict[str, str]]:
     """Returns the rows of a table."""
-    with open(table, newline="") as file:
+    with open(table, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

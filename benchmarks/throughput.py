@@ -302,7 +302,7 @@ SECTIONS = {
 
 def _machine():
     model = platform.processor() or platform.machine()
-    with open("/proc/cpuinfo") as file:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:
             if line.startswith("model name"):
                 model = line.split(":", 1)[1].strip()

@@ -398,7 +398,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     chosen = {name: case for name, case in cases().items() if flags.only in name}
-    recorded = {} if flags.command == "record" else json.loads(flags.file.read_text())
+    recorded = (
+        {}
+        if flags.command == "record"
+        else json.loads(flags.file.read_text(encoding="utf-8"))
+    )
     made, differing = {}, 0
     for name, case in chosen.items():
         with quiet.without_known_notices():
@@ -417,7 +421,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in gone:
         print(f"{name}: gone")
     if flags.command == "record":
-        flags.file.write_text(json.dumps(made, indent=1) + "\n")
+        flags.file.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
         print(f"{len(made)} cases written to {flags.file}")
         return 0
     print(f"{len(chosen) - differing} of {len(chosen)} cases equal")

@@ -20,7 +20,7 @@ from smoothie_tf import validation
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import exporting
-from smoothie_tf.training import random_streams, video
+from smoothie_tf.training import files, random_streams, video
 
 
 class ExportedPolicyError(ValueError):
@@ -43,7 +43,8 @@ class ExportedPolicy:
         self.path = pathlib.Path(directory)
         self._space = task.observation_space
         try:
-            self._model = tf.saved_model.load(os.fspath(self.path))
+            with files.literal(self.path) as readable:
+                self._model = tf.saved_model.load(os.fspath(readable))
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise ExportedPolicyError(
                 f"--policy {self.path} cannot be loaded as a SavedModel:"
@@ -126,7 +127,7 @@ def read_description(directory: str | os.PathLike[str]) -> dict[str, Any] | None
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ExportedPolicyError(f"{path} cannot be read: {error}.") from error
 

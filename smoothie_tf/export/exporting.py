@@ -96,7 +96,7 @@ def write_description(
         ("README.md", model_card.render(description, files, name)),
     ):
         aside = directory / f".{file_name}.tmp"
-        aside.write_text(text)
+        aside.write_text(text, encoding="utf-8")
         aside.replace(directory / file_name)
 
 

@@ -15,7 +15,7 @@ from tf_agents.agents import tf_agent
 
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment
-from smoothie_tf.training import best_policy, config
+from smoothie_tf.training import best_policy, config, files
 
 
 class SavedRunError(ValueError):
@@ -177,7 +177,7 @@ class SavedRun:
                 f"{where} does not hold a run: there is no run.json in it."
             )
         try:
-            info = json.loads(path.read_text())
+            info = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise SavedRunError(f"{path} cannot be read: {error}.") from error
         kinds = {"agent": str, "env": str, "seed": int, "num_steps": int, "status": str}
@@ -236,8 +236,9 @@ class SavedRun:
         path = self.path / "checkpoints" / f"ckpt-{step}"
         try:
             checkpoint = tf.train.Checkpoint(agent=agent)
-            status = checkpoint.read(str(path))
-            status.assert_existing_objects_matched().expect_partial()
+            with files.literal(path.parent) as readable:
+                status = checkpoint.read(str(readable / path.name))
+                status.assert_existing_objects_matched().expect_partial()
         # A file that was cut off gives an IndexError, for one.
         except (
             tf.errors.OpError,

@@ -46,7 +46,7 @@ def save_if_best(
         is still there then.
     """
     run_dir = pathlib.Path(run_dir)
-    with open(run_dir / "metrics.csv", newline="") as file:
+    with open(run_dir / "metrics.csv", encoding="utf-8", newline="") as file:
         earlier = [float(row["evaluation_return_mean"]) for row in csv.DictReader(file)]
     if mean_return <= max(earlier, default=-np.inf):
         return

@@ -160,8 +160,9 @@ class Checkpointer:
             path = self._path(step)
             try:
                 self._check(step, found)
-                status = self._checkpoint.read(str(path))
-                status.assert_existing_objects_matched()
+                with files.literal(path.parent) as readable:
+                    status = self._checkpoint.read(str(readable / path.name))
+                    status.assert_existing_objects_matched()
                 self._restore_replay(self._state.value["replay"])
                 state = self._state.value["loop"]
             except _UNREADABLE as error:

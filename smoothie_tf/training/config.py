@@ -108,7 +108,7 @@ def parse_operative(path: pathlib.Path) -> None:
     """
     gin.clear_config()
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from error
     _parse(text, f"{path}")

@@ -1,8 +1,13 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are there as a whole or not at all, and that TensorFlow finds."""
 
 import contextlib
 import os
 import pathlib
+import tempfile
+from collections.abc import Iterator
+
+# What TensorFlow's patterns, and Python's, give a meaning to.
+_PATTERN_SIGNS = frozenset("*?[\\")
 
 
 class StorageError(Exception):
@@ -57,3 +62,31 @@ def sync(path: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def literal(directory: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    r"""Gives a path to a directory that means only itself where TensorFlow reads.
+
+    Before TensorFlow opens a checkpoint or a SavedModel's variables, it looks for the
+    files with their whole path as a pattern: below a folder named `[seed=0]` or `a\b`
+    it finds nothing that it has written there itself. An escaped path would be found,
+    but not opened.
+
+    Args:
+      directory: The directory to read from.
+
+    Yields:
+      The directory; where its path holds a sign of patterns, a symbolic link to it,
+      for as long as the block lasts.
+    """
+    path = pathlib.Path(directory)
+    if not _PATTERN_SIGNS & set(str(path)):
+        yield path
+        return
+    candidates = (tempfile.gettempdir(), "/tmp", "/var/tmp")
+    plain = [each for each in candidates if not _PATTERN_SIGNS & set(each)]
+    with tempfile.TemporaryDirectory(dir=plain[0]) as folder:
+        link = pathlib.Path(folder) / "link"
+        link.symlink_to(path.absolute(), target_is_directory=True)
+        yield link

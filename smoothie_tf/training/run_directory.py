@@ -204,7 +204,7 @@ class RunDirectory:
         """
         deadline = time.monotonic() + _LOCK_SECONDS
         while True:
-            lock = open(self.path / ".lock", "a+")
+            lock = open(self.path / ".lock", "a+", encoding="utf-8")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

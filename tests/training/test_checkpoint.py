@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import resource
+import tempfile
 
 import numpy as np
 import pytest
@@ -353,3 +354,26 @@ def test_what_is_not_finite_is_named(tmp_path):
     for value in (np.nan, np.inf):
         agent.weights[4, 5].assign(value)
         assert checkpointer.not_finite() == "Variable"
+
+
+@pytest.mark.parametrize(
+    "name", ["[seed=0]", "a\\b", "a[1]*?b", "{a,b}", "ä b", "~", "%s", "-"]
+)
+def test_names_of_folders_that_mean_something_to_patterns(tmp_path, name, monkeypatch):
+    folder = tmp_path / name
+    # A folder that the name would stand for, if it were a pattern.
+    (tmp_path / "a1xyb" / "points").mkdir(parents=True)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    rng = np.random.default_rng(0)
+    agent, replay, checkpointer = run(folder)
+    add(replay, 3, rng)
+    checkpointer.save(1, {"step": 1})
+    checkpointer.save(2, {"step": 2})
+    held = {"step": 2}, agent.weights.numpy(), replay.rows_since(0), replay.total_rows
+    problems, _ = restored_is(folder, held)
+    assert problems == []
+    assert [path.name for path in folder.iterdir()] == ["points"]
+    monkeypatch.chdir(folder)
+    problems, _ = restored_is(pathlib.Path(), held)
+    assert problems == []

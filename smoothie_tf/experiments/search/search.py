@@ -447,7 +447,7 @@ class Study:
     @contextmanager
     def _locked(self):
         """Holds the study against other processes of ours."""
-        with open(self.search.directory / "study.lock", "a") as file:
+        with open(self.search.directory / "study.lock", "a", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

@@ -521,7 +521,9 @@ def escape_command(comparison: Escape, argv: Sequence[str] | None = None) -> int
             "command": shlex.join(["python", f"reproduce/{comparison.name}.py", *argv]),
             **run_directory.provenance(),
         }
-        paths["_runs.json"].write_text(json.dumps(provenance, indent=1) + "\n")
+        paths["_runs.json"].write_text(
+            json.dumps(provenance, indent=1) + "\n", encoding="utf-8"
+        )
     # From the files in either case: what is drawn is what they say.
     records, table = map(pd.read_csv, tables)
     comparison.draw(records, table, paths[".png"])
