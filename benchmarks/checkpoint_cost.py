@@ -3,18 +3,17 @@
 python benchmarks/checkpoint_cost.py --env Hopper-v5 --num_steps 30000
 """
 
-import argparse
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 
-from smoothie_tf import program, quiet
+from smoothie_tf import command_line, program, quiet
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains, and prints what its checkpoints took of it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--agent", default="smoothie")
     parser.add_argument("--env", default="Hopper-v5")
     parser.add_argument("--num_steps", type=int, default=30_000)

@@ -8,7 +8,6 @@ measured steps_per_second, every weight, target and optimizer slot, replay byte 
 byte, and the state of the loop.
 """
 
-import argparse
 import collections
 import contextlib
 import dataclasses
@@ -32,7 +31,7 @@ from typing import TextIO
 
 import tqdm
 
-from smoothie_tf import program, quiet
+from smoothie_tf import command_line, program, quiet
 from smoothie_tf.runs import launch, ray_launch
 from smoothie_tf.runs.run import Preset
 from smoothie_tf.runs.run import Run as GridRun
@@ -721,7 +720,7 @@ TIMES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Strikes runs, prints the table; exit status 1 if anything was not survived."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--out_dir", type=pathlib.Path, default="runs/faults")
     parser.add_argument("--agent", default="smoothie")
     parser.add_argument("--env", default="Hopper-v5")

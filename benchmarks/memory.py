@@ -7,7 +7,6 @@ The run is a real one in a process of its own, which is asked every 50,000 steps
 much of it is resident. Started again by the same command, the run and the table go on.
 """
 
-import argparse
 import csv
 import pathlib
 import subprocess
@@ -15,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from smoothie_tf import program
+from smoothie_tf import command_line, program
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.runs.status import read_json
 
@@ -109,7 +108,7 @@ def draw(table: pathlib.Path, path: pathlib.Path, title: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Watches a run, and draws; returns the run's exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--out_dir", type=pathlib.Path, required=True)
     parser.add_argument("--run_dir", type=pathlib.Path, required=True)
     parser.add_argument("--agent", default="smoothie")

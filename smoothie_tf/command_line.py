@@ -22,6 +22,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+        self.register("type", pathlib.Path, _path)
 
     def error(self, message: str) -> NoReturn:
         """Prints the message and ends with `BAD_INPUT`; `--help` has the usage."""
@@ -48,6 +49,13 @@ class Parser(argparse.ArgumentParser):
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             self.error(f"{flag} {path} cannot be made: {error.strerror}.")
+
+
+def _path(text: str) -> pathlib.Path:
+    """Reads a path: an empty one, of an unset variable say, would be this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("it must be a path, but is empty.")
+    return pathlib.Path(text)
 
 
 def shortest(path: pathlib.Path) -> pathlib.Path:

@@ -1,10 +1,11 @@
 """The command lines behind reproduce/export.py and reproduce/evaluate.py."""
 
-import argparse
 import pathlib
 import shlex
 import sys
 from collections.abc import Sequence
+
+from smoothie_tf import command_line
 
 
 def export_main(arguments: Sequence[str] | None = None) -> int:
@@ -86,7 +87,7 @@ def _first_line(error):
 
 
 def _export_parser():
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         prog="export.py",
         description="Exports the policy of a run as a SavedModel that needs nothing but"
         " TensorFlow.",
@@ -115,7 +116,7 @@ def _export_parser():
 
 
 def _evaluate_parser():
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         prog="evaluate.py",
         description="Runs an exported policy and prints its mean return ± the standard"
         " deviation over episodes.",

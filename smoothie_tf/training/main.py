@@ -2,13 +2,14 @@
 
 import argparse
 import contextlib
+import pathlib
 import shlex
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
 
+from smoothie_tf import command_line
 from smoothie_tf.training import gin_directory, huge_pages
 
 _INTERRUPTED = 130
@@ -37,8 +38,7 @@ def _run(flags, arguments, stop):
     from smoothie_tf import quiet
 
     quiet.silence_imports()
-    import tensorflow as tf
-
+    from smoothie_tf import threads
     from smoothie_tf.training import checkpoint, config, files, train, video
 
     if stop.is_set():
@@ -50,8 +50,7 @@ def _run(flags, arguments, stop):
     if flags.num_threads < 1:
         return _refuse(f"--num_threads must be at least 1, but is {flags.num_threads}.")
     # One run, one core: two runs side by side are faster than one on two.
-    tf.config.threading.set_intra_op_parallelism_threads(flags.num_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(flags.num_threads)
+    threads.limit(flags.num_threads)
     bindings = list(flags.gin_bindings)
     if flags.num_steps is not None:
         bindings.append(f"train.num_steps={flags.num_steps}")
@@ -127,17 +126,9 @@ def _stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; the usage is a matter for `--help`."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def _parser():
-    parser = _Parser(
+    parser = command_line.Parser(
         prog="train.py",
-        allow_abbrev=False,
         description="Trains an agent on a Gymnasium task. The same command again goes"
         " on where the run stopped.",
     )
@@ -147,7 +138,9 @@ def _parser():
     parser.add_argument("--env", required=True, help="Gymnasium id, such as Hopper-v5")
     parser.add_argument("--seed", type=int, default=0, help="root of all randomness")
     parser.add_argument("--num_steps", type=int, help="environment steps")
-    parser.add_argument("--run_dir", required=True, help="where the run lives")
+    parser.add_argument(
+        "--run_dir", type=pathlib.Path, required=True, help="where the run lives"
+    )
     parser.add_argument(
         "--preset",
         default="short",

@@ -1,6 +1,5 @@
 """Figure 1, and the reward panel that Figure 2 shares with it."""
 
-import argparse
 import math
 import os
 import pathlib
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from smoothie_tf import command_line
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 
@@ -102,7 +102,7 @@ def figure1_command(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 1 closed form and quadrature disagree, 2 bad input.
     """
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         description="Figure 1: a mixture of two Gaussians and its smoothed version."
     )
     parser.add_argument(

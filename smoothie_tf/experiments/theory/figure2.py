@@ -6,7 +6,6 @@ TensorFlow takes as long as a run does.
 Shapes: T records of a run.
 """
 
-import argparse
 import concurrent.futures
 import dataclasses
 import itertools
@@ -25,6 +24,7 @@ import numpy as np
 import pandas as pd
 import tqdm
 
+from smoothie_tf import command_line
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.theory import figure1
@@ -325,10 +325,11 @@ def _start_worker(steps, num_steps, stop):
     quiet.silence_imports()
     import tensorflow as tf
 
+    from smoothie_tf import threads
+
     # One agent after the other is no needless retracing.
     tf.get_logger().setLevel("ERROR")
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    threads.limit(1)
 
 
 def _train(
@@ -554,15 +555,8 @@ def _in_order(frame):
     return frame.drop(columns="_order").reset_index(drop=True)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; the usage is a matter for `--help`."""
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def _parser(comparison):
-    parser = _Parser(description=comparison.subject, allow_abbrev=False)
+    parser = command_line.Parser(description=comparison.subject)
     parser.add_argument(
         "--seeds",
         type=int,

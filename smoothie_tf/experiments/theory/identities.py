@@ -6,7 +6,6 @@ functions where it has them; only the last compares single-precision critics.
 Shapes: B batch, S state, A action, P points of quadrature.
 """
 
-import argparse
 import pathlib
 import statistics
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smoothie_tf import quiet
+from smoothie_tf import command_line, quiet
 from smoothie_tf.environments import two_gaussians
 
 CASES = 30
@@ -221,7 +220,7 @@ def identities_command(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 2 bad input.
     """
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         description="Theorem 1, the fixed point of (18) and the Hessians of supplement "
         "D.1, measured."
     )
@@ -238,10 +237,9 @@ def identities_command(argv: Sequence[str] | None = None) -> int:
         print(f"--out_dir {out_dir} cannot be made: {error.strerror}.", file=sys.stderr)
         return 2
     quiet.silence_imports()
-    import tensorflow as tf
+    from smoothie_tf import threads
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    threads.limit(1)
     table = tabulate()
     table.to_csv(out_dir / "identities.csv", index=False)
     print(table.to_string(index=False, na_rep=""))

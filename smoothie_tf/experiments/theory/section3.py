@@ -5,7 +5,6 @@ Moments and counts are exact; what is said of learned critics is measured over s
 made, drawn and written.
 """
 
-import argparse
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from smoothie_tf import quiet
+from smoothie_tf import command_line, quiet
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.theory import (
@@ -347,7 +346,7 @@ def section3_command(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 2 bad input.
     """
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         description="Section 3: the naive update's variance, local optima of smoothed "
         "rewards, critics of raw and of smoothed ones, and the limit of DDPG."
     )
@@ -374,10 +373,9 @@ def section3_command(argv: Sequence[str] | None = None) -> int:
         print(f"--out_dir {out_dir} cannot be made: {error.strerror}.", file=sys.stderr)
         return 2
     quiet.silence_imports()
-    import tensorflow as tf
+    from smoothie_tf import threads
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    threads.limit(1)
     tables = tabulate(arguments.seeds)
     for name, table in tables.items():
         table.to_csv(out_dir / f"{name}.csv", index=False)
