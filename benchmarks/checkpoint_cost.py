@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quiet.silence_imports()
     import tensorflow as tf
 
-    from smoothie_tf.training import config, train
+    from smoothie_tf.training import config, process, train
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     train.Trainer._save = timed(save, wall, cpu)
     train.Trainer.run = timed(run, whole, whole_cpu := [])
     with tempfile.TemporaryDirectory() as directory:
-        train.run(flags.agent, flags.env, 0, directory, quiet=True)
+        process.run(flags.agent, flags.env, 0, directory, quiet=True)
     print(
         f"{len(wall)} checkpoints of {flags.agent} on {flags.env} took"
         f" {100 * sum(wall) / whole[0]:.2f} % of {whole[0]:.0f} s of training"

@@ -38,7 +38,7 @@ ENDLESS = 10_000_000
 
 def ours(agent: str, environment_id: str, *bindings: str) -> None:
     """Our own training loop, as `reproduce/train.py` runs it."""
-    from smoothie_tf.training import config, train
+    from smoothie_tf.training import config, process
 
     config.parse(
         agent,
@@ -52,7 +52,7 @@ def ours(agent: str, environment_id: str, *bindings: str) -> None:
     )
     turns = contest.Turns(WARM_UP)
     with tempfile.TemporaryDirectory() as folder:
-        train.run(
+        process.run(
             agent,
             environment_id,
             seed=0,
@@ -230,7 +230,7 @@ def replay_memory() -> None:
 
 def run_memory() -> None:
     """Prints the peak of a Hopper run of a million steps whose replay is full."""
-    from smoothie_tf.training import config, train
+    from smoothie_tf.training import config, process
 
     config.parse(
         "smoothie",
@@ -255,7 +255,7 @@ def run_memory() -> None:
             os._exit(0)
 
     with tempfile.TemporaryDirectory() as folder:
-        train.run("smoothie", "Hopper-v5", 0, folder, quiet=True, on_step=fill)
+        process.run("smoothie", "Hopper-v5", 0, folder, quiet=True, on_step=fill)
 
 
 def parts(environment_id: str) -> None:

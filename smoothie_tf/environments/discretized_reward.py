@@ -8,6 +8,7 @@ Importing this module imports no TensorFlow.
 """
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,7 +92,9 @@ class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
         """Steps the task; `info["original_reward"]` is what it paid itself."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         info = {**info, ORIGINAL_REWARD: original_reward(reward, info)}
-        rounded = float(self.discretize(reward))
+        # A NaN or infinity is no reward beyond the levels: it stays what it is.
+        finite = math.isfinite(reward)
+        rounded = float(self.discretize(reward)) if finite else float(reward)
         return observation, rounded, terminated, truncated, info
 
 

@@ -7,19 +7,25 @@ Gaussian sample itself.
 Shapes: S state, A action.
 """
 
+import contextlib
+import copy
 import math
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
 import tensorflow as tf
-from gymnasium import spaces, wrappers
+from gymnasium import spaces
 from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec, tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 import smoothie_tf.environments  # noqa: F401  Registers the package's own tasks.
-from smoothie_tf.environments import discretized_reward
+from smoothie_tf.environments import discretized_reward, task_names
 
 
 class EnvironmentFault(ValueError):
@@ -39,70 +45,320 @@ def is_finite(values: np.ndarray) -> bool:
     return math.isfinite(values.dot(values)) or bool(np.isfinite(values).all())
 
 
-class _Checked(gymnasium.Wrapper):
-    """Casts observations, flat already, to float32, and checks all that a task gives.
+class Checked(gymnasium.Wrapper):
+    """A task all of whose words are checked, and whose arrays are its own affair.
 
-    What a task raises, and every break with what it announces, becomes an
-    `EnvironmentFault`.
+    Observations are copied as they come in: a task may fill the same array anew in
+    every step. They have the structure of their space, or, where they are asked for
+    flat, are float32 of shape [S]. Rewards are floats. What a task raises, and every
+    break with what it announces, becomes an `EnvironmentFault`.
     """
 
-    def __init__(self, env, name):
-        super().__init__(env)
-        space = env.observation_space
-        self._name = name
-        self._shape = space.shape
-        self.observation_space = spaces.Box(
-            space.low.astype(np.float32), space.high.astype(np.float32)
-        )
+    def __init__(self, env: gymnasium.Env, flat: bool = False):
+        """Wraps a task as Gymnasium makes it.
 
-    def reset(self, *, seed=None, options=None):
+        Args:
+          env: The task.
+          flat: Whether observations become vectors; its space must flatten to one.
+        """
+        super().__init__(env)
+        self._name = name_of(env)
+        self._space = env.observation_space
+        self._flat = flat
+        # What most tasks have takes a shorter way.
+        self._plain = (
+            flat and _is_float_box(self._space) and len(self._space.shape) == 1
+        )
+        if flat:
+            space = spaces.flatten_space(self._space)
+            self.observation_space = spaces.Box(
+                space.low.astype(np.float32), space.high.astype(np.float32)
+            )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begins an episode.
+
+        Args:
+          seed: As the task takes it.
+          options: As the task takes them.
+
+        Returns:
+          The observation, and the task's info.
+
+        Raises:
+          EnvironmentFault: If the task raised, or broke what it announces.
+          NotFiniteError: If the observation holds a NaN or infinity.
+        """
         try:
-            observation, info = self.env.reset(seed=seed, options=options)
-        except Exception as error:
+            values = self.env.reset(seed=seed, options=options)
+        except (Exception, SystemExit) as error:
             raise self._raised("reset", error) from error
+        if not isinstance(values, tuple | list) or len(values) != 2:
+            raise self._returned(
+                values, "reset", "two values, the observation and an info"
+            )
+        observation, info = values
+        self._check_info(info, "reset")
         return self._observation(observation, "reset"), info
 
-    def step(self, action):
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Takes a step.
+
+        Args:
+          action: In the task's units.
+
+        Returns:
+          The observation, the reward, whether the episode terminated, whether it was
+          truncated, and the task's info.
+
+        Raises:
+          EnvironmentFault: If the task raised, or broke what it announces.
+          NotFiniteError: If the observation or the reward is a NaN or infinity.
+        """
         try:
-            observation, reward, terminated, truncated, info = self.env.step(action)
-        except Exception as error:
+            values = self.env.step(action)
+        except (Exception, SystemExit) as error:
             raise self._raised("step", error) from error
+        if not isinstance(values, tuple | list) or len(values) != 5:
+            raise self._returned(
+                values,
+                "step",
+                "five values: observation, reward, terminated, truncated and info",
+            )
+        observation, reward, terminated, truncated, info = values
         try:
             finite = math.isfinite(reward)
-        except TypeError:
-            raise EnvironmentFault(
-                f"Environment {self._name!r} returned reward {reward!r} from step, but"
-                " it must be a number"
+        except (TypeError, ValueError, OverflowError):
+            raise self._broken(
+                f"returned reward {reward!r} from step, but it must be a number"
             ) from None
         if not finite:
             raise NotFiniteError(f"Reward is {reward}")
+        if terminated is not True and terminated is not False:
+            terminated = self._flag("terminated", terminated)
+        if truncated is not True and truncated is not False:
+            truncated = self._flag("truncated", truncated)
+        self._check_info(info, "step")
         observation = self._observation(observation, "step")
-        return observation, reward, terminated, truncated, info
+        return observation, float(reward), terminated, truncated, info
+
+    def close(self) -> None:
+        """Closes the task.
+
+        Raises:
+          EnvironmentFault: If it raised.
+        """
+        try:
+            self.env.close()
+        except (Exception, SystemExit) as error:
+            raise self._raised("close", error) from error
 
     def _observation(self, value, method):
-        try:
-            observation = np.asarray(value, np.float32)
-        except (TypeError, ValueError):
-            raise EnvironmentFault(
-                f"Environment {self._name!r} returned an observation from {method} that"
-                " is not made of numbers"
-            ) from None
-        if observation.shape != self._shape:
-            raise EnvironmentFault(
-                f"Environment {self._name!r} returned an observation of shape"
-                f" {observation.shape} from {method}, but announces {self._shape}"
+        if self._plain:
+            observation = self._numbers(value, np.float32, method, "")
+            if observation.shape != self._space.shape:
+                raise self._shaped(observation, self._space, method, "")
+            flat = observation
+        else:
+            observation = self._copy(self._space, value, method, "")
+            if not self._flat:
+                return observation
+            flat = observation = np.asarray(
+                spaces.flatten(self._space, observation), np.float32
             )
-        if not is_finite(observation):
-            place = np.flatnonzero(~np.isfinite(observation))[0]
-            raise NotFiniteError(f"Observation[{place}] is {observation[place]}")
+        if not is_finite(flat):
+            place = np.flatnonzero(~np.isfinite(flat))[0]
+            raise NotFiniteError(f"Observation[{place}] is {flat[place]}")
         return observation
 
-    def _raised(self, method, error):
-        reason = (str(error).splitlines() or [""])[0].rstrip(".")
-        return EnvironmentFault(
-            f"Environment {self._name!r} raised {type(error).__name__} in {method}:"
-            f" {reason}"
+    def _copy(self, space, value, method, where):
+        """Returns an observation, or a part of one, with nothing in it that changes.
+
+        Args:
+          space: Of the part.
+          value: What the task returned for it.
+          method: The task's method that did.
+          where: Of the part, as a sentence has it after "an observation".
+        """
+        if isinstance(space, spaces.Dict):
+            if not isinstance(value, Mapping):
+                raise self._broken(
+                    f"returned an observation{where} from {method} that is a"
+                    f" {type(value).__name__}, but announces a Dict"
+                )
+            if value.keys() != space.spaces.keys():
+                raise self._broken(
+                    f"returned an observation{where} from {method} with the keys"
+                    f" {_listed(value)}, but announces {_listed(space.spaces)}"
+                )
+            return {
+                key: self._copy(each, value[key], method, _inner(where, key))
+                for key, each in space.spaces.items()
+            }
+        if isinstance(space, spaces.Tuple):
+            known = isinstance(value, tuple | list | np.ndarray)
+            if not known or len(value) != len(space.spaces):
+                size = f" of {len(value)}" if known else ""
+                raise self._broken(
+                    f"returned an observation{where} from {method} that is a"
+                    f" {type(value).__name__}{size}, but announces a Tuple of"
+                    f" {len(space.spaces)}"
+                )
+            pairs = enumerate(zip(space.spaces, value, strict=True))
+            return tuple(
+                self._copy(each, part, method, _inner(where, i))
+                for i, (each, part) in pairs
+            )
+        if not isinstance(space, LEAVES):
+            return copy.deepcopy(value)
+        array = self._numbers(value, None, method, where)
+        if array.shape != space.shape:
+            raise self._shaped(array, space, method, where)
+        if array.dtype.kind == "f":
+            # As float32, in which larger numbers are infinite.
+            flat = array.astype(np.float32).ravel()
+            if not is_finite(flat):
+                place = np.flatnonzero(~np.isfinite(flat))[0]
+                raise NotFiniteError(f"Observation{where}[{place}] is {flat[place]}")
+        if not np.issubdtype(space.dtype, np.floating):
+            whole = array.astype(space.dtype)
+            if (whole != array).any():
+                raise self._broken(
+                    f"returned {value!r} in an observation{where} from {method}, but"
+                    f" announces {space.dtype}"
+                )
+            array = whole
+        elif array.dtype.kind != "f":
+            array = array.astype(space.dtype)
+        if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+            number = space.n if isinstance(space, spaces.Discrete) else space.nvec
+            if (array < space.start).any() or (array >= space.start + number).any():
+                raise self._broken(
+                    f"returned {value!r} in an observation{where} from {method}, but"
+                    f" announces {space}"
+                )
+        return array
+
+    def _numbers(self, value, dtype, method, where):
+        """Returns numbers as a new array, of their own kind if dtype is None."""
+        try:
+            array = np.array(value, dtype)
+            if array.dtype.kind not in "biuf":
+                array = array.astype(np.float32)
+        except (TypeError, ValueError, OverflowError):
+            raise self._broken(
+                f"returned an observation{where} from {method} that is not made of"
+                " numbers"
+            ) from None
+        return array
+
+    def _flag(self, name, value):
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.item()
+        if not isinstance(value, bool | np.bool_ | int | np.integer):
+            raise self._broken(
+                f"returned {name} {value!r} from step, but it must be True or False"
+            )
+        return bool(value)
+
+    def _check_info(self, info, method):
+        if not isinstance(info, Mapping):
+            raise self._broken(
+                f"returned info {_short(info)} from {method}, but it must be a dict"
+            )
+
+    def _returned(self, values, method, expected):
+        if isinstance(values, tuple | list):
+            what = f"{len(values)} values"
+        else:
+            what = f"a {type(values).__name__}"
+        return self._broken(
+            f"returned {what} from {method}, but must return {expected}"
         )
+
+    def _shaped(self, array, space, method, where):
+        return self._broken(
+            f"returned an observation{where} of shape {array.shape} from {method}, but"
+            f" announces {space.shape}"
+        )
+
+    def _broken(self, what):
+        return EnvironmentFault(f"Environment {self._name!r} {what}")
+
+    def _raised(self, method, error):
+        # Around a task that is checked already, that one has said it.
+        if isinstance(error, EnvironmentFault | NotFiniteError):
+            return error
+        return self._broken(
+            f"raised {type(error).__name__} in {method}: {reason(error)}"
+        )
+
+
+#: Kinds of spaces that observations are made of, beside Dict and Tuple of them.
+LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
+
+
+def reason(error: BaseException) -> str:
+    """Returns the first line of what an error says, without its full stop.
+
+    Of one that says nothing, where it was raised.
+    """
+    lines = str(error).strip().splitlines()
+    if lines:
+        return lines[0].rstrip(".")
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return "it gives no reason"
+    last = frames[-1]
+    return f"it gives no reason ({os.path.basename(last.filename)}, line {last.lineno})"
+
+
+def name_of(env: gymnasium.Env) -> str:
+    """Returns what a task is called in sentences: its id, or else its class."""
+    return env.spec.id if env.spec else type(env).__name__
+
+
+def close(*tasks: gymnasium.Env) -> None:
+    """Closes tasks; one that raises is said on standard error and harms no other.
+
+    What a task does when nobody needs it any more is no reason to lose a result.
+    """
+    said = set()
+    for task in tasks:
+        try:
+            task.close()
+        except EnvironmentFault as fault:
+            if str(fault) not in said:
+                print(f"{fault}.", file=sys.stderr)
+            said.add(str(fault))
+
+
+@contextlib.contextmanager
+def closing(*tasks: gymnasium.Env) -> Iterator[None]:
+    """Closes tasks as `close` does, however what they are needed for ends."""
+    try:
+        yield
+    finally:
+        close(*tasks)
+
+
+def _is_float_box(space):
+    return isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
+
+
+def _inner(where, key):
+    return f"{where or ''}[{key!r}]"
+
+
+def _listed(keys):
+    return ", ".join(repr(key) for key in keys) or "none"
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 60 else f"of type {type(value).__name__}"
 
 
 class _ClippedActions(gymnasium.ActionWrapper):
@@ -146,30 +402,35 @@ def make(environment_id: str, **kwargs: Any) -> gymnasium.Env:
       ValueError: If the id is unknown, or the task's spaces are of a kind that no
         agent here can handle.
     """
-    return adapt(make_task(environment_id, **kwargs))
+    return adapt(_made(environment_id, kwargs))
 
 
 def make_task(environment_id: str, **kwargs: Any) -> gymnasium.Env:
-    """Makes a Gymnasium task as it is, with its own observations and actions.
+    """Makes a Gymnasium task with its own observations and actions.
 
     Args:
       environment_id: As `make` takes it.
       **kwargs: Arguments of `gymnasium.make`.
 
     Returns:
-      The task.
+      The task, checked as the one that `make` returns is.
 
     Raises:
       ValueError: If the id is unknown.
     """
+    return Checked(_made(environment_id, kwargs))
+
+
+def _made(environment_id, kwargs):
     try:
+        task_names.find(environment_id)
         return gymnasium.make(environment_id, disable_env_checker=True, **kwargs)
-    # A module that the id names may be missing, and a task's own code may raise.
-    except Exception as error:
-        known = isinstance(error, gymnasium.error.Error | ModuleNotFoundError)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
+    # A task's own code may raise anything, and may end the program.
+    except (Exception, SystemExit) as error:
+        known = isinstance(error, gymnasium.error.Error | task_names.UnknownTaskError)
+        why = reason(error) if known else f"{type(error).__name__}: {reason(error)}"
         raise ValueError(
-            f"Environment {environment_id!r} cannot be made: {reason.rstrip('.')}."
+            f"Environment {environment_id!r} cannot be made: {why}."
         ) from error
 
 
@@ -190,8 +451,8 @@ def adapt(env: gymnasium.Env) -> gymnasium.Env:
     Raises:
       ValueError: If the spaces are of another kind.
     """
-    name = env.spec.id if env.spec else type(env).__name__
-    actions = env.action_space
+    name = name_of(env)
+    actions = _space_of(env, "action_space", name)
     if not isinstance(actions, spaces.Box) or len(actions.shape) != 1:
         raise ValueError(
             f"Environment {name!r} has action space {actions}, but it must be a Box of"
@@ -207,23 +468,39 @@ def adapt(env: gymnasium.Env) -> gymnasium.Env:
             f"Environment {name!r} has action space {actions}, but every action must"
             " have a finite lower and upper bound."
         )
-    observations = env.observation_space
+    observations = _space_of(env, "observation_space", name)
     if any(_is_image(space) for space in _leaves(observations)):
         raise ValueError(
             f"Environment {name!r} has observation space {observations}, but an image"
             " is not an observation for networks of dense layers."
         )
-    if not observations.is_np_flattenable or not spaces.flatdim(observations):
+    known = all(isinstance(space, LEAVES) for space in _leaves(observations))
+    if not known or not spaces.flatdim(observations):
         raise ValueError(
             f"Environment {name!r} has observation space {observations}, which does"
-            " not flatten to a vector of fixed length."
+            " not flatten to a vector of fixed length: it must be made of Box,"
+            " Discrete, MultiBinary, MultiDiscrete, and Dict and Tuple of them."
         )
-    if not isinstance(observations, spaces.Box) or len(observations.shape) != 1:
-        env = wrappers.FlattenObservation(env)
-    env = _Checked(env, name)
+    env = Checked(env, flat=True)
     if env.metadata.get("rescale_action", True):
         return _ClippedActions(env, -1.0, 1.0)
     return _ClippedActions(env, actions.low, actions.high)
+
+
+def _space_of(env, which, name):
+    try:
+        space = getattr(env, which)
+    except (Exception, SystemExit) as error:
+        raise ValueError(
+            f"Environment {name!r} raised {type(error).__name__} where its {which} was"
+            f" asked for: {reason(error)}."
+        ) from error
+    if not isinstance(space, spaces.Space):
+        raise ValueError(
+            f"Environment {name!r} has {which} {_short(space)}, but it must be one of"
+            " Gymnasium's spaces."
+        )
+    return space
 
 
 def _leaves(space):
@@ -281,12 +558,12 @@ def known_to_agents(env: gymnasium.Env) -> dict[str, Any]:
     own = own and not env.metadata.get("rescale_action", True)
     # What changes rewards on their way makes the task's own function the wrong one.
     layer = env
-    while layer is not env.unwrapped:
+    while isinstance(layer, gymnasium.Wrapper):
         changing = (discretized_reward.DiscretizedReward, gymnasium.RewardWrapper)
         own = own and not isinstance(layer, changing)
         layer = layer.env
     return {
-        "reward_fn": getattr(env.unwrapped, "reward_fn", None) if own else None,
+        "reward_fn": getattr(layer, "reward_fn", None) if own else None,
         "max_episode_steps": env.spec.max_episode_steps if env.spec else None,
     }
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from smoothie_tf import command_line
+from smoothie_tf.training import episode_limit, stopping
 
 
 def export_main(arguments: Sequence[str] | None = None) -> int:
@@ -15,9 +16,16 @@ def export_main(arguments: Sequence[str] | None = None) -> int:
       arguments: The command's arguments; those of the process if None.
 
     Returns:
-      Exit status: 0 done, 2 bad input.
+      Exit status: 0 done, 2 bad input, 130 interrupted.
     """
     flags = _export_parser().parse_args(arguments)
+    with stopping.signals() as stop:
+        return _export(flags, stop)
+
+
+def _export(flags, stop):
+    stop.waits_for = "TensorFlow"
+    stop.goes_on_from = lambda: "nothing was exported"
     # Only now what takes seconds to import: bad flags are answered at once.
     from smoothie_tf import quiet
 
@@ -33,7 +41,11 @@ def export_main(arguments: Sequence[str] | None = None) -> int:
             tflite=flags.tflite,
             tf_agents=not flags.no_tf_agents,
             gif=not flags.no_gif,
+            stop=stop,
         )
+    except stopping.Interrupted:
+        print("Stopped; nothing was exported.", file=sys.stderr)
+        return stopping.INTERRUPTED
     except ValueError as error:
         print(f"export.py: {_first_line(error)}", file=sys.stderr)
         return 2
@@ -50,10 +62,18 @@ def evaluate_main(arguments: Sequence[str] | None = None) -> int:
       arguments: The command's arguments; those of the process if None.
 
     Returns:
-      Exit status: 0 done, 1 it cannot be rendered here, 2 bad input.
+      Exit status: 0 done, 1 a number was not finite or it cannot be rendered here,
+      2 bad input, 130 interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     flags = _evaluate_parser().parse_args(arguments)
+    with stopping.signals() as stop:
+        return _evaluate(flags, arguments, stop)
+
+
+def _evaluate(flags, arguments, stop):
+    stop.waits_for = "TensorFlow"
+    stop.goes_on_from = lambda: "there is no result"
     from smoothie_tf import quiet
 
     quiet.silence_imports()
@@ -69,11 +89,16 @@ def evaluate_main(arguments: Sequence[str] | None = None) -> int:
             flags.seed,
             flags.video,
             command if flags.record else None,
+            flags.max_steps,
+            stop,
         )
+    except stopping.Interrupted:
+        print("Stopped; there is no result.", file=sys.stderr)
+        return stopping.INTERRUPTED
     except ValueError as error:
         print(f"evaluate.py: {_first_line(error)}", file=sys.stderr)
         return 2
-    except video.RenderingError as error:
+    except (exported.NotFiniteError, video.RenderingError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 1
     print(line)
@@ -129,6 +154,12 @@ def _evaluate_parser():
     )
     parser.add_argument("--episodes", type=int, default=20, help="how many (20)")
     parser.add_argument("--seed", type=int, default=0, help="of the episodes' resets")
+    parser.add_argument(
+        "--max_steps",
+        type=int,
+        default=episode_limit.MAX_STEPS,
+        help="where an episode ends in a task without a time limit (10,000)",
+    )
     parser.add_argument(
         "--video", type=pathlib.Path, metavar="MP4", help="record the first episode"
     )

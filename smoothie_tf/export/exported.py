@@ -20,11 +20,21 @@ from smoothie_tf import validation
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import exporting
-from smoothie_tf.training import files, random_streams, video
+from smoothie_tf.training import (
+    episode_limit,
+    files,
+    random_streams,
+    stopping,
+    video,
+)
 
 
 class ExportedPolicyError(ValueError):
     """A folder that does not hold a policy for the task at hand."""
+
+
+class NotFiniteError(ArithmeticError):
+    """A NaN or infinity in place of a result; the message is one sentence."""
 
 
 class ExportedPolicy:
@@ -137,54 +147,94 @@ def evaluate(
     make: Callable[[], gymnasium.Env],
     reset_seeds: Sequence[int],
     side_by_side: int = 20,
+    max_steps: int = episode_limit.MAX_STEPS,
+    stop: stopping.StopRequest | None = None,
 ) -> np.ndarray:
     """Runs whole episodes, several at a time.
 
     Args:
       act: From a list of observations to their actions, shape [E, A].
-      make: Makes the task.
+      make: Makes the task, checked as `gymnasium_environment.make_task` does it.
       reset_seeds: Seed of each episode's reset.
       side_by_side: Episodes at a time, at least 1.
+      max_steps: Steps at which an episode ends in a task that has no
+        max_episode_steps, at least 1.
+      stop: Once made, no further step is taken.
 
     Returns:
       Undiscounted returns, float64, in the order of the seeds.
+
+    Raises:
+      Interrupted: If somebody asked to stop.
+      EnvironmentFault: If the task raised, or broke what it announces.
+      NotFiniteError: If an observation, action, reward or return is not finite.
     """
     returns = np.zeros(len(reset_seeds))
     tasks = [make() for _ in range(min(side_by_side, len(reset_seeds)))]
-    # At most so many: an episode may end before its time limit.
-    limit = tasks[0].spec.max_episode_steps if tasks[0].spec else None
+    limit = episode_limit.EpisodeLimit(tasks[0], max_steps, "--max_steps")
+    stop = stop or stopping.StopRequest()
+    own = tasks[0].spec and tasks[0].spec.max_episode_steps
     progress = tqdm.tqdm(
-        total=limit and limit * len(reset_seeds),
+        # At most so many: an episode may end before its time limit.
+        total=own and own * len(reset_seeds),
         unit="step",
         leave=False,
         delay=2,
         # No bar where nobody watches it move.
         disable=None,
     )
-    with progress:
+    with progress, gymnasium_environment.closing(*tasks):
         for first in range(0, len(reset_seeds), side_by_side):
             seeds = reset_seeds[first : first + side_by_side]
-            observations = [
-                task.reset(seed=seed)[0]
-                for task, seed in zip(tasks, seeds, strict=False)
-            ]
-            running = list(range(len(seeds)))
+            observations = []
+            for task, seed in zip(tasks, seeds, strict=False):
+                stop.check()
+                observations.append(task.reset(seed=seed)[0])
+            running, length = list(range(len(seeds))), 0
             while running:
                 # Ended episodes keep their rows: results depend on a batch's size.
                 actions = act(observations)
+                length += 1
                 still_running = []
                 for i in running:
+                    stop.check()
+                    _check_action(actions[i])
                     observations[i], reward, terminated, truncated, _ = tasks[i].step(
                         actions[i]
                     )
                     returns[first + i] += reward
-                    if not (terminated or truncated):
+                    if not (terminated or truncated or limit.ends(length)):
                         still_running.append(i)
                 progress.update(len(running))
                 running = still_running
-    for task in tasks:
-        task.close()
+    # The sum of finite rewards may not be.
+    for each in returns[~np.isfinite(returns)]:
+        raise gymnasium_environment.NotFiniteError(f"An episode's return is {each}")
     return returns
+
+
+def _check_action(action):
+    if not np.isfinite(action).all():
+        listed = np.asarray(action).tolist()
+        raise gymnasium_environment.NotFiniteError(f"The policy's action is {listed}")
+
+
+@contextlib.contextmanager
+def _faults_explained(environment_id):
+    """Makes sentences of what a task, or a policy in it, gives in place of a result."""
+    try:
+        yield
+    except gymnasium_environment.EnvironmentFault as error:
+        raise gymnasium_environment.EnvironmentFault(f"{error}.") from error
+    except gymnasium_environment.NotFiniteError as error:
+        raise NotFiniteError(
+            f"{error}, which is not finite, in {environment_id}: there is no result."
+        ) from error
+    except tf.errors.OpError as error:
+        raise ExportedPolicyError(
+            f"The policy raised {type(error).__name__} in {environment_id}:"
+            f" {gymnasium_environment.reason(error)}."
+        ) from error
 
 
 def evaluate_command(
@@ -194,6 +244,8 @@ def evaluate_command(
     seed: int,
     video_path: pathlib.Path | None = None,
     command: str | None = None,
+    max_steps: int = episode_limit.MAX_STEPS,
+    stop: stopping.StopRequest | None = None,
 ) -> tuple[str, list[str]]:
     """Evaluates an exported policy as reproduce/evaluate.py does.
 
@@ -204,16 +256,22 @@ def evaluate_command(
       seed: Root of the episodes' resets, ≥ 0.
       video_path: Where to record the first episode, if anywhere.
       command: To be recorded, with its result, in the export's card, if anything is.
+      max_steps: Steps at which an episode ends in a task that has no
+        max_episode_steps, at least 1.
+      stop: Once made, no further step is taken.
 
     Returns:
       The result as a line, and sentences that say where files went.
 
     Raises:
       ValueError: If the policy, the task or a number cannot be used.
+      Interrupted: If somebody asked to stop; nothing was written then.
+      NotFiniteError: If an observation, action, reward or return is not finite.
       RenderingError: If a video was asked for and nothing here can render the task.
     """
     directory = pathlib.Path(directory)
-    validation.check("--episodes", "count", episodes=episodes)
+    for flag, value in (("episodes", episodes), ("max_steps", max_steps)):
+        validation.check(f"--{flag}", "count", **{flag: value})
     streams = random_streams.RandomStreams(seed)
     description = read_description(directory)
     if description is None and (environment_id is None or command is not None):
@@ -226,20 +284,28 @@ def evaluate_command(
     def make(**kwargs):
         return gymnasium_environment.make_task(environment_id, **kwargs)
 
-    with contextlib.closing(make()) as task:
+    stop = stop or stopping.StopRequest()
+    task = make()
+    with gymnasium_environment.closing(task):
         policy = ExportedPolicy(directory, task)
     # A stream of its own: no reset here is one that training has selected by.
     seeds = [streams.seed("evaluation of an export", i) for i in range(episodes)]
-    returns = evaluate(policy.act, make, seeds)
+    stop.waits_for = "an environment step of the evaluation"
+    with _faults_explained(environment_id):
+        returns = evaluate(policy.act, make, seeds, max_steps=max_steps, stop=stop)
     where = []
     if video_path is not None:
-        video.record_actions(
-            lambda observation: policy.act([observation])[0],
-            gymnasium_environment.make_task,
-            environment_id,
-            video_path,
-            seeds[0],
-        )
+        stop.waits_for = "an environment step of the video"
+        with _faults_explained(environment_id):
+            video.record_actions(
+                lambda observation: policy.act([observation])[0],
+                gymnasium_environment.make_task,
+                environment_id,
+                video_path,
+                seeds[0],
+                max_steps,
+                stop,
+            )
         where.append(f"The first episode is in {video_path}.")
     line = (
         f"{environment_id}: return {returns.mean():.1f} ± {returns.std():.1f} over"

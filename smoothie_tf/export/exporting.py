@@ -16,7 +16,7 @@ import numpy as np
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import model_card, saved_run
-from smoothie_tf.training import video
+from smoothie_tf.training import stopping, video
 
 #: Steps of an episode whose observations go into policy.json.
 _PAIR_STEPS = (0, 1, 5, 20, 50)
@@ -30,6 +30,7 @@ def export_run(
     tflite: bool = False,
     tf_agents: bool = True,
     gif: bool = True,
+    stop: stopping.StopRequest | None = None,
 ) -> list[str]:
     """Exports the policy of a run; nothing is left behind if that fails.
 
@@ -41,20 +42,28 @@ def export_run(
       tflite: Whether to write a TFLite model as well.
       tf_agents: Whether to write TF-Agents' own form as well.
       gif: Whether to record a picture, where the task can be rendered.
+      stop: Once made, no further environment step is taken.
 
     Returns:
       Sentences about what could not be done, none of which the export needs.
 
     Raises:
-      ValueError: If the run or the directory cannot be used.
+      ValueError: If the run, its task or the directory cannot be used.
+      Interrupted: If somebody asked to stop.
     """
+    stop = stop or stopping.StopRequest()
     out = pathlib.Path(out)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ValueError(f"--out {out} exists already: choose another, or remove it.")
     run = saved_run.SavedRun(run_dir)
     step = run.choose(checkpoint, best)
     notices = []
-    with contextlib.closing(run.make_task()) as task, _aside(out) as directory:
+    task = run.make_task()
+    with (
+        gymnasium_environment.closing(task),
+        _aside(out) as directory,
+        _faults_explained(),
+    ):
         agent = run.restore(step)
         deployed = policy_export.save(
             agent.policy, task.observation_space, task.action_space, directory
@@ -70,12 +79,13 @@ def export_run(
         if tflite:
             (directory / "policy.tflite").write_bytes(deployed.tflite())
         if gif:
-            notices += _picture(deployed, run.info["env"], directory / "policy.gif")
+            path = directory / "policy.gif"
+            notices += _picture(deployed, run.info["env"], path, stop)
         shutil.copyfile(
             run.path / "operative_config.gin", directory / "operative_config.gin"
         )
         selected = "best" if best else "last" if checkpoint is None else "checkpoint"
-        description = _describe(run, step, selected, task, deployed)
+        description = _describe(run, step, selected, task, deployed, stop)
         write_description(directory, description, out.resolve().name)
     return notices
 
@@ -118,11 +128,23 @@ def _aside(out):
         raise
 
 
+@contextlib.contextmanager
+def _faults_explained():
+    """Makes sentences of what the task does in place of what it announces."""
+    try:
+        yield
+    except gymnasium_environment.EnvironmentFault as error:
+        raise gymnasium_environment.EnvironmentFault(f"{error}.") from error
+    except gymnasium_environment.NotFiniteError as error:
+        raise ValueError(f"{error}, which is not finite.") from error
+
+
 def _act(deployed, observation):
     return deployed.action(policy_export.batch([observation]))[0].numpy()
 
 
-def _picture(deployed, environment_id, path):
+def _picture(deployed, environment_id, path, stop):
+    stop.waits_for = "an environment step of the picture"
     try:
         video.record_gif(
             lambda observation: _act(deployed, observation),
@@ -130,15 +152,16 @@ def _picture(deployed, environment_id, path):
             environment_id,
             path,
             seed=0,
+            stop=stop,
         )
     except video.RenderingError as error:
         return [f"The card has no picture: {error}"]
     return []
 
 
-def _describe(run, step, selected, task, deployed):
+def _describe(run, step, selected, task, deployed, stop):
     evaluation = run.evaluation_at(step)
-    pairs, deterministic = _pairs(task, deployed)
+    pairs, deterministic = _pairs(task, deployed, stop)
     environment = {
         "id": run.info["env"],
         "version": task.spec.version,
@@ -178,11 +201,13 @@ def _describe(run, step, selected, task, deployed):
     }
 
 
-def _pairs(task: gymnasium.Env, deployed):
+def _pairs(task: gymnasium.Env, deployed, stop):
     """Returns observations of an episode with their actions, and if σ is 0."""
+    stop.waits_for = "an environment step"
     pairs, stddev = [], 0.0
     observation, _ = task.reset(seed=0)
     for step in range(_PAIR_STEPS[-1] + 1):
+        stop.check()
         action = _act(deployed, observation)
         if step in _PAIR_STEPS:
             listed = policy_export.as_json(task.observation_space, observation)

@@ -113,7 +113,7 @@ def _training(agent, training):
         ("environment steps", f"{training['step']:,} of {training['num_steps']:,}"),
         ("chosen as", _SELECTED[training["selected"]]),
         ("seed", training["seed"]),
-        ("commit", training["commit"] or "unknown"),
+        ("commit", training["commit"] or _version(training)),
         ("versions", ", ".join(f"{k} {v}" for k, v in training["versions"].items())),
     ]
     table = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
@@ -136,3 +136,9 @@ def _limits(description):
             " `stddev` is 0."
         )
     return " ".join(sentences)
+
+
+def _version(training):
+    """Returns what an installed package is known by, which has no commit."""
+    version = training["versions"].get("smoothie_tf")
+    return f"none: version {version}" if version else "unknown"

@@ -5,6 +5,8 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
+import tempfile
 
 import gin
 import gymnasium
@@ -15,7 +17,10 @@ from tf_agents.agents import tf_agent
 
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment
-from smoothie_tf.training import best_policy, config, files
+from smoothie_tf.training import best_policy, checkpoint, config, files
+
+# A checkpoint that goes away while it is copied does so once.
+_TRIES = 5
 
 
 class SavedRunError(ValueError):
@@ -55,9 +60,14 @@ class SavedRun:
 
     def checkpoint_steps(self) -> list[int]:
         """Returns the steps whose checkpoints are kept, in order."""
-        names = [p.stem for p in (self.path / "checkpoints").glob("ckpt-*.index")]
+        directory = self.path / "checkpoints"
+        names = [p.stem for p in directory.glob("ckpt-*.index")]
         steps = [name.removeprefix("ckpt-") for name in names]
-        return sorted(int(step) for step in steps if step.isdigit())
+        found = sorted(int(step) for step in steps if step.isdigit())
+        # What a process that was killed had begun to write is no checkpoint; runs of
+        # older versions have no list of checksums at all.
+        whole = [s for s in found if (directory / f"ckpt-{s}.json").exists()]
+        return whole or found
 
     def best(self) -> Evaluation:
         """Returns the evaluation of greatest mean return, the first of equals.
@@ -142,13 +152,19 @@ class SavedRun:
           step: As `choose` returns it.
 
         Raises:
-          SavedRunError: If the checkpoint or the configuration cannot be used.
+          SavedRunError: If the checkpoint or the configuration cannot be used, or if
+            the step's weights are not kept, or no longer.
         """
-        agent = self._new_agent()
-        if step in self.checkpoint_steps():
-            self._restore_checkpoint(agent, step)
-        else:
-            best_policy.restore(self.path, agent.policy.variables())
+        # What is restored is held before anything slow is done: a run that goes on
+        # removes its checkpoints, and replaces its best policy.
+        with tempfile.TemporaryDirectory() as folder:
+            held = self._hold(step, pathlib.Path(folder))
+            best = None if held else self._best_of(step)
+            agent = self._new_agent()
+            if held:
+                self._restore_checkpoint(agent, step, held)
+            else:
+                best.restore(agent.policy.variables())
         for variable in agent.policy.variables():
             if not np.isfinite(variable.numpy()).all():
                 raise SavedRunError(
@@ -156,6 +172,41 @@ class SavedRun:
                     " that are not finite."
                 )
         return agent
+
+    def _hold(self, step, folder):
+        """Copies a checkpoint to a folder of ours; returns its path, if it is kept."""
+        for _ in range(_TRIES):
+            if step not in self.checkpoint_steps():
+                return None
+            with contextlib.suppress(FileNotFoundError):
+                for file in (self.path / "checkpoints").glob(f"ckpt-{step}.*"):
+                    shutil.copyfile(file, folder / file.name)
+                checked = (folder / f"ckpt-{step}.json").exists()
+                try:
+                    if checked:
+                        checkpoint.check_files(folder, step)
+                except ValueError as error:
+                    # It may have been removed meanwhile, or written once more.
+                    if step not in self.checkpoint_steps():
+                        continue
+                    raise self._cannot_be_used(step, error) from error
+                if checked or step in self.checkpoint_steps():
+                    return folder / f"ckpt-{step}"
+        return None
+
+    def _best_of(self, step):
+        """Returns the best policy that is kept, if it is the one of a step."""
+        with contextlib.suppress(FileNotFoundError):
+            if (self.path / best_policy.FILE_NAME).exists():
+                best = best_policy.BestPolicy(self.path)
+                if best.step == step:
+                    return best
+        kept = self._kept_steps()
+        hint = f" --checkpoint takes {_listed(kept)}." if kept else ""
+        raise SavedRunError(
+            f"The weights of step {step} are no longer kept in --run_dir {self.path}:"
+            f" the run has gone on since.{hint}"
+        )
 
     def _kept_steps(self):
         steps = set(self.checkpoint_steps())
@@ -230,14 +281,13 @@ class SavedRun:
             reason = _line(error).rstrip(".")
             raise SavedRunError(f"{path} cannot be used: {reason}.") from error
         finally:
-            env.close()
+            gymnasium_environment.close(env)
 
-    def _restore_checkpoint(self, agent, step):
-        path = self.path / "checkpoints" / f"ckpt-{step}"
+    def _restore_checkpoint(self, agent, step, held):
         try:
-            checkpoint = tf.train.Checkpoint(agent=agent)
-            with files.literal(path.parent) as readable:
-                status = checkpoint.read(str(readable / path.name))
+            restored = tf.train.Checkpoint(agent=agent)
+            with files.literal(held.parent) as readable:
+                status = restored.read(str(readable / held.name))
                 status.assert_existing_objects_matched().expect_partial()
         # A file that was cut off gives an IndexError, for one.
         except (
@@ -248,11 +298,15 @@ class SavedRun:
             TypeError,
             ValueError,
         ) as error:
-            others = [each for each in self._kept_steps() if each != step]
-            hint = f" --checkpoint takes {_listed(others)}, too." if others else ""
-            raise SavedRunError(
-                f"Checkpoint {path} cannot be used: {_line(error).rstrip('.')}.{hint}"
-            ) from error
+            raise self._cannot_be_used(step, error) from error
+
+    def _cannot_be_used(self, step, error):
+        path = self.path / "checkpoints" / f"ckpt-{step}"
+        others = [each for each in self._kept_steps() if each != step]
+        hint = f" --checkpoint takes {_listed(others)}, too." if others else ""
+        return SavedRunError(
+            f"Checkpoint {path} cannot be used: {_line(error).rstrip('.')}.{hint}"
+        )
 
 
 def _listed(steps):

@@ -2,30 +2,26 @@
 
 from collections.abc import Sequence
 
-from smoothie_tf.validation import InputError, nearest
+from smoothie_tf.validation import InputError
 
 
 def check_envs(envs: Sequence[str], flag: str = "--envs") -> None:
-    """Checks that Gymnasium knows every environment.
+    """Checks that every environment is one that training can make.
 
     Args:
-        envs: Their ids.
+        envs: Their names, as `task_names.find` reads them.
         flag: Where they were given.
 
     Raises:
         InputError: If one is unknown, with the nearest id there is.
     """
     # Half a second that `--help` and a typo in another flag need not wait for.
-    import gymnasium
-
-    import smoothie_tf.environments  # noqa: F401  Registers the package's own tasks.
+    from smoothie_tf.environments import task_names
 
     for env in envs:
         try:
-            gymnasium.spec(env)
-        except (gymnasium.error.Error, ImportError) as error:
-            near = nearest(env, gymnasium.registry)
-            detail = near or f" ({' '.join(str(error).split())})"
+            task_names.find(env)
+        except task_names.UnknownTaskError as error:
             raise InputError(
-                f"{flag} {env!r} is not an environment Gymnasium knows{detail}."
+                f"{flag} {env!r} is not an environment Gymnasium knows ({error})."
             ) from None

@@ -71,26 +71,42 @@ def saved_step(run_dir: str | os.PathLike[str]) -> int | None:
     return int(_read(run_dir)["step"])
 
 
-def restore(run_dir: str | os.PathLike[str], variables: Sequence[tf.Variable]) -> None:
-    """Gives a policy the weights that a run has kept.
+class BestPolicy:
+    """The policy that a run has kept, as its file was at one moment."""
 
-    Args:
-      run_dir: The run's directory.
-      variables: The policy's, in the order in which they were saved.
+    def __init__(self, run_dir: str | os.PathLike[str]):
+        """Reads it; what the run keeps later changes nothing here.
 
-    Raises:
-      BestPolicyError: If the file cannot be read, or is another policy's.
-    """
-    arrays = _read(run_dir)
-    kept = [arrays[f"variable_{i}"] for i in range(len(arrays) - 2)]
-    shapes = [tuple(variable.shape) for variable in variables]
-    if [array.shape for array in kept] != shapes:
-        raise BestPolicyError(
-            f"{pathlib.Path(run_dir) / FILE_NAME} holds variables of shapes"
-            f" {[array.shape for array in kept]}, but the policy's are {shapes}."
-        )
-    for variable, array in zip(variables, kept, strict=True):
-        variable.assign(array)
+        Args:
+          run_dir: The run's directory.
+
+        Raises:
+          BestPolicyError: If there is none, or it cannot be read.
+        """
+        self._path = pathlib.Path(run_dir) / FILE_NAME
+        arrays = _read(run_dir)
+        #: Environment steps behind it.
+        self.step = int(arrays["step"])
+        self._kept = [arrays[f"variable_{i}"] for i in range(len(arrays) - 2)]
+
+    def restore(self, variables: Sequence[tf.Variable]) -> None:
+        """Gives a policy its weights.
+
+        Args:
+          variables: The policy's, in the order in which they were saved.
+
+        Raises:
+          BestPolicyError: If they are another policy's.
+        """
+        shapes = [tuple(variable.shape) for variable in variables]
+        if [array.shape for array in self._kept] != shapes:
+            raise BestPolicyError(
+                f"{self._path} holds variables of shapes"
+                f" {[array.shape for array in self._kept]}, but the policy's are"
+                f" {shapes}."
+            )
+        for variable, array in zip(variables, self._kept, strict=True):
+            variable.assign(array)
 
 
 def _read(run_dir):

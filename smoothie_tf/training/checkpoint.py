@@ -123,9 +123,9 @@ class Checkpointer:
             replay = {"rows": self._saved_rows, "crc32": self._checksum}
             self._state.value = {"loop": state, "replay": replay}
             self._checkpoint.write(str(path))
-            for file in self._files(step):
+            for file in _files(self._directory, step):
                 files.sync(file)
-            manifest = {"files": self._fingerprints(step)}
+            manifest = {"files": _fingerprints(self._directory, step)}
             # Without a line end: no byte of it can be cut off unnoticed.
             files.replace(f"{path}.json", json.dumps(manifest))
             self._steps = [*self._steps, step][-_NUMBER_KEPT:]
@@ -193,18 +193,6 @@ class Checkpointer:
     def _has_manifest(self, step):
         return self._path(step).with_suffix(".json").exists()
 
-    def _files(self, step):
-        """Returns TensorFlow's files of a checkpoint."""
-        parts = self._directory.glob(f"ckpt-{step}.data-*")
-        return [*sorted(parts), self._path(step).with_suffix(".index")]
-
-    def _fingerprints(self, step):
-        return {
-            file.name: {"bytes": len(content), "crc32": zlib.crc32(content)}
-            for file in self._files(step)
-            for content in (file.read_bytes(),)
-        }
-
     def _found(self):
         """Returns the numbers of all checkpoints that there are, in order."""
         numbers = set()
@@ -222,20 +210,7 @@ class Checkpointer:
             if any(self._has_manifest(each) for each in found):
                 raise ValueError("it was never finished")
             return
-        manifest = self._path(step).with_suffix(".json")
-        try:
-            expected = dict(json.loads(manifest.read_text("utf-8"))["files"])
-        except (LookupError, TypeError, ValueError, RecursionError):
-            raise ValueError(f"{manifest.name} is not what was written") from None
-        for file in self._files(step):
-            if not file.exists():
-                raise ValueError(f"{file.name} is missing")
-        actual = self._fingerprints(step)
-        for name in sorted({*expected, *actual}):
-            if name not in actual:
-                raise ValueError(f"{name} is missing")
-            if actual[name] != expected.get(name):
-                raise ValueError(f"{name} does not match its checksum")
+        check_files(self._directory, step)
 
     def _remove_others(self):
         """Removes what belongs to no checkpoint that is kept."""
@@ -278,3 +253,44 @@ class Checkpointer:
                 raise ValueError(f"{self._replay_path} does not match its checksum")
             self._replay.load(content, rows)
         self._saved_rows, self._checksum = rows, checksum
+
+
+def check_files(directory: pathlib.Path, step: int) -> None:
+    """Holds the files of a checkpoint against its ckpt-N.json.
+
+    Args:
+      directory: Where they are.
+      step: N.
+
+    Raises:
+      ValueError: If one is missing, or is not what was written.
+      FileNotFoundError: If there is no ckpt-N.json.
+    """
+    manifest = directory / f"ckpt-{step}.json"
+    try:
+        expected = dict(json.loads(manifest.read_text("utf-8"))["files"])
+    except (LookupError, TypeError, ValueError, RecursionError):
+        raise ValueError(f"{manifest.name} is not what was written") from None
+    for file in _files(directory, step):
+        if not file.exists():
+            raise ValueError(f"{file.name} is missing")
+    actual = _fingerprints(directory, step)
+    for name in sorted({*expected, *actual}):
+        if name not in actual:
+            raise ValueError(f"{name} is missing")
+        if actual[name] != expected.get(name):
+            raise ValueError(f"{name} does not match its checksum")
+
+
+def _files(directory, step):
+    """Returns TensorFlow's files of a checkpoint."""
+    parts = directory.glob(f"ckpt-{step}.data-*")
+    return [*sorted(parts), directory / f"ckpt-{step}.index"]
+
+
+def _fingerprints(directory, step):
+    return {
+        file.name: {"bytes": len(content), "crc32": zlib.crc32(content)}
+        for file in _files(directory, step)
+        for content in (file.read_bytes(),)
+    }

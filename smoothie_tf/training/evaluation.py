@@ -10,8 +10,8 @@ import numpy as np
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf.environments import discretized_reward
-from smoothie_tf.training import compiled, random_streams
+from smoothie_tf.environments import discretized_reward, gymnasium_environment
+from smoothie_tf.training import compiled, episode_limit, random_streams, stopping
 
 
 class Evaluator:
@@ -24,6 +24,8 @@ class Evaluator:
         num_episodes: int,
         streams: random_streams.RandomStreams,
         use_xla: bool = True,
+        max_steps: int = episode_limit.MAX_STEPS,
+        stop: stopping.StopRequest | None = None,
     ):
         """Makes one environment an episode, so that the policy acts in all at once.
 
@@ -33,11 +35,21 @@ class Evaluator:
           num_episodes: E, at least 1.
           streams: Source of the reset seeds.
           use_xla: Whether to compile the policy with XLA.
+          max_steps: Steps at which an episode ends in a task that has no
+            max_episode_steps, at least 1.
+          stop: Once made, an evaluation takes no further environment step.
         """
         self._environments = [make_environment() for _ in range(num_episodes)]
+        self._limit = episode_limit.EpisodeLimit(self._environments[0], max_steps)
+        self._stop = stop or stopping.StopRequest()
         self._streams = streams
         self._policy = policy
         self._act = compiled.Compiled(self._traced_act, use_xla)
+
+    @property
+    def environments(self) -> tuple[gymnasium.Env, ...]:
+        """The environments of the E episodes."""
+        return tuple(self._environments)
 
     def evaluate(self, step: int) -> np.ndarray:
         """Runs E episodes, each from the first reset to its end.
@@ -49,36 +61,50 @@ class Evaluator:
         Returns:
           The episodes' undiscounted returns in the task's own reward, float64, shape
           [E].
+
+        Raises:
+          Interrupted: If somebody asked to stop.
+          EnvironmentFault: If the task raised, or broke what it announces.
+          NotFiniteError: If an observation, reward or action is not finite.
         """
-        environments = self._environments
+        environments, stop = self._environments, self._stop
+        stop.waits_for = "an environment step of the evaluation"
         observations = np.stack(
-            [
-                env.reset(seed=self._streams.seed("evaluation", step, i))[0]
-                for i, env in enumerate(environments)
-            ]
+            [self._reset(step, i) for i in range(len(environments))]
         )
         returns = np.zeros(len(environments))
-        running = list(range(len(environments)))
+        running, length = list(range(len(environments))), 0
         while running:
             # Ended episodes keep their rows: one shape, one compilation.
             (actions,) = self._act(observations)
             actions = actions.numpy()
+            length += 1
             still_running = []
             for i in running:
+                stop.check()
+                if not gymnasium_environment.is_finite(actions[i]):
+                    raise gymnasium_environment.NotFiniteError(
+                        f"The evaluated policy's action is {actions[i]}"
+                    )
                 observation, reward, terminated, truncated, info = environments[i].step(
                     actions[i]
                 )
                 observations[i] = observation
                 returns[i] += discretized_reward.original_reward(reward, info)
-                if not (terminated or truncated):
+                ended = terminated or truncated or self._limit.ends(length)
+                if not ended:
                     still_running.append(i)
             running = still_running
         return returns
 
     def close(self) -> None:
         """Closes the environments."""
-        for env in self._environments:
-            env.close()
+        gymnasium_environment.close(*self._environments)
+
+    def _reset(self, step, i):
+        self._stop.check()
+        seed = self._streams.seed("evaluation", step, i)
+        return self._environments[i].reset(seed=seed)[0]
 
     def _traced_act(self, observations):
         time_steps = ts.restart(observations, observations.shape[0])

@@ -1,18 +1,13 @@
 """The command line of a single run, behind reproduce/train.py."""
 
 import argparse
-import contextlib
 import pathlib
 import shlex
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from smoothie_tf import command_line
-from smoothie_tf.training import gin_directory, huge_pages
-
-_INTERRUPTED = 130
+from smoothie_tf.training import gin_directory, huge_pages, stopping
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,24 +24,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     if as_program:
         huge_pages.restart()
-    with _stop_signals() as stop:
+    with stopping.signals() as stop:
         return _run(flags, arguments, stop)
 
 
 def _run(flags, arguments, stop):
+    stop.waits_for = "TensorFlow to be imported"
     # Only now what takes seconds to import: bad flags are answered at once.
     from smoothie_tf import quiet
 
     quiet.silence_imports()
     from smoothie_tf import threads
-    from smoothie_tf.training import checkpoint, config, files, train, video
+    from smoothie_tf.training import checkpoint, config, files, process, train, video
 
     if stop.is_set():
         print(
             "Stopped before training began; the same command begins again.",
             file=sys.stderr,
         )
-        return _INTERRUPTED
+        return stopping.INTERRUPTED
     if flags.num_threads < 1:
         return _refuse(f"--num_threads must be at least 1, but is {flags.num_threads}.")
     # One run, one core: two runs side by side are faster than one on two.
@@ -63,7 +59,7 @@ def _run(flags, arguments, stop):
             bindings,
             tuned=not flags.untuned,
         )
-        train.run(
+        process.run(
             flags.agent,
             flags.env,
             flags.seed,
@@ -74,13 +70,13 @@ def _run(flags, arguments, stop):
             record_video=flags.video,
             stop=stop,
         )
-    except train.Interrupted:
+    except stopping.Interrupted:
         print(
             f"Stopped; the same command goes on from the checkpoint in"
             f" {flags.run_dir}.",
             file=sys.stderr,
         )
-        return _INTERRUPTED
+        return stopping.INTERRUPTED
     except (ValueError, checkpoint.CheckpointError) as error:
         if flags.debug:
             raise
@@ -104,26 +100,6 @@ def _refuse(sentence):
     return 2
 
 
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Gives an event that Ctrl-C and SIGTERM set, from the first import on.
-
-    An exception would end the import or the compilation that it falls into, unless
-    that has a bare `except`, which some libraries' imports do: then it would be lost.
-    """
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    previous = {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _parser():

@@ -1,5 +1,6 @@
 """What a run leaves behind: metrics.csv, run.json, progress.json and TensorBoard."""
 
+import configparser
 import contextlib
 import csv
 import fcntl
@@ -301,24 +302,69 @@ def _csv_line(values):
 
 
 def provenance() -> dict[str, Any]:
-    """Returns the commit and the versions that a run came from, for run.json."""
+    """Returns the commit and the versions that a run came from, for run.json.
+
+    The commit is that of a checkout of this package, with "-dirty" where something in
+    the package differs from it, or the one that it was installed from by a git
+    address; None where there is neither. The version is always there.
+    """
     versions = {"smoothie_tf": smoothie_tf.__version__}
     versions.update((name, importlib.metadata.version(name)) for name in _PACKAGES)
     versions["python"] = platform.python_version()
-    return {"commit": _commit(), "versions": versions}
+    return {"commit": _checked_out() or _installed_from(), "versions": versions}
 
 
-def _commit():
+def _checked_out():
+    """Returns the commit of the checkout that this package is imported from."""
+    package = pathlib.Path(smoothie_tf.__file__).resolve().parent
+    # A hook of another repository, for one, sets variables that name that one.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+
     def git(*arguments):
         return subprocess.run(
-            ["git", "-C", os.path.dirname(__file__), *arguments],
+            ["git", "-C", os.fspath(package), *arguments],
             capture_output=True,
             text=True,
             check=True,
-        ).stdout.strip()
+            env=environment,
+        ).stdout.rstrip("\n")
 
     try:
+        # Installed below another project, the package lies in that one's checkout.
+        if pathlib.Path(git("rev-parse", "--show-toplevel")) != package.parent:
+            return None
+        if not _is_ours(package.parent):
+            return None
+        git("ls-files", "--error-unmatch", "__init__.py")
         changed = git("status", "--porcelain", "--untracked-files=no", ".")
         return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _is_ours(root):
+    """Returns whether the project in a folder is this one."""
+    parser = configparser.ConfigParser()
+    try:
+        parser.read(root / "setup.cfg", encoding="utf-8")
+        return parser.get("metadata", "name", fallback=None) == "smoothie_tf"
+    except (configparser.Error, UnicodeDecodeError):
+        return False
+
+
+def _installed_from():
+    """Returns the commit that pip noted, where it installed from a git address."""
+    try:
+        distribution = importlib.metadata.distribution("smoothie_tf")
+        here = distribution.locate_file("smoothie_tf/__init__.py")
+        if not os.path.samefile(here, smoothie_tf.__file__):
+            return None
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+        return origin.get("vcs_info", {}).get("commit_id")
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+        importlib.metadata.PackageNotFoundError,
+    ):
         return None

@@ -7,11 +7,8 @@ agents through `TFAgent` alone.
 
 import contextlib
 import dataclasses
-import os
 import re
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -28,12 +25,13 @@ from smoothie_tf.training import (
     best_policy,
     checkpoint,
     compiled_step,
+    episode_limit,
     evaluation,
     files,
     random_streams,
     replay_buffer,
     run_directory,
-    video,
+    stopping,
 )
 
 # Environment steps from one look at the clock to the next.
@@ -44,10 +42,6 @@ _VARIABLES_STEPS = 1000
 
 class NumericalError(ArithmeticError):
     """The task or training produced a number that is not finite."""
-
-
-class Interrupted(Exception):
-    """The run was asked to stop, and has left a checkpoint."""
 
 
 @gin.configurable(module="smoothie_tf")
@@ -62,6 +56,8 @@ class train:  # noqa: N801  Named for its bindings: train.num_steps.
       replay_capacity: Rows of replay: one a transition, one more an episode.
       evaluation_interval: Environment steps between evaluations.
       evaluation_episodes: Episodes an evaluation.
+      evaluation_max_steps: Environment steps at which an evaluation's episode ends,
+        in a task that has no max_episode_steps.
       checkpoint_interval: Environment steps between checkpoints.
       updates_per_call: Environment steps between calls that train, each as often as
         there were steps. More than 1 is faster, and not the paper's algorithm: the
@@ -76,6 +72,7 @@ class train:  # noqa: N801  Named for its bindings: train.num_steps.
     replay_capacity: int = 1_000_000
     evaluation_interval: int = 5000
     evaluation_episodes: int = 10
+    evaluation_max_steps: int = episode_limit.MAX_STEPS
     checkpoint_interval: int = 10_000
     updates_per_call: int = 1
     use_xla: bool = True
@@ -113,6 +110,7 @@ class Trainer:
         seed: int,
         directory: run_directory.RunDirectory,
         config: train,
+        stop: stopping.StopRequest,
     ):
         """Makes the task, the agent and replay, and restores an earlier process's run.
 
@@ -122,8 +120,15 @@ class Trainer:
           seed: Root of all random streams, ≥ 0.
           directory: Where the run lives.
           config: How it goes.
+          stop: Once made, the run saves a checkpoint and stops before it takes
+            another environment step.
+
+        Raises:
+          Interrupted: If `stop` was made while the episode in progress was played
+            again.
         """
         self._config = config
+        self._stop = stop
         self._directory = directory
         self._streams = random_streams.RandomStreams(seed)
         # Initial weights are the only draws from TensorFlow's global stream.
@@ -159,6 +164,8 @@ class Trainer:
             config.evaluation_episodes,
             self._streams,
             config.use_xla,
+            config.evaluation_max_steps,
+            stop,
         )
         self._checkpointer = checkpoint.Checkpointer(
             directory.path / "checkpoints", self.agent, self._replay
@@ -167,7 +174,10 @@ class Trainer:
         self.step = 0
         self.last_row: dict[str, float] = {}
         self._replay_rng = self._streams.generator("replay")
+        # Whether the evaluation of this step was stopped before its end.
+        self._evaluation_due = False
         self._reset_sums()
+        stop.goes_on_from = self._goes_on_from
         with self._faults_explained():
             self._start_or_resume()
 
@@ -178,19 +188,17 @@ class Trainer:
 
     def run(
         self,
-        stop: threading.Event,
         progress: tqdm.tqdm,
         on_step: Callable[["Trainer"], None] | None = None,
     ) -> None:
         """Trains to the end, evaluating and saving on the way.
 
         Args:
-          stop: Once set, the run saves a checkpoint and stops at the next step.
           progress: Bar that is told of every step.
           on_step: Called with the trainer after every step; it must change nothing.
 
         Raises:
-          Interrupted: If `stop` was set.
+          Interrupted: If somebody asked to stop; there is a checkpoint of this step.
           EnvironmentFault: If the task raised, or broke what it announces.
           NumericalError: If an observation, reward, loss, action or weight is not
             finite.
@@ -203,11 +211,15 @@ class Trainer:
                 self._summaries = tf.summary.create_file_writer(str(folder))
             except tf.errors.OpError as error:
                 raise files.failed(folder, error) from error
-            self._run(stop, progress, on_step)
+            self._run(progress, on_step)
 
-    def _run(self, stop, progress, on_step):
-        config = self._config
+    def _run(self, progress, on_step):
+        config, stop = self._config, self._stop
         rate = _Rate(self.step)
+        if self._evaluation_due:
+            self._evaluate_or_stop(rate, progress)
+            if self.step == config.num_steps:
+                self._save()
         while self.step < config.num_steps:
             self._take_step()
             progress.update()
@@ -216,8 +228,7 @@ class Trainer:
             if self.step % config.evaluation_interval == 0 or (
                 self.step == config.num_steps
             ):
-                self._evaluate(rate)
-                _show(progress, self.last_row)
+                self._evaluate_or_stop(rate, progress)
             due = self.step % config.checkpoint_interval == 0
             if due or self.step == config.num_steps or stop.is_set():
                 self._save()
@@ -232,12 +243,27 @@ class Trainer:
             if self.step % _VARIABLES_STEPS == 0:
                 self._check_variables()
             if stop.is_set() and self.step < config.num_steps:
-                raise Interrupted
+                raise stopping.Interrupted
+
+    def _evaluate_or_stop(self, rate, progress):
+        """Evaluates; where somebody asks to stop, leaves a checkpoint that says so.
+
+        Whoever goes on from there evaluates first.
+        """
+        again, self._evaluation_due = self._evaluation_due, True
+        try:
+            self._evaluate(rate)
+        except stopping.Interrupted:
+            # The second time, the checkpoint that says so is there.
+            if not again:
+                self._save()
+            raise
+        self._evaluation_due = False
+        _show(progress, self.last_row)
 
     def close(self) -> None:
         """Closes the environments."""
-        self._env.close()
-        self._evaluator.close()
+        gymnasium_environment.close(self._env, *self._evaluator.environments)
         if self._summaries is not None:
             self._summaries.close()
 
@@ -264,6 +290,12 @@ class Trainer:
                 " room again the same command goes on."
             ) from error
 
+    def _goes_on_from(self):
+        latest = self._checkpointer.latest
+        if latest is None:
+            return "there is no checkpoint yet, so the same command begins again"
+        return f"the same command goes on from {latest}"
+
     def _last_checkpoint(self):
         latest = self._checkpointer.latest
         return f"the last checkpoint is {latest}" if latest else "no checkpoint yet"
@@ -277,7 +309,9 @@ class Trainer:
     def _take_step(self):
         self._check_action()
         action, info = self._decision.action, self._decision.info
+        self._stop.waits_for = "the environment's step"
         observation, reward, terminated, truncated, seen = self._env.step(action)
+        self._stop.waits_for = "the step of training"
         self._replay.add(
             self._observation, action, info, reward, observation, terminated, truncated
         )
@@ -322,7 +356,9 @@ class Trainer:
         # Each episode's reset has a seed of its own, so that a resumed run can play
         # the episode in progress again from its beginning.
         seed = self._streams.seed("environment", self._episode)
+        self._stop.waits_for = "the environment's reset"
         self._observation, _ = self._env.reset(seed=seed)
+        self._stop.waits_for = "the step of training"
         self._episode_return = 0.0
         self._episode_length = 0
 
@@ -418,6 +454,7 @@ class Trainer:
         self._metric_count = 0
 
     def _save(self):
+        self._stop.waits_for = "the checkpoint"
         self._check_action()
         self._check_variables()
         self._checkpointer.save(
@@ -439,10 +476,12 @@ class Trainer:
                 "metric_names": list(self._compiled.metric_names),
                 "last_row": self.last_row,
                 "metrics": self._directory.metrics,
+                "evaluation_due": self._evaluation_due,
             },
         )
 
     def _start_or_resume(self):
+        self._stop.waits_for = "the checkpoint to be read"
         state, problems = self._checkpointer.restore()
         for problem in problems:
             print(problem, file=sys.stderr)
@@ -467,6 +506,7 @@ class Trainer:
         self._metric_count = state["metric_count"]
         self._compiled.metric_names = tuple(state["metric_names"])
         self.last_row = state["last_row"]
+        self._evaluation_due = state.get("evaluation_due", False)
         self._play_episode_again(state["episode_length"])
         policy_state = tuple(
             tf.constant(value, like.dtype, like.shape)
@@ -493,6 +533,8 @@ class Trainer:
                     " environment does not repeat an episode from its seed and"
                     " actions."
                 )
+            self._stop.check()
+            self._stop.waits_for = "an environment step of the episode in progress"
             self._observation, reward, *_, seen = self._env.step(row[size:actions_end])
             self._episode_return += discretized_reward.original_reward(reward, seen)
         self._episode_length = length
@@ -521,166 +563,3 @@ def _show(progress, row):
     if "policy_stddev" in row:
         shown["σ"] = f"{row['policy_stddev']:.3f}"
     progress.set_postfix(shown)
-
-
-def run(
-    agent_name: str,
-    environment_id: str,
-    seed: int,
-    run_dir: str | os.PathLike[str],
-    command: str = "",
-    gin_bindings: tuple[str, ...] = (),
-    quiet: bool = False,
-    record_video: bool = False,
-    on_step: Callable[[Trainer], None] | None = None,
-    stop: threading.Event | None = None,
-) -> run_directory.RunDirectory:
-    """Trains, or goes on training, an agent in a run directory.
-
-    Args:
-      agent_name: One of `factory.AGENTS`.
-      environment_id: A Gymnasium id.
-      seed: Root of all random streams, ≥ 0.
-      run_dir: Where the run lives; a run that is done there is left as it is.
-      command: How to get the run again, for run.json.
-      gin_bindings: Bindings that the command gave, for run.json.
-      quiet: Whether to show no progress bar.
-      record_video: Whether to record an episode of the final policy as video.mp4.
-      on_step: Called with the trainer after every step; it must change nothing.
-      stop: Once set, the run stops at its next step as for SIGINT.
-
-    Returns:
-      The run's directory.
-
-    Raises:
-      ValueError: If an argument or a binding is not allowed.
-      Interrupted: If SIGINT or SIGTERM asked the run to stop.
-      CheckpointError: If there are checkpoints, but none that can be used.
-      NumericalError: If a number was not finite.
-      StorageError: If something could not be written, for want of room for one.
-      RenderingError: If a video was asked for and nothing here can render the task;
-        all else is done by then.
-    """
-    config = train()
-    directory = run_directory.RunDirectory(
-        run_dir,
-        {
-            "agent": agent_name,
-            "env": environment_id,
-            "seed": seed,
-            "gin_bindings": list(gin_bindings),
-        },
-    )
-    done = directory.info.get("status") == "done"
-    done = done and directory.info.get("num_steps", 0) >= config.num_steps
-    if done and not record_video:
-        directory.close()
-        return directory
-    earlier_seconds = directory.info.get("wall_seconds", 0.0)
-    started = time.monotonic()
-
-    def finish(status):
-        directory.write_info(
-            status=status,
-            wall_seconds=round(earlier_seconds + time.monotonic() - started, 1),
-        )
-
-    stop = stop or threading.Event()
-    try:
-        trainer = Trainer(agent_name, environment_id, seed, directory, config)
-    except _SAID_ALREADY:
-        directory.abandon()
-        raise
-    except Exception as error:
-        # What a binding of a wrong kind makes the library say that it ends up in.
-        directory.abandon()
-        reason = (str(error).splitlines() or [""])[0].rstrip(".")
-        raise ValueError(
-            f"Agent {agent_name!r} cannot be made for {environment_id!r} with these"
-            f" bindings ({type(error).__name__}: {reason})."
-        ) from error
-    except BaseException:
-        directory.abandon()
-        raise
-    try:
-        if not done:
-            operative = gin.operative_config_str()
-            _take_up(directory, trainer.step, operative)
-            directory.write_info(
-                status="running", num_steps=config.num_steps, command=command
-            )
-            directory.write_text("operative_config.gin", operative)
-    except BaseException:
-        trainer.close()
-        directory.close()
-        raise
-    progress = tqdm.tqdm(
-        total=config.num_steps,
-        initial=trainer.step,
-        unit="step",
-        desc=f"{agent_name} {environment_id} seed {seed}",
-        disable=quiet,
-        mininterval=0.5,
-    )
-    handlers = _on_signals(stop)
-    try:
-        with progress:
-            trainer.run(stop, progress, on_step)
-    except Interrupted:
-        finish("interrupted")
-        raise
-    except BaseException:
-        # A disk that is full has no room for this either, and has been reported.
-        with contextlib.suppress(files.StorageError):
-            finish("failed")
-        raise
-    else:
-        if not done:
-            finish("done")
-        if record_video:
-            path = directory.path / "video.mp4"
-            video.record(trainer.agent.policy, environment_id, path, seed)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        trainer.close()
-        directory.close()
-    return directory
-
-
-def _take_up(directory, step, operative_config):
-    provenance = run_directory.provenance()
-    earlier = directory.take_up(step, operative_config, provenance)
-    if earlier is not None:
-        was, now = (
-            {"commit": str(made["commit"])[:10], **(made["versions"] or {})}
-            for made in (earlier, provenance)
-        )
-        changes = [
-            f"{name} {was.get(name)}, now {now.get(name)}"
-            for name in sorted({*was, *now})
-            if was.get(name) != now.get(name)
-        ]
-        print(
-            f"{directory.path} was made otherwise up to step {step:,}:"
-            f" {'; '.join(changes)}.",
-            file=sys.stderr,
-        )
-
-
-# Errors of building a run that are clear sentences as they are.
-_SAID_ALREADY = (
-    ValueError,
-    checkpoint.CheckpointError,
-    files.StorageError,
-    NumericalError,
-)
-
-
-def _on_signals(stop):
-    if threading.current_thread() is not threading.main_thread():
-        return {}
-    return {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }

@@ -13,6 +13,7 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.training import episode_limit, stopping
 
 _GIF_FPS = 10
 _GIF_SIZE = 160  # pixels a side, at most
@@ -28,6 +29,8 @@ def record(
     environment_id: str,
     path: str | os.PathLike[str],
     seed: int,
+    max_steps: int = episode_limit.MAX_STEPS,
+    stop: stopping.StopRequest | None = None,
 ) -> float:
     """Records one episode.
 
@@ -36,11 +39,17 @@ def record(
       environment_id: A Gymnasium id.
       path: The MP4 to write.
       seed: Seed of the episode's reset, ≥ 0.
+      max_steps: Steps at which the episode ends in a task that has no
+        max_episode_steps, at least 1.
+      stop: Once made, no further step is taken.
 
     Returns:
       The episode's undiscounted return.
 
     Raises:
+      Interrupted: If somebody asked to stop; there is no video then.
+      EnvironmentFault: If the task raised, or broke what it announces.
+      NotFiniteError: If an observation or reward is not finite.
       RenderingError: If nothing here can render the task.
     """
 
@@ -48,7 +57,8 @@ def record(
         time_step = ts.restart(observation[np.newaxis], 1)
         return policy.action(time_step).action[0].numpy()
 
-    return record_actions(act, gymnasium_environment.make, environment_id, path, seed)
+    make = gymnasium_environment.make
+    return record_actions(act, make, environment_id, path, seed, max_steps, stop)
 
 
 def record_actions(
@@ -57,6 +67,8 @@ def record_actions(
     environment_id: str,
     path: str | os.PathLike[str],
     seed: int,
+    max_steps: int = episode_limit.MAX_STEPS,
+    stop: stopping.StopRequest | None = None,
 ) -> float:
     """Records one episode of whatever acts.
 
@@ -66,26 +78,46 @@ def record_actions(
       environment_id: A Gymnasium id.
       path: The MP4 to write.
       seed: Seed of the episode's reset, ≥ 0.
+      max_steps: Steps at which the episode ends in a task that has no
+        max_episode_steps, at least 1.
+      stop: Once made, no further step is taken.
 
     Returns:
       The episode's undiscounted return.
 
     Raises:
+      Interrupted: If somebody asked to stop; there is no video then.
+      EnvironmentFault: If the task raised, or broke what it announces.
+      NotFiniteError: If an observation or reward is not finite.
       RenderingError: If nothing here can render the task.
     """
     env, frame = _start_rendering(make, environment_id, seed)
     fps = round(env.metadata.get("render_fps", 30))
-    # The encoder wants even sizes; the default pads to multiples of 16.
-    with imageio.get_writer(pathlib.Path(path), fps=fps, macro_block_size=2) as writer:
-        writer.append_data(frame)
-        observation, _ = env.reset(seed=seed)
-        episode_return, over = 0.0, False
-        while not over:
-            observation, reward, terminated, truncated, _ = env.step(act(observation))
-            episode_return += float(reward)
-            over = terminated or truncated
-            writer.append_data(env.render())
-    env.close()
+    limit, length = episode_limit.EpisodeLimit(env, max_steps), 0
+    stop = stop or stopping.StopRequest()
+    path = pathlib.Path(path)
+    # A video that is cut off in the middle does not take the place of a whole one.
+    aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    try:
+        # The encoder wants even sizes; the default pads to multiples of 16.
+        with (
+            gymnasium_environment.closing(env),
+            imageio.get_writer(aside, fps=fps, macro_block_size=2) as writer,
+        ):
+            writer.append_data(frame)
+            observation, _ = env.reset(seed=seed)
+            episode_return, over = 0.0, False
+            while not over:
+                stop.check()
+                action = act(observation)
+                observation, reward, terminated, truncated, _ = env.step(action)
+                length += 1
+                episode_return += float(reward)
+                over = terminated or truncated or limit.ends(length)
+                writer.append_data(env.render())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
     return episode_return
 
 
@@ -96,6 +128,7 @@ def record_gif(
     path: str | os.PathLike[str],
     seed: int,
     seconds: float = 4.0,
+    stop: stopping.StopRequest | None = None,
 ) -> None:
     """Records the beginning of an episode as a small GIF.
 
@@ -106,23 +139,29 @@ def record_gif(
       path: The GIF to write.
       seed: Seed of the episode's reset, ≥ 0.
       seconds: Its length at most, in the task's own time, > 0.
+      stop: Once made, no further step is taken.
 
     Raises:
+      Interrupted: If somebody asked to stop; there is no picture then.
+      EnvironmentFault: If the task raised, or broke what it announces.
+      NotFiniteError: If an observation or reward is not finite.
       RenderingError: If nothing here can render the task.
     """
     env, frame = _start_rendering(make, environment_id, seed)
     fps = env.metadata.get("render_fps", 30)
     every = max(1, round(fps / _GIF_FPS))
-    observation, _ = env.reset(seed=seed)
-    frames, over = [_reduced(frame)], False
-    for step in range(1, round(seconds * fps)):
-        observation, _, terminated, truncated, _ = env.step(act(observation))
-        over = terminated or truncated
-        if step % every == 0 or over:
-            frames.append(_reduced(env.render()))
-        if over:
-            break
-    env.close()
+    stop = stop or stopping.StopRequest()
+    with gymnasium_environment.closing(env):
+        observation, _ = env.reset(seed=seed)
+        frames, over = [_reduced(frame)], False
+        for step in range(1, round(seconds * fps)):
+            stop.check()
+            observation, _, terminated, truncated, _ = env.step(act(observation))
+            over = terminated or truncated
+            if step % every == 0 or over:
+                frames.append(_reduced(env.render()))
+            if over:
+                break
     # One palette for all, and no dithering: noise is what makes a GIF large.
     width, height = frames[0].size
     strip = Image.new("RGB", (width, height * len(frames)))
@@ -158,6 +197,12 @@ def _start_rendering(make, environment_id, seed):
             env = make(environment_id, render_mode="rgb_array")
             env.reset(seed=seed)
             return env, env.render()
+        # A fault of the task itself, whatever draws it.
+        except (
+            gymnasium_environment.EnvironmentFault,
+            gymnasium_environment.NotFiniteError,
+        ):
+            raise
         # Missing libraries show as errors of many kinds, AttributeError among them.
         except Exception as error:
             reasons.append(f"{backend}: {str(error).splitlines()[0]}")

@@ -26,7 +26,7 @@ def run(tmp_path):
 
 def kept(path):
     variables = [tf.Variable(tf.zeros([2, 3])), tf.Variable(tf.zeros([]))]
-    best_policy.restore(path, variables)
+    best_policy.BestPolicy(path).restore(variables)
     (step,) = {float(x) for v in variables for x in np.ravel(v.numpy())}
     assert step == best_policy.saved_step(path)
     return step
@@ -87,4 +87,4 @@ def test_another_policys_weights_are_refused(run):
     path, _, evaluate = run
     evaluate(1, 1.0)
     with pytest.raises(best_policy.BestPolicyError, match=r"\[\(2, 3\), \(\)\], but"):
-        best_policy.restore(path, [tf.Variable(tf.zeros([3, 2]))])
+        best_policy.BestPolicy(path).restore([tf.Variable(tf.zeros([3, 2]))])

@@ -6,7 +6,7 @@ changes on purpose the changelog says so, and results are run again.
 
 import pytest
 
-from smoothie_tf.training import config, train
+from smoothie_tf.training import config, process
 
 # Bound here, so that other starting values in gin/agents/ are no change of the agents;
 # large enough for 40 updates to matter, with penalty and clipped gradients at work.
@@ -80,7 +80,7 @@ def test_recorded_values(name, tmp_path):
         "train.evaluation_episodes=2",
     )
     config.parse(agent, "Hopper-v5", bindings=(*bindings, *length))
-    train.run(agent, "Hopper-v5", 7, tmp_path, quiet=True)
+    process.run(agent, "Hopper-v5", 7, tmp_path, quiet=True)
     row = _last_row(tmp_path)
     for key, value in expected.items():
         assert row[key] == pytest.approx(value, rel=RELATIVE.get(key, OTHERS)), key

@@ -338,15 +338,18 @@ def _train(
     """Trains one agent with one seed, in a directory that is thrown away."""
     import gin
 
-    from smoothie_tf.training import config, train
+    from smoothie_tf.training import config, stopping, train
+    from smoothie_tf.training import process as training_process
 
     try:
         config.parse(agent, environment, bindings=gin_bindings)
         _num_steps.value = gin.query_parameter("train.num_steps")
-        recorder = _Recorder(environment, agent, seed, train.Interrupted)
+        recorder = _Recorder(environment, agent, seed, stopping.Interrupted)
         with tempfile.TemporaryDirectory() as run_dir:
-            train.run(agent, environment, seed, run_dir, quiet=True, on_step=recorder)
-    except train.Interrupted:
+            training_process.run(
+                agent, environment, seed, run_dir, quiet=True, on_step=recorder
+            )
+    except stopping.Interrupted:
         raise RunFailedError("A run was asked to stop.") from None
     except train.NumericalError as error:
         raise RunFailedError(f"{ALL_AGENTS[agent]}, seed {seed}: {error}") from None

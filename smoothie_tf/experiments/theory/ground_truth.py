@@ -22,7 +22,7 @@ from smoothie_tf import covariances, gaussian, quiet
 from smoothie_tf.agents import smoothie_agent
 from smoothie_tf.environments import gymnasium_environment, linear_quadratic
 from smoothie_tf.networks import critic_network, linear_quadratic_networks
-from smoothie_tf.training import config, train
+from smoothie_tf.training import config, process
 
 ENVIRONMENT = "smoothie_tf/LinearQuadratic-v0"
 #: Of the fixed policy and of the values that are learned of it.
@@ -384,5 +384,5 @@ def learn_policy(
         ],
     )
     with tempfile.TemporaryDirectory() as folder:
-        train.run("smoothie", ENVIRONMENT, seed, folder, quiet=True, on_step=record)
+        process.run("smoothie", ENVIRONMENT, seed, folder, quiet=True, on_step=record)
     return pd.DataFrame(rows)

@@ -1,0 +1,201 @@
+"""A run as a process: its directory, its record, how it is stopped and how it ends."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable
+
+import gin
+import tqdm
+
+from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.training import (
+    checkpoint,
+    files,
+    run_directory,
+    stopping,
+    train,
+    video,
+)
+
+# Errors of building a run that are clear sentences as they are, and a wish to stop.
+_SAID_ALREADY = (
+    ValueError,
+    checkpoint.CheckpointError,
+    files.StorageError,
+    train.NumericalError,
+    stopping.Interrupted,
+)
+
+
+def run(
+    agent_name: str,
+    environment_id: str,
+    seed: int,
+    run_dir: str | os.PathLike[str],
+    command: str = "",
+    gin_bindings: tuple[str, ...] = (),
+    quiet: bool = False,
+    record_video: bool = False,
+    on_step: Callable[[train.Trainer], None] | None = None,
+    stop: stopping.StopRequest | None = None,
+) -> run_directory.RunDirectory:
+    """Trains, or goes on training, an agent in a run directory.
+
+    Args:
+      agent_name: One of `factory.AGENTS`.
+      environment_id: A Gymnasium id.
+      seed: Root of all random streams, ≥ 0.
+      run_dir: Where the run lives; a run that is done there is left as it is.
+      command: How to get the run again, for run.json.
+      gin_bindings: Bindings that the command gave, for run.json.
+      quiet: Whether to show no progress bar.
+      record_video: Whether to record an episode of the final policy as video.mp4.
+      on_step: Called with the trainer after every step; it must change nothing.
+      stop: Once made, the run stops before its next environment step; if None,
+        SIGINT and SIGTERM make it while the run is in progress.
+
+    Returns:
+      The run's directory.
+
+    Raises:
+      ValueError: If an argument or a binding is not allowed.
+      Interrupted: If the run was asked to stop.
+      CheckpointError: If there are checkpoints, but none that can be used.
+      NumericalError: If a number was not finite.
+      StorageError: If something could not be written, for want of room for one.
+      RenderingError: If a video was asked for and nothing here can render the task;
+        all else is done by then.
+    """
+    config = train.train()
+    directory = run_directory.RunDirectory(
+        run_dir,
+        {
+            "agent": agent_name,
+            "env": environment_id,
+            "seed": seed,
+            "gin_bindings": list(gin_bindings),
+        },
+    )
+    done = directory.info.get("status") == "done"
+    done = done and directory.info.get("num_steps", 0) >= config.num_steps
+    if done and not record_video:
+        directory.close()
+        return directory
+    started = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        if stop is None:
+            stop = stack.enter_context(stopping.signals())
+        trainer = _begin(agent_name, environment_id, seed, directory, config, stop)
+        stack.callback(directory.close)
+        stack.callback(trainer.close)
+        if not done:
+            _record_start(directory, trainer.step, config.num_steps, command)
+        progress = tqdm.tqdm(
+            total=config.num_steps,
+            initial=trainer.step,
+            unit="step",
+            desc=f"{agent_name} {environment_id} seed {seed}",
+            disable=quiet,
+            mininterval=0.5,
+        )
+        with _outcome(directory, started, done), progress:
+            trainer.run(progress, on_step)
+        if record_video:
+            stop.waits_for = "an environment step of the video"
+            with _faults_of_the_video():
+                video.record(
+                    trainer.agent.policy,
+                    environment_id,
+                    directory.path / "video.mp4",
+                    seed,
+                    config.evaluation_max_steps,
+                    stop,
+                )
+    return directory
+
+
+def _begin(agent_name, environment_id, seed, directory, config, stop):
+    """Returns the trainer; where there is none, the directory is as it was before."""
+    try:
+        return train.Trainer(agent_name, environment_id, seed, directory, config, stop)
+    except _SAID_ALREADY:
+        directory.abandon()
+        raise
+    except Exception as error:
+        # What a binding of a wrong kind makes the library say that it ends up in.
+        directory.abandon()
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        raise ValueError(
+            f"Agent {agent_name!r} cannot be made for {environment_id!r} with these"
+            f" bindings ({type(error).__name__}: {reason})."
+        ) from error
+    except BaseException:
+        directory.abandon()
+        raise
+
+
+def _record_start(directory, step, num_steps, command):
+    operative = gin.operative_config_str()
+    _take_up(directory, step, operative)
+    directory.write_info(status="running", num_steps=num_steps, command=command)
+    directory.write_text("operative_config.gin", operative)
+
+
+@contextlib.contextmanager
+def _outcome(directory, started, done):
+    """Records how the training within it ends, unless that was done before."""
+    earlier_seconds = directory.info.get("wall_seconds", 0.0)
+
+    def finish(status):
+        seconds = round(earlier_seconds + time.monotonic() - started, 1)
+        directory.write_info(status=status, wall_seconds=seconds)
+
+    try:
+        yield
+    except stopping.Interrupted:
+        finish("interrupted")
+        raise
+    except BaseException:
+        # A disk that is full has no room for this either, and has been reported.
+        with contextlib.suppress(files.StorageError):
+            finish("failed")
+        raise
+    if not done:
+        finish("done")
+
+
+@contextlib.contextmanager
+def _faults_of_the_video():
+    try:
+        yield
+    except gymnasium_environment.EnvironmentFault as error:
+        raise gymnasium_environment.EnvironmentFault(
+            f"{error}, while the video was recorded; all else is done."
+        ) from error
+    except gymnasium_environment.NotFiniteError as error:
+        raise train.NumericalError(
+            f"{error}, which is not finite, while the video was recorded; all else is"
+            " done."
+        ) from error
+
+
+def _take_up(directory, step, operative_config):
+    provenance = run_directory.provenance()
+    earlier = directory.take_up(step, operative_config, provenance)
+    if earlier is not None:
+        was, now = (
+            {"commit": (made["commit"] or "none")[:10], **(made["versions"] or {})}
+            for made in (earlier, provenance)
+        )
+        changes = [
+            f"{name} {was.get(name)}, now {now.get(name)}"
+            for name in sorted({*was, *now})
+            if was.get(name) != now.get(name)
+        ]
+        print(
+            f"{directory.path} was made otherwise up to step {step:,}:"
+            f" {'; '.join(changes)}.",
+            file=sys.stderr,
+        )
