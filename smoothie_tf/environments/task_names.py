@@ -36,11 +36,10 @@ def find(name: str) -> registration.EnvSpec:
         # A module that others wrote may raise anything, and may end the program.
         except (Exception, SystemExit) as error:
             known = isinstance(error, ModuleNotFoundError)
-            reason = (
-                _line(error) if known else f"{type(error).__name__}: {_line(error)}"
-            )
+            kind = "" if known else f"{type(error).__name__}: "
+            why = f"{kind}{_line(error).rstrip('.')}"
             raise UnknownTaskError(
-                f"module {module!r} cannot be imported ({reason.rstrip('.')})"
+                f"module {module!r} cannot be imported: {why}"
             ) from error
     try:
         # Not `gymnasium.make`'s own search, which takes another version than the one

@@ -45,7 +45,7 @@ def _export(flags, stop):
         )
     except stopping.Interrupted:
         print("Stopped; nothing was exported.", file=sys.stderr)
-        return stopping.INTERRUPTED
+        return command_line.INTERRUPTED
     except ValueError as error:
         print(f"export.py: {_first_line(error)}", file=sys.stderr)
         return 2
@@ -94,7 +94,7 @@ def _evaluate(flags, arguments, stop):
         )
     except stopping.Interrupted:
         print("Stopped; there is no result.", file=sys.stderr)
-        return stopping.INTERRUPTED
+        return command_line.INTERRUPTED
     except ValueError as error:
         print(f"evaluate.py: {_first_line(error)}", file=sys.stderr)
         return 2

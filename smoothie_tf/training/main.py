@@ -42,7 +42,7 @@ def _run(flags, arguments, stop):
             "Stopped before training began; the same command begins again.",
             file=sys.stderr,
         )
-        return stopping.INTERRUPTED
+        return command_line.INTERRUPTED
     if flags.num_threads < 1:
         return _refuse(f"--num_threads must be at least 1, but is {flags.num_threads}.")
     # One run, one core: two runs side by side are faster than one on two.
@@ -76,7 +76,7 @@ def _run(flags, arguments, stop):
             f" {flags.run_dir}.",
             file=sys.stderr,
         )
-        return stopping.INTERRUPTED
+        return command_line.INTERRUPTED
     except (ValueError, checkpoint.CheckpointError) as error:
         if flags.debug:
             raise

@@ -18,8 +18,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-#: Exit status of a program that was asked to stop.
-INTERRUPTED = 130
+from smoothie_tf import command_line
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Most steps return before anybody has read a sentence about them.
 _PATIENCE_SECONDS = 0.5
@@ -114,7 +114,7 @@ def _answer(reading, stop):
                 where,
                 f"Ended at once, without a checkpoint; {stop.goes_on_from()}.",
             )
-            os._exit(INTERRUPTED)
+            os._exit(command_line.INTERRUPTED)
     finally:
         if where is not None:
             os.close(where)
