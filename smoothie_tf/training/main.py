@@ -100,8 +100,6 @@ def _refuse(sentence):
     return 2
 
 
-
-
 def _parser():
     parser = command_line.Parser(
         prog="train.py",
