@@ -8,7 +8,7 @@ Smooths in closed form and by quadrature, and stops if the two disagree.
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.theory.figure1 import figure1_command
+from smoothie_tf.experiments.commands.theory import figure1_command
 
 if __name__ == "__main__":
     sys.exit(program.run(figure1_command))

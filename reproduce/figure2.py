@@ -11,7 +11,7 @@ One of its runs by itself, with all that a run leaves behind:
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.theory.figure2 import figure2_command
+from smoothie_tf.experiments.commands.theory import figure2_command
 
 if __name__ == "__main__":
     sys.exit(program.run(figure2_command))

@@ -6,7 +6,7 @@ python reproduce/identities.py [--out_dir results/identities]
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.theory.identities import identities_command
+from smoothie_tf.experiments.commands.theory import identities_command
 
 if __name__ == "__main__":
     sys.exit(program.run(identities_command))

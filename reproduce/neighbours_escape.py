@@ -8,7 +8,7 @@ Smoothie, DDPG, Soft DDPG and SVG(0), each with a dense and with a discretized r
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.theory.neighbours_escape import neighbours_escape_command
+from smoothie_tf.experiments.commands.theory import neighbours_escape_command
 
 if __name__ == "__main__":
     sys.exit(program.run(neighbours_escape_command))

@@ -6,7 +6,7 @@ python reproduce/section3.py [--seeds 20] [--out_dir results/section3]
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.theory.section3 import section3_command
+from smoothie_tf.experiments.commands.theory import section3_command
 
 if __name__ == "__main__":
     sys.exit(program.run(section3_command))

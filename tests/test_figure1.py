@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib import image
 
 from smoothie_tf.environments import two_gaussians
+from smoothie_tf.experiments.commands.theory import figure1_command
 from smoothie_tf.experiments.theory import figure1
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -63,6 +64,6 @@ def test_figure1_stops_where_the_two_disagree(tmp_path, monkeypatch, capsys):
         "smoothed_reward_by_quadrature",
         lambda self, action, stddev: 1.001 * self.smoothed_reward(action, stddev),
     )
-    assert figure1.figure1_command(["--out_dir", str(tmp_path)]) == 1
+    assert figure1_command(["--out_dir", str(tmp_path)]) == 1
     assert "disagree" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,8 @@ from matplotlib import image
 from tf_agents.specs import tensor_spec
 
 from smoothie_tf.environments import two_gaussians
-from smoothie_tf.experiments.theory import figure1, figure2
+from smoothie_tf.experiments.commands.theory import figure2_command
+from smoothie_tf.experiments.theory import escape, figure1
 from smoothie_tf.networks import mean_network
 from smoothie_tf.training import config
 
@@ -40,7 +41,7 @@ def finished_run(agent="smoothie", seed=0, mean=BETTER, values=(0.4, 0.9), stdde
     stddev = [0.6, 0.5, 0.7, 0.1] if stddev is None else stddev
     records = pd.DataFrame(
         {
-            "environment": figure2.ENVIRONMENT,
+            "environment": escape.ENVIRONMENT,
             "agent": agent,
             "seed": seed,
             "step": [50, 100, 150, 200],
@@ -51,7 +52,7 @@ def finished_run(agent="smoothie", seed=0, mean=BETTER, values=(0.4, 0.9), stdde
             "value_at_better": [0.2, 0.4, 0.4, values[1]],
         }
     )
-    return figure2.FinishedRun(records, 0.25)
+    return escape.FinishedRun(records, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -69,11 +70,11 @@ def finished_run(agent="smoothie", seed=0, mean=BETTER, values=(0.4, 0.9), stdde
     ],
 )
 def test_legs_by_hand(stddev, expected):
-    assert " ".join(figure2.legs(np.array(stddev), turn=0.01)) == expected
+    assert " ".join(escape.legs(np.array(stddev), turn=0.01)) == expected
 
 
 def test_table_by_hand():
-    table = figure2.tabulate_runs(
+    table = escape.tabulate_runs(
         [
             finished_run("ddpg", 1, mean=WORSE + 0.39, values=(0.6, 0.5)),
             finished_run("ddpg", 0, mean=0.0),
@@ -89,18 +90,18 @@ def test_table_by_hand():
     # end.
     assert table["critic_prefers_better_from"].tolist()[:3] == [51, 51, 51]
     assert pd.isna(table["critic_prefers_better_from"][3])
-    text = figure2.summarize(table)
+    text = escape.summarize(table)
     assert [line.split()[-6:] for line in text.splitlines()[1:2]] == [
         ["2", "of", "2", "0", "of", "2"]
     ]
     assert "never" in text
 
 
-@pytest.mark.parametrize("agent", figure2.AGENTS)
+@pytest.mark.parametrize("agent", escape.AGENTS)
 def test_configuration_is_that_of_the_task(agent):
     import gin
 
-    config.parse(agent, figure2.ENVIRONMENT)
+    config.parse(agent, escape.ENVIRONMENT)
     assert gin.query_parameter("MeanNetwork.initial_mean") == WORSE
     stddev = {
         "smoothie": lambda: np.exp(
@@ -148,7 +149,7 @@ def test_end_to_end(tmp_path):
 
     records = pd.read_csv(out_dir / "figure2_training.csv")
     assert set(zip(records["agent"], records["seed"], strict=True)) == {
-        (agent, seed) for agent in figure2.AGENTS for seed in (0, 1)
+        (agent, seed) for agent in escape.AGENTS for seed in (0, 1)
     }
     for _, each in records.groupby(["agent", "seed"]):
         assert each["step"].tolist() == [50, 100, 150, 200]
@@ -185,7 +186,7 @@ def test_end_to_end(tmp_path):
 )
 def test_bad_input_is_one_sentence(tmp_path, flags, named, capsys):
     with pytest.raises(SystemExit) as stop:
-        figure2.figure2_command([*flags, "--out_dir", str(tmp_path)])
+        figure2_command([*flags, "--out_dir", str(tmp_path)])
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert named in error
@@ -194,7 +195,7 @@ def test_bad_input_is_one_sentence(tmp_path, flags, named, capsys):
 
 def test_importing_needs_no_tensorflow():
     code = (
-        "import sys; import smoothie_tf.experiments.theory.figure2;"
+        "import sys; import smoothie_tf.experiments.commands.theory;"
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

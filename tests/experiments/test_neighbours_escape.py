@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf.environments import two_gaussians
-from smoothie_tf.experiments.theory import figure2, neighbours_escape
+from smoothie_tf.experiments.theory import escape, neighbours_escape
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHORT = (
@@ -44,7 +44,7 @@ def test_end_to_end(tmp_path):
     assert list(zip(table["environment"], table["agent"], strict=True)) == [
         (environment, agent)
         for environment in environments
-        for agent in figure2.ALL_AGENTS
+        for agent in escape.ALL_AGENTS
     ]
     records = pd.read_csv(tmp_path / "neighbours_escape_training.csv")
     for (_, agent), each in records.groupby(["environment", "agent"]):

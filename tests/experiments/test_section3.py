@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.environments import two_gaussians
+from smoothie_tf.experiments.commands.theory import section3_command
 from smoothie_tf.experiments.theory import (
     likelihood_ratio,
     local_optima,
@@ -271,7 +272,7 @@ def test_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(section3, "HIDDEN_UNITS", (4, 6))
     monkeypatch.setattr(section3, "LIMIT_STDDEVS", (1e-1, 1e-3))
     out_dir = tmp_path / "deep" / "section3"
-    assert section3.section3_command(["--seeds", "2", "--out_dir", str(out_dir)]) == 0
+    assert section3_command(["--seeds", "2", "--out_dir", str(out_dir)]) == 0
     assert str(out_dir / "section3.png") in capsys.readouterr().out.splitlines()[-1]
     assert (out_dir / "section3.png").stat().st_size > 10_000
     tables = {name: pd.read_csv(out_dir / f"{name}.csv") for name in section3.TABLES}
@@ -284,10 +285,12 @@ def test_end_to_end(tmp_path, monkeypatch, capsys):
 
 
 def test_bad_input(tmp_path, capsys):
-    assert section3.section3_command(["--seeds", "1"]) == 2
     (tmp_path / "file").write_text("")
     blocked = str(tmp_path / "file" / "section3")
-    assert section3.section3_command(["--out_dir", blocked]) == 2
+    for flags in (["--seeds", "1"], ["--out_dir", blocked]):
+        with pytest.raises(SystemExit) as stop:
+            section3_command(flags)
+        assert stop.value.code == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert "--seeds" in lines[0]

@@ -12,7 +12,7 @@ from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
 from smoothie_tf.experiments.report import ablations as report_ablations
-from smoothie_tf.experiments.theory import ablations, figure2
+from smoothie_tf.experiments.theory import ablations, escape_runs
 from smoothie_tf.training import run_directory
 
 _HOPPER_STEPS = 100_000
@@ -72,7 +72,7 @@ def _parts(flags):
         if not flags.plot_only:
             try:
                 records = learn(flags.seeds)
-            except figure2.RunFailedError as error:
+            except escape_runs.RunFailedError as error:
                 print(error, file=sys.stderr)
                 return FAILED
             except KeyboardInterrupt:

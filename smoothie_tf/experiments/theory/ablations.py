@@ -14,7 +14,7 @@ import tqdm
 
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
-from smoothie_tf.experiments.theory import figure2
+from smoothie_tf.experiments.theory import escape, escape_runs
 
 #: λ of the runs that learn a policy.
 KL_PENALTIES = (0.0, 0.1)
@@ -119,11 +119,11 @@ def learn_escapes(seeds: int) -> pd.DataFrame:
         seeds: How many of each, from seed 0 on.
 
     Returns:
-        The records of `figure2.FinishedRun`, with a column variant.
+        The records of `escape.FinishedRun`, with a column variant.
     """
     frames = []
     for name, (label, bindings) in ESCAPES.items():
-        runs = figure2.train_runs(
+        runs = escape_runs.train_runs(
             range(seeds), 1, bindings, ("smoothie",), title=f"escape, {label}"
         )
         frames.append(pd.concat([run.records for run in runs]).assign(variant=name))
@@ -202,10 +202,10 @@ def tabulate_escapes(records: pd.DataFrame) -> pd.DataFrame:
         runs = [run for _, run in records[records["variant"] == name].groupby("seed")]
         if not runs:
             continue
-        ends = [bool(figure2.near(run["mean"].iloc[-1], better)) for run in runs]
+        ends = [bool(escape.near(run["mean"].iloc[-1], better)) for run in runs]
         middle = sum(two_gaussians.MIXTURE.centres) / 2
         crossed = pd.concat([run[run["mean"] > middle].iloc[:1] for run in runs])
-        legs = [figure2.legs(run["stddev"].to_numpy()) for run in runs]
+        legs = [escape.legs(run["stddev"].to_numpy()) for run in runs]
         turned = sum(found == ["fell", "rose", "fell"] for found in legs)
         final = pd.concat([run.iloc[-1:] for run in runs])
         rows.append(

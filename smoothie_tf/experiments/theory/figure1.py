@@ -2,15 +2,11 @@
 
 import math
 import os
-import pathlib
-import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from smoothie_tf import command_line
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 
@@ -91,44 +87,3 @@ def draw_figure1(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         axes = figure.subplots()
         draw_rewards(axes, table)
         axes.set_title(f"A reward, and smoothed with σ = {INITIAL_STDDEV:.2f}")
-
-
-def figure1_command(argv: Sequence[str] | None = None) -> int:
-    """Makes Figure 1 and the table behind it.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 closed form and quadrature disagree, 2 bad input.
-    """
-    parser = command_line.Parser(
-        description="Figure 1: a mixture of two Gaussians and its smoothed version."
-    )
-    parser.add_argument(
-        "--out_dir",
-        type=pathlib.Path,
-        default=pathlib.Path("results/figure1"),
-        help="where figure1.png and figure1.csv go (default: %(default)s)",
-    )
-    out_dir = parser.parse_args(argv).out_dir
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        print(f"--out_dir {out_dir} cannot be made: {error.strerror}.", file=sys.stderr)
-        return 2
-    table = tabulate_rewards()
-    difference = largest_difference(table)
-    print(
-        "Largest relative difference between closed form and quadrature:"
-        f" {difference:.1e} (allowed: {RELATIVE_TOLERANCE:.0e})."
-    )
-    if not difference <= RELATIVE_TOLERANCE:
-        print("Closed form and quadrature disagree: nothing drawn.", file=sys.stderr)
-        return 1
-    table.to_csv(out_dir / "figure1.csv", index=False)
-    draw_figure1(table, out_dir / "figure1.png")
-    print(
-        f"Figure 1 is in {out_dir / 'figure1.png'}, its data in figure1.csv beside it."
-    )
-    return 0

@@ -6,16 +6,12 @@ functions where it has them; only the last compares single-precision critics.
 Shapes: B batch, S state, A action, P points of quadrature.
 """
 
-import pathlib
 import statistics
-import sys
 import time
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from smoothie_tf import command_line, quiet
 from smoothie_tf.environments import two_gaussians
 
 CASES = 30
@@ -209,39 +205,3 @@ def tabulate() -> pd.DataFrame:
         name = f"hessian, {action_size} actions"
         rows.append({"check": name, **hessians(state_size, action_size)})
     return pd.DataFrame(rows)
-
-
-def identities_command(argv: Sequence[str] | None = None) -> int:
-    """Measures the paper's identities and writes them as a table.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 2 bad input.
-    """
-    parser = command_line.Parser(
-        description="Theorem 1, the fixed point of (18) and the Hessians of supplement "
-        "D.1, measured."
-    )
-    parser.add_argument(
-        "--out_dir",
-        type=pathlib.Path,
-        default=pathlib.Path("results/identities"),
-        help="where identities.csv goes (default: %(default)s)",
-    )
-    out_dir = parser.parse_args(argv).out_dir
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        print(f"--out_dir {out_dir} cannot be made: {error.strerror}.", file=sys.stderr)
-        return 2
-    quiet.silence_imports()
-    from smoothie_tf import threads
-
-    threads.limit(1)
-    table = tabulate()
-    table.to_csv(out_dir / "identities.csv", index=False)
-    print(table.to_string(index=False, na_rep=""))
-    print(f"The identities are in {out_dir / 'identities.csv'}")
-    return 0

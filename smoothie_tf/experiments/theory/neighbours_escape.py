@@ -5,7 +5,6 @@ many seeds of each are drawn.
 """
 
 import pathlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import gymnasium
@@ -15,14 +14,13 @@ import pandas as pd
 import smoothie_tf.environments  # noqa: F401  Registers the discretized task.
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
-from smoothie_tf.experiments.theory import figure1, figure2
+from smoothie_tf.experiments.theory import escape, figure1
 
 if TYPE_CHECKING:
     import matplotlib.axes
 
 _DISCRETIZED = "smoothie_tf/DiscretizedTwoGaussians-v0"
 _MIXTURE = two_gaussians.MIXTURE
-_WORSE, _BETTER = np.argsort(_MIXTURE.heights)
 _ACTIONS = np.linspace(-2.2, 2.2, 1001)
 
 
@@ -37,11 +35,11 @@ def draw(records: pd.DataFrame, table: pd.DataFrame, path: pathlib.Path) -> None
     """Draws μ and σ of every run, a column an agent, a row a version of the reward.
 
     Args:
-        records: Of all runs, see `figure2.FinishedRun`.
-        table: As `figure2.tabulate_runs` returns it.
+        records: Of all runs, see `escape.FinishedRun`.
+        table: As `escape.tabulate_runs` returns it.
         path: The picture to write.
     """
-    agents, environments = figure2.ALL_AGENTS, NEIGHBOURS_ESCAPE.environments
+    agents, environments = escape.ALL_AGENTS, NEIGHBOURS_ESCAPE.environments
     width, height = style.PANEL_INCHES
     size = 0.62 * width * (1 + len(agents)), 2.9 * height
     with style.picture(path, figsize=size, layout="constrained") as figure:
@@ -59,8 +57,8 @@ def draw(records: pd.DataFrame, table: pd.DataFrame, path: pathlib.Path) -> None
             for place, (agent, name) in enumerate(agents.items(), start=1):
                 chosen = _of(records, environment, agent)
                 ends = _of(table, environment, agent)["ends_on"]
-                _draw_paths(upper[place], chosen, "mean", figure2.COLOURS[agent])
-                _draw_paths(lower[place], chosen, "stddev", figure2.COLOURS[agent])
+                _draw_paths(upper[place], chosen, "mean", escape.COLOURS[agent])
+                _draw_paths(lower[place], chosen, "stddev", escape.COLOURS[agent])
                 for mode in _MIXTURE.centres:
                     upper[place].axhline(
                         mode, color="0.4", linewidth=0.8, linestyle=":", zorder=0
@@ -89,7 +87,7 @@ def _of(frame, environment, agent):
 
 
 def _draw_reward(panel: "matplotlib.axes.Axes", environment: str, label: str) -> None:
-    dense = environment == figure2.ENVIRONMENT
+    dense = environment == escape.ENVIRONMENT
     reward = _MIXTURE.reward(_ACTIONS) if dense else discretized_reward(_ACTIONS)
     panel.plot(_ACTIONS, reward, color=style.REWARD)
     # Of the reward as it is: rows of the integral (9), by the trapezoidal rule.
@@ -116,24 +114,12 @@ def _draw_paths(
     panel.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}")
 
 
-NEIGHBOURS_ESCAPE = figure2.Escape(
+NEIGHBOURS_ESCAPE = escape.Escape(
     "neighbours_escape",
     "The comparison",
     "Smoothie, DDPG, Soft DDPG and SVG(0) on the two-Gaussians task, its reward dense"
     " and discretized: which runs end on the better mode.",
-    figure2.ALL_AGENTS,
-    {figure2.ENVIRONMENT: "dense reward", _DISCRETIZED: "discretized reward"},
+    escape.ALL_AGENTS,
+    {escape.ENVIRONMENT: "dense reward", _DISCRETIZED: "discretized reward"},
     draw,
 )
-
-
-def neighbours_escape_command(argv: Sequence[str] | None = None) -> int:
-    """Trains all runs, counts how they end, and draws them.
-
-    Args:
-        argv: Flags; None for those of the process.
-
-    Returns:
-        Exit status, as `figure2.escape_command`.
-    """
-    return figure2.escape_command(NEIGHBOURS_ESCAPE, argv)

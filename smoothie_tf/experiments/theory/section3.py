@@ -6,14 +6,12 @@ made, drawn and written.
 """
 
 import pathlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from smoothie_tf import command_line, quiet
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.theory import (
@@ -335,50 +333,3 @@ def _tick(axis, places: Sequence[float]) -> None:
     axis.set_major_locator(ticker.FixedLocator(places))
     axis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
     axis.set_minor_locator(ticker.NullLocator())
-
-
-def section3_command(argv: Sequence[str] | None = None) -> int:
-    """Measures what Section 3 says, and writes tables and a picture of it.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 2 bad input.
-    """
-    parser = command_line.Parser(
-        description="Section 3: the naive update's variance, local optima of smoothed "
-        "rewards, critics of raw and of smoothed ones, and the limit of DDPG."
-    )
-    parser.add_argument(
-        "--out_dir",
-        type=pathlib.Path,
-        default=pathlib.Path("results/section3"),
-        help="where section3.png and the tables go (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        default=SEEDS,
-        help="learned critics of each kind, at least 2 (default: %(default)s)",
-    )
-    arguments = parser.parse_args(argv)
-    out_dir = arguments.out_dir
-    if arguments.seeds < 2:
-        print(f"--seeds must be at least 2, but is {arguments.seeds}.", file=sys.stderr)
-        return 2
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        print(f"--out_dir {out_dir} cannot be made: {error.strerror}.", file=sys.stderr)
-        return 2
-    quiet.silence_imports()
-    from smoothie_tf import threads
-
-    threads.limit(1)
-    tables = tabulate(arguments.seeds)
-    for name, table in tables.items():
-        table.to_csv(out_dir / f"{name}.csv", index=False)
-    draw(tables, out_dir / "section3.png")
-    print(f"Section 3 is in {out_dir / 'section3.png'}, its tables beside it.")
-    return 0

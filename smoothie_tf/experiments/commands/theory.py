@@ -1,0 +1,229 @@
+"""The commands of what needs no long runs: Figures 1 and 2, Section 3, identities."""
+
+import json
+import pathlib
+import shlex
+import sys
+from collections.abc import Sequence
+
+import pandas as pd
+
+from smoothie_tf import quiet
+from smoothie_tf.command_line import DONE, FAILED, INTERRUPTED, Parser
+from smoothie_tf.experiments.theory import (
+    escape,
+    escape_runs,
+    figure1,
+    figure2,
+    identities,
+    neighbours_escape,
+    section3,
+)
+from smoothie_tf.training import run_directory
+
+
+def figure1_command(argv: Sequence[str] | None = None) -> int:
+    """Makes Figure 1 and the table behind it.
+
+    Args:
+        argv: Flags; `None` for those of the process.
+
+    Returns:
+        Exit status: 0 done, 1 closed form and quadrature disagree, 2 bad input.
+    """
+    parser = Parser(
+        description="Figure 1: a mixture of two Gaussians and its smoothed version."
+    )
+    out_dir = _made_out_dir(parser, "figure1", argv).out_dir
+    table = figure1.tabulate_rewards()
+    difference, allowed = figure1.largest_difference(table), figure1.RELATIVE_TOLERANCE
+    print(
+        "Largest relative difference between closed form and quadrature:"
+        f" {difference:.1e} (allowed: {allowed:.0e})."
+    )
+    if not difference <= allowed:
+        print("Closed form and quadrature disagree: nothing drawn.", file=sys.stderr)
+        return FAILED
+    table.to_csv(out_dir / "figure1.csv", index=False)
+    figure1.draw_figure1(table, out_dir / "figure1.png")
+    print(
+        f"Figure 1 is in {out_dir / 'figure1.png'}, its data in figure1.csv beside it."
+    )
+    return DONE
+
+
+def figure2_command(argv: Sequence[str] | None = None) -> int:
+    """Trains all runs of Figure 2, counts how they end, and draws one of each agent.
+
+    Args:
+        argv: Flags; `None` for those of the process.
+
+    Returns:
+        Exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
+    """
+    return _escape_command(figure2.FIGURE_2, argv)
+
+
+def neighbours_escape_command(argv: Sequence[str] | None = None) -> int:
+    """Trains all runs of the neighbours' comparison, counts how they end, draws them.
+
+    Args:
+        argv: Flags; `None` for those of the process.
+
+    Returns:
+        Exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
+    """
+    return _escape_command(neighbours_escape.NEIGHBOURS_ESCAPE, argv)
+
+
+def identities_command(argv: Sequence[str] | None = None) -> int:
+    """Measures the paper's identities and writes them as a table.
+
+    Args:
+        argv: Flags; `None` for those of the process.
+
+    Returns:
+        Exit status: 0 done, 2 bad input.
+    """
+    parser = Parser(
+        description="Theorem 1, the fixed point of (18) and the Hessians of supplement "
+        "D.1, measured."
+    )
+    out_dir = _made_out_dir(parser, "identities", argv).out_dir
+    _start_tensorflow()
+    table = identities.tabulate()
+    table.to_csv(out_dir / "identities.csv", index=False)
+    print(table.to_string(index=False, na_rep=""))
+    print(f"The identities are in {out_dir / 'identities.csv'}")
+    return DONE
+
+
+def section3_command(argv: Sequence[str] | None = None) -> int:
+    """Measures what Section 3 says, and writes tables and a picture of it.
+
+    Args:
+        argv: Flags; `None` for those of the process.
+
+    Returns:
+        Exit status: 0 done, 2 bad input.
+    """
+    parser = Parser(
+        description="Section 3: the naive update's variance, local optima of smoothed "
+        "rewards, critics of raw and of smoothed ones, and the limit of DDPG."
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=section3.SEEDS,
+        help="learned critics of each kind, at least 2; default %(default)s",
+    )
+    flags = _made_out_dir(parser, "section3", argv, least_seeds=2)
+    _start_tensorflow()
+    tables = section3.tabulate(flags.seeds)
+    for name, table in tables.items():
+        table.to_csv(flags.out_dir / f"{name}.csv", index=False)
+    section3.draw(tables, flags.out_dir / "section3.png")
+    print(f"Section 3 is in {flags.out_dir / 'section3.png'}, its tables beside it.")
+    return DONE
+
+
+def _made_out_dir(parser: Parser, name: str, argv, least_seeds: int = 1):
+    """Reads flags, of which `--out_dir` is one, and makes that directory."""
+    parser.add_directory("--out_dir", f"results/{name}", "where all of it goes")
+    flags = parser.parse_args(argv)
+    for flag, least in (("seeds", least_seeds), ("num_workers", 1)):
+        value = getattr(flags, flag, None)
+        if value is not None and value < least:
+            parser.error(f"--{flag} must be at least {least}, but is {value}.")
+    parser.make_directory("--out_dir", flags.out_dir)
+    return flags
+
+
+def _start_tensorflow() -> None:
+    """Imports TensorFlow, silently, and keeps it to one core."""
+    quiet.silence_imports()
+    from smoothie_tf import threads
+
+    threads.limit(1)
+
+
+def _escape_command(comparison: escape.Escape, argv: Sequence[str] | None) -> int:
+    """Trains all runs of a comparison, counts how they end, and draws."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = Parser(description=comparison.subject)
+    _add_escape_flags(parser)
+    flags = _made_out_dir(parser, comparison.name, argv)
+    stem = flags.out_dir / comparison.name
+    tables = [pathlib.Path(f"{stem}_{each}.csv") for each in ("training", "runs")]
+    if flags.plot_only:
+        for path in tables:
+            if not path.exists():
+                parser.error(f"--plot_only: there is no {path} to draw from.")
+    else:
+        try:
+            runs = escape_runs.train_runs(
+                range(flags.seeds),
+                flags.num_workers,
+                flags.gin_bindings,
+                tuple(comparison.agents),
+                tuple(comparison.environments),
+                comparison.name.replace("figure", "figure "),
+            )
+        except ValueError as error:
+            parser.error(str(error))
+        except escape_runs.RunFailedError as error:
+            print(f"{parser.prog}: {error}", file=sys.stderr)
+            return FAILED
+        except KeyboardInterrupt:
+            print("Stopped; nothing has been written.", file=sys.stderr)
+            return INTERRUPTED
+        frames = (
+            escape.in_order(pd.concat([run.records for run in runs])),
+            escape.tabulate_runs(runs),
+        )
+        for frame, path in zip(frames, tables, strict=True):
+            if len(comparison.environments) == 1:
+                frame = frame.drop(columns="environment")
+            frame.to_csv(path, index=False, float_format="%.6g")
+        provenance = {
+            "command": shlex.join(["python", f"reproduce/{comparison.name}.py", *argv]),
+            **run_directory.provenance(),
+        }
+        path = tables[1].with_suffix(".json")
+        path.write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
+    # From the files in either case: what is drawn is what they say.
+    records, table = map(pd.read_csv, tables)
+    comparison.draw(records, table, pathlib.Path(f"{stem}.png"))
+    for environment, label in comparison.environments.items():
+        chosen = table
+        if "environment" in table:
+            chosen = table[table["environment"] == environment]
+            print(f"{label}:")
+        print(escape.summarize(chosen, comparison.agents))
+    print(
+        f"{comparison.title} is in {stem}.png, the numbers behind it in"
+        f" {stem}_{{training,runs}}.csv"
+    )
+    return DONE
+
+
+def _add_escape_flags(parser: Parser) -> None:
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=20,
+        help="runs of each agent, from seed 0 on; default %(default)s",
+    )
+    parser.add_argument("--num_workers", type=int, help="processes; default one a core")
+    parser.add_argument(
+        "--plot_only",
+        action="store_true",
+        help="draw from the tables in --out_dir and train nothing",
+    )
+    parser.add_argument(
+        "--gin_bindings",
+        action="append",
+        default=[],
+        metavar="BINDING",
+        help="such as 'train.num_steps=3000'; may be given several times",
+    )

@@ -1,0 +1,209 @@
+"""Trains the runs of a comparison on the two-Gaussians task, many seeds a process.
+
+Importing TensorFlow takes as long as a run does. The agents learn in the package's own
+loop.
+"""
+
+import concurrent.futures
+import itertools
+import multiprocessing
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import process
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tqdm
+
+from smoothie_tf import quiet
+from smoothie_tf.environments import two_gaussians
+from smoothie_tf.experiments.theory.escape import (
+    AGENTS,
+    ALL_AGENTS,
+    BETTER,
+    ENVIRONMENT,
+    WORSE,
+    FinishedRun,
+    near,
+)
+from smoothie_tf.runs import launch
+
+#: Environment steps from one record to the next.
+RECORD_INTERVAL = 50
+_MIXTURE = two_gaussians.MIXTURE
+_POLL_SECONDS = 0.3
+
+
+class RunFailedError(Exception):
+    """A run could not be made; the message is one sentence."""
+
+
+def train_runs(
+    seeds: Sequence[int],
+    num_workers: int | None = None,
+    gin_bindings: Sequence[str] = (),
+    agents: Sequence[str] = tuple(AGENTS),
+    environments: Sequence[str] = (ENVIRONMENT,),
+    title: str = "figure 2",
+) -> list[FinishedRun]:
+    """Trains all agents with every seed.
+
+    Args:
+        seeds: Roots of the runs' random streams.
+        num_workers: Processes; None for one on each usable core.
+        gin_bindings: Override the gin files in all runs.
+        agents: Which agents.
+        environments: On which tasks: versions of the two-Gaussians one.
+        title: What the progress bar is called.
+
+    Returns:
+        The runs, by environment, agent and seed.
+
+    Raises:
+        RunFailedError: If a run failed.
+        ValueError: If a binding cannot be used.
+        KeyboardInterrupt: On Ctrl-C.
+    """
+    tasks = list(itertools.product(environments, agents, seeds))
+    num_workers = min(num_workers or launch.usable_cores(), len(tasks))
+    # A fork would inherit the threads' locks of whatever is imported already.
+    context = multiprocessing.get_context("spawn")
+    steps, num_steps = context.Value("q", 0), context.Value("q", 0)
+    stop = context.Event()
+    pool = concurrent.futures.ProcessPoolExecutor(
+        num_workers, context, _start_worker, (steps, num_steps, stop)
+    )
+    futures = [pool.submit(_train, *task, tuple(gin_bindings)) for task in tasks]
+    try:
+        # A log file gets a line now and then, not three a second.
+        interval = 0.1 if sys.stderr.isatty() else 30.0
+        with tqdm.tqdm(
+            desc=title, unit=" steps", unit_scale=True, mininterval=interval
+        ) as bar:
+            waiting = set(futures)
+            while waiting:
+                _, waiting = concurrent.futures.wait(
+                    waiting, _POLL_SECONDS, concurrent.futures.FIRST_EXCEPTION
+                )
+                if num_steps.value:
+                    bar.total = num_steps.value * len(tasks)
+                bar.update(steps.value - bar.n)
+                for future in futures:
+                    if future.done() and future.exception():
+                        raise future.exception()
+    except process.BrokenProcessPool as error:
+        raise RunFailedError("A process that trained ended before its time.") from error
+    finally:
+        # By now all runs are done, or none of the others is of use.
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+    return [future.result() for future in futures]
+
+
+def _start_worker(steps, num_steps, stop):
+    """Prepares a process that trains one run after another."""
+    global _steps, _num_steps, _stop
+    _steps, _num_steps, _stop = steps, num_steps, stop
+    # A terminal's Ctrl-C reaches all processes; it is for the first one to act on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    quiet.silence_imports()
+    import tensorflow as tf
+
+    from smoothie_tf import threads
+
+    # One agent after the other is no needless retracing.
+    tf.get_logger().setLevel("ERROR")
+    threads.limit(1)
+
+
+def _train(
+    environment: str, agent: str, seed: int, gin_bindings: tuple[str, ...]
+) -> FinishedRun:
+    """Trains one agent with one seed, in a directory that is thrown away."""
+    import gin
+
+    from smoothie_tf.training import config, stopping, train
+    from smoothie_tf.training import process as training_process
+
+    try:
+        config.parse(agent, environment, bindings=gin_bindings)
+        _num_steps.value = gin.query_parameter("train.num_steps")
+        recorder = _Recorder(environment, agent, seed, stopping.Interrupted)
+        with tempfile.TemporaryDirectory() as run_dir:
+            training_process.run(
+                agent, environment, seed, run_dir, quiet=True, on_step=recorder
+            )
+    except stopping.Interrupted:
+        raise RunFailedError("A run was asked to stop.") from None
+    except train.NumericalError as error:
+        raise RunFailedError(f"{ALL_AGENTS[agent]}, seed {seed}: {error}") from None
+    except ValueError as error:
+        # Of a kind that the first process knows without importing TensorFlow.
+        raise ValueError(str(error).splitlines()[0]) from None
+    return recorder.finished_run()
+
+
+class _Recorder:
+    """Reads the policy and the critic of a run in progress."""
+
+    def __init__(
+        self, environment: str, agent: str, seed: int, interrupted: type[Exception]
+    ):
+        self._interrupted = interrupted
+        self._run = {"environment": environment, "agent": agent, "seed": seed}
+        self._read: Callable[[], Any] | None = None
+        self._rows: list[tuple] = []
+        self._actions = np.zeros(0)
+
+    def __call__(self, trainer) -> None:
+        """Keeps a record every `RECORD_INTERVAL` steps."""
+        if trainer.step % RECORD_INTERVAL:
+            return
+        if _stop.is_set():
+            raise self._interrupted
+        with _steps.get_lock():
+            _steps.value += RECORD_INTERVAL
+        update = int(trainer.agent.train_step_counter)
+        if not update and self._rows:
+            return  # Nothing has changed yet.
+        if self._read is None:
+            self._read = _reader(trainer.agent)
+        self._rows.append((trainer.step, update, *self._read().numpy().tolist()))
+        rows = trainer.replay.rows_since(0)
+        # Rows with a negative discount hold an episode's last observation alone.
+        self._actions = rows[rows[:, -1] >= 0, 1]
+
+    def finished_run(self) -> FinishedRun:
+        """Returns what was recorded."""
+        columns = ["step", "update", "mean", "stddev"]
+        columns += ["value_at_worse", "value_at_better"]
+        records = pd.DataFrame(self._rows, columns=columns)
+        for place, (column, value) in enumerate(self._run.items()):
+            records.insert(place, column, value)
+        return FinishedRun(records, float(near(self._actions, BETTER).mean()))
+
+
+def _reader(agent):
+    """Returns a function that reads μ, σ and the critic at both modes, shape [4]."""
+    import gin
+    import tensorflow as tf
+    from tf_agents.trajectories import time_step as ts
+
+    time_step = ts.restart(tf.zeros([1, 1]), batch_size=1)
+    modes = tf.constant([[_MIXTURE.centres[mode]] for mode in (WORSE, BETTER)])
+
+    @tf.function(autograph=False)
+    def read():
+        mean = agent.policy.action(time_step).action[0]
+        if hasattr(agent, "policy_stddev"):
+            stddev = tf.reshape(agent.policy_stddev(time_step.observation), [1])
+        else:
+            # In episodes of one step the process is a single draw.
+            stddev = tf.constant([gin.query_parameter("DdpgAgent.ou_stddev")])
+        values, _ = agent.critic_network((tf.zeros([2, 1]), modes))
+        return tf.concat([mean, stddev, values], axis=0)
+
+    return read
