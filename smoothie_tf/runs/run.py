@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from smoothie_tf.environments import discretized_reward
-from smoothie_tf.runs.gin_text import bound_values
 from smoothie_tf.training import gin_directory
+from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError, nearest
 
 _LONGEST_LABEL = 100

@@ -16,6 +16,7 @@ import gin
 from smoothie_tf.environments import discretized_reward
 from smoothie_tf.training import (
     gin_directory,
+    gin_text,
     train,  # noqa: F401  Registers what files bind.
 )
 
@@ -74,11 +75,11 @@ def parse(
             )
         files.append(gin_directory.ROOT / "presets" / f"{preset}.gin")
     for name in gin_files:
-        if not pathlib.Path(name).exists():
+        if not name or not pathlib.Path(name).exists():
             raise ConfigError(f"--gin_file {name} does not exist.")
         files.append(pathlib.Path(name))
     for path in files:
-        _parse(_read(path), f"{path}")
+        _parse_file(path)
     for binding in bindings:
         _parse(binding, f"--gin_bindings {binding!r}")
     try:
@@ -88,9 +89,31 @@ def parse(
         raise ConfigError(f"The configuration cannot be used: {reason}.") from error
 
 
+def _parse_file(path, including=()):
+    """Parses a file, and what it includes in its place."""
+    lines, start = _read(path).split("\n"), 0
+    for number, name in gin_text.includes("\n".join(lines)):
+        # Empty lines for those that have been parsed: messages count them.
+        _parse("\n" * start + "\n".join(lines[start : number - 1]), f"{path}")
+        start = number
+        file = gin_text.included(path, name)
+        if not file.is_file():
+            raise ConfigError(
+                f"{path}: line {number} includes {name}, but there is no such file, be"
+                " it beside this one or in the working folder."
+            )
+        if any(file.samefile(each) for each in (path, *including)):
+            raise ConfigError(
+                f"{path}: line {number} includes {name}, which is to be included"
+                " in itself."
+            )
+        _parse_file(file, (path, *including))
+    _parse("\n" * start + "\n".join(lines[start:]), f"{path}")
+
+
 def _read(path):
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding=gin_text.ENCODING)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -108,7 +131,7 @@ def parse_operative(path: pathlib.Path) -> None:
     """
     gin.clear_config()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding=gin_text.ENCODING)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from error
     _parse(text, f"{path}")
@@ -122,7 +145,8 @@ def _parse(text, source):
         # These belong to the experiments, which a single run need not import.
         gin.parse_config(text, skip_unknown=["grid", "search"])
     except Exception as error:  # Gin raises many kinds, SyntaxError among them.
-        reason = (str(error).splitlines() or [repr(error)])[0].strip().rstrip(".")
+        reason = (str(error).splitlines() or [repr(error)])[0].strip()
+        reason = reason.rstrip(".").strip('"').rstrip(".")  # A KeyError quotes it.
         raise ConfigError(f"{source}: {reason}.{_suggestion(reason)}") from error
 
 
@@ -134,6 +158,8 @@ def _suggestion(reason):
             known[f"{name}.{parameter}"] = selector
     names = {name.split(".")[0] for name in known}
     quoted = re.findall(r"(?<!\w)'([^']+)'", reason)  # Not the n't of "doesn't".
+    if reason.startswith("Ambiguous") and len(quoted) > 2:
+        return f" Write {' or '.join(quoted[1:])}."
     if "parameter" in reason and len(quoted) >= 2:
         owner, wanted = quoted[0].rsplit(".", 1)[-1], quoted[1]
         near = difflib.get_close_matches(

@@ -8,6 +8,7 @@ import importlib.metadata
 import io
 import json
 import math
+import operator
 import os
 import pathlib
 import platform
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import smoothie_tf
-from smoothie_tf.training import files
+from smoothie_tf.training import files, gin_text
 
 #: Columns of metrics.csv, one row an evaluation.
 COLUMNS = (
@@ -256,7 +257,8 @@ class RunDirectory:
                 f" {FORMAT}."
             )
         for key, value in identity.items():
-            if info.get(key) != value:
+            same = _same_bindings if key == "gin_bindings" else operator.eq
+            if not same(info.get(key), value):
                 raise RunDirectoryError(
                     f"--run_dir {self.path} holds a run with {key}"
                     f" {info.get(key)!r}, not {value!r}."
@@ -273,12 +275,26 @@ class RunDirectory:
                 f"{path} has earlier {earlier!r}, which is not a list of stretches,"
                 " each with its to_step."
             )
-        self.info = info
+        # Bindings may be written otherwise now.
+        self.info = info | identity
 
     def _remove_what_was_made(self):
         for path in self._made:
             with contextlib.suppress(OSError):
                 path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _same_bindings(before, now):
+    """Whether two lists of bindings say the same of a run of any length."""
+    if not isinstance(before, list) or not all(isinstance(b, str) for b in before):
+        return False
+    meanings = (gin_text.meaning(each).items() for each in (before, now))
+    was, is_now = (
+        # 1.0 is 1, but neither is True.
+        {name: (v, isinstance(v, bool)) for name, v in each if name not in _MAY_CHANGE}
+        for each in meanings
+    )
+    return was == is_now
 
 
 def _is_stretch(value):

@@ -11,9 +11,9 @@ from smoothie_tf.experiments.commands import search_command
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.search import search
-from smoothie_tf.runs.gin_text import bound_values
 from smoothie_tf.runs.run import read_preset, tuned_digest
 from smoothie_tf.training import config, gin_directory
+from smoothie_tf.training.gin_text import bound_values
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.agents import factory
-from smoothie_tf.training import config, gin_directory, train
+from smoothie_tf.training import config, gin_directory, gin_text, train
 
 TIME_STEP = ts.time_step_spec(tensor_spec.TensorSpec([4], tf.float32))
 ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
@@ -219,3 +219,77 @@ def test_tuned_values_are_taken_unless_they_are_not_wanted(tmp_path, monkeypatch
         assert gin.query_parameter("SmoothieAgent.kl_penalty") == 0.0123
         config.parse("smoothie", env, tuned=False)
         assert gin.query_parameter("SmoothieAgent.kl_penalty") == without
+
+
+def parsed(text, tmp_path, encoding="utf-8", name="mine.gin"):
+    """The agent's penalty and the length of the run after parsing such a file."""
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding=encoding)
+    config.parse("smoothie", "Hopper-v5", gin_files=[str(path)])
+    names = "SmoothieAgent.kl_penalty", "train.num_steps"
+    return tuple(gin.query_parameter(name) for name in names)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_file_may_begin_with_the_mark_of_an_editor(tmp_path, encoding):
+    text = "SmoothieAgent.kl_penalty = 0.5  # λ\ntrain.num_steps = 7\n"
+    assert parsed(text, tmp_path, encoding) == (0.5, 7)
+    read = gin_text.bound_values(tmp_path / "mine.gin")
+    assert read == {"SmoothieAgent.kl_penalty": 0.5, "train.num_steps": 7}
+
+
+def test_a_file_includes_what_lies_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "mine" / "inner").mkdir(parents=True)
+    (tmp_path / "mine" / "inner" / "a.gin").write_text(
+        "SmoothieAgent.kl_penalty = 0.5\ntrain.num_steps = 7\ninclude 'b.gin'\n"
+    )
+    # Beside a.gin, not beside the file that includes that.
+    (tmp_path / "mine" / "inner" / "b.gin").write_text("train.num_steps = 8\n")
+    text = "train.num_steps = 6\ninclude 'inner/a.gin'\nSmoothieAgent.kl_penalty = 2.0"
+    assert parsed(text, tmp_path, name="mine/mine.gin") == (2.0, 8)
+    text = "include 'inner/a.gin'"
+    assert parsed(text, tmp_path, name="mine/mine.gin") == (0.5, 8)
+    # As gin has it: from the working folder.
+    monkeypatch.chdir(tmp_path / "mine")
+    assert parsed("include 'inner/b.gin'", tmp_path)[1] == 8
+
+
+def test_what_is_wrong_in_an_included_file_is_said_of_it(tmp_path):
+    (tmp_path / "a.gin").write_text("\n\ntrain.num_step = 3\n")
+    with pytest.raises(config.ConfigError, match=f"^{tmp_path / 'a.gin'}: .*num_steps"):
+        parsed("include 'a.gin'", tmp_path)
+    with pytest.raises(config.ConfigError, match="mine.gin: line 2 includes b.gin"):
+        parsed("\ninclude 'b.gin'", tmp_path)
+    with pytest.raises(config.ConfigError, match="mine.gin: line 1 .* in itself.$"):
+        parsed("include 'mine.gin'", tmp_path)
+    (tmp_path / "a.gin").write_text("include 'mine.gin'\n")
+    with pytest.raises(config.ConfigError, match="a.gin: line 1 .* in itself.$"):
+        parsed("include 'a.gin'", tmp_path)
+
+
+def test_a_line_after_an_include_keeps_its_number(tmp_path):
+    (tmp_path / "a.gin").write_text("train.num_steps = 3\n")
+    with pytest.raises(config.ConfigError, match="line 4"):
+        parsed("\ninclude 'a.gin'\n\nx\n", tmp_path)
+
+
+def test_an_ambiguous_name_says_which_there_are(tmp_path):
+    with pytest.raises(config.ConfigError) as caught:
+        config.parse("ddpg", "Hopper-v5", bindings=["CriticNetwork.joint_units=(8,)"])
+    assert str(caught.value).endswith(
+        "Write smoothie_tf.CriticNetwork or"
+        " tf_agents.agents.ddpg.critic_network.CriticNetwork."
+    )
+
+
+def test_what_bindings_say_however_they_are_written():
+    meant = {"A.b": 0.5, "train.x": (8, "y z"), "s/A.b": "@f()"}
+    ways = [
+        ["A.b=0.5", "train.x=(8,'y z')", "s/A.b=@f()"],
+        ["s/A.b = @f()", "A.b=9", "train.x = ( 8,\n 'y z' )  # c", " A.b = 5e-1"],
+        ["train.x=(8, 'y z')\nA.b=.5\ns/A.b=@f()"],
+    ]
+    for way in ways:
+        assert gin_text.meaning(way) == meant, way
+    assert gin_text.meaning(["A.b=", "A.c=2"]) == {"A.b=": None, "A.c": 2}

@@ -304,3 +304,37 @@ def test_damaged_stretches_are_named(directory, earlier):
     )
     with pytest.raises(run_directory.RunDirectoryError, match="has earlier .* to_step"):
         run_directory.RunDirectory(directory.path, IDENTITY)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "same"),
+    [
+        (["a.b=1", "c.d=2"], ["c.d = 2", "a.b = 1"], True),
+        (["a.b=0.001"], ["a.b=1e-3"], True),
+        (["a.b=(1,2)"], ["a.b=(1, 2)"], True),
+        (["a.b=5", "a.b=1"], ["a.b=1"], True),
+        ([], ["train.num_steps=5"], True),
+        (["train.num_steps=5"], ["train.num_steps = 6"], True),
+        (["train.num_steps=5"], [], True),
+        (["a.b=1", "a.b=5"], ["a.b=5", "a.b=1"], False),
+        (["a.b=1"], ["a.b=2"], False),
+        (["a.b=1"], [], False),
+        ([], ["a.b=1"], False),
+        (["a.b=1"], ["a.b=True"], False),
+        (["a.b='1'"], ["a.b=1"], False),
+        (["s/a.b=1"], ["a.b=1"], False),
+        (["a.b=1", "a.c="], ["a.b=1"], False),
+        ("a.b=1", ["a.b=1"], False),
+        (None, [], False),
+    ],
+)
+def test_bindings_are_compared_by_what_they_say(tmp_path, before, now, same):
+    (tmp_path / "run.json").write_text(json.dumps({"gin_bindings": before}))
+    if same:
+        directory = run_directory.RunDirectory(tmp_path, {"gin_bindings": now})
+        assert directory.info["gin_bindings"] == now
+        directory.close()
+    else:
+        with pytest.raises(run_directory.RunDirectoryError, match="gin_bindings"):
+            run_directory.RunDirectory(tmp_path, {"gin_bindings": now})
+        assert json.loads((tmp_path / "run.json").read_text())["gin_bindings"] == before

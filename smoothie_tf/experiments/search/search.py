@@ -24,10 +24,10 @@ import optuna
 
 from smoothie_tf.experiments.evidence import metrics as results
 from smoothie_tf.runs import launch
-from smoothie_tf.runs.gin_text import bound_values
 from smoothie_tf.runs.run import Preset, Run, tuned_digest
 from smoothie_tf.runs.status import Status
 from smoothie_tf.training import gin_directory
+from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError
 
 #: Where the search spaces are.
