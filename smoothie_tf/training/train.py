@@ -32,6 +32,7 @@ from smoothie_tf.training import (
     replay_buffer,
     run_directory,
     stopping,
+    summaries,
 )
 
 # Environment steps from one look at the clock to the next.
@@ -206,11 +207,11 @@ class Trainer:
         """
         with self._faults_explained():
             self._directory.write_metrics()
-            folder = self._directory.path / "tensorboard"
-            try:
-                self._summaries = tf.summary.create_file_writer(str(folder))
-            except tf.errors.OpError as error:
-                raise files.failed(folder, error) from error
+            self._summaries = summaries.create_writer(
+                self._directory.path / "tensorboard",
+                # All that is not in the rows that the checkpoint has.
+                int(self.last_row.get("step", 0)) + 1,
+            )
             self._run(progress, on_step)
 
     def _run(self, progress, on_step):

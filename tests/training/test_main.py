@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing import plugin_event_accumulator
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.environments import discretized_reward
@@ -403,6 +404,13 @@ def test_agents_that_learn_from_episodes_are_exported(
     )
 
 
+def tensorboard_steps(run_dir):
+    """The steps at which TensorBoard shows returns."""
+    read = plugin_event_accumulator.EventAccumulator(str(run_dir / "tensorboard"))
+    read.Reload()
+    return [each.step for each in read.Tensors("evaluation_return_mean")]
+
+
 def test_a_killed_run_goes_on_from_its_last_checkpoint(finished, monkeypatch, tmp_path):
     # Nothing is saved at step 110: the last checkpoint is of step 90, and the row of
     # step 100 comes again.
@@ -418,9 +426,12 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(finished, monkeypatch, tm
         main.main(arguments(tmp_path))
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
     assert metrics(tmp_path)["step"].tolist() == ["50", "100"]
+    assert tensorboard_steps(tmp_path) == [50, 100]
     monkeypatch.undo()
     assert main.main(arguments(tmp_path)) == 0
     assert_same_run(finished(), tmp_path)
+    # Without a line that goes back.
+    assert tensorboard_steps(tmp_path) == [50, 100, 120]
 
 
 @AGENTS
@@ -484,6 +495,22 @@ def test_more_steps_prolong_a_run_that_is_done(finished, tmp_path):
     assert main.main(arguments(tmp_path, steps=150)) == 0
     assert metrics(tmp_path)["step"].tolist() == ["50", "100", "120", "150"]
     assert loop_state(tmp_path)["step"] == 150
+
+
+def test_more_steps_as_a_binding_and_bindings_in_another_order(finished, tmp_path):
+    shutil.copytree(finished(), tmp_path, dirs_exist_ok=True)
+    again = ["--agent", "smoothie", "--env", "InvertedPendulum-v5", "--quiet"]
+    again += ["--run_dir", str(tmp_path), "--preset", "quick"]
+    bindings = ("train.num_steps=150", *reversed(SMALL + GRAPH))
+    bindings = [binding.replace("=", " = ") for binding in bindings]
+    for binding in bindings:
+        again += ["--gin_bindings", binding]
+    assert main.main(again) == 0
+    assert metrics(tmp_path)["step"].tolist() == ["50", "100", "120", "150"]
+    assert tensorboard_steps(tmp_path) == [50, 100, 120, 150]
+    info = json.loads((tmp_path / "run.json").read_text())
+    assert info["num_steps"] == 150
+    assert info["gin_bindings"] == bindings
 
 
 def test_a_directory_in_use_is_refused(tmp_path, capsys):
