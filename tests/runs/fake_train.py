@@ -51,6 +51,7 @@ def main():
         "num_steps": flags.num_steps,
         "gin_bindings": flags.gin_bindings,
         "threads": os.environ["OMP_NUM_THREADS"],
+        "commit": "0" * 40,
     }
 
     def note(status):

@@ -12,7 +12,11 @@ from smoothie_tf.experiments.figures.grids import Figure
 
 
 def returns(
-    path: pathlib.Path, figure: Figure, baseline: str, subject: str = ""
+    path: pathlib.Path,
+    figure: Figure,
+    baseline: str,
+    subject: str = "",
+    picture_folder: str | None = None,
 ) -> list[str]:
     """Writes the table and the picture of one table of runs.
 
@@ -21,9 +25,11 @@ def returns(
         figure: Whose runs they are.
         baseline: Variant that the others are held against.
         subject: What headings begin with, where a section has more than one table.
+        picture_folder: Where the picture is, seen from the file that the lines are
+            for; `None` for a file in the folder above.
 
     Returns:
-        Lines of Markdown for a file in the folder above.
+        Lines of Markdown.
 
     Raises:
         metrics.DamagedRunError: If the table cannot be read.
@@ -53,7 +59,9 @@ def returns(
             f"### {after} {steps:,} steps\n",
             table(["task", "agent", "return", "n", versus], rows),
         ]
-    parts.append(f"![{figure.subject}]({path.parent.name}/{figure.name}.png)\n")
+    folder = path.parent.name if picture_folder is None else picture_folder
+    picture = pathlib.PurePosixPath(folder, f"{figure.name}.png")
+    parts.append(f"![{figure.subject}]({picture})\n")
     return parts + _commits(path.with_suffix(".json"))
 
 

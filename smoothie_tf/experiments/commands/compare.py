@@ -1,0 +1,198 @@
+"""`compare`: any settings on any tasks, as a grid of runs, from the command line."""
+
+import hashlib
+import itertools
+import pathlib
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+
+from smoothie_tf.command_line import BAD_INPUT, Parser
+from smoothie_tf.experiments.commands.figure import figure_command, split_items
+from smoothie_tf.experiments.figures.grids import Arm, Figure
+from smoothie_tf.runs import launch, tasks
+from smoothie_tf.runs.gin_text import bound_values
+from smoothie_tf.runs.run import Run
+from smoothie_tf.training import gin_directory
+from smoothie_tf.validation import InputError, nearest
+
+# A colour-blind safe set (Okabe and Ito), the darkest first.
+_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#999999",
+)
+
+
+def compare_command(
+    argv: Sequence[str] | None = None,
+    *,
+    train_command: Callable[[Run], list[str]] = launch.train_command,
+) -> int:
+    """Trains and compares arms on tasks.
+
+    Args:
+        argv: Flags; `None` for those of the process.
+        train_command: Makes the command of a run.
+
+    Returns:
+        Exit status, as `figure_command`'s.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = Parser(
+        prog="compare",
+        description="Compares settings on tasks of your own or of Gymnasium: trains "
+        "the runs that are missing, resumes those that were stopped, and writes "
+        "curves, tables with intervals and a README.md to --out_dir.",
+        epilog="The flags of figures apply as well: --num_workers, --launcher, "
+        "--runs_dir, --plot_only, --gin_bindings (for all arms), --preset (default "
+        "short). Differences are against the first arm.",
+    )
+    parser.add_argument(
+        "--env",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="ENV",
+        help="Gymnasium id, with its module first where that registers it: "
+        "my_package:MyTask-v0",
+    )
+    parser.add_argument(
+        "--arm",
+        action="append",
+        required=True,
+        metavar="ARM",
+        help="an agent, such as smoothie, or 'LABEL: AGENT, BINDING, …', such as "
+        "'wide: smoothie, SmoothieAgent.initial_log_variance = 0'; may be given "
+        "several times",
+    )
+    parser.add_argument("--num_steps", type=int, help="environment steps of each run")
+    parser.add_argument(
+        "--out_dir",
+        type=pathlib.Path,
+        required=True,
+        help="where the pictures, tables and README.md go",
+    )
+    flags, others = parser.parse_known_args(argv)
+    try:
+        arms = read_arms(flags.arm)
+        envs = split_items(flags.env, "--env")
+        tasks.check_envs(envs, "--env")
+        if flags.num_steps is not None and flags.num_steps < 1:
+            raise InputError(
+                f"--num_steps must be at least 1, but is {flags.num_steps}."
+            )
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    figure = Figure(
+        None,
+        f"{', '.join(arm.label for arm in arms)}",
+        arms,
+        tuple(envs),
+        comparison="Comparison",
+        tuned=_all_searched(arms, envs),
+    )
+    words = ["--preset", "short", "--envs", *envs, "--out_dir", str(flags.out_dir)]
+    if flags.num_steps is not None:
+        words += ["--gin_bindings", f"train.num_steps = {flags.num_steps}"]
+
+    def finish(runs, out_dir):
+        from smoothie_tf.experiments.report import comparison
+
+        comparison.write(
+            figure, runs, out_dir, shlex.join(["smoothie", "compare", *argv])
+        )
+
+    return figure_command(
+        figure,
+        [*words, *others],
+        baseline=arms[0].variant,
+        train_command=train_command,
+        finish=finish,
+    )
+
+
+def read_arms(texts: Sequence[str]) -> tuple[Arm, ...]:
+    """Reads arms as `--arm` takes them.
+
+    Args:
+        texts: `AGENT`, or `LABEL: AGENT, BINDING, …`.
+
+    Returns:
+        The arms. Their variants, the names of their runs' directories, follow from
+        agent and bindings alone, so that arms share runs whatever their labels say.
+
+    Raises:
+        InputError: If an agent is unknown, a binding is none, or two arms are alike.
+    """
+    arms: dict[str, Arm] = {}
+    for text, colour in zip(texts, itertools.cycle(_COLOURS), strict=False):
+        arm = _read_arm(text, colour)
+        for other in arms.values():
+            if arm.variant == other.variant or arm.label == other.label:
+                raise InputError(f"--arm {text!r} is given twice, or its label is.")
+        arms[arm.variant] = arm
+    return tuple(arms.values())
+
+
+def _read_arm(text: str, colour: str) -> Arm:
+    # A binding may hold commas and colons; a label ends at the first colon before any.
+    first, *rest = _split(text)
+    label, colon, agent = first.rpartition(":")
+    agent, label = agent.strip(), label.strip()
+    if (colon and not label) or not agent:
+        raise InputError(
+            f"--arm {text!r} must be an agent, or 'LABEL: AGENT, BINDING, …'."
+        )
+    known = gin_directory.agents()
+    if agent not in known:
+        raise InputError(
+            f"--arm {text!r}: {agent!r} is not an agent{nearest(agent, known)}: choose "
+            f"one of {', '.join(known)}."
+        )
+    bindings = tuple(" ".join(each.split()) for each in rest)
+    for binding in bindings:
+        if not bound_values(binding):
+            raise InputError(
+                f"--arm {text!r}: {binding!r} is not a binding, such as"
+                " 'SmoothieAgent.kl_penalty = 0.01'."
+            )
+    variant = agent
+    if bindings:
+        values: dict = {}
+        for binding in bindings:
+            values |= bound_values(binding)
+        digest = hashlib.sha1(repr(sorted(values.items())).encode()).hexdigest()[:8]
+        variant = f"{agent}-{digest}"
+    return Arm(variant, agent, label or ", ".join((agent, *bindings)), bindings, colour)
+
+
+def _split(text: str) -> list[str]:
+    """Splits at commas outside brackets and quotes."""
+    parts, depth, quote, start = [], 0, "", 0
+    for place, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif letter == "," and depth <= 0:
+            parts.append(text[start:place])
+            start = place + 1
+    parts.append(text[start:])
+    return [re.sub(r"\s+", " ", part).strip() for part in parts]
+
+
+def _all_searched(arms: Sequence[Arm], envs: Sequence[str]) -> bool:
+    """Whether there are tuned values for every arm on every task."""
+    return all(gin_directory.find_tuned(arm.agent, env) for arm in arms for env in envs)

@@ -1,0 +1,86 @@
+"""The README.md of a comparison: what was compared, and what came out."""
+
+import pathlib
+from collections.abc import Sequence
+
+from smoothie_tf.experiments.evidence import evidence, metrics, statistics
+from smoothie_tf.experiments.figures.grids import Figure
+from smoothie_tf.experiments.report import tables
+from smoothie_tf.runs.run import Run
+
+
+def write(
+    figure: Figure, runs: Sequence[Run], out_dir: pathlib.Path, command: str
+) -> pathlib.Path:
+    """Writes README.md beside a comparison's pictures and tables.
+
+    Args:
+        figure: What was compared; differences are against its first arm.
+        runs: All runs of the grid.
+        out_dir: Where `<figure>_runs.csv` and its pictures are.
+        command: The command that makes all of it again.
+
+    Returns:
+        The path of README.md.
+    """
+    path = out_dir / f"{figure.name}_runs.csv"
+    baseline = figure.arms[0]
+    lines = [
+        f"# {figure.title}: {figure.subject}\n",
+        "```",
+        command,
+        "```\n",
+        "Return of the policy's mean action: the mean of a run's last ten evaluations, "
+        "never more than half of them. ± is the standard deviation over seeds, divided "
+        "by n. Intervals are 95 %, by a stratified bootstrap over runs; with few seeds "
+        "they are too narrow.\n",
+        *_arms(figure, runs),
+        *tables.returns(path, figure, baseline.variant, picture_folder=""),
+        *_improvement(figure, path),
+        f"σ over training is in [{figure.name}_stddev.png]({figure.name}_stddev.png), "
+        f"every evaluation in [{path.name}]({path.name}).\n",
+    ]
+    readme = out_dir / "README.md"
+    readme.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    return readme
+
+
+def _arms(figure, runs):
+    tuned = any(run.tuned for run in runs)
+    values = "those that searches found" if tuned else "those of the agents' gin files"
+    rows = [
+        [arm.label, arm.agent, "; ".join(arm.gin_bindings) or "–"]
+        for arm in figure.arms
+    ]
+    shared = runs[0].preset.gin_bindings
+    of_all = f", and for all arms {'; '.join(shared)}" if shared else ""
+    return [
+        tables.table(["arm", "agent", "bindings"], rows),
+        f"Other values are {values}{of_all}.\n",
+    ]
+
+
+def _improvement(figure, path):
+    """Says how probably a run of each arm beats one of the first, on each task."""
+    finals = metrics.final_by_run(tables.read(path))
+    rows = []
+    for env in dict.fromkeys(finals["env"]):
+        of_env = finals[finals["env"] == env]
+        first, *others = (
+            of_env.loc[of_env["variant"] == arm.variant, "evaluation_return"].to_numpy()
+            for arm in figure.arms
+        )
+        for arm, returns in zip(figure.arms[1:], others, strict=True):
+            if min(len(first), len(returns)) < evidence.LEAST_SEEDS:
+                continue
+            estimate = statistics.probability_of_improvement([returns], [first])
+            number, low, high = (f"{each:.2f}" for each in estimate)
+            rows.append([env, arm.label, f"{number} [{low}, {high}]"])
+    if not rows:
+        return []
+    head = [
+        "task",
+        "arm",
+        f"probability that a run beats one of {figure.arms[0].label}",
+    ]
+    return [tables.table(head, rows)]

@@ -1,0 +1,74 @@
+"""Comparisons from the command line, with fake training."""
+
+import pytest
+
+from smoothie_tf.experiments.commands.compare import compare_command, read_arms
+from smoothie_tf.validation import InputError
+
+
+def test_an_arm_is_an_agent_or_a_label_with_bindings():
+    plain, wide = read_arms(
+        [
+            "smoothie",
+            "wide: smoothie, SmoothieAgent.initial_log_variance = 0,"
+            " MeanNetwork.hidden_units = (64, 64)",
+        ]
+    )
+    assert (plain.variant, plain.agent, plain.label) == ("smoothie",) * 3
+    assert wide.label == "wide" and wide.agent == "smoothie"
+    assert wide.gin_bindings == (
+        "SmoothieAgent.initial_log_variance = 0",
+        "MeanNetwork.hidden_units = (64, 64)",
+    )
+    # The runs' directory follows from what is bound, not from how it is written.
+    (again,) = read_arms(
+        [
+            "other: smoothie, MeanNetwork.hidden_units=(64,64),"
+            "SmoothieAgent.initial_log_variance=0"
+        ]
+    )
+    assert again.variant == wide.variant != plain.variant
+
+
+@pytest.mark.parametrize(
+    ("arms", "sentence"),
+    [
+        (["smothie"], "'smothie' is not an agent (did you mean 'smoothie'?)"),
+        ([": smoothie"], "must be an agent, or 'LABEL: AGENT, BINDING, …'"),
+        (["a: smoothie, kl_penalty"], "cannot be read as gin"),
+        (["smoothie", "smoothie"], "is given twice"),
+        (["a: smoothie", "a: ddpg"], "or its label is"),
+    ],
+)
+def test_bad_arms_are_said_in_a_sentence(arms, sentence):
+    with pytest.raises(InputError) as error:
+        read_arms(arms)
+    assert sentence in str(error.value)
+
+
+def test_writes_what_it_compared(fake_command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--env", "Pendulum-v1", "--env", "InvertedPendulum-v5", "--arm", "ddpg"]
+    flags += ["--arm", "wide: smoothie, SmoothieAgent.initial_log_variance = 0"]
+    flags += ["--seeds", "3", "--num_steps", "300", "--out_dir", "here"]
+    assert compare_command(flags, train_command=fake_command) == 0
+    assert "0 of 12 runs done" in capsys.readouterr().out
+    readme = (tmp_path / "here" / "README.md").read_text()
+    assert "smoothie compare --env Pendulum-v1" in readme
+    assert "| wide | smoothie | SmoothieAgent.initial_log_variance = 0 |" in readme
+    assert "probability that a run beats one of ddpg" in readme
+    assert "](comparison.png)" in readme
+    for name in ("comparison.png", "comparison_stddev.png", "comparison_runs.csv"):
+        assert (tmp_path / "here" / name).is_file()
+    # The same again trains nothing; another label shares the runs.
+    flags[7] = "very wide: smoothie, SmoothieAgent.initial_log_variance=0"
+    assert compare_command(flags, train_command=fake_command) == 0
+    assert "12 of 12 runs done" in capsys.readouterr().out
+
+
+def test_refuses_before_it_trains(capsys):
+    flags = ["--arm", "ddpg", "--out_dir", "here"]
+    assert compare_command(["--env", "Hoper-v5", *flags]) == 2
+    assert "--env 'Hoper-v5' is not an environment" in capsys.readouterr().err
+    assert compare_command(["--env", "Hopper-v5", "--num_steps", "0", *flags]) == 2
+    assert "--num_steps must be at least 1, but is 0." in capsys.readouterr().err
