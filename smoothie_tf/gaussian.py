@@ -17,6 +17,7 @@ __all__ = [
     "phantom_actions",
     "smoothed_gradient",
     "stateless_normal",
+    "stateless_uniform",
 ]
 
 #: Ways to lower the variance of `smoothed_gradient`.
@@ -30,10 +31,9 @@ def stateless_normal(
 ) -> tf.Tensor:
     """Draws standard normal numbers that are a function of `seed` alone.
 
-    TensorFlow's own stateless normals, and its uniform numbers in [0, 1), differ
-    between XLA and graph mode: only the random integers below them agree. Made from
-    those, by the Box-Muller transform, the noise of a compiled and of an uncompiled
-    update is the same.
+    TensorFlow's own stateless normals differ between XLA and graph mode. Made from
+    `stateless_uniform` by the Box-Muller transform, the noise of a compiled and of an
+    uncompiled update is the same.
 
     Args:
       shape: Shape of the result.
@@ -44,16 +44,35 @@ def stateless_normal(
       A tensor of `shape` and `dtype`, distributed as N(0, 1).
     """
     shape = tf.convert_to_tensor(shape, tf.int32)
-    integers, digits = (tf.uint32, 23) if dtype == tf.float32 else (tf.uint64, 52)
-    bits = tf.random.stateless_uniform(
-        tf.concat([[2], shape], axis=0), seed, None, None, integers, alg="philox"
-    )
-    # The leading digits, as XLA takes them; graph mode would take the trailing ones.
-    bits = tf.bitwise.right_shift(bits, tf.cast(8 * integers.size - digits, integers))
-    uniform = tf.cast(bits, dtype) * 2.0**-digits
-    # The generator returns numbers in [0, 1): one minus them is never 0.
+    uniform = stateless_uniform(tf.concat([[2], shape], axis=0), seed, dtype)
+    # One minus numbers in [0, 1) is never 0.
     radius = tf.sqrt(-2.0 * tf.math.log(1.0 - uniform[0]))
     return radius * tf.cos(2.0 * math.pi * uniform[1])
+
+
+def stateless_uniform(
+    shape: tf.types.experimental.TensorLike,
+    seed: tf.types.experimental.TensorLike,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """Draws uniform numbers in [0, 1) that are a function of `seed` alone.
+
+    TensorFlow's own differ between XLA and graph mode: only the random integers below
+    them agree, of which these are made.
+
+    Args:
+      shape: Shape of the result.
+      seed: Two integers, shape [2].
+      dtype: `tf.float32` or `tf.float64`.
+
+    Returns:
+      A tensor of `shape` and `dtype`.
+    """
+    integers, digits = (tf.uint32, 23) if dtype == tf.float32 else (tf.uint64, 52)
+    bits = tf.random.stateless_uniform(shape, seed, None, None, integers, alg="philox")
+    # The leading digits, as XLA takes them; graph mode would take the trailing ones.
+    bits = tf.bitwise.right_shift(bits, tf.cast(8 * integers.size - digits, integers))
+    return tf.cast(bits, dtype) * 2.0**-digits
 
 
 def phantom_actions(

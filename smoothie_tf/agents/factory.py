@@ -13,11 +13,13 @@ from tf_agents.typing import types
 from smoothie_tf import validation
 from smoothie_tf.agents import (
     ddpg_agent,
+    sac_agent,
     smoothie_agent,
     soft_ddpg_agent,
     svg0_agent,
     svg1_agent,
     svg_infinity_agent,
+    td3_agent,
     td_actor_critic_agent,
 )
 from smoothie_tf.networks import (
@@ -27,6 +29,7 @@ from smoothie_tf.networks import (
     hand_dynamics,  # noqa: F401  For bindings to name.
     linear_quadratic_networks,  # noqa: F401  For bindings to name.
     mean_network,
+    squashed_gaussian_network,  # noqa: F401  For bindings to name.
     value_network,
 )
 
@@ -34,6 +37,8 @@ from smoothie_tf.networks import (
 #: files differ. A class names in `takes` what it takes beyond the policy's network.
 AGENTS: dict[str, Callable[..., tf_agent.TFAgent]] = {
     "ddpg": ddpg_agent.DdpgAgent,
+    "td3": td3_agent.Td3Agent,
+    "sac": sac_agent.SacAgent,
     "smoothie": smoothie_agent.SmoothieAgent,
     "soft_ddpg": soft_ddpg_agent.SoftDdpgAgent,
     "svg0": svg0_agent.Svg0Agent,

@@ -37,6 +37,25 @@ def descend(
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
 
+def in_order(
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[tf.Variable],
+    wanted: Sequence[tf.Variable],
+) -> tuple[list[tf.Tensor], Sequence[tf.Variable]]:
+    """Returns gradients, and the variables they are for, in another order.
+
+    Args:
+      gradients: Of the loss, in the order of `variables`.
+      variables: The variables.
+      wanted: The same in the order that they are to have.
+    """
+    by_variable = {
+        variable.ref(): gradient
+        for gradient, variable in zip(gradients, variables, strict=True)
+    }
+    return [by_variable[variable.ref()] for variable in wanted], wanted
+
+
 @contextlib.contextmanager
 def share_of_step(variables: Sequence[tf.Variable], share: float) -> Iterator[None]:
     """Lets variables take but a share of the step that an optimizer takes inside.

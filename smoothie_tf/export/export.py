@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from gymnasium import spaces
+from tf_agents.distributions import utils as distribution_utils
 from tf_agents.policies import greedy_policy, policy_saver, tf_policy
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import gaussian, quiet
+from smoothie_tf.policies import squashed_gaussian_policy
 
 #: A gymnasium observation, batched: an array, or a dict or tuple of them.
 Observation = Any
@@ -33,11 +35,12 @@ class DeployedPolicy(tf.Module):
     Attributes:
       action: From observations to the mean action, in the task's units and within
         its bounds, shape [B, A].
-      sample: From observations and an integer seed to a draw from the Gaussian,
+      sample: From observations and an integer seed to a draw from the policy,
         likewise. The same seed gives the same draw.
-      distribution_parameters: From observations to "mean" and "stddev" of that
+      distribution_parameters: From observations to "mean" and "stddev" of its
         Gaussian, in the task's units, before anything is clipped, shape [B, A]. A
-        deterministic policy has standard deviation 0.
+        deterministic policy has standard deviation 0. Of a Gaussian behind a tanh,
+        "mean" is what the tanh makes of its mean, and "stddev" its own.
     """
 
     def __init__(
@@ -50,8 +53,9 @@ class DeployedPolicy(tf.Module):
 
         Args:
           policy: A stateless policy of flat float32 observations, shape [S], whose
-            actions, shape [A], are Gaussian or deterministic. Behind a
-            `GreedyPolicy`, the policy that it wraps is what `sample` draws from.
+            actions, shape [A], are Gaussian, Gaussian behind a tanh, or
+            deterministic. Behind a `GreedyPolicy`, the policy that it wraps is what
+            `sample` draws from.
           observation_space: The task's own, which flattens to S numbers.
           action_space: The task's own, shape [A]. The policy's bounds are mapped
             onto it linearly.
@@ -85,6 +89,8 @@ class DeployedPolicy(tf.Module):
             first = tf.fill(batch, ts.StepType.FIRST)
             time_step = ts.TimeStep(first, tf.zeros(batch), tf.ones(batch), flat)
             distribution = policy.distribution(time_step).action
+            if isinstance(distribution, distribution_utils.SquashToSpecNormal):
+                distribution = distribution.input_distribution
             mean, stddev = distribution.mean(), distribution.stddev()
             scale = getattr(distribution, "scale", None)
             correlated = isinstance(scale, tf.linalg.LinearOperatorLowerTriangular)
@@ -92,7 +98,10 @@ class DeployedPolicy(tf.Module):
             factor = scale.to_dense() if correlated else ()
             return mean, tf.broadcast_to(stddev, tf.shape(mean)), factor
 
-        def in_task(action):
+        squash, slope = _squashing(policy)
+
+        def in_task(before):
+            action = squash(before)
             clipped = tf.clip_by_value(action, spec.minimum, spec.maximum)
             # Rounding, too, may lead over a bound.
             return tf.clip_by_value(
@@ -119,7 +128,10 @@ class DeployedPolicy(tf.Module):
 
         def distribution_parameters(observation):
             mean, stddev, _ = parameters(_checked(observation_space, observation))
-            return {"mean": offset + scale * mean, "stddev": scale * stddev}
+            return {
+                "mean": offset + scale * squash(mean),
+                "stddev": scale * slope * stddev,
+            }
 
         self.action = tf.function(action, autograph=False)
         self.sample = tf.function(sample, autograph=False)
@@ -311,6 +323,16 @@ def _check(policy, observation_space, action_space):
             f"The policy's actions have shape {tuple(policy.action_spec.shape)}, but"
             f" the task's {action_space.shape}."
         )
+
+
+def _squashing(policy):
+    """Returns what becomes of a draw of a policy's Gaussian, and its slope at 0."""
+    state = tf.zeros([1, *policy.time_step_spec.observation.shape])
+    distribution = policy.distribution(ts.restart(state, 1)).action
+    if not isinstance(distribution, distribution_utils.SquashToSpecNormal):
+        return tf.identity, 1.0
+    function = squashed_gaussian_policy.squash(distribution)
+    return function.forward, distribution.action_magnitudes
 
 
 def _map(space, function, name="observation"):

@@ -18,6 +18,9 @@ _SELECTED = {
 }
 
 
+_NAMES = {"ddpg": "DDPG", "sac": "SAC", "smoothie": "Smoothie", "td3": "TD3"}
+
+
 def render(description: dict[str, Any], files: set[str], folder: str) -> str:
     """Returns a model card as Markdown.
 
@@ -27,9 +30,7 @@ def render(description: dict[str, Any], files: set[str], folder: str) -> str:
       folder: The folder's name.
     """
     environment, training = description["environment"], description["training"]
-    agent = {"ddpg": "DDPG", "smoothie": "Smoothie"}.get(
-        description["agent"], description["agent"]
-    )
+    agent = _NAMES.get(description["agent"], description["agent"])
     name = environment["id"]
     parts = [f"# {name}: a policy of {agent}"]
     if "policy.gif" in files:

@@ -7,6 +7,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.agents import factory
+from smoothie_tf.training import config
 
 TIME_STEP = ts.time_step_spec(tensor_spec.TensorSpec([4], tf.float32))
 ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
@@ -34,7 +35,36 @@ def test_each_agent_has_the_papers_networks(name):
     assert float(agent._critic_optimizer.learning_rate) == pytest.approx(1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(set(factory.AGENTS) - set(CRITICS)))
+# Two critics of states and actions.
+TWO_CRITICS = ["sac", "td3"]
+
+
+@pytest.mark.parametrize("name", TWO_CRITICS)
+def test_agents_with_two_critics_have_their_papers_networks(name):
+    config.parse(name, "Hopper-v5")
+    agent = factory.create_agent(name, TIME_STEP, ACTION, seed=1)
+    assert isinstance(agent, factory.AGENTS[name])
+    first, second = (400, 300) if name == "td3" else (256, 256)
+    # SAC's actor has a standard deviation for each action, too.
+    outputs = 2 if name == "td3" else 4
+
+    def size(inputs, outputs):
+        layers = (inputs, first, second, outputs)
+        return sum((i + 1) * o for i, o in zip(layers, layers[1:], strict=False))
+
+    def weights(network):
+        return sum(v.shape.num_elements() for v in network.trainable_variables)
+
+    assert weights(agent._actor_network) == size(4, outputs)
+    # The critic sees the two actions beside the four observations from its first layer.
+    for critic in (agent._critic_network_1, agent._critic_network_2):
+        assert weights(critic) == size(4 + 2, 1)
+    rate = 1e-3 if name == "td3" else 3e-4
+    for optimizer in (agent._actor_optimizer, agent._critic_optimizer):
+        assert float(optimizer.learning_rate) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("name", sorted(set(factory.AGENTS) - {*CRITICS, *TWO_CRITICS}))
 def test_agents_with_other_networks(name):
     gin.parse_config("create_agent.model_learning_rate = 1e-2")
     agent = factory.create_agent(
@@ -89,8 +119,8 @@ def test_bindings_reach_agents_and_networks():
 
 
 def test_unknown_agents_and_bad_rates_are_named():
-    with pytest.raises(ValueError, match="'sac' is unknown: .* ddpg, .*, smoothie"):
-        factory.create_agent("sac", TIME_STEP, ACTION, **RATES)
+    with pytest.raises(ValueError, match="'ppo' is unknown: .* ddpg, .*, smoothie"):
+        factory.create_agent("ppo", TIME_STEP, ACTION, **RATES)
     with pytest.raises(ValueError, match="create_agent.actor_learning_rate must be"):
         factory.create_agent(
             "ddpg", TIME_STEP, ACTION, actor_learning_rate=0, critic_learning_rate=1

@@ -12,9 +12,14 @@ from tf_agents.utils import common
 
 from smoothie_tf.agents import factory, smoothie_agent
 from smoothie_tf.environments import gymnasium_environment
-from smoothie_tf.networks import critic_network, mean_network
+from smoothie_tf.networks import (
+    critic_network,
+    mean_network,
+    squashed_gaussian_network,
+)
 
 BATCH = 8
+AGENTS = ["smoothie", "ddpg", "td3", "sac", "keras", "soft_ddpg", "svg0"]
 
 
 @pytest.fixture
@@ -57,13 +62,16 @@ def create(name, env):
     if name == "svg0":
         # Target networks are to change within three steps here.
         arguments["target_update_period"] = 1
+    if name == "sac":
+        network = squashed_gaussian_network.SquashedGaussianNetwork
+        arguments["actor_network"] = network(observation, action, (8,))
     kind = factory.AGENTS.get(name, smoothie_agent.SmoothieAgent)
     agent = kind(**arguments)
     agent.initialize()
     return agent
 
 
-@pytest.mark.parametrize("name", ["smoothie", "ddpg", "keras", "soft_ddpg", "svg0"])
+@pytest.mark.parametrize("name", AGENTS)
 def test_driver_buffer_and_saver(environment, name, tmp_path):
     agent = create(name, environment)
     buffer = tf_uniform_replay_buffer.TFUniformReplayBuffer(

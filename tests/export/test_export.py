@@ -20,7 +20,11 @@ from tf_agents.trajectories import time_step as ts
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.export import export
-from smoothie_tf.networks import critic_network, mean_network
+from smoothie_tf.networks import (
+    critic_network,
+    mean_network,
+    squashed_gaussian_network,
+)
 
 NUMBER = 128
 UNBOUNDED = spaces.Box(-np.inf, np.inf, (5,), np.float64)
@@ -63,6 +67,7 @@ TASKS = {
     "nested": ("smoothie", Task(NESTED, box([-0.4, 0], [0.4, 2]))),
 }
 ALL = pytest.mark.parametrize("name", TASKS)
+ACTORS = {"sac": squashed_gaussian_network.SquashedGaussianNetwork}
 
 
 def make_agent(kind, task, seed=0):
@@ -76,7 +81,9 @@ def make_agent(kind, task, seed=0):
         seed=seed,
         actor_learning_rate=1e-3,
         critic_learning_rate=1e-3,
-        actor_network=lambda *specs: mean_network.MeanNetwork(*specs, (8,)),
+        actor_network=lambda *specs: ACTORS.get(kind, mean_network.MeanNetwork)(
+            *specs, (8,)
+        ),
         critic_network=lambda specs: critic_network.CriticNetwork(specs, (8,), (8,)),
     )
     rng = np.random.default_rng(seed)
@@ -231,6 +238,73 @@ def test_other_covariances_are_drawn_from_as_well(covariance):
     said = deployed.distribution_parameters(tf.constant(flat, tf.float64))["stddev"]
     stddev = np.broadcast_to(agent.policy_stddev(flat), said.shape)
     np.testing.assert_allclose(said, stddev, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["td3", "sac"])
+@pytest.mark.parametrize("rescale", [True, False], ids=["rescaled", "own units"])
+def test_policies_of_two_critics(kind, rescale, tmp_path):
+    task = Task(UNBOUNDED, box([-0.4, 2], [0.4, 3]), rescale)
+    spaces_of = task.observation_space, task.action_space
+    agent = make_agent(kind, task)
+    made = export.save(agent.policy, *spaces_of, tmp_path / "policy")
+    loaded = tf.saved_model.load(str(tmp_path / "policy"))
+    sampled = observations(task.observation_space)
+    flat = np.stack(sampled).astype(np.float32)
+    action = loaded.action(flat).numpy()
+    np.testing.assert_allclose(action, live(agent, task, sampled), rtol=1e-5, atol=1e-6)
+    drawn = loaded.sample(flat, tf.constant(3, tf.int64)).numpy()
+    assert all(task.action_space.contains(each) for each in (*action, *drawn))
+    low, high = task.action_space.low, task.action_space.high
+    said = loaded.distribution_parameters(flat)
+    np.testing.assert_allclose(said["mean"], action, rtol=1e-5, atol=1e-6)
+    if kind == "td3":
+        np.testing.assert_array_equal(drawn, action)
+        np.testing.assert_array_equal(said["stddev"], np.zeros_like(action))
+    else:
+        # What the agent draws itself once it has been trained.
+        agent.train_step_counter.assign(1)
+        batch = ts.restart(flat, NUMBER)
+        seed = tf.constant([0, 3], tf.int64)
+        expected = agent.collect_policy.action(batch, seed=seed).action.numpy()
+        if rescale:
+            expected = low + (expected + 1) * (high - low) / 2
+        np.testing.assert_allclose(drawn, expected, rtol=1e-5, atol=1e-5)
+        before = agent._actor_network(flat)[0].input_distribution
+        expected = before.stddev() * (high - low) / 2
+        np.testing.assert_allclose(said["stddev"], expected, rtol=1e-5)
+    interpreter = tf.lite.Interpreter(model_content=made.tflite())
+    interpreter.allocate_tensors()
+    (given,), (output,) = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
+    interpreter.set_tensor(given["index"], flat[:1])
+    interpreter.invoke()
+    actual = interpreter.get_tensor(output["index"])
+    np.testing.assert_allclose(actual, action[:1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["td3", "sac"])
+def test_tf_agents_loads_policies_of_two_critics(kind, tmp_path):
+    task = TASKS["smoothie"][1]
+    agent = make_agent(kind, task)
+    agent.train_step_counter.assign(1)
+    (sampled,) = observations(task.observation_space, 1)
+    time_step = ts.restart(np.asarray(sampled, np.float32))
+    flat = ts.restart(time_step.observation[np.newaxis], 1)
+    mean = agent.policy.action(flat).action[0]
+    actions = {}
+    for form, policy in (("greedy", agent.policy), ("collect", agent.collect_policy)):
+        export.save_for_tf_agents(policy, tmp_path / form, 1)
+        loaded = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
+            str(tmp_path / form), load_specs_from_pbtxt=True
+        )
+        state = loaded.get_initial_state(batch_size=1) if form == "collect" else ()
+        actions[form] = loaded.action(time_step, state).action
+    np.testing.assert_allclose(actions["greedy"], mean, rtol=1e-6, atol=1e-6)
+    assert (np.abs(actions["collect"] - mean) > 1e-6).any()
+    if kind == "td3":  # Trained: not uniform, but 0.1 around the mean.
+        assert (np.abs(actions["collect"] - mean) < 0.6).all()
 
 
 def test_any_batch_has_the_same_rows(outputs):

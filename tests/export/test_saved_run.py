@@ -138,8 +138,8 @@ def test_what_is_not_a_run(tmp_path):
 
 
 def test_a_run_of_another_program(copy):
-    change(copy, agent="sac")
-    assert "names the agent 'sac', but it must be one of ddpg, dpg, " in fails(copy)
+    change(copy, agent="ppo")
+    assert "names the agent 'ppo', but it must be one of ddpg, dpg, " in fails(copy)
 
 
 def test_a_run_without_checkpoints(copy):

@@ -174,7 +174,7 @@ def binding(text, part, agent="smoothie"):
 #: What is asked for; and what the sentence must hold: the value, what is allowed, and
 #: where it came from.
 CASES = {
-    "agent": ({"agent": "sac"}, "--agent 'sac' is unknown: it must be one of ddpg, dp"),
+    "agent": ({"agent": "ppo"}, "--agent 'ppo' is unknown: it must be one of ddpg, dp"),
     "agent, a path": ({"agent": "../presets/quick"}, "--agent '../presets/quick' is u"),
     "agent, none": ({"agent": ""}, "--agent '' is unknown: it must be one of ddpg, dp"),
     "env": ({"env": "Hoper-v5"}, "Environment 'Hoper-v5' cannot be made"),
@@ -441,7 +441,7 @@ def test_a_task_that_breaks_its_word_on_the_way_stops_the_run(place, env, part, 
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"agent": "sac"}, ValueError),
+        ({"agent": "ppo"}, ValueError),
         ({"env": "BadImage-v0"}, ValueError),
         ({"env": "BadResetRaises-v0"}, ValueError),
         ({"run_dir": "{place}/newer"}, run_directory.RunDirectoryError),

@@ -89,7 +89,7 @@ def trained(name, use_xla, updates_per_call=1):
     return weights, np.mean(metrics, axis=0), decision
 
 
-@pytest.mark.parametrize("name", ["smoothie", "ddpg"])
+@pytest.mark.parametrize("name", ["smoothie", "ddpg", "td3", "sac"])
 def test_compiled_and_uncompiled_updates_give_the_same_weights(name):
     agent = make_agent(name)
     transition = compiled_step.CompiledStep(agent, 2)._transition

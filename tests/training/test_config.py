@@ -59,6 +59,36 @@ def test_fixed_values_are_table_1s(agent):
     assert 0.01 <= made._reward_scale_factor <= 0.3
 
 
+@pytest.mark.parametrize("task", ["Hopper-v5", "HalfCheetah-v5"])
+def test_td3s_values_are_those_of_its_paper(task):
+    config.parse("td3", task, "paper")
+    made = factory.create_agent("td3", TIME_STEP, ACTION)
+    assert (made._gamma, made._target_update_tau) == (0.99, 0.005)
+    assert (made._actor_update_period, made._target_update_period) == (2, 2)
+    assert made._exploration_noise_std == 0.1
+    target = made._target_actor_network
+    assert (target._stddev, target._clip) == (0.2, 0.5)
+    assert made._gradient_clipping is None and made._reward_scale_factor == 1.0
+    assert float(made._td_errors_loss_fn(tf.constant(5.0), tf.constant(2.0))) == 9.0
+    assert train.train().batch_size == 100
+    uniform = 10_000 if task == "HalfCheetah-v5" else 1_000
+    assert train.train().initial_collect_steps == uniform
+
+
+def test_sacs_values_are_those_of_its_paper():
+    config.parse("sac", "Hopper-v5", "paper")
+    made = factory.create_agent("sac", TIME_STEP, ACTION)
+    assert (made._gamma, made._target_update_tau) == (0.99, 0.005)
+    assert (made._target_update_period, made._target_entropy) == (1, -2.0)
+    assert float(made._log_alpha) == 0.0
+    assert made._gradient_clipping is None and made._reward_scale_factor == 1.0
+    assert float(made._td_errors_loss_fn(tf.constant(5.0), tf.constant(2.0))) == 9.0
+    assert float(made._alpha_optimizer.learning_rate) == pytest.approx(3e-4)
+    settings = train.train()
+    assert (settings.batch_size, settings.replay_capacity) == (256, 1_000_000)
+    assert settings.initial_collect_steps == 1_000
+
+
 @pytest.mark.parametrize("agent", ["svg1", "svg_infinity", "dpg"])
 @pytest.mark.parametrize(
     ("task", "discount", "policy", "value", "model"),

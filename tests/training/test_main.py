@@ -118,7 +118,7 @@ def assert_same_run(one, other):
     assert replays[0] == replays[1]
 
 
-AGENTS = pytest.mark.parametrize("agent", ["smoothie", "ddpg"])
+AGENTS = pytest.mark.parametrize("agent", ["smoothie", "ddpg", "td3", "sac"])
 
 
 @AGENTS
@@ -126,9 +126,11 @@ def test_what_a_run_leaves_behind(finished, agent):
     directory = finished(agent)
     table = pd.read_csv(directory / "metrics.csv")
     assert table["step"].tolist() == [50, 100, 120]
-    always = table.drop(columns=["kl", "training_return"] if agent == "ddpg" else [])
+    always = table.drop(
+        columns=[] if agent == "smoothie" else ["kl", "training_return"]
+    )
     assert np.isfinite(always.dropna(axis=1, how="all")).all(axis=None)
-    assert table["kl"].isna().all() == (agent == "ddpg")
+    assert table["kl"].isna().all() == (agent != "smoothie")
     assert (table["evaluation_return_mean"] > 0).all()
     assert (table["steps_per_second"] > 0).all()
     # The first episodes of this task end within a few steps.
@@ -155,7 +157,7 @@ def test_what_a_run_leaves_behind(finished, agent):
         "policy_stddev",
     }
     operative = (directory / "operative_config.gin").read_text()
-    assert "hidden_units = (8,)" in operative and "num_steps = 120" in operative
+    assert "joint_units = (8,)" in operative and "num_steps = 120" in operative
     assert list((directory / "tensorboard").glob("events.*"))
     assert loop_state(directory)["step"] == STEPS
 
@@ -210,7 +212,14 @@ def test_another_seed_is_another_run(finished):
 
 
 @pytest.mark.parametrize(
-    ("agent", "steps"), [("smoothie", (20, 39, 50, 77)), ("ddpg", (39, 77))]
+    ("agent", "steps"),
+    [
+        ("smoothie", (20, 39, 50, 77)),
+        ("ddpg", (39, 77)),
+        # Whose noise, temperature and delayed updates go on where they were.
+        ("td3", (20, 78)),
+        ("sac", (20, 77)),
+    ],
 )
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     finished, interrupt, tmp_path, agent, steps, capsys
@@ -536,7 +545,7 @@ def test_another_runs_directory_is_refused(finished, capsys):
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"agent": "sac"}, "'sac' is unknown"),
+        ({"agent": "ppo"}, "'ppo' is unknown"),
         ({"env": "Hoper-v5"}, "'Hoper-v5' cannot be made"),
         ({"env": "CartPole-v1"}, "must be a Box"),
         ({"seed": -1}, "--seed must be 0 or more, but is -1"),
