@@ -184,13 +184,7 @@ def backward_recursion(
     Returns:
       v_a, zero where padded, shape [T, A], and v_s, shape [T, S].
     """
-    by_action = tf.matmul(at.model_action, at.policy)
-    closed_loop = at.model_state + by_action  # f̂_s + f̂_a·π_s
-    constant = (
-        at.reward_state
-        + _times(at.reward_action, at.policy)
-        + _times(at.reward_next, closed_loop)
-    )
+    closed_loop, constant = _closed_loop(at)
     length, size = at.reward_state.shape
     # Behind the episode's end v_s stays what it is there: I in place of γ·F, 0 for c.
     mask = tf.cast(mask, constant.dtype)[:, tf.newaxis]
@@ -222,6 +216,69 @@ def backward_recursion(
     by_action = mask * (at.reward_action + _times(by_next, at.model_action))
     by_state = tf.concat([first[tf.newaxis], following[:-1]], axis=0)
     return by_action, by_state
+
+
+def truncated_recursion(
+    at: Jacobians,
+    gamma: float,
+    mask: tf.Tensor,
+    horizon: int,
+    by_next_state: tf.Tensor,
+) -> tf.Tensor:
+    """Returns the value gradients of k steps and a value function behind them, SVG(k).
+
+    The recursion of `backward_recursion`, begun anew k steps behind each transition,
+    and with a value function's gradient in the place of 0: with w⁰ = V̂_{s'} and
+
+        wʲ_t = r_s + r_{s'}·F + r_a·π_s + γ·wʲ⁻¹_{t+1}·F  at t + 1, F = f̂_s + f̂_a·π_s,
+
+    it is v_a = r_a + (r_{s'} + γ·wᵏ⁻¹)·f̂_a. With k = 1 this is (13); with k of the
+    episode's length it is (9), with V̂ at the end. Fewer steps than k are left near the
+    end: there V̂ is that of the last state.
+
+    Args:
+      at: The derivatives at each transition.
+      gamma: γ, in [0, 1].
+      mask: 1 for the episode's transitions, 0 for those behind its end, shape [T].
+      horizon: k, at least 1.
+      by_next_state: V̂_{s'} of each transition's next state, 0 where the episode
+        terminated, shape [T, S].
+
+    Returns:
+      v_a, zero where padded, shape [T, A].
+    """
+    closed_loop, constant = _closed_loop(at)
+    mask = tf.cast(mask, constant.dtype)[:, tf.newaxis]
+    # Whether another transition of the episode follows.
+    follows = tf.concat([mask[1:], tf.zeros_like(mask[:1])], axis=0)
+
+    def following(x):
+        return tf.concat([x[1:], tf.zeros_like(x[:1])], axis=0)
+
+    constant, transition = following(constant), gamma * following(closed_loop)
+
+    def step(i, w):
+        stepped = constant + _times(following(w), transition)
+        return i + 1, tf.where(follows > 0, stepped, by_next_state)
+
+    # Behind the episode's first transition there are no more than T − 1.
+    steps = min(horizon, at.reward_state.shape[0]) - 1
+    _, w = tf.while_loop(
+        lambda i, _: i < steps, step, (0, by_next_state), parallel_iterations=1
+    )
+    by_next = at.reward_next + gamma * w
+    return mask * (at.reward_action + _times(by_next, at.model_action))
+
+
+def _closed_loop(at):
+    """Returns F = f̂_s + f̂_a·π_s and r_s + r_a·π_s + r_{s'}·F, at all times at once."""
+    closed_loop = at.model_state + tf.matmul(at.model_action, at.policy)
+    constant = (
+        at.reward_state
+        + _times(at.reward_action, at.policy)
+        + _times(at.reward_next, closed_loop)
+    )
+    return closed_loop, constant
 
 
 def _times(row, matrix):

@@ -194,6 +194,40 @@ def test_the_gradient_is_that_of_the_realised_return():
         np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("horizon", [1, 2, 5, LENGTH, 40])
+def test_the_truncated_recursion_is_that_of_windows(horizon):
+    # Each window by itself, with V's gradient behind its last transition.
+    states, actions, next_states, _ = trajectory()
+    rng = np.random.default_rng(3)
+    by_next_state = rng.normal(size=(LENGTH, 2))
+    mask = np.ones(LENGTH + 3)
+    mask[LENGTH:] = 0
+
+    def padded(x):
+        return np.concatenate([x, np.ones((3, 2))])
+
+    at = value_gradients.jacobians(
+        mean_of(),
+        linear_model(WRONG),
+        reward,
+        *map(padded, (states, actions, next_states)),
+    )
+    found = value_gradients.truncated_recursion(
+        at, GAMMA, tf.constant(mask), horizon, tf.constant(padded(by_next_state))
+    ).numpy()
+    for t in range(LENGTH):
+        end = min(t + horizon, LENGTH)
+        expected, _ = gradients(
+            WRONG,
+            states[t:end],
+            actions[t:end],
+            next_states[t:end],
+            final=tf.constant(by_next_state[end - 1]),
+        )
+        np.testing.assert_allclose(found[t], expected[0], rtol=1e-9, atol=1e-10)
+    assert not found[LENGTH:].any()
+
+
 def test_the_recursion_by_hand():
     # v_t = −Qs_t − KᵀRa_t + γCᵀv_{t+1} and g_t = −Ra_t + γBᵀv_{t+1}.
     states, actions, next_states, _ = trajectory()

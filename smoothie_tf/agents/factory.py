@@ -119,7 +119,11 @@ def create_agent(
         arguments["critic_network"] = critic_network((observation_spec, action_spec))
     if "value_network" in takes:
         arguments["value_network"] = value_network(observation_spec)
-    if {"critic_network", "value_network"} & set(takes):
+    if "make_value_network" in takes:
+        arguments["make_value_network"] = functools.partial(
+            value_network, observation_spec
+        )
+    if {"critic_network", "value_network", "make_value_network"} & set(takes):
         arguments["critic_optimizer"] = adam(critic_learning_rate)
     if "dynamics_network" in takes:
         arguments["dynamics_network"] = dynamics_network(

@@ -1,4 +1,4 @@
-"""SVG(∞), Algorithm 1 of Heess et al. (2015), and the planner it is compared with.
+"""SVG(∞), Algorithm 1 of Heess et al. (2015), SVG(k), and the planner.
 
 No critic: the derivative of an episode's return is carried back through the policy and
 a learned model, along the trajectory that the task really took. The model's Jacobians
@@ -7,10 +7,15 @@ along a trajectory that the model itself rolls out from a real first state, wher
 errors add up.
 
 The horizon is an episode: rewards are weighted by γ^t and nothing is bootstrapped.
+SVG(k), which the paper's conclusion names and does not test, carries derivatives back
+through k steps, from a value function V̂ behind them. With k as long as an episode this
+is SVG(∞) with V̂ at the end, for episodes that a time limit cuts off.
 
 Equation and line numbers are that paper's. Shapes: T transitions of an episode, S
 state, A action.
 """
+
+from collections.abc import Callable
 
 import gin
 import tensorflow as tf
@@ -26,7 +31,7 @@ from smoothie_tf.agents import value_gradient_agent
 class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
     """Learns a Gaussian policy by the value gradients of whole episodes."""
 
-    takes = ("dynamics_network", "max_episode_steps")
+    takes = ("dynamics_network", "max_episode_steps", "make_value_network")
 
     def __init__(
         self,
@@ -38,11 +43,18 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         model_optimizer: types.Optimizer,
         reward_fn: value_gradients.RewardFunction | None = None,
         max_episode_steps: int | None = None,
+        make_value_network: Callable[[], network.Network | tf.keras.Model]
+        | None = None,
+        critic_optimizer: types.Optimizer | None = None,
         plans: bool = False,
+        horizon: int | None = None,
         gamma: float = 0.99,
         stddev: float = 0.2,
         learn_stddev: bool = False,
         model_updates: int | None = None,
+        value_updates: int | None = None,
+        importance_weight_clipping: float = 5.0,
+        target_update_period: int = 50,
         policy_gradient_clipping: float | None = 10.0,
         seed: int | None = None,
         train_step_counter: tf.Variable | None = None,
@@ -59,12 +71,21 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
           model_optimizer: Optimizer of the model.
           reward_fn: The task's rewards, where they are known.
           max_episode_steps: T, the task's time limit.
+          make_value_network: Makes V̂, from observations [B, S] to values [B]; called
+            where there is a horizon.
+          critic_optimizer: Optimizer of ν, likewise.
           plans: Whether trajectories are the model's own, from each episode's first
             state: the planner.
+          horizon: k ≥ 1, how many steps derivatives are carried back from V̂, which is
+            then learned by Algorithm 4; None carries them back from the episode's end,
+            where it takes the value for 0, and needs no V̂.
           gamma: Discount γ, in [0, 1].
           stddev: σ_π, > 0, in action units.
           learn_stddev: Whether σ_π learns by its pathwise gradient.
           model_updates: A training step; T if None.
+          value_updates: The same of the value function.
+          importance_weight_clipping: Largest importance weight of V̂'s errors, > 0.
+          target_update_period: C of Algorithm 4.
           policy_gradient_clipping: V_max, > 0, or None.
           seed: Seed of the noise along the model's trajectories; a training step's
             draws are a function of it and `train_step_counter` alone.
@@ -74,12 +95,22 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         Raises:
           ValueError: If an argument is not allowed.
         """
-        validation.check_flags(type(self).__name__, plans=plans)
+        owner = type(self).__name__
+        validation.check_flags(owner, plans=plans)
+        validation.check(owner, "count", optional=True, horizon=horizon)
+        if horizon is not None and make_value_network is None:
+            raise ValueError(
+                f"{owner}.make_value_network must make a value function where there is"
+                f" a horizon, which is {horizon}, but is None."
+            )
         super().__init__(
             time_step_spec,
             action_spec,
             actor_network,
             actor_optimizer,
+            # A network that nothing asks for would draw weights in others' place.
+            value_network=None if horizon is None else make_value_network(),
+            critic_optimizer=critic_optimizer,
             dynamics_network=dynamics_network,
             model_optimizer=model_optimizer,
             reward_fn=reward_fn,
@@ -88,13 +119,16 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
             stddev=stddev,
             learn_stddev=learn_stddev,
             model_updates=model_updates,
+            value_updates=value_updates,
             policy_updates=1,
+            importance_weight_clipping=importance_weight_clipping,
+            target_update_period=target_update_period,
             policy_gradient_clipping=policy_gradient_clipping,
             seed=seed,
             train_step_counter=train_step_counter,
             name=name,
         )
-        self._plans = plans
+        self._plans, self._horizon = plans, horizon
 
     def policy_loss(
         self, batch: value_gradient_agent.Batch
@@ -120,7 +154,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         length = batch.state.shape[0]
         steps = tf.range(length, dtype=mask.dtype)
         weight = mask * tf.pow(tf.cast(self._gamma, mask.dtype), steps)
-        by_action, _ = self.action_gradients(batch, mask)
+        by_action = self.action_gradients(batch, mask)
         surrogate = tf.reduce_sum(
             weight[:, tf.newaxis] * tf.stop_gradient(by_action) * action
         )
@@ -136,7 +170,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
 
     def action_gradients(
         self, batch: value_gradient_agent.Batch, mask: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tf.Tensor:
         """Value gradients along a trajectory, by `value_gradients`.
 
         Args:
@@ -144,7 +178,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
           mask: 1 for its transitions, 0 for those behind its end, shape [T].
 
         Returns:
-          v_a, shape [T, A], and v_s, shape [T, S].
+          v_a, shape [T, A].
         """
         model = self._dynamics_network
         at = value_gradients.jacobians(
@@ -156,7 +190,25 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
             batch.next_state,
             model.jacobians,
         )
-        return value_gradients.backward_recursion(at, self._gamma, mask)
+        if self._horizon is None:
+            return value_gradients.backward_recursion(at, self._gamma, mask)[0]
+        by_next_state = self._final_gradients(batch)
+        if self._horizon < batch.state.shape[0]:
+            return value_gradients.truncated_recursion(
+                at, self._gamma, mask, self._horizon, by_next_state
+            )
+        # As long as any episode: V̂ counts behind the last transition alone.
+        last = tf.maximum(tf.cast(tf.reduce_sum(mask), tf.int32) - 1, 0)
+        return value_gradients.backward_recursion(
+            at, self._gamma, mask, tf.gather(by_next_state, last)
+        )[0]
+
+    def _final_gradients(self, batch):
+        """Returns V̂_{s'} of each next state, 0 where the episode terminated, [T, S]."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(batch.next_state)
+            value, _ = self._value_network(batch.next_state)
+        return batch.discount[:, tf.newaxis] * tape.gradient(value, batch.next_state)
 
     def _rollout(self, start):
         """Returns the model's own trajectory from a state [S], with fresh noise."""

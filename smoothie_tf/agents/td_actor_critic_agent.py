@@ -2,7 +2,9 @@
 
 It has the same value function, learned by the same code, and no model: "the TD-error
 δ = r + γV' − V as an estimate of the advantage, yielding the policy gradient
-v_θ = δ∇_θ log π".
+v_θ = δ∇_θ log π". With the return of the rest of the episode in the place of r + γV'
+it is REINFORCE (Williams, 1992), which the paper "also tested" (footnote 5), with V as
+its baseline.
 
 Shapes: B batch, T transitions of an episode, S state, A action.
 """
@@ -12,8 +14,9 @@ import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
+from tf_agents.utils import value_ops
 
-from smoothie_tf import gaussian
+from smoothie_tf import gaussian, validation
 from smoothie_tf.agents import value_gradient_agent
 
 
@@ -35,6 +38,7 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
         gamma: float = 0.99,
         stddev: float = 0.2,
         learn_stddev: bool = False,
+        trace_decay: float = 0.0,
         value_updates: int | None = None,
         policy_updates: int | None = 1,
         importance_weight_clipping: float = 5.0,
@@ -57,6 +61,10 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
           gamma: Discount γ, in [0, 1].
           stddev: σ_π, > 0, in action units.
           learn_stddev: Whether σ_π learns as well.
+          trace_decay: λ in [0, 1] of the advantage Σᵢ(γλ)ⁱδ_{t+i} (Schulman et al.,
+            2016): 0 is the TD error, as in the paper; 1 is the return of the rest of
+            the episode less V̂(s), REINFORCE with a baseline. An episode that a time
+            limit cuts off has V̂ behind its end.
           value_updates: A training step; T if None.
           policy_updates: A training step, each on the whole episode; T if None.
           importance_weight_clipping: Largest importance weight, > 0.
@@ -69,6 +77,8 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
         Raises:
           ValueError: If an argument is not allowed.
         """
+        validation.check(type(self).__name__, "probability", trace_decay=trace_decay)
+        self._trace_decay = trace_decay
         super().__init__(
             time_step_spec,
             action_spec,
@@ -93,7 +103,7 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
     def policy_loss(
         self, batch: value_gradient_agent.Batch
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The surrogate −w·δ·log π_θ(a|s), whose gradient is −w·δ·∇_θ log π_θ.
+        """The surrogate −w·A·log π_θ(a|s), whose gradient is −w·A·∇_θ log π_θ.
 
         Args:
           batch: The episode, padded, shape [T, …].
@@ -106,13 +116,36 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
             batch.action, mean, tf.exp(0.5 * self._log_variance)
         )
         value, _ = self._value_network(batch.state)
-        next_value, _ = self._value_network(batch.next_state)
-        error = tf.stop_gradient(
-            batch.reward + self._gamma * batch.discount * next_value - value
-        )  # δ
+        advantage = tf.stop_gradient(self.advantages(batch))
         importance = self._importance_weights(batch)
         return (
-            -tf.reduce_mean(batch.weight * importance * error * log_probability),
+            -tf.reduce_mean(batch.weight * importance * advantage * log_probability),
             tf.reduce_mean(batch.weight * value),
             tf.reduce_mean(batch.weight * importance),
         )
+
+    def advantages(self, batch: value_gradient_agent.Batch) -> tf.Tensor:
+        """Returns Σᵢ(γλ)ⁱδ_{t+i} along an episode, with δ = r + γ·d·V̂(s') − V̂(s).
+
+        Args:
+          batch: The episode in its order, padded to T, shape [T, …].
+
+        Returns:
+          The advantages, shape [T]; those behind the episode's end have no meaning.
+        """
+        value, _ = self._value_network(batch.state)
+        next_value, _ = self._value_network(batch.next_state)
+        following = self._gamma * batch.discount * next_value
+        if not self._trace_decay:
+            return batch.reward + following - value  # δ
+        # Behind the last transition there is only V̂: then a discount of 0 ends all.
+        within = tf.cast(batch.weight[1:] > 0, value.dtype)
+        within = self._gamma * tf.concat([within, tf.zeros_like(within[:1])], axis=0)
+        reward = tf.where(within > 0, batch.reward, batch.reward + following)
+        return value_ops.generalized_advantage_estimation(
+            value[:, tf.newaxis],
+            tf.zeros([1], value.dtype),
+            within[:, tf.newaxis],
+            reward[:, tf.newaxis],
+            td_lambda=self._trace_decay,
+        )[:, 0]

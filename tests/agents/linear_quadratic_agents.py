@@ -164,7 +164,7 @@ def make_smoothie(learning_rate):
     return agent
 
 
-def make_learner(name, learning_rate, length):
+def make_learner(name, learning_rate, length, **options):
     """An agent that learns everything: critics from 0, models from wrong matrices."""
 
     def adam(rate):
@@ -175,10 +175,10 @@ def make_learner(name, learning_rate, length):
         model = LinearDynamics(A=SYSTEM.A + 0.05, B=SYSTEM.B - 0.05)
         changes |= {"dynamics_network": model, "model_optimizer": adam(0.02)}
     for kind in ("value", "critic"):
-        if f"{kind}_network" in takes:
+        if f"{kind}_network" in takes or (kind == "value" and "horizon" in options):
             changes |= {"critic_optimizer": adam(0.1), f"{kind}_updates": 5}
             changes["target_update_period"] = 10
-    return make(name, learning_rate, adam, **changes)
+    return make(name, learning_rate, adam, **changes, **options)
 
 
 def rows(number, seed=0, gain=GAIN, stddev=0.3, episode=False, start=1.0):

@@ -95,6 +95,30 @@ def test_agents_with_other_networks(name):
         factory.create_agent(name, TIME_STEP, ACTION, **RATES)
 
 
+def test_a_horizon_asks_for_a_value_function_and_moves_no_other_weights():
+    def make(*bindings):
+        gin.clear_config()
+        gin.parse_config(bindings)
+        tf.keras.utils.set_random_seed(0)
+        agent = factory.create_agent(
+            "svg_infinity", TIME_STEP, ACTION, seed=1, max_episode_steps=7, **RATES
+        )
+        return agent, [v.numpy() for v in agent.actor_network.variables]
+
+    plain, weights = make()
+    assert plain.value_network is None and plain.minibatches_per_train == 7
+    agent, same = make(
+        "SvgInfinityAgent.horizon = 3", "smoothie_tf.ValueNetwork.hidden_units = (5,)"
+    )
+    assert agent.minibatches_per_train == 14
+    # (4·5 + 5) + (5 + 1).
+    sizes = [v.shape.num_elements() for v in agent.value_network.trainable_variables]
+    assert sum(sizes) == 31
+    assert float(agent._critic_optimizer.learning_rate) == pytest.approx(1e-4)
+    for mine, other in zip(weights, same, strict=True):
+        assert (mine == other).all()
+
+
 def test_bindings_reach_agents_and_networks():
     gin.parse_config(
         [

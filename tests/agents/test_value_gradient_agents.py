@@ -123,6 +123,228 @@ def test_svg_infinitys_step_is_the_realised_returns_gradient():
     )
 
 
+# SVG(k), and SVG(∞) with V̂ at an episode's end.
+
+
+def with_horizon(horizon, name="svg_infinity", **changes):
+    agent = lq.make(
+        name,
+        learning_rate=1.0,
+        horizon=horizon,
+        make_value_network=lq.Quadratic,
+        value_updates=1,
+        critic_optimizer=tf.keras.optimizers.legacy.SGD(0.0),
+        **changes,
+    )
+    critic_of(agent, KNOWN)
+    return agent
+
+
+def realised(first, eta, push, gain, discount, gain_at_first=None):
+    """γ-weighted rewards from a state on, and V behind them, with all noise held."""
+    now, total = first, 0.0
+    for t in range(len(eta)):
+        used = gain if t or gain_at_first is None else gain_at_first
+        taken = used @ now + eta[t]
+        total += lq.GAMMA**t * lq.SYSTEM.reward(now, taken)
+        now = lq.SYSTEM.next_mean(now, taken) + push[t]
+    return total + discount * lq.GAMMA ** len(eta) * KNOWN.state_value(now)
+
+
+def noise_of(state, action, following):
+    return action - state @ lq.GAIN.T, following - lq.SYSTEM.next_mean(state, action)
+
+
+def by_gain(function):
+    """∂function/∂K by differences, exact for polynomials but for rounding."""
+    found, step = np.zeros((2, 2)), 1e-5
+    for place in np.ndindex(2, 2):
+        change = np.zeros((2, 2))
+        change[place] = step
+        found[place] = function(lq.GAIN + change) - function(lq.GAIN - change)
+    return found / (2 * step)
+
+
+@pytest.mark.parametrize("horizon", [LENGTH, 100])
+@pytest.mark.parametrize("last_discount", [1.0, 0.0], ids=["cut off", "terminated"])
+def test_with_a_value_at_the_end_the_step_is_that_returns_gradient(
+    horizon, last_discount
+):
+    discount = np.ones(LENGTH)
+    discount[-1] = last_discount
+    agent = with_horizon(horizon)
+    experience, episode = data(agent, discount=discount)
+    state, action, following, _, _ = lq.rows(LENGTH, 1, episode=True)
+    eta, push = noise_of(state, action, following)
+    expected = by_gain(lambda gain: realised(state[0], eta, push, gain, last_discount))
+    without = by_gain(lambda gain: realised(state[0], eta, push, gain, 0.0))
+    assert last_discount == 0 or np.abs(expected - without).max() > 1e-2
+    np.testing.assert_allclose(
+        step_of(agent, experience, episode), expected, rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("horizon", [1, 3, LENGTH - 1])
+def test_svg_k_is_the_gradient_of_k_steps_and_the_value_behind_them(horizon):
+    # Σ γᵗ of the derivative by each action, later actions following the policy: only
+    # the gain at the first of the k steps is changed.
+    agent = with_horizon(horizon)
+    experience, episode = data(agent)
+    state, action, following, _, _ = lq.rows(LENGTH, 1, episode=True)
+    eta, push = noise_of(state, action, following)
+    expected = sum(
+        lq.GAMMA**t
+        * by_gain(
+            lambda gain, t=t: realised(
+                state[t],
+                eta[t : t + horizon],
+                push[t : t + horizon],
+                lq.GAIN,
+                1.0,
+                gain,
+            )
+        )
+        for t in range(LENGTH)
+    )
+    np.testing.assert_allclose(
+        step_of(agent, experience, episode), expected, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_svg_k_of_one_step_is_svg_1():
+    # SVG.md's row, −(Ra + γBᵀPs'), weighted by γᵗ as all that SVG(∞) does.
+    agent = with_horizon(1)
+    experience, episode = data(agent)
+    state, action, following, _, _ = lq.rows(LENGTH, 1, episode=True)
+    g = -(action @ lq.SYSTEM.R + lq.GAMMA * following @ KNOWN.cost @ lq.SYSTEM.B)
+    weight = lq.GAMMA ** np.arange(LENGTH)[:, np.newaxis]
+    np.testing.assert_allclose(
+        step_of(agent, experience, episode), (weight * g).T @ state, rtol=1e-3
+    )
+
+
+@pytest.mark.parametrize("horizon", [3, 5, 20])
+def test_padding_changes_no_horizon(horizon):
+    steps = []
+    for padded in (None, 13):
+        agent = with_horizon(horizon, max_episode_steps=padded or LENGTH)
+        steps.append(step_of(agent, *data(agent, padded=padded)))
+    np.testing.assert_allclose(*steps, rtol=1e-4, atol=1e-6)
+
+
+def test_a_planner_may_have_a_value_at_the_end():
+    # Along its own trajectory, whose model is exact: the same gradient as there.
+    planner = with_horizon(LENGTH, "planner")
+    experience, episode = data(planner)
+    rollout = planner._rollout(episode["episode"].time_step.observation[0])
+    state, action, following = (
+        x.numpy().astype(float)
+        for x in (rollout.state, rollout.action, rollout.next_state)
+    )
+    eta, push = noise_of(state, action, following)
+    expected = by_gain(lambda gain: realised(state[0], eta, push, gain, 1.0))
+    np.testing.assert_allclose(
+        step_of(planner, experience, episode), expected, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_no_horizon_makes_no_value_function():
+    def fail():
+        raise AssertionError("made")
+
+    agent = lq.make("svg_infinity", make_value_network=fail)
+    assert agent.value_network is None and agent.minibatches_per_train == 1
+    agent = with_horizon(2)
+    assert agent.minibatches_per_train == 2  # One of the model, one of V̂.
+
+
+def test_svg_ks_value_function_is_algorithm_4s():
+    # V̂ = 1 everywhere in the copy, 0 in ν_new: ½·(r + γ·d)², with w = 1.
+    agent = lq.make(
+        "svg_infinity",
+        horizon=2,
+        make_value_network=lq.Quadratic,
+        value_updates=1,
+        critic_optimizer=tf.keras.optimizers.legacy.SGD(0.0),
+    )
+    agent._target_value_network.variables[1].assign(1.0)
+    columns = lq.rows(32, 0)
+    info = agent.train(lq.transition(*columns), **data(agent)[1]).extra
+    expected = 0.5 * (columns[3][16:] + lq.GAMMA) ** 2
+    np.testing.assert_allclose(info.critic_loss, expected.mean(), rtol=1e-4)
+
+
+# The likelihood ratio: from the TD error to the return.
+
+
+def test_reinforce_with_a_baseline_by_hand():
+    # A = Σγⁱr_{t+i} + γᴸ⁻ᵗ·V(s_L) − V(s_t); the step Σ A·η/σ·sᵀ/T.
+    agent = lq.make("td_actor_critic", learning_rate=1.0, trace_decay=1.0)
+    critic_of(agent, KNOWN)
+    state, action, following, reward, _ = lq.rows(LENGTH, 1, episode=True)
+    eta = (action - state @ lq.GAIN.T) / 0.3
+    for last_discount in (1.0, 0.0):
+        discount = np.ones(LENGTH)
+        discount[-1] = last_discount
+        returned = last_discount * KNOWN.state_value(following[-1:])[0]
+        returns = []
+        for each in reward[::-1]:
+            returned = each + lq.GAMMA * returned
+            returns.append(returned)
+        advantage = np.array(returns[::-1]) - KNOWN.state_value(state)
+        agent.actor_network.variables[0].assign(lq.GAIN)
+        experience, episode = data(agent, discount=discount)
+        np.testing.assert_allclose(
+            step_of(agent, experience, episode),
+            (advantage[:, np.newaxis] * eta / 0.3).T @ state / LENGTH,
+            rtol=1e-3,
+            atol=1e-4,
+        )
+
+
+def test_a_trace_between_is_a_weighted_sum_of_td_errors():
+    agent = lq.make("td_actor_critic", trace_decay=0.5)
+    critic_of(agent, KNOWN)
+    _, episode = data(agent, padded=13)
+    batch = agent._episode(episode["episode"], episode["episode_mask"])
+    state, _, following, reward, _ = lq.rows(LENGTH, 1, episode=True)
+    error = reward + lq.GAMMA * KNOWN.state_value(following) - KNOWN.state_value(state)
+    expected = [
+        sum((0.5 * lq.GAMMA) ** i * each for i, each in enumerate(error[t:]))
+        for t in range(LENGTH)
+    ]
+    np.testing.assert_allclose(
+        agent.advantages(batch)[:LENGTH], expected, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_both_ends_of_the_trace_are_unbiased_and_the_return_is_noisier():
+    # With the exact V, E[A·η/σ·sᵀ] = −E_K·E[ssᵀ] for any trace. Forty stretches of 500
+    # steps each, which are as good as independent: four standard errors.
+    length, stretches = 500, 40
+    columns = [
+        lq.rows(length, 100 + seed, episode=True, start=0.1)
+        for seed in range(stretches)
+    ]
+    spread = {}
+    for trace in (0.0, 1.0):
+        agent = lq.make("td_actor_critic", trace_decay=trace, max_episode_steps=length)
+        critic_of(agent, KNOWN)
+        differences = []
+        for each in columns:
+            state, action = each[:2]
+            episode = lq.transition(*each)
+            batch = agent._episode(episode, tf.ones([length]))
+            eta = (action - state @ lq.GAIN.T) / 0.3
+            advantage = agent.advantages(batch).numpy()[:, np.newaxis]
+            found = (advantage * eta / 0.3).T @ state / length
+            differences.append(found + KNOWN.action_cost @ state.T @ state / length)
+        error = np.std(differences, axis=0, ddof=1) / stretches**0.5
+        assert (np.abs(np.mean(differences, axis=0)) < 4 * error).all()
+        spread[trace] = error.mean()
+    assert spread[1.0] > 1.2 * spread[0.0]
+
+
 def test_the_planner_is_svg_infinity_on_the_models_own_trajectory():
     # With the same noise it has the same gradient, sample by sample.
     planner = lq.make("planner", learning_rate=1.0)
@@ -326,7 +548,7 @@ def test_a_learned_stddev_has_its_pathwise_gradient():
     agent = lq.make("svg_infinity", learning_rate=1.0, learn_stddev=True)
     experience, episode = data(agent)
     batch = agent._episode(episode["episode"], episode["episode_mask"])
-    by_action, _ = agent.action_gradients(batch, tf.ones([LENGTH]))
+    by_action = agent.action_gradients(batch, tf.ones([LENGTH]))
     state, action, *_ = lq.rows(LENGTH, 1, episode=True)
     eta = (action - state @ lq.GAIN.T) / 0.3
     weighted = lq.GAMMA ** np.arange(LENGTH)[:, np.newaxis] * by_action * eta
@@ -337,12 +559,33 @@ def test_a_learned_stddev_has_its_pathwise_gradient():
     )
 
 
-@pytest.mark.parametrize("name", EPISODIC)
+#: Options that have a graph of their own, by a name for the test.
+OPTIONS = {
+    "svg_k": ("svg_infinity", {"horizon": 3}),
+    "svg_infinity_with_value": ("svg_infinity", {"horizon": LENGTH}),
+    "reinforce": ("td_actor_critic", {"trace_decay": 1.0}),
+}
+
+
+def option(name):
+    """The agent and the arguments that a name of `OPTIONS`, or an agent's, means."""
+    name, changes = OPTIONS.get(name, (name, {}))
+    if "horizon" in changes:
+        changes = {**changes, "make_value_network": lq.Quadratic}
+    return name, changes
+
+
+@pytest.mark.parametrize("name", [*EPISODIC, *OPTIONS])
 @pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
 def test_compiled_training_is_eager_training(name, xla):
+    name, options = option(name)
+
     def small():
         rate = tf.keras.optimizers.legacy.SGD
-        changes = {"policy_gradient_clipping": 1.0}
+        changes = {"policy_gradient_clipping": 1.0, **options}
+        if "horizon" in options:
+            changes |= {"value_updates": 2, "critic_optimizer": rate(1e-2)}
+            changes["target_update_period"] = 3
         if name != "td_actor_critic" and "svg0" not in name and name != "dpg":
             changes |= {"model_updates": 3, "model_optimizer": rate(1e-2)}
         if name in ("svg1", "svg1_er", "td_actor_critic"):
@@ -416,6 +659,36 @@ def test_what_is_not_allowed_is_named(changes, sentence):
         lq.make("svg1_er", **changes)
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "sentence"),
+    [
+        (
+            "svg_infinity",
+            {"horizon": 0},
+            "SvgInfinityAgent.horizon must be a whole number of at least 1",
+        ),
+        (
+            "svg_infinity",
+            {"horizon": 3},
+            "SvgInfinityAgent.make_value_network must make a value function where",
+        ),
+        (
+            "svg_infinity",
+            {"horizon": 3, "make_value_network": lq.Quadratic},
+            "SvgInfinityAgent.critic_optimizer must be an optimizer",
+        ),
+        (
+            "td_actor_critic",
+            {"trace_decay": 1.5},
+            "TdActorCriticAgent.trace_decay must be",
+        ),
+    ],
+)
+def test_what_options_do_not_allow_is_named(name, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        lq.make(name, **changes)
+
+
 def test_smoothies_step_with_an_exact_critic():
     # At the mean action, so without noise: −E_K·ssᵀ; and half the Hessian, −½H, by
     # Σ = LLᵀ is −HL by L, which for φ = log σ² is −½·H_ii·σ².
@@ -440,6 +713,10 @@ LEARNING = {
     "td_actor_critic": (80, 256, 0.08),
     "svg_infinity": (200, 30, 0.15),
     "planner": (200, 30, 0.15),
+    "svg_k": (200, 30, 0.15),
+    "svg_infinity_with_value": (200, 30, 0.15),
+    # The noisier estimate: more and longer episodes.
+    "reinforce": (240, 512, 0.08),
 }
 
 
@@ -447,7 +724,8 @@ LEARNING = {
 def test_each_reaches_the_best_gains_cost(name):
     # From a stabilising gain at four times that cost, from wrong models and critics.
     steps, number, rate = LEARNING[name]
-    agent = lq.make_learner(name, rate, number)
+    agent_name, options = option(name)
+    agent = lq.make_learner(agent_name, rate, number, **options)
     train = tf.function(agent.train, autograph=False)
 
     def cost(gain):
@@ -455,7 +733,7 @@ def test_each_reaches_the_best_gains_cost(name):
 
     best = cost(lq.SYSTEM.optimal_gain(lq.GAMMA))
     assert cost(lq.gain_of(agent)) > 3.9 * best
-    in_a_row = name in ("svg_infinity", "planner")
+    in_a_row = agent_name in ("svg_infinity", "planner") or name == "reinforce"
     for step in range(steps):
         agent._actor_optimizer.learning_rate.assign(rate * 0.03 ** (step / steps))
         gain, seeds = lq.gain_of(agent), (2 * step, 2 * step + 1)
