@@ -1,6 +1,7 @@
 """The report from made-up results: numbers by hand, verdicts by their rules."""
 
 import json
+import pathlib
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from smoothie_tf.experiments.evidence import evidence, metrics, statistics
 from smoothie_tf.experiments.figures import behind_ddpg
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.figures.grids import grid
-from smoothie_tf.experiments.report import claims, report
+from smoothie_tf.experiments.report import claims, report, summary
 from smoothie_tf.runs.run import read_preset
 from smoothie_tf.runs.status import Status, current_status
 
@@ -287,3 +288,23 @@ def test_searches_that_are_missing_are_named(results_dir):
     assert "| Hopper-v5 | ddpg | 2 (1 stopped, 1 complete) | 12 |" in text
     assert commands == 5
     assert "--agent ddpg --env Hopper-v5" not in text
+
+
+def test_readme_shows_the_summary_that_the_report_wrote():
+    root = pathlib.Path(__file__).parents[2]
+    written = (root / "results" / "report" / "summary.md").read_text(encoding="utf-8")
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert f"{summary.BEGIN}\n{written}{summary.END}" in readme
+
+
+def test_writes_the_summary_between_the_marks_of_the_readme_alone(tmp_path):
+    (tmp_path / "results" / "report").mkdir(parents=True)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{summary.BEGIN}\nold\n{summary.END}\nafter\n")
+    summary.write("new\n", tmp_path / "results")
+    assert readme.read_text() == f"before\n{summary.BEGIN}\nnew\n{summary.END}\nafter\n"
+    readme.write_text("no marks\n")
+    summary.write("newer\n", tmp_path / "results")
+    assert readme.read_text() == "no marks\n"
+    written = tmp_path / "results" / "report" / "summary.md"
+    assert written.read_text() == "newer\n"

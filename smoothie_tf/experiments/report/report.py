@@ -11,7 +11,14 @@ from smoothie_tf.experiments.evidence import evidence, metrics, statistics
 from smoothie_tf.experiments.figures import svg as svg_figures
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
 from smoothie_tf.experiments.report import ablations as report_ablations
-from smoothie_tf.experiments.report import behind_ddpg, claims, neighbours, svg, tables
+from smoothie_tf.experiments.report import (
+    behind_ddpg,
+    claims,
+    neighbours,
+    summary,
+    svg,
+    tables,
+)
 from smoothie_tf.experiments.svg import claims as svg_claims
 from smoothie_tf.runs.run import Preset
 from smoothie_tf.runs.status import read_json
@@ -57,6 +64,7 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     svg_tasks = svg_claims.Evidence(results_dir, (svg_figures.SVG_TASKS,))
     judged = claims.judge(found, svg_claims.claims_of(of_svg))
     judged.to_csv(out_dir / "claims.csv", index=False)
+    summary.write(summary.summary(found, judged), results_dir)
     parts = [_HEAD, *_claims(judged), "## Protocol\n", _protocol()]
     for preset in found.presets:
         parts += _returns(found, preset, out_dir)

@@ -1,0 +1,80 @@
+"""The table of results that README shows, so that nobody copies numbers by hand."""
+
+import pathlib
+
+import pandas as pd
+
+from smoothie_tf.experiments.evidence import statistics
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
+from smoothie_tf.experiments.report import claims, tables
+
+#: Around the summary in README.
+BEGIN, END = "<!-- summary -->", "<!-- /summary -->"
+
+
+def summary(found, judged: pd.DataFrame) -> str:
+    """Writes the counts of verdicts and Smoothie's and DDPG's returns.
+
+    Args:
+        found: The `evidence.Evidence`.
+        judged: The claims with their verdicts, as `claims.judge` returns them.
+
+    Returns:
+        Markdown without links, so that it can stand in any folder.
+    """
+    of_svg = judged["source"].str.startswith("SVG")
+    rows = []
+    for env in FIGURE_3.envs:
+        pair = found.comparison(env, "smoothie", "ddpg")
+        if pair is None:
+            rows.append([env, "not yet run", "", "", "", ""])
+            continue
+        estimate = statistics.difference(pair.ours, pair.theirs)
+        low, high = claims.signed(estimate.low), claims.signed(estimate.high)
+        rows.append(
+            [
+                env,
+                _mean_and_std(pair.ours),
+                _mean_and_std(pair.theirs),
+                f"{claims.signed(estimate.value)} [{low}, {high}]",
+                f"{pair.preset.num_steps:,}",
+                f"{len(pair.ours)} + {len(pair.theirs)}",
+            ]
+        )
+    head = "task", "Smoothie", "DDPG", "difference [95 % interval]", "steps", "seeds"
+    return (
+        f"Smoothie's paper: {_counts(judged[~of_svg])}. The SVG paper's methods, on"
+        f" tasks of our own after its: {_counts(judged[of_svg])}.\n\n"
+        "Return of the policy's mean action, mean of a run's last ten evaluations; ± is"
+        " the standard deviation over seeds.\n\n" + tables.table(head, rows)
+    )
+
+
+def write(text: str, results_dir: pathlib.Path) -> None:
+    """Writes the summary to report/summary.md, and between README's marks.
+
+    Args:
+        text: The summary.
+        results_dir: The folder of results. The README beside it is written where it is
+            there and has the marks.
+    """
+    (results_dir / "report" / "summary.md").write_text(text, encoding="utf-8")
+    readme = results_dir.absolute().parent / "README.md"
+    if not readme.is_file():
+        return
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if begin and end:
+        whole = f"{before}{BEGIN}\n{text}{END}{after}"
+        readme.write_text(whole, encoding="utf-8")
+
+
+def _counts(judged):
+    counts = judged["verdict"].value_counts()
+    words = (claims.REPRODUCED, claims.PARTLY, claims.NOT, claims.NOT_YET)
+    told = ", ".join(f"{counts.get(word, 0)} {word}" for word in words)
+    return f"{len(judged)} claims, of which {told}"
+
+
+def _mean_and_std(returns):
+    return f"{returns.mean():,.0f} ± {returns.std():,.0f}"
