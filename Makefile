@@ -37,9 +37,12 @@ bench-peers: install .venv-peers/.installed
 # greenlet; it installs on any.
 lock:
 	@uv pip compile --quiet --universal --python-version 3.10 --upgrade \
-	    --no-header --no-annotate --no-emit-index-url --extra test setup.cfg \
+	    --no-header --no-annotate --no-emit-index-url --extra test --extra docs setup.cfg \
 	  | sed -e "/^greenlet==/s/ ;.*//" \
+	        -e "s/ ; .*sys_platform == 'darwin'/ ; sys_platform == 'darwin'/" \
 	        -e "s/ ; python_full_version < '3\.12'.*//" \
+	        -e "s/ and python_full_version < '3\.12'.*//" \
+	        -e "s/\('3\.11\.[0-9]*'\) and platform_python_implementation.*/\1/" \
 	        -e "s/ ; python_full_version < '3\.11'.*/ ; python_version < '3.11'/" \
 	        -e "s/ ; python_full_version == '3\.11\.\*'.*/ ; python_version >= '3.11'/" \
 	  > requirements.lock.new

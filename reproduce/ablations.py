@@ -9,11 +9,8 @@ The first is some twenty minutes on one core, the last some two hours on two.
 
 import sys
 
-from smoothie_tf import program, quiet
-
-quiet.silence_imports()
-
-from smoothie_tf.experiments.commands.ablations import ablations_command  # noqa: E402
+from smoothie_tf import program
+from smoothie_tf.experiments.commands.ablations import ablations_command
 
 if __name__ == "__main__":
     sys.exit(program.run(ablations_command))

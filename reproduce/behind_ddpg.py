@@ -10,8 +10,7 @@ goes on with them. `--plot_only` draws what there is.
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.commands.figure import figure_command
-from smoothie_tf.experiments.figures.behind_ddpg import BEHIND_DDPG, EQUAL
+from smoothie_tf.experiments.commands.figure_commands import behind_ddpg
 
 if __name__ == "__main__":
-    sys.exit(program.run(figure_command, BEHIND_DDPG, baseline=EQUAL.variant))
+    sys.exit(program.run(behind_ddpg))

@@ -10,8 +10,7 @@ goes on with it. `--plot_only` draws what there is.
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.commands.figure import figure_command
-from smoothie_tf.experiments.figures.choices import CHOICES
+from smoothie_tf.experiments.commands.figure_commands import choices
 
 if __name__ == "__main__":
-    sys.exit(program.run(figure_command, CHOICES))
+    sys.exit(program.run(choices))

@@ -10,8 +10,7 @@ Runs that are done are not run again; Figure 4 shares those of Smoothie.
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.commands.figure import figure_command
-from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
+from smoothie_tf.experiments.commands.figure_commands import figure3
 
 if __name__ == "__main__":
-    sys.exit(program.run(figure_command, FIGURE_3))
+    sys.exit(program.run(figure3))

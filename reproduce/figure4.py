@@ -10,8 +10,7 @@ Runs that are done are not run again; those with the penalty are Figure 3's.
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.commands.figure import figure_command
-from smoothie_tf.experiments.figures.continuous_control import FIGURE_4
+from smoothie_tf.experiments.commands.figure_commands import figure4
 
 if __name__ == "__main__":
-    sys.exit(program.run(figure_command, FIGURE_4))
+    sys.exit(program.run(figure4))

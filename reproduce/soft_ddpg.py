@@ -11,10 +11,7 @@ two-Gaussians task, 20 seeds of each: `python reproduce/neighbours_escape.py`.
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.commands.figure import figure_command
-from smoothie_tf.experiments.figures.continuous_control import DDPG
-from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
+from smoothie_tf.experiments.commands.figure_commands import soft_ddpg
 
 if __name__ == "__main__":
-    arms = {"ablation": SOFT_DDPG_WIDTHS, "baseline": DDPG.variant}
-    sys.exit(program.run(figure_command, NEIGHBOURS, **arms))
+    sys.exit(program.run(soft_ddpg))

@@ -10,9 +10,7 @@ Runs that are done are not run again. `--plot_only` draws what there is.
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.commands.figure import figure_command
-from smoothie_tf.experiments.figures.svg import SVG_FIGURE_2
-from smoothie_tf.experiments.svg.models import measure
+from smoothie_tf.experiments.commands.figure_commands import svg_figure2
 
 if __name__ == "__main__":
-    sys.exit(program.run(figure_command, SVG_FIGURE_2, finish=measure))
+    sys.exit(program.run(svg_figure2))

@@ -11,8 +11,7 @@ with them. `--plot_only` draws what there is.
 import sys
 
 from smoothie_tf import program
-from smoothie_tf.experiments.commands.figure import figure_command
-from smoothie_tf.experiments.figures.svg import SVG_TASKS
+from smoothie_tf.experiments.commands.figure_commands import svg_tasks
 
 if __name__ == "__main__":
-    sys.exit(program.run(figure_command, SVG_TASKS))
+    sys.exit(program.run(svg_tasks))

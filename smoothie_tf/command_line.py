@@ -6,6 +6,7 @@ Importing this module imports no TensorFlow.
 import argparse
 import os
 import pathlib
+import sys
 from typing import Any, NoReturn
 
 #: Exit statuses of every command.
@@ -61,3 +62,31 @@ def _path(text: str) -> pathlib.Path:
 def shortest(path: pathlib.Path) -> pathlib.Path:
     """Returns a path as it is shortest from here."""
     return min(path, pathlib.Path(os.path.relpath(path)), key=lambda p: len(str(p)))
+
+
+def called_by_smoothie(name: str) -> str:
+    """Returns the program's name, `sys.argv[0]`, where `smoothie` runs a command."""
+    return f"smoothie {name}"
+
+
+def called_as(name: str) -> list[str]:
+    """Returns the words by which the command that runs here is called again.
+
+    They are recorded with its results, and its flags follow them.
+
+    Args:
+        name: The command, such as `train`.
+
+    Returns:
+        `smoothie train` where that was called, or else the script in `reproduce/`.
+    """
+    if sys.argv[0] == called_by_smoothie(name):
+        return ["smoothie", name]
+    return ["python", f"reproduce/{name}.py"]
+
+
+def program_name(name: str) -> str:
+    """Returns what a command calls itself where it says what is wrong."""
+    if sys.argv[0] == called_by_smoothie(name):
+        return sys.argv[0]
+    return f"{name}.py"

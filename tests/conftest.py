@@ -89,7 +89,7 @@ def fake_command():
     """Makes the real command of a run, with the fake script in the real one's place."""
 
     def command(run: Run) -> list[str]:
-        return [sys.executable, str(FAKE_TRAIN), *launch.train_command(run)[2:]]
+        return [sys.executable, str(FAKE_TRAIN), *launch.train_command(run)[4:]]
 
     return command
 

@@ -47,7 +47,10 @@ def _export(flags, stop):
         print("Stopped; nothing was exported.", file=sys.stderr)
         return command_line.INTERRUPTED
     except ValueError as error:
-        print(f"export.py: {_first_line(error)}", file=sys.stderr)
+        print(
+            f"{command_line.program_name('export')}: {_first_line(error)}",
+            file=sys.stderr,
+        )
         return 2
     for notice in notices:
         print(notice, file=sys.stderr)
@@ -80,7 +83,7 @@ def _evaluate(flags, arguments, stop):
     from smoothie_tf.export import exported
     from smoothie_tf.training import video
 
-    command = shlex.join(["python", "reproduce/evaluate.py", *arguments])
+    command = shlex.join([*command_line.called_as("evaluate"), *arguments])
     try:
         line, where = exported.evaluate_command(
             flags.policy,
@@ -96,10 +99,13 @@ def _evaluate(flags, arguments, stop):
         print("Stopped; there is no result.", file=sys.stderr)
         return command_line.INTERRUPTED
     except ValueError as error:
-        print(f"evaluate.py: {_first_line(error)}", file=sys.stderr)
+        print(
+            f"{command_line.program_name('evaluate')}: {_first_line(error)}",
+            file=sys.stderr,
+        )
         return 2
     except (exported.NotFiniteError, video.RenderingError) as error:
-        print(f"evaluate.py: {error}", file=sys.stderr)
+        print(f"{command_line.program_name('evaluate')}: {error}", file=sys.stderr)
         return 1
     print(line)
     for each in where:
@@ -113,7 +119,7 @@ def _first_line(error):
 
 def _export_parser():
     parser = command_line.Parser(
-        prog="export.py",
+        prog=command_line.program_name("export"),
         description="Exports the policy of a run as a SavedModel that needs nothing but"
         " TensorFlow.",
     )
@@ -142,7 +148,7 @@ def _export_parser():
 
 def _evaluate_parser():
     parser = command_line.Parser(
-        prog="evaluate.py",
+        prog=command_line.program_name("evaluate"),
         description="Runs an exported policy and prints its mean return ± the standard"
         " deviation over episodes.",
     )

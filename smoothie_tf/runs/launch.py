@@ -29,7 +29,8 @@ from smoothie_tf.runs.status import (
 )
 
 LOG_FILE = "log.txt"
-_TRAIN_SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "train.py"
+#: The command of a run, before its flags.
+TRAIN = (sys.executable, "-m", "smoothie_tf", "train")
 _ATTEMPTS = 2
 # A run that loses its worker is not at fault, but one that takes every worker down with
 # it has to end.
@@ -130,8 +131,7 @@ class LocalWorkers:
 
 def train_command(run: Run) -> list[str]:
     """Returns the command that trains, or goes on training, a run."""
-    command = [sys.executable, os.path.relpath(_TRAIN_SCRIPT)]
-    command += ["--agent", run.agent, "--env", run.env, "--seed", str(run.seed)]
+    command = [*TRAIN, "--agent", run.agent, "--env", run.env, "--seed", str(run.seed)]
     command += ["--preset", run.preset.name, "--num_steps", str(run.num_steps)]
     command += ["--run_dir", str(run.directory), "--quiet"]
     if run.untuned:

@@ -1,17 +1,24 @@
-"""Where the repository's gin files are.
+"""Where the gin files are: in `gin/` of a checkout, or inside the installed package.
 
 Importing this module imports no TensorFlow.
 """
 
+import importlib.resources
 import pathlib
 import re
 
+_PACKAGE = pathlib.Path(str(importlib.resources.files("smoothie_tf"))).resolve()
+# What setup.py calls the checkout's gin/ in what it builds.
+_INSTALLED = _PACKAGE / "gin_files"
 #: agents/, environments/, tuned/, presets/ and search/.
-ROOT = pathlib.Path(__file__).resolve().parents[2] / "gin"
+ROOT = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "gin"
 #: Lengths of runs and numbers of seeds.
 PRESETS = ROOT / "presets"
-#: What searches have found, <agent>/<environment>.gin.
-TUNED = ROOT / "tuned"
+#: What searches find goes here as <agent>/<environment>.gin: into the checkout, or,
+#: where the package is installed, below the working folder.
+TUNED = pathlib.Path("gin", "tuned") if ROOT == _INSTALLED else ROOT / "tuned"
+# What came with an installed package is read after it.
+_SHIPPED = (ROOT / "tuned",) if ROOT == _INSTALLED else ()
 #: Task whose values one without a search of its own takes: that of the two with a
 #: search which ends, as it does, where the body falls, or goes on, as it does.
 NEAREST = {
@@ -57,6 +64,8 @@ def find_tuned(agent: str, env: str) -> pathlib.Path | None:
         The file of the task itself, or else of the one in `NEAREST`.
     """
     for name in (env, NEAREST.get(env, env)):
-        if (path := tuned_path(agent, name)).is_file():
-            return path
+        for directory in (TUNED, *_SHIPPED):
+            path = directory / agent / f"{file_name(name)}.gin"
+            if path.is_file():
+                return path
     return None

@@ -64,7 +64,7 @@ def _run(flags, arguments, stop):
             flags.env,
             flags.seed,
             flags.run_dir,
-            command=shlex.join(["python", "reproduce/train.py", *arguments]),
+            command=shlex.join([*command_line.called_as("train"), *arguments]),
             gin_bindings=flags.gin_bindings,
             quiet=flags.quiet,
             record_video=flags.video,
@@ -84,25 +84,29 @@ def _run(flags, arguments, stop):
     except (train.NumericalError, video.RenderingError) as error:
         if flags.debug:
             raise
-        print(f"train.py: {error}", file=sys.stderr)
+        print(f"{_name()}: {error}", file=sys.stderr)
         return 1
     except files.StorageError as error:
         if flags.debug:
             raise
-        print(f"train.py: {error}.", file=sys.stderr)
+        print(f"{_name()}: {error}.", file=sys.stderr)
         return 1
     print(f"Results are in {flags.run_dir}.")
     return 0
 
 
+def _name():
+    return command_line.program_name("train")
+
+
 def _refuse(sentence):
-    print(f"train.py: {sentence}", file=sys.stderr)
+    print(f"{_name()}: {sentence}", file=sys.stderr)
     return 2
 
 
 def _parser():
     parser = command_line.Parser(
-        prog="train.py",
+        prog=_name(),
         description="Trains an agent on a Gymnasium task. The same command again goes"
         " on where the run stopped.",
     )

@@ -182,8 +182,9 @@ def script(tmp_path, cluster):
             from smoothie_tf.runs import launch
             from smoothie_tf.training import gin_directory
             gin_directory.PRESETS = pathlib.Path({str(tmp_path)!r})
+            gin_directory.TUNED = gin_directory.PRESETS / "tuned"
             def fake(run):
-                return [sys.executable, {fake!r}, *launch.train_command(run)[2:]]
+                return [sys.executable, {fake!r}, *launch.train_command(run)[4:]]
             sys.exit(figure_command(FIGURE_3, train_command=fake))
             """
         )

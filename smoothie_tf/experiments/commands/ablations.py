@@ -1,12 +1,21 @@
 """The command of the ablations: runs them, draws them and writes `ablations.md`."""
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 
 import pandas as pd
 
-from smoothie_tf.command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, Parser
+from smoothie_tf import quiet
+from smoothie_tf.command_line import (
+    BAD_INPUT,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    Parser,
+    called_as,
+)
 from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
@@ -36,6 +45,7 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
     if flags.seeds < 1:
         parser.error(f"--seeds must be at least 1, but is {flags.seeds}.")
     parser.make_directory("--results_dir", flags.results_dir)
+    quiet.silence_imports()
     status = _on_hopper(flags, of_figure) if flags.hopper else _parts(flags)
     if status in (BAD_INPUT, INTERRUPTED):
         return status
@@ -80,7 +90,8 @@ def _parts(flags):
                 return INTERRUPTED
             records.to_csv(path, index=False, float_format="%.6g")
             # Where the results went changes no number.
-            made = f"python reproduce/ablations.py --only {part} --seeds {flags.seeds}"
+            words = called_as("ablations")
+            made = shlex.join([*words, "--only", part, "--seeds", f"{flags.seeds}"])
             provenance = {"command": made, **run_directory.provenance()}
             path.with_suffix(".json").write_text(
                 json.dumps(provenance, indent=1) + "\n"

@@ -250,8 +250,7 @@ def _homes(flags, plan) -> tuple[pathlib.Path, pathlib.Path]:
 def _typed(flags) -> str:
     """Returns the command, without what says only where and how fast."""
     words = [
-        "python",
-        "reproduce/table1.py",
+        *command_line.called_as("table1"),
         "--agent",
         flags.agent,
         "--env",

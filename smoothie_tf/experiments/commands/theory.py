@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from smoothie_tf import quiet
-from smoothie_tf.command_line import DONE, FAILED, INTERRUPTED, Parser
+from smoothie_tf.command_line import DONE, FAILED, INTERRUPTED, Parser, called_as
 from smoothie_tf.experiments.theory import (
     escape,
     escape_runs,
@@ -186,7 +186,7 @@ def _escape_command(comparison: escape.Escape, argv: Sequence[str] | None) -> in
                 frame = frame.drop(columns="environment")
             frame.to_csv(path, index=False, float_format="%.6g")
         provenance = {
-            "command": shlex.join(["python", f"reproduce/{comparison.name}.py", *argv]),
+            "command": shlex.join([*called_as(comparison.name), *argv]),
             **run_directory.provenance(),
         }
         path = tables[1].with_suffix(".json")

@@ -363,7 +363,7 @@ def _searches(found) -> list[str]:
             path = gin_directory.find_tuned(agent, env)
             if path is None:
                 origin = f"`gin/agents/{agent}.gin`, not searched on this task"
-            elif path == gin_directory.tuned_path(agent, env):
+            elif path.stem == gin_directory.file_name(env):
                 origin = f"`gin/tuned/{agent}/{path.name}`: {_origin(path)}"
             else:
                 origin = f"{path.stem}'s: not searched on this task"
