@@ -13,12 +13,12 @@ help:
 install: .venv/.installed
 
 # Appears only when everything is installed, so an interrupted install is redone.
-.venv/.installed: requirements.lock setup.cfg
+.venv/.installed: requirements.lock setup.cfg setup.py
 	@tools/install.sh
 
 test: install
 	@$(PYTHON_IN_VENV) -m ruff check .
-	@$(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist worksteal
+	@$(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist worksteal --strict-skips
 
 figure3: install
 	@$(PYTHON_IN_VENV) reproduce/figure3.py

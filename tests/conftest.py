@@ -16,6 +16,11 @@ from smoothie_tf.experiments.figures.grids import grid  # noqa: E402
 from smoothie_tf.runs import launch  # noqa: E402
 from smoothie_tf.runs.run import Preset, Run  # noqa: E402
 from smoothie_tf.training import gin_directory, main  # noqa: E402
+from tests.skips import (  # noqa: E402, F401  Hooks of pytest.
+    pytest_addoption,
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+)
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
