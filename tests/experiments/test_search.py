@@ -1,40 +1,43 @@
 """The search ends the same way however it is interrupted, shared or resumed."""
 
 import collections
+import dataclasses
 import io
 import json
 import math
+import pathlib
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 
+from smoothie_tf.experiments.evidence import metrics
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
+from smoothie_tf.experiments.figures.grids import Arm
 from smoothie_tf.experiments.search import search
 from smoothie_tf.runs import launch
-from smoothie_tf.runs.run import Preset, read_preset
+from smoothie_tf.runs.run import Preset
 from smoothie_tf.runs.status import Status, current_status
 from smoothie_tf.training import config
 from smoothie_tf.validation import InputError
 
-HALVING = search.Halving((100, 200), 3)
+RESULTS = pathlib.Path(__file__).resolve().parents[2] / "results"
 
 
 @pytest.fixture
 def plan(tmp_path):
     """Makes a search of fake runs of 300 steps."""
 
-    def make(agent="smoothie", halving=HALVING, **options):
-        return search.Search(
-            agent=agent,
-            env="Hopper-v5",
-            preset=options.pop("preset", Preset("quick", 300, 1)),
-            space="table1",
-            parameters=search.read_space(agent),
-            halving=halving,
-            sampler=options.pop("sampler", "random"),
-            seed=options.pop("seed", 1000),
-            root=options.pop("root", tmp_path / "runs"),
-        )
+    def make(agent="smoothie", num_trials=4, **options):
+        options = {
+            "preset": Preset("quick", 300, 1),
+            "space": search.read_space(agent),
+            "rungs": (100, 200),
+            "root": tmp_path / "runs",
+        } | options
+        arm = search.ARMS.get(agent, Arm(agent, agent, agent))
+        return search.Search(arm, "Hopper-v5", num_trials=num_trials, **options)
 
     return make
 
@@ -49,13 +52,42 @@ def train(fake_command):
     return work
 
 
-def facts(trials):
-    return [(each.number, each.values, each.returns, each.state) for each in trials]
+@pytest.fixture
+def conduct(train):
+    """Conducts a study, and returns it."""
+
+    def work(plan, train=train):
+        study = search.Study(plan)
+        study.conduct(train)
+        return study
+
+    return work
+
+
+def values(trial):
+    return {name: search.rounded(value) for name, value in trial.params.items()}
+
+
+def returns(trial):
+    """Returns a trial's objectives by the steps of its levels."""
+    return {
+        int(key.removeprefix("objective_at_")): value
+        for key, value in trial.user_attrs.items()
+        if key.startswith("objective_at_")
+    }
+
+
+def facts(study):
+    return [(each.params, returns(each), each.state) for each in study.trials]
+
+
+def states(study):
+    return [each.state.name for each in study.trials]
 
 
 def test_ranges_are_table_1s():
-    smoothie = {each.name: each for each in search.read_space("smoothie")}
-    ddpg = {each.name: each for each in search.read_space("ddpg")}
+    smoothie = search.read_space("smoothie").distributions
+    ddpg = search.read_space("ddpg").distributions
     ranges = {
         "actor_learning_rate": (1e-6, 1e-3),
         "critic_learning_rate": (1e-6, 1e-3),
@@ -64,49 +96,119 @@ def test_ranges_are_table_1s():
         "ou_stddev": (1e-3, 1.0),
         "kl_penalty": (1e-6, 4e-2),
     }
-    # OU noise is DDPG's alone, λ Smoothie's.
+    # OU noise is DDPG's alone, λ is Smoothie's with the penalty.
     assert set(smoothie) == set(ranges) - {"ou_damping", "ou_stddev"}
     assert set(ddpg) == set(ranges) - {"kl_penalty"}
-    for each in (*smoothie.values(), *ddpg.values()):
-        assert (each.low, each.high) == ranges[each.name]
+    assert set(search.read_space("smoothie-no-kl").distributions) == set(smoothie) - {
+        "kl_penalty"
+    }
+    for name, each in (*smoothie.items(), *ddpg.items()):
+        assert (each.low, each.high) == ranges[name]
         assert each.log
 
 
-@pytest.mark.parametrize("agent", ["smoothie", "ddpg"])
-def test_every_range_binds_something_training_knows(agent):
-    bindings = [
-        f"{each.binding} = {math.sqrt(each.low * each.high)!r}"
-        for each in search.read_space(agent)
-    ]
-    config.parse(agent, "Hopper-v5", "short", bindings=bindings)
+@pytest.mark.parametrize("agent", ["smoothie", "smoothie-no-kl", "ddpg"])
+def test_every_range_binds_something_training_knows(agent, plan):
+    space = search.read_space(agent)
+    middle = {
+        name: math.sqrt(each.low * each.high)
+        for name, each in space.distributions.items()
+    }
+    trial = optuna.trial.create_trial(
+        params=middle, distributions=space.distributions, value=0.0
+    )
+    run = plan(agent).run(trial)
+    config.parse(run.agent, "Hopper-v5", "short", bindings=run.gin_bindings)
+    # The paper's λ applies only to Smoothie with a penalty.
+    assert ("SmoothieAgent.kl_penalty = 0.0" in run.gin_bindings) == (
+        agent == "smoothie-no-kl"
+    )
 
 
-def test_short_presets_search_is_a_quarter_of_the_whole():
-    preset = read_preset("short")
-    halving = search.read_halving(preset, None)
-    # 16 · 25k + 5 · 75k + 2 · 200k
-    assert halving.levels(16, 300_000) == [(25_000, 16), (100_000, 5), (300_000, 2)]
-    assert halving.cost(16, 300_000) == 1_175_000
-    assert search.read_halving(preset, False).cost(16, 300_000) == 4_800_000
-    # The paper's own search does not halve.
-    assert search.read_halving(read_preset("paper"), None) == search.Halving()
+@pytest.mark.parametrize("env", FIGURE_3.envs)
+def test_agents_have_as_many_trials_by_hand(env):
+    first = {
+        agent: search.read_space(agent, "first_block", env).first
+        for agent in ("smoothie", "ddpg", "smoothie-no-kl")
+    }
+    assert [len(each) for each in first.values()] == [8, 8, 8]
+    # The best rates that were known of either agent are tried for both.
+    best = {each["actor_learning_rate"] for each in first["smoothie"][-2:]}
+    assert len(best) == 2
+    for points in first.values():
+        assert {each["actor_learning_rate"] for each in points[-2:]} == best
+    assert search.read_space("smoothie", "table1", env).first == ()
 
 
 @pytest.mark.parametrize(
-    ("binding", "sentence"),
+    ("num_trials", "rungs", "factor", "levels", "cost"),
     [
-        ("search.rungs = (200, 100)", "search.rungs is (200, 100)"),
-        ("search.rungs = (100, 300)", "below the 300 of a whole run"),
-        ("search.rungs = 100", "search.rungs is 100"),
-        ("search.rungs = ()", "has none"),
-        ("search.reduction_factor = 1", "search.reduction_factor is 1"),
+        # 10 · 100k + 2 · 200k
+        (10, (100_000,), 5, {100_000: 10, 300_000: 2}, 1_400_000),
+        # 16 · 25k + 5 · 75k + 2 · 200k, as the studies in results/table1-short.
+        (16, (25_000, 100_000), 3, {25_000: 16, 100_000: 5, 300_000: 2}, 1_175_000),
+        (16, (), 3, {300_000: 16}, 4_800_000),
     ],
 )
-def test_bad_rungs_get_one_sentence(binding, sentence):
-    preset = Preset("short", 300, 1, ("search.rungs = (100,)", binding))
-    with pytest.raises(InputError) as error:
-        search.read_halving(preset, True)
+def test_levels_and_cost_by_hand(plan, num_trials, rungs, factor, levels, cost):
+    study = plan(
+        num_trials=num_trials,
+        rungs=rungs,
+        reduction_factor=factor,
+        preset=Preset("short", 300_000, 3),
+    )
+    assert study.levels == levels
+    assert study.cost == cost
+
+
+@pytest.mark.parametrize("agent", ["smoothie", "ddpg"])
+@pytest.mark.parametrize("env", ["HalfCheetah-v5", "Hopper-v5"])
+def test_committed_studies_repeat(agent, env):
+    """The same seed asks for the values of the studies in results/table1-short."""
+    name = f"{env}_{agent}-table1-random-1000.csv"
+    committed = pd.read_csv(RESULTS / "table1-short" / name)
+    space = search.read_space(agent)
+    names = list(space.distributions)
+    study = search.Study(
+        search.Search(
+            Arm(agent, agent, agent), env, Preset("short", 300_000, 3), space, 16
+        )
+    )
+
+    def stop(runs):
+        raise KeyboardInterrupt
+
+    study._save = lambda: None
+    with pytest.raises(KeyboardInterrupt):
+        study.conduct(stop)
+    drawn = pd.DataFrame([values(trial) for trial in study.trials])
+    assert len(committed) == 16
+    pd.testing.assert_frame_equal(drawn[names], committed[names], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("search.ranges = {'reward_scale': (0.3, 0.01, 'log')}", "low"),
+        ("search.ranges = {'reward_scale': (0.0, 0.01, 'log')}", "low"),
+        ("search.ranges = {'reward_scale': (0.01, 0.3)}", "values to unpack"),
+        ("search.ranges = {'reward_scale': (0.01, 0.3, 'cubic')}", "'cubic'"),
+        ("search.ranges = {}", "'reward_scale'"),
+        ("search.first = {'ddpg': [(0.4,)]}", "reward_scale 0.4 is out of its range"),
+        ("search.first = {'ddpg': [(0.1, 0.2)]}", "argument 2 is longer"),
+    ],
+)
+def test_bad_space_gets_one_sentence(text, sentence, tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "SPACES", tmp_path)
+    good = "search.ranges = {'reward_scale': (0.01, 0.3, 'log')}\n"
+    good += "search.bindings = {'ddpg': {'reward_scale': 'DdpgAgent.reward_scale'}}\n"
+    (tmp_path / "own.gin").write_text(good)
+    assert search.read_space("ddpg", "own").bindings
+    (tmp_path / "own.gin").write_text(good + text)
+    with pytest.raises(InputError, match="has no usable space for 'ddpg'") as error:
+        search.read_space("ddpg", "own")
     assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_draws_are_uniform_in_the_logarithm_and_of_the_number_alone():
@@ -129,49 +231,77 @@ def test_draws_are_uniform_in_the_logarithm_and_of_the_number_alone():
     )
 
 
-def test_best_third_goes_on_and_the_rest_can(plan, train, starts):
-    study = search.Study(plan())
+def test_best_third_goes_on_and_the_rest_can(plan, conduct, train, starts):
     levels = []
-    trials = search.conduct(
-        study,
-        6,
-        train,
-        on_level=lambda steps, group: levels.append((steps, len(group))),
-    )
+
+    def train_and_note(runs):
+        levels.append((runs[0].num_steps, len(runs)))
+        return train(runs)
+
+    study = conduct(plan(num_trials=6), train_and_note)
     assert levels == [(100, 6), (200, 2), (300, 1)]
     # The fake return grows with the seed, which is 1000 + number.
-    assert [each.state for each in trials] == ["stopped"] * 5 + ["complete"]
-    assert trials[5].returns == {100: 1015.0, 200: 1025.0, 300: 1035.0}
-    assert trials[4].returns == {100: 1014.0, 200: 1024.0}
+    assert states(study) == ["PRUNED"] * 5 + ["COMPLETE"]
+    assert returns(study.trials[5]) == {100: 1015.0, 200: 1025.0, 300: 1035.0}
+    assert returns(study.trials[4]) == {100: 1014.0, 200: 1024.0}
+    assert study.best().number == 5
+    assert study.best().value == 1035.0
     # One run a trial, gone on with, not begun again.
-    runs = [study.search.run(each.number, each.values, 300) for each in trials]
+    runs = [study.search.run(each) for each in study.trials]
     assert starts(runs[5]) == [0, 100, 200]
     assert starts(runs[0]) == [0]
     assert current_status(runs[0].directory, 300) is Status.RESUMABLE
     train([runs[0]])
     assert starts(runs[0]) == [0, 100]
-    # Asked for again, nothing is left to do.
-    assert facts(search.conduct(search.Study(plan()), 6, None)) == facts(trials)
+    # Asked for again, nothing is trained, and what has come further changes nothing.
+    assert facts(conduct(study.search)) == facts(study)
+    assert starts(runs[5]) == [0, 100, 200]
 
 
-def test_agents_share_what_both_have(plan):
-    drawn = {}
-    for agent in ("smoothie", "ddpg"):
-        study = search.Study(plan(agent))
-        study.grow(3)
-        drawn[agent] = [each.values for each in study.trials()]
-    for ours, theirs in zip(drawn["smoothie"], drawn["ddpg"], strict=True):
+def test_optunas_own_tools_read_the_journal(plan, conduct):
+    study = conduct(plan())
+    journal = study.search.run(study.trials[0]).directory.parent / "study.journal"
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(journal))
+    )
+    stored = optuna.load_study(study_name=study.search.name, storage=storage)
+    assert stored.best_trial.number == 3
+    assert stored.best_value == 1033.0
+    assert [each.state.name for each in stored.trials] == states(study)
+    assert stored.trials[0].intermediate_values[100] == 1010.0
+    assert [path.name for path in journal.parent.glob("*study*")] == ["study.journal"]
+
+
+def test_agents_share_what_both_have(plan, conduct):
+    ours, theirs = (conduct(plan(agent)).trials for agent in ("smoothie", "ddpg"))
+    for mine, other in zip(ours, theirs, strict=True):
         for name in ("actor_learning_rate", "critic_learning_rate", "reward_scale"):
-            assert ours[name] == theirs[name]
+            assert mine.params[name] == other.params[name]
 
 
-@pytest.mark.parametrize("after", [1, 4])
-def test_killed_anywhere_it_ends_as_in_one_go(plan, train, tmp_path, after):
-    whole = search.conduct(search.Study(plan(root=tmp_path / "whole")), 4, train)
+def test_first_trials_are_those_given_by_hand(plan, conduct):
+    space = search.read_space("smoothie", "first_block", "Hopper-v5")
+    study = conduct(plan(num_trials=10, space=space))
+    assert [values(each) for each in study.trials[:8]] == list(space.first)
+    drawn = conduct(plan(num_trials=10)).trials
+    # A trial that is drawn does not depend on those before it.
+    assert [each.params for each in study.trials[8:]] == [
+        each.params for each in drawn[8:]
+    ]
 
-    class Killed(BaseException):
-        pass
 
+class KilledError(BaseException):
+    """What no handler of the study's expects."""
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("after", [1, 9])
+def test_killed_anywhere_it_ends_as_in_one_go(
+    plan, conduct, train, tmp_path, after, sampler
+):
+    space = search.read_space("smoothie", "first_block", "Hopper-v5")
+    options = {"num_trials": 11, "sampler": sampler, "space": space}
+    whole = conduct(plan(root=tmp_path / "whole", **options))
     count = 0
 
     def train_until_killed(runs):
@@ -179,133 +309,152 @@ def test_killed_anywhere_it_ends_as_in_one_go(plan, train, tmp_path, after):
         outcomes = []
         for run in runs:
             if count == after:
-                raise Killed
+                raise KilledError
             count += 1
             outcomes += train([run])
         return outcomes
 
-    with pytest.raises(Killed):
-        search.conduct(search.Study(plan()), 4, train_until_killed)
-    # What the kill has torn: half a line of the journal, and Optuna's lock.
-    directory = plan().directory
-    with open(directory / "study.journal", "a") as journal:
-        journal.write('{"op_code": 5, "worker')
-    (directory / "study.journal.lock").symlink_to(directory / "study.journal")
-    resumed = search.conduct(search.Study(plan()), 4, train)
-    assert facts(resumed) == facts(whole)
+    with pytest.raises(KilledError):
+        conduct(plan(**options), train_until_killed)
+    # Nobody waits for what a killed process was writing.
+    directory = search.Study(plan(**options)).search.root / "quick/Hopper-v5"
+    (left,) = directory.glob("*/study.journal")
+    (left.parent / ".study-torn").mkdir()
+    (left.parent / ".study-torn/study.journal").write_text('{"op_code": 5, "worker')
+    assert facts(conduct(plan(**options))) == facts(whole)
 
 
-def test_killed_while_it_asks(plan, train, tmp_path, monkeypatch):
-    whole = search.conduct(search.Study(plan(root=tmp_path / "whole")), 4, train)
-
-    class Killed(BaseException):
-        pass
-
-    suggest = optuna.trial.Trial.suggest_float
-
-    def suggest_until_killed(self, name, *arguments, **options):
-        if self.number == 2 and name == "reward_scale":
-            raise Killed
-        return suggest(self, name, *arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(optuna.trial.Trial, "suggest_float", suggest_until_killed)
-        with pytest.raises(Killed):
-            search.conduct(search.Study(plan()), 4, train)
-    assert facts(search.conduct(search.Study(plan()), 4, train)) == facts(whole)
-
-
-def test_two_processes_on_one_study(plan, train, tmp_path):
-    first, second = search.Study(plan()), search.Study(plan())
-
+def test_two_processes_on_one_study(plan, conduct, train, tmp_path):
     def train_after_the_other(runs):
         # The other takes the whole level while this one is at work on it.
-        search.conduct(second, 4, train)
+        conduct(plan())
         return train(runs)
 
-    trials = search.conduct(first, 4, train_after_the_other)
-    whole = search.conduct(search.Study(plan(root=tmp_path / "whole")), 4, train)
-    assert facts(trials) == facts(whole)
-    assert len(trials) == 4
+    study = conduct(plan(), train_after_the_other)
+    whole = conduct(plan(root=tmp_path / "whole"))
+    assert facts(study) == facts(whole)
+    assert len(study.trials) == 4
 
 
-def test_later_trials_are_a_bracket_of_their_own(plan, train):
-    first = search.conduct(search.Study(plan()), 3, train)
-    both = search.conduct(search.Study(plan()), 6, train)
-    assert facts(both[:3]) == facts(first)
-    assert [each.state for each in both] == 2 * ["stopped", "stopped", "complete"]
+def test_more_trials_end_as_if_asked_for_at_first(plan, conduct, tmp_path):
+    conduct(plan(num_trials=3))
+    more = conduct(plan(num_trials=6))
+    assert facts(more) == facts(conduct(plan(num_trials=6, root=tmp_path / "whole")))
+    # Trial 2, which was the best of three, is not among the best third of six.
+    assert states(more) == ["PRUNED"] * 5 + ["COMPLETE"]
 
 
-def test_failed_trial_is_told_and_the_others_go_on(plan, train, behave):
-    study = search.Study(plan())
-    behave(study.search.run(2, {}, 100), "fail")
-    trials = search.conduct(study, 3, train)
-    assert [each.state for each in trials] == ["stopped", "complete", "failed"]
-    assert "ValueError: the simulation diverged" in trials[2].reason
-    assert facts(search.Study(plan()).trials()) == facts(trials)
+def test_failed_trial_is_told_and_the_others_go_on(plan, conduct, behave):
+    seeds = plan(num_trials=3)
+    trial = optuna.trial.FrozenTrial(
+        2, search.State.RUNNING, None, None, None, {}, {}, {}, {}, {}, 2
+    )
+    behave(seeds.run(trial), "fail")
+    study = conduct(seeds)
+    assert states(study) == ["PRUNED", "COMPLETE", "FAIL"]
+    assert "ValueError: the simulation diverged" in study.trials[2].user_attrs["reason"]
+    assert facts(conduct(seeds)) == facts(study)
 
 
 @pytest.mark.parametrize("behaviour", ["refuse", "fail"])
-def test_what_is_no_trials_fault_fails_no_trial(plan, train, behave, behaviour):
-    study = search.Study(plan())
-    for number in range(3):
-        behave(study.search.run(number, {}, 100), behaviour)
+def test_what_is_no_trials_fault_fails_no_trial(plan, conduct, behave, behaviour):
+    seeds = plan(num_trials=3)
+    trials = [
+        optuna.trial.FrozenTrial(
+            number, search.State.RUNNING, None, None, None, {}, {}, {}, {}, {}, number
+        )
+        for number in range(3)
+    ]
+    for trial in trials:
+        behave(seeds.run(trial), behaviour)
     with pytest.raises(search.StudyError) as error:
-        search.conduct(study, 3, train)
+        conduct(seeds)
     assert "\n" not in str(error.value)
-    for number in range(3):
-        (study.search.run(number, {}, 100).directory / "behaviour").unlink()
-    trials = search.conduct(search.Study(plan()), 3, train)
-    assert [each.state for each in trials] == ["stopped", "stopped", "complete"]
+    for trial in trials:
+        (seeds.run(trial).directory / "behaviour").unlink()
+    assert states(conduct(seeds)) == ["PRUNED", "PRUNED", "COMPLETE"]
 
 
-def test_another_protocol_is_another_study(plan, train):
-    search.conduct(search.Study(plan()), 2, train)
-    with pytest.raises(search.StudyError, match=r"begun with rungs \[100, 200\]"):
-        search.conduct(search.Study(plan(halving=search.Halving())), 3, train)
-    search.conduct(search.Study(plan(seed=2000)), 2, train)
+def test_other_values_are_another_study(plan, conduct):
+    study = conduct(plan(num_trials=2))
+    changed = dataclasses.replace(
+        study.search.space,
+        distributions=study.search.space.distributions
+        | {"reward_scale": optuna.distributions.FloatDistribution(1.0, 2.0)},
+    )
+    with pytest.raises(search.StudyError, match="Trial 0 in .* has reward_scale"):
+        conduct(plan(num_trials=2, space=changed))
+    conduct(plan(num_trials=2, space=changed, seed=2000))
 
 
-def test_damaged_journal_gets_one_sentence_and_loses_nothing(plan, train, starts):
-    trials = search.conduct(search.Study(plan()), 2, train)
-    journal = plan().directory / "study.journal"
+def test_damaged_journal_gets_one_sentence_and_loses_nothing(plan, conduct, starts):
+    study = conduct(plan(num_trials=2))
+    run = study.search.run(study.trials[0])
+    journal = run.directory.parent / "study.journal"
     journal.write_text("not\nJSON\n")
     with pytest.raises(search.StudyError, match="move it away"):
-        search.Study(plan())
+        conduct(plan(num_trials=2))
     journal.unlink()
-    study = search.Study(plan())
-    # Its values follow from the numbers, its returns from the runs.
-    assert facts(search.conduct(study, 2, train)) == facts(trials)
-    assert starts(study.search.run(0, {}, 100)) == [0]
+    assert facts(conduct(plan(num_trials=2))) == facts(study)
+    assert starts(run) == [0]
 
 
-def test_tpe_asks_in_small_groups_and_goes_on(plan, train):
-    options = {"sampler": "tpe", "halving": search.Halving()}
-    first = search.conduct(search.Study(plan(**options)), 4, train, at_once=2)
-    assert [each.state for each in first] == ["complete"] * 4
-    both = search.conduct(search.Study(plan(**options)), 6, train, at_once=2)
-    assert facts(both[:4]) == facts(first)
-    values = [tuple(each.values.values()) for each in both]
-    assert len(set(values)) == 6
+def test_tpe_learns_from_the_first_rung_and_repeats(plan, conduct, tmp_path):
+    groups = []
+
+    def make(**options):
+        return plan(num_trials=14, sampler="tpe", rungs=(100,), **options)
+
+    first = conduct(make())
+    again = conduct(make(root=tmp_path / "again"))
+    assert facts(again) == facts(first)
+    # Ten at random, then two at a time from what those have returned.
+    study = search.Study(make(root=tmp_path / "groups"))
+
+    def train_nothing_but_note(runs):
+        groups.append(len(runs))
+        return [
+            launch.Outcome(dataclasses.replace(run, root=make().root), Status.DONE)
+            for run in runs
+        ]
+
+    study.conduct(train_nothing_but_note)
+    assert groups == [10, 2, 2, 5]
+    assert len({tuple(each.params.values()) for each in first.trials}) == 14
 
 
-def test_objective_is_the_mean_of_the_last_evaluations(tmp_path):
-    from smoothie_tf.experiments.evidence import metrics as results
+def test_objective_is_the_mean_of_the_last_evaluations(plan, conduct):
+    def outcomes(runs):
+        for run in runs:
+            run.directory.mkdir(parents=True, exist_ok=True)
+            rows = (f"{step},{step},0,,,,,,,1\n" for step in range(10, 301, 10))
+            text = ",".join(metrics.METRICS) + "\n" + "".join(rows)
+            (run.directory / "metrics.csv").write_text(text)
+        return [launch.Outcome(run, Status.DONE) for run in runs]
 
-    path = tmp_path / "metrics.csv"
-    rows = [f"{step},{step / 100},0,,,,,,,1\n" for step in range(100, 3100, 100)]
-    path.write_text(",".join(results.METRICS) + "\n" + "".join(rows))
-    # Returns 1 … 30: the last ten are 21 … 30.
-    assert search.objective(path, 3000) == 25.5
-    # Up to step 400 there are 1 … 4, of which half count.
-    assert search.objective(path, 400) == 3.5
-    assert search.objective(path, 100) == 1.0
+    study = conduct(plan(num_trials=1, rungs=(40, 200)), outcomes)
+    # Returns are the steps. At 40 half of four evaluations count: 30 and 40; at 200 the
+    # last five: 160 … 200; at the end of the run the last ten: 210 … 300.
+    assert returns(study.trials[0]) == {40: 35.0, 200: 180.0, 300: 255.0}
 
 
 def test_runs_are_ordinary_and_seeds_are_no_figures(plan):
-    run = plan().run(3, {"kl_penalty": 0.01}, 100)
+    trial = optuna.trial.FrozenTrial(
+        3,
+        search.State.RUNNING,
+        None,
+        None,
+        None,
+        {"kl_penalty": 0.0123456},
+        {},
+        {},
+        {},
+        {},
+        3,
+    )
+    run = plan().run(trial, 100)
     assert run.seed == 1003
-    assert run.gin_bindings == ("SmoothieAgent.kl_penalty = 0.01",)
+    assert run.gin_bindings == ("SmoothieAgent.kl_penalty = 0.01235",)
     home = "quick/Hopper-v5/smoothie-table1-random-1000"
     assert str(run.directory).endswith(f"{home}/seed1003")
     assert json.dumps(launch.train_command(run)).count("--num_steps") == 1

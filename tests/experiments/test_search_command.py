@@ -1,15 +1,19 @@
 """The search's command from flags to the gin file that figures train with."""
 
 import json
+import shlex
 import subprocess
 import sys
 
+import numpy as np
+import optuna
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 
 from smoothie_tf.experiments.commands import search_command
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
-from smoothie_tf.experiments.figures.grids import grid
+from smoothie_tf.experiments.figures.grids import Arm, grid
 from smoothie_tf.experiments.search import search
 from smoothie_tf.runs.run import read_preset, tuned_digest
 from smoothie_tf.training import config, gin_directory
@@ -21,7 +25,9 @@ def somewhere(tmp_path, monkeypatch):
     """Presets of our own, and a working directory that may be written to."""
     text = "train.num_steps = 300\ngrid.num_seeds = 2\n"
     (tmp_path / "quick.gin").write_text(text)
-    text += "search.rungs = (100,)\nsearch.reduction_factor = 3\n"
+    text += (
+        "search.rungs = (100,)\nsearch.reduction_factor = 3\nsearch.num_trials = 3\n"
+    )
     (tmp_path / "short.gin").write_text(text)
     monkeypatch.setattr(gin_directory, "PRESETS", tmp_path)
     monkeypatch.setattr(gin_directory, "TUNED", tmp_path / "gin/tuned")
@@ -36,14 +42,15 @@ def run(*flags, **options):
 def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsys):
     before = grid(FIGURE_3, read_preset("short"))[4]
     assert (before.env, before.variant) == ("Hopper-v5", "smoothie")
-    flags = ["--num_trials", "3", "--num_workers", "2"]
+    flags = ["--num_workers", "2"]
     assert run(*flags, train_command=fake_command) == 0
     captured = capsys.readouterr()
-    assert "3 to 100 steps, the best 1 to 300; 500 steps in all" in captured.out
+    # The cost is known before anything starts: 3 · 100 + 200.
+    told = "3 to 100, the best 1 to 300 environment steps, 500 in all in place of 900"
+    assert told in captured.out.split("runs done")[0]
     assert "favours fast learning" in captured.out
-    assert "3 trials to 100 steps: 0 of 3 runs done" in captured.out
-    assert "1 trial to 300 steps" in captured.out
-    assert "300 of 500 steps" in captured.out
+    assert "Trials to 100 steps: 0 of 3 runs done" in captured.out
+    assert "Trials to 300 steps: 0 of 1 runs done, 1 to resume" in captured.out
     last = captured.out.splitlines()[-1]
     # The fake return is step / 10 + seed: at the end 30 + 1002.
     assert last.startswith(
@@ -54,14 +61,21 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
     assert list(table["state"]) == ["stopped", "stopped", "complete"]
     assert list(table["seed"]) == [1000, 1001, 1002]
     assert list(table["objective_at_100"]) == [1010.0, 1011.0, 1012.0]
-    assert stem.with_suffix(".png").stat().st_size > 10_000
+    for picture in (f"{stem}.png", f"{stem}_returns.png"):
+        pixels = pyplot.imread(picture)[::9, ::9].reshape(-1, 4)
+        assert len(np.unique(pixels, axis=0)) > 20
     record = json.loads(stem.with_suffix(".json").read_text())
+    assert record["environment_steps"] == 500
     assert len(record["runs"]) == 3
     tuned = tmp_path / "gin/tuned/smoothie/Hopper-v5.gin"
     text = tuned.read_text()
     for fact in ("smoothie-table1-random-1000", "3 trials", "1032.0", "trial 2"):
         assert fact in text
-    assert "--agent smoothie --env Hopper-v5 --num_trials 3 --preset short" in text
+    command = (
+        "--agent smoothie --env Hopper-v5 --preset short --space table1 --sampler "
+        "random --num_trials 3 --seed 1000 --rungs 100 --reduction_factor 3\n"
+    )
+    assert command in text
     assert str(tmp_path) not in text
     best = table.iloc[2]
     assert bound_values(tuned) == {
@@ -76,18 +90,18 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
     assert after.directory.parent.name.startswith("smoothie+tuned-")
     # Another search of the same task does not start from it.
     study = search.Search(
-        agent="smoothie",
-        env="Hopper-v5",
-        preset=read_preset("short"),
-        space="table1",
-        parameters=search.read_space("smoothie", "table1"),
-        halving=search.Halving(),
-        sampler="random",
+        Arm("smoothie", "smoothie", ""),
+        "Hopper-v5",
+        read_preset("short"),
+        search.read_space("smoothie"),
+        num_trials=1,
         seed=2000,
     )
-    assert study.run(0, {}, 300).untuned
-    # The search is not asked anything of what it has found.
-    assert run(*flags, train_command=None) == 0
+    trial = optuna.trial.create_trial(value=0.0)
+    trial.number = 0
+    assert study.run(trial).untuned
+    # The command that the file gives finds the same, and trains nothing.
+    assert search_command.search_command(shlex.split(command), train_command=None) == 0
     assert tuned.read_text() == text
     # And training can read it.
     config.parse("smoothie", "Hopper-v5", gin_files=[str(tuned)])
@@ -106,6 +120,27 @@ def test_digest_is_of_the_values_alone(tmp_path):
     assert tuned_digest("smoothie", "a/B-v0") != digest
 
 
+def test_without_kl_has_values_of_its_own(fake_command, tmp_path):
+    flags = ["--agent", "smoothie-no-kl", "--env", "Hopper-v5", "--num_workers", "3"]
+    assert search_command.search_command(flags, train_command=fake_command) == 0
+    found = bound_values(tmp_path / "gin/tuned/smoothie-no-kl/Hopper-v5.gin")
+    assert found["SmoothieAgent.kl_penalty"] == 0.0
+    assert len(found) == 4
+    assert not (tmp_path / "gin/tuned/smoothie").exists()
+    (directory,) = (tmp_path / "runs/short/Hopper-v5").iterdir()
+    assert directory.name == "smoothie-no-kl-table1-random-1000"
+
+
+def test_bindings_by_hand_are_bound_in_all_trials(fake_command, tmp_path):
+    binding = "create_agent.adam_epsilon = 1e-8"
+    assert run("--gin_bindings", binding, train_command=fake_command) == 0
+    (home,) = (tmp_path / "runs").glob("table1-short*")
+    text = (home / "tuned/smoothie/Hopper-v5.gin").read_text()
+    assert f"--gin_bindings '{binding}'" in text
+    assert text.endswith(f"# Bound in all trials.\n{binding}\n")
+    assert not gin_directory.TUNED.exists()
+
+
 def test_what_is_no_result_stays_out_of_the_repository(fake_command, tmp_path):
     flags = ["--preset", "quick", "--num_trials", "2"]
     assert run(*flags, train_command=fake_command) == 0
@@ -117,15 +152,16 @@ def test_what_is_no_result_stays_out_of_the_repository(fake_command, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--agent", "sac"], "--agent 'sac' has no search space in gin/search/table1"),
+        (["--agent", "sac"], "--agent 'sac' is not among"),
         (["--env", "Hoper-v5"], "--env 'Hoper-v5' is not an environment"),
-        (["--num_trials", "0"], "--num_trials 0 is too few"),
-        (["--num_workers", "0"], "--num_workers 0 is too few"),
-        (["--seed", "5"], "--seed 5 is among the figures' own seeds"),
-        (["--sampler", "grid"], "--sampler 'grid' is unknown"),
-        (["--sampler", "tpe", "--halving"], "leave out one of the two"),
-        (["--space", "table2"], "--space 'table2' is not a search space"),
-        (["--preset", "quick", "--halving"], "the preset 'quick' has none"),
+        (["--num_trials", "0"], "--num_trials is 0: it has to be at least 1"),
+        (["--num_workers", "0"], "--num_workers is 0: it has to be at least 1"),
+        (["--seed", "5"], "those below are the figures' own"),
+        (["--sampler", "grid"], "invalid choice: 'grid'"),
+        (["--space", "table2"], "--space 'table2' is not among"),
+        (["--rungs", "200", "100"], "--rungs is [200, 100]: it has to be increasing"),
+        (["--rungs", "300"], "between 0 and the 300 of a whole run"),
+        (["--reduction_factor", "1"], "--reduction_factor is 1.0: it has to be above"),
         (["--trials", "3"], "unrecognized arguments: --trials"),
     ],
 )
@@ -141,19 +177,24 @@ def test_bad_input_gets_one_sentence(flags, sentence, capsys):
 
 
 def test_plot_only_trains_nothing(fake_command, behave, capsys):
-    assert run("--plot_only") == 1
-    assert "Nothing to draw" in capsys.readouterr().err
-    plan = search_command._plan(
-        search_command._parser().parse_args(
-            ["--agent", "smoothie", "--env", "Hopper-v5"]
-        )
-    )
-    behave(plan.run(0, {}, 100), "refuse")
-    assert run("--num_trials", "2", train_command=fake_command) == 1
-    assert "Trial 0 cannot go on" in capsys.readouterr().err
-    assert run("--plot_only") == 0
+    assert run("--plot_only", train_command=None) == 0
     assert "No trial is complete yet" in capsys.readouterr().out
-    assert [each.state for each in search.Study(plan).trials()] == ["running"] * 2
+    trial = optuna.trial.create_trial(value=0.0)
+    trial.number = 0
+    plan = search.Search(
+        Arm("smoothie", "smoothie", ""),
+        "Hopper-v5",
+        read_preset("short"),
+        search.read_space("smoothie"),
+        num_trials=1,
+    )
+    behave(plan.run(trial), "refuse")
+    assert run("--num_trials", "2", train_command=fake_command) == 1
+    assert "Trial 0: " in capsys.readouterr().err
+    assert run("--plot_only", "--num_trials", "2", train_command=None) == 0
+    assert "No trial is complete yet" in capsys.readouterr().out
+    (table,) = plan.root.parent.glob("results/table1-short/*.csv")
+    assert list(pd.read_csv(table)["state"]) == ["running"] * 2
 
 
 def test_help_needs_no_heavy_imports():

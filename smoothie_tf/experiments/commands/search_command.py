@@ -1,19 +1,71 @@
 """The command behind `reproduce/table1.py`."""
 
-import argparse
 import pathlib
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 
 from smoothie_tf import command_line
+from smoothie_tf.experiments.figures.grids import Arm
 from smoothie_tf.runs import launch, ray_launch
 from smoothie_tf.runs.run import Run, read_preset
+from smoothie_tf.runs.status import recorded_status
 from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.training import gin_directory
+from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError
 
-_INTERRUPTED = 130
+# Below this, seeds are the figures' own: nothing may be chosen by them.
+_FIRST_SEED = 100
+# What a preset may bind as `search.…`, and the paper's search.
+_PAPER = {"num_trials": 100, "rungs": (), "reduction_factor": 3}
+_PATH = {"type": pathlib.Path}
+# Each flag's help, and what else argparse has to know.
+_FLAGS = {
+    "agent": ("smoothie, ddpg, or smoothie-no-kl: λ = 0", {"required": True}),
+    "env": ("Gymnasium id, such as Hopper-v5", {"required": True}),
+    "preset": (
+        "quick, short (300k steps; 10 trials, halved) or paper (1M steps; 100 trials); "
+        "default short",
+        {"default": "short"},
+    ),
+    "space": (
+        "file of gin/search/: table1, or first_block, which begins with trials given "
+        "by hand; default table1",
+        {"default": "table1"},
+    ),
+    "sampler": (
+        "random (as in the paper), or tpe, which learns from the first rung's returns; "
+        "default random",
+        {"default": "random", "choices": ("random", "tpe")},
+    ),
+    "num_trials": ("default the preset's search.num_trials", {"type": int}),
+    "rungs": (
+        "steps at which trials are compared, none for whole runs; default the preset's "
+        "search.rungs",
+        {"type": int, "nargs": "*", "metavar": "STEPS"},
+    ),
+    "reduction_factor": (
+        "one in so many goes on; default the preset's search.reduction_factor",
+        {"type": float},
+    ),
+    "seed": ("of the study, no figure's; default 1000", {"type": int, "default": 1000}),
+    "out_dir": (
+        "where tables and pictures go; default results/table1-<preset>, for quick or "
+        "with --gin_bindings <runs_dir>/table1-<preset>",
+        _PATH,
+    ),
+    "tuned_dir": (
+        "where the best values go; default gin/tuned, which figures 3 and 4 read; for "
+        "quick or with --gin_bindings <out_dir>/tuned",
+        _PATH,
+    ),
+    "plot_only": ("write what there is; train nothing", {"action": "store_true"}),
+    "gin_bindings": (
+        "override anything in all trials; may be given several times",
+        {"action": "append", "default": [], "metavar": "BINDING"},
+    ),
+}
 
 
 def search_command(
@@ -31,7 +83,16 @@ def search_command(
         Exit status: 0 done, 1 the study could not be finished, 2 bad input, 130
         interrupted.
     """
-    flags = _parser().parse_args(argv)
+    parser = command_line.Parser(
+        description="Searches an agent's hyperparameters on a task over Table 1's "
+        "ranges. The same command again goes on where it stopped, and the same "
+        "command in another terminal, or on another machine that shares the runs, "
+        "helps with the same study.",
+    )
+    for flag, (text, options) in _FLAGS.items():
+        parser.add_argument(f"--{flag}", help=text, **options)
+    ray_launch.add_flags(parser)
+    flags = parser.parse_args(argv)
     try:
         plan = _plan(flags)
         if flags.plot_only:
@@ -40,20 +101,32 @@ def search_command(
             return _search(flags, plan, workers, train_command)
     except InputError as error:
         print(error, file=sys.stderr)
-        return 2
+        return command_line.BAD_INPUT
 
 
 def _search(flags, plan, workers: launch.Workers, train_command) -> int:
     """Conducts the study, or draws it as it is; returns the exit status."""
     # Optuna, tables and pictures take seconds to import; `--help` needs none of them.
-    from smoothie_tf.experiments.evidence import metrics as results
+    from smoothie_tf.experiments.evidence import metrics
     from smoothie_tf.experiments.search import search, search_results
 
-    name = f"{plan.agent} on {plan.env}"
-    typed = _typed(flags)
-    out_dir, tuned_dir = _homes(flags, plan)
+    name = f"{plan.arm.variant} on {plan.env}"
+    home = pathlib.Path("results") if plan.preset.is_result else flags.runs_dir
+    out_dir = flags.out_dir or home / f"table1-{plan.preset.label}"
+    tuned_dir = gin_directory.TUNED if plan.preset.is_result else out_dir / "tuned"
+    tuned_dir = command_line.shortest(flags.tuned_dir or tuned_dir)
+    table = out_dir / search_results.stem(plan)
 
     def train(runs):
+        if flags.plot_only:
+            return [
+                launch.Outcome(run, recorded_status(run.directory, run.num_steps))
+                for run in runs
+            ]
+        # So that there is something to look at from the first level on.
+        search_results.write(study, out_dir, _typed(flags, plan))
+        needed = launch.overview(runs, flags.num_workers or workers.count())
+        print(f"Trials to {runs[0].num_steps:,} steps: {needed}.", flush=True)
         return launch.launch(
             runs,
             flags.num_workers,
@@ -62,223 +135,107 @@ def _search(flags, plan, workers: launch.Workers, train_command) -> int:
             workers=workers,
         )
 
-    def before_level(steps, trials):
-        runs = [plan.run(trial.number, trial.values, steps) for trial in trials]
-        num_workers = flags.num_workers or workers.count()
+    if not flags.plot_only:
         print(
-            f"{len(trials)} trial{'s' * (len(trials) > 1)} to {steps:,} steps: "
-            f"{launch.overview(runs, num_workers)}; "
-            f"{_progress(plan, study, num_workers)}.",
+            f"Search for {name}, preset {plan.preset.name}, study seed {plan.seed}; "
+            f"trial k's run has seed {plan.seed} + k, the figures' have 0, 1, 2, …\n"
+            f"{search_results.describe(plan)}",
             flush=True,
         )
-        # So that there is something to look at from the first level on.
-        search_results.write(plan, study.trials(), out_dir, typed)
-
     try:
         study = search.Study(plan)
-        if flags.plot_only:
-            trials = study.trials()
-            if not trials:
-                print(f"Nothing to draw: {plan.directory} is empty.", file=sys.stderr)
-                return 1
-        else:
-            print(
-                f"Search for {name}, preset {plan.preset.name}: {flags.num_trials} "
-                f"trials, {plan.sampler} sampling, study seed {plan.seed}; trial k's "
-                f"run has seed {plan.seed} + k, the figures' have 0, 1, 2, …\n"
-                f"{search_results.describe_halving(plan, flags.num_trials)}",
-                flush=True,
-            )
-            at_once = None
-            if plan.sampler != "random":
-                at_once = flags.num_workers or workers.count()
-            trials = search.conduct(
-                study, flags.num_trials, train, on_level=before_level, at_once=at_once
-            )
-        path = search_results.write(plan, trials, out_dir, typed)
-    except (search.StudyError, results.DamagedRunError) as error:
+        try:
+            study.conduct(train)
+        except search.StudyError:
+            if not flags.plot_only:
+                raise
+        text = search_results.write(study, out_dir, _typed(flags, plan))
+    except (search.StudyError, metrics.DamagedRunError) as error:
         print(error, file=sys.stderr)
-        return 1
+        return command_line.FAILED
     except KeyboardInterrupt:
         print(
             f"Stopped; the same command goes on with the study in {plan.directory}.",
             file=sys.stderr,
         )
-        return _INTERRUPTED
-    stem = search_results.stem(plan)
-    if path is None:
-        print(f"No trial is complete yet; the others are in {out_dir / stem}.csv.")
-        return 0
-    found = search_results.best(trials)
-    tuned = tuned_dir / plan.agent / f"{gin_directory.file_name(plan.env)}.gin"
+        return command_line.INTERRUPTED
+    for trial in study.trials:
+        if "reason" in trial.user_attrs:
+            reason = trial.user_attrs["reason"]
+            print(f"Trial {trial.number} failed: {reason}.", file=sys.stderr)
+    if text is None:
+        print(f"No trial is complete yet; the others are in {table}.csv.")
+        return command_line.DONE
+    tuned = tuned_dir / plan.arm.variant / f"{gin_directory.file_name(plan.env)}.gin"
     tuned.parent.mkdir(parents=True, exist_ok=True)
-    tuned.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-    for trial in trials:
-        if trial.state == "failed":
-            print(f"Trial {trial.number} failed: {trial.reason}.", file=sys.stderr)
+    tuned.write_text(text, encoding="utf-8")
+    found = study.best()
     print(
-        f"Best of {len(trials)}: trial {found.number} with {found.objective:.1f}. "
-        f"Its values are in {tuned}, all trials in {out_dir / stem}.{{csv,png,json}}",
+        f"Best of {plan.num_trials}: trial {found.number} with {found.value:.1f}. "
+        f"Its values are in {tuned}, all trials in {table}.{{csv,png,json}}",
         flush=True,
     )
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    """Makes the parser of the flags."""
-    parser = command_line.Parser(
-        description="Searches an agent's hyperparameters on a task over Table 1's "
-        "ranges. The same command again goes on where it stopped, and the same "
-        "command in another terminal, or on another machine that shares the runs, "
-        "helps with the same study.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--agent", required=True, help="smoothie or ddpg")
-    parser.add_argument("--env", required=True, help="Gymnasium id, such as Hopper-v5")
-    parser.add_argument(
-        "--num_trials", type=int, default=100, help="default 100, as in the paper"
-    )
-    parser.add_argument(
-        "--preset",
-        default="short",
-        help="quick, short (300k steps, halving) or paper (1M steps); default short",
-    )
-    parser.add_argument(
-        "--halving",
-        action=argparse.BooleanOptionalAction,
-        help="compare trials at the preset's search.rungs and go on with the best; "
-        "default where the preset has rungs",
-    )
-    parser.add_argument(
-        "--sampler",
-        default="random",
-        help="random (as in the paper) or tpe, which learns from earlier trials and "
-        "does without halving; default random",
-    )
-    parser.add_argument(
-        "--space", default="table1", help="file of gin/search/; default table1"
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=1000,
-        help="of the study, at least 100: it must share none with the figures; "
-        "default 1000",
-    )
-    ray_launch.add_flags(parser)
-    parser.add_argument(
-        "--out_dir",
-        type=pathlib.Path,
-        help="where table, picture and best values go; default results/table1-<preset>,"
-        " for quick or with --gin_bindings <runs_dir>/table1-<preset>",
-    )
-    parser.add_argument(
-        "--tuned_dir",
-        type=pathlib.Path,
-        help="where the best values go as <agent>/<env>.gin; default gin/tuned, which "
-        "figures 3 and 4 read; for quick or with --gin_bindings <out_dir>/tuned",
-    )
-    parser.add_argument(
-        "--plot_only",
-        action="store_true",
-        help="write table, picture and best values of what there is, and train nothing",
-    )
-    parser.add_argument(
-        "--gin_bindings",
-        action="append",
-        default=[],
-        metavar="BINDING",
-        help="override anything in all trials; may be given several times",
-    )
-    return parser
+    return command_line.DONE
 
 
 def _plan(flags):
     """Turns flags into a search."""
     from smoothie_tf.experiments.search import search
 
-    for flag in ("num_workers", "num_trials"):
-        value = getattr(flags, flag)
-        if value is not None and value < 1:
-            raise InputError(f"--{flag} {value} is too few: it has to be at least 1.")
-    if flags.seed < search.FIRST_SEED:
-        raise InputError(
-            f"--seed {flags.seed} is among the figures' own seeds: a study's has to "
-            f"be at least {search.FIRST_SEED}."
-        )
-    if flags.sampler not in search.SAMPLERS:
-        raise InputError(
-            f"--sampler {flags.sampler!r} is unknown: choose one of "
-            f"{', '.join(search.SAMPLERS)}."
-        )
     ray_launch.check(flags.launcher, flags.ray_address)
     preset = read_preset(flags.preset, flags.gin_bindings)
-    check_envs([flags.env], "--env")
-    parameters = search.read_space(flags.agent, flags.space)
-    wanted = flags.halving
-    if flags.sampler == "tpe":
-        if wanted:
+    values = bound_values(gin_directory.PRESETS / f"{preset.name}.gin")
+    for key, default in _PAPER.items():
+        if getattr(flags, key) is None:
+            setattr(flags, key, values.get(f"search.{key}", default))
+    rungs = tuple(flags.rungs)
+    increasing = list(rungs) == sorted(set(rungs))
+    for flag, good, wanted in (
+        ("num_trials", flags.num_trials > 0, "at least 1"),
+        (
+            "num_workers",
+            flags.num_workers is None or flags.num_workers > 0,
+            "at least 1",
+        ),
+        (
+            "seed",
+            flags.seed >= _FIRST_SEED,
+            f"at least {_FIRST_SEED}: those below are the figures' own",
+        ),
+        ("reduction_factor", flags.reduction_factor > 1, "above 1"),
+        (
+            "rungs",
+            increasing and all(0 < each < preset.num_steps for each in rungs),
+            f"increasing steps between 0 and the {preset.num_steps:,} of a whole run",
+        ),
+    ):
+        if not good:
             raise InputError(
-                "--halving compares trials that were asked for together, and --sampler "
-                "tpe asks one after the other: leave out one of the two."
+                f"--{flag} is {getattr(flags, flag)}: it has to be {wanted}."
             )
-        wanted = False
+    check_envs([flags.env], "--env")
     return search.Search(
-        agent=flags.agent,
+        arm=search.ARMS.get(flags.agent, Arm(flags.agent, flags.agent, flags.agent)),
         env=flags.env,
         preset=preset,
-        space=flags.space,
-        parameters=parameters,
-        halving=search.read_halving(preset, wanted),
+        space=search.read_space(flags.agent, flags.space, flags.env),
+        num_trials=flags.num_trials,
+        rungs=rungs,
+        reduction_factor=flags.reduction_factor,
         sampler=flags.sampler,
         seed=flags.seed,
         root=flags.runs_dir,
     )
 
 
-def _homes(flags, plan) -> tuple[pathlib.Path, pathlib.Path]:
-    """Returns where results go, and where the best values go."""
-    is_result = plan.preset.is_result
-    home = pathlib.Path("results") if is_result else flags.runs_dir
-    out_dir = flags.out_dir or home / f"table1-{plan.preset.label}"
-    tuned_dir = flags.tuned_dir
-    if tuned_dir is None:
-        tuned_dir = gin_directory.TUNED if is_result else out_dir / "tuned"
-    return out_dir, command_line.shortest(tuned_dir)
-
-
-def _typed(flags) -> str:
+def _typed(flags, plan) -> str:
     """Returns the command, without what says only where and how fast."""
-    words = [
-        *command_line.called_as("table1"),
-        "--agent",
-        flags.agent,
-        "--env",
-        flags.env,
-    ]
-    words += ["--num_trials", str(flags.num_trials), "--preset", flags.preset]
-    words += ["--sampler", flags.sampler, "--space", flags.space]
-    words += ["--seed", str(flags.seed)]
-    if flags.halving is not None:
-        words.append("--halving" if flags.halving else "--no-halving")
+    words = command_line.called_as("table1")
+    for flag in ("agent", "env", "preset", "space", "sampler", "num_trials", "seed"):
+        words += [f"--{flag}", str(getattr(flags, flag))]
+    words += ["--rungs", *map(str, plan.rungs)]
+    if plan.rungs:
+        words += ["--reduction_factor", f"{flags.reduction_factor:g}"]
     for binding in flags.gin_bindings:
         words += ["--gin_bindings", binding]
     return shlex.join(words)
-
-
-def _progress(plan, study, num_workers: int | None) -> str:
-    """Says how far the whole study is, and how long it may still take."""
-    total = done = 0
-    speeds = []
-    for bracket in study.brackets():
-        total += plan.halving.cost(len(bracket), plan.preset.num_steps)
-        for trial in bracket:
-            whole = plan.run(trial.number, trial.values, plan.preset.num_steps)
-            done += launch.steps_done(whole)
-            if speed := launch.steps_per_second(whole.directory):
-                speeds.append(speed)
-    text = f"the study has made {min(done, total):,} of {total:,} steps"
-    if speeds and done < total:
-        left = launch.time_left(total - done, speeds, num_workers)
-        text += f", about {left} left"
-    return text
