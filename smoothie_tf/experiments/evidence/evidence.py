@@ -13,6 +13,7 @@ from smoothie_tf.experiments.figures.continuous_control import (
     SMOOTHIE_WITHOUT_KL,
 )
 from smoothie_tf.experiments.figures.grids import Figure, grid
+from smoothie_tf.experiments.theory import section3
 from smoothie_tf.runs.run import Preset, Run, read_preset
 
 #: The presets whose runs are results, the longer one first.
@@ -44,8 +45,8 @@ class Evidence:
         """Reads everything.
 
         Args:
-            results_dir: As `reproduce/collect.py`, `figure2.py` and `identities.py`
-                leave it.
+            results_dir: As `reproduce/collect.py`, `figure2.py`, `identities.py` and
+                `section3.py` leave it.
 
         Raises:
             metrics.DamagedRunError: If a file is there and cannot be read.
@@ -61,6 +62,9 @@ class Evidence:
         }
         self.figure2 = self._table("figure2/figure2_runs.csv")
         self.identities = self._table("identities/identities.csv")
+        self.section3 = {
+            name: self._table(f"section3/{name}.csv") for name in section3.TABLES
+        }
         self.published = self._table("published_ddpg.csv", text=True)
 
     def comparison(self, env: str, ours: str, theirs: str) -> Comparison | None:

@@ -83,6 +83,20 @@ def ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
     return _estimate((ours[:, np.newaxis], theirs[:, np.newaxis]), of_means)
 
 
+def relative_variance(values: np.ndarray) -> Estimate:
+    """Estimates the variance of values, shape [N], in multiples of their mean squared.
+
+    Returns:
+        The estimate, with N − 1 in the variance; the largest number for a mean of 0.
+    """
+
+    def of_values(x):
+        square = x.mean() ** 2
+        return np.array([x.var(ddof=1) / square if square else np.finfo(x.dtype).max])
+
+    return _estimate(values[:, np.newaxis], of_values)
+
+
 def probability_of_improvement(
     ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]
 ) -> Estimate:

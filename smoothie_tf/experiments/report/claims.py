@@ -3,16 +3,23 @@
 A claim that fails is printed as plainly as one that holds.
 """
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from smoothie_tf.experiments.evidence import evidence, statistics
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
-
-REPRODUCED, PARTLY, NOT, NOT_YET = "reproduced", "partly", "not", "not yet run"
+from smoothie_tf.experiments.report import section3
+from smoothie_tf.experiments.report.verdicts import (
+    NOT,
+    NOT_YET,
+    PARTLY,
+    REPRODUCED,
+    Claim,
+    Finding,
+    all_or_some,
+)
 
 #: How much of DDPG's return "at least as good" may lack.
 MARGIN = 0.1
@@ -23,45 +30,12 @@ _MOST_WORDS = f"{100 * _MOST:.0f} %"
 _FEW_WORDS = f"{100 - 100 * _MOST:.0f} %"
 
 
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """What we found.
-
-    Attributes:
-        verdict: One of the four words above.
-        number: The number with its interval, and what it is.
-        n: How many runs, or cases, it rests on.
-    """
-
-    verdict: str
-    number: str = "–"
-    n: str = "–"
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A claim of the paper.
-
-    Attributes:
-        statement: What the paper says, in our words.
-        source: Where it says so.
-        rule: When it counts as reproduced, partly, or not.
-        command: What makes, or finishes, the evidence.
-        judge: Reads the evidence.
-    """
-
-    statement: str
-    source: str
-    rule: str
-    command: str
-    judge: Callable[[evidence.Evidence], Finding]
-
-
 def claims() -> list[Claim]:
     """Lists the claims in the order of the paper."""
     figure2 = "python reproduce/figure2.py"
     identities = "python reproduce/identities.py"
     listed = [
+        *section3.claims(),
         Claim(
             "Theorem 1: the derivative of Q̃ in Σ is half its Hessian in the action",
             "(14), supplement A",
@@ -85,6 +59,7 @@ def claims() -> list[Claim]:
             identities,
             _without_weights,
         ),
+        section3.limit(),
         Claim(
             "Gradients and Hessians propagated forward equal nested derivatives, and "
             "are faster",
@@ -236,7 +211,7 @@ def _fixed_point(found) -> Finding:
     number = "largest relative error {:.0e} (uniform), {:.0e} (on-policy)".format(
         *(row["largest_error"] for row in rows)
     )
-    return Finding(_all_or_some(held), number, f"{rows[0]['cases']:.0f} actions")
+    return Finding(all_or_some(held), number, f"{rows[0]['cases']:.0f} actions")
 
 
 def _without_weights(found) -> Finding:
@@ -248,7 +223,7 @@ def _without_weights(found) -> Finding:
     number = "{:.2f} (uniform) and {:.2f} (on-policy) of the slope of Q̃".format(
         *(row["gradient"] for row in rows)
     )
-    return Finding(_all_or_some(held), number, f"{rows[0]['cases']:.0f} actions")
+    return Finding(all_or_some(held), number, f"{rows[0]['cases']:.0f} actions")
 
 
 def _hessians(found) -> Finding:
@@ -257,7 +232,7 @@ def _hessians(found) -> Finding:
         return Finding(NOT_YET)
     equal = all(row["largest_error"] <= _HESSIAN for row in rows)
     faster = [row["speedup"] > 1 for row in rows]
-    verdict = _all_or_some(faster) if equal else NOT
+    verdict = all_or_some(faster) if equal else NOT
     number = "relative error ≤ {:.0e}; {} times as fast (median; {})".format(
         max(row["largest_error"] for row in rows),
         ", ".join(f"{row['speedup']:.1f}" for row in rows),
@@ -381,10 +356,6 @@ def _compared(verdict: str, estimate: statistics.Estimate, pair) -> Finding:
 
 def _not_yet(found, env: str, *variants: str) -> Finding:
     return Finding(NOT_YET, "–", found.progress(env, variants))
-
-
-def _all_or_some(held: list[bool]) -> str:
-    return REPRODUCED if all(held) else PARTLY if any(held) else NOT
 
 
 def _percent(estimate: statistics.Estimate) -> str:

@@ -15,6 +15,7 @@ from smoothie_tf.experiments.report import (
     behind_ddpg,
     claims,
     neighbours,
+    section3,
     summary,
     svg,
     tables,
@@ -66,6 +67,7 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     judged.to_csv(out_dir / "claims.csv", index=False)
     summary.write(summary.summary(found, judged), results_dir)
     parts = [_HEAD, *_claims(judged), "## Protocol\n", _protocol()]
+    parts += section3.section(results_dir, found)
     for preset in found.presets:
         parts += _returns(found, preset, out_dir)
     parts += behind_ddpg.section(results_dir)
@@ -109,9 +111,10 @@ def _claims(judged: pd.DataFrame) -> list[str]:
         ),
         "### Rules\n",
         "Those of returns (rules A and B, and Hopper doubled) were fixed before any "
-        "run of 300,000 steps; those of identities and of Figure 2 were written when "
-        "these had been seen; S1 to S13 are claims of Heess et al. (2015), whose rules "
-        "were fixed before any of their runs. n is runs of the first + of the second "
+        "run of 300,000 steps; those of identities, of Section 3 and of Figure 2 were "
+        "written when these had been seen; S1 to S13 are claims of Heess et al. "
+        "(2015), whose rules were fixed before any of their runs. n is runs of the "
+        "first + of the second "
         f"arm; with fewer than {evidence.LEAST_SEEDS} finished runs of either a claim "
         "is not yet run. "
         "Where there are enough runs of 1,000,000 steps they count, else those of "

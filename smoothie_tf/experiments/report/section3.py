@@ -1,0 +1,266 @@
+"""The claims of Section 3, and of the limit Σ → 0, from results/section3/."""
+
+import pathlib
+
+import numpy as np
+import pandas as pd
+
+from smoothie_tf.experiments.evidence import evidence, statistics
+from smoothie_tf.experiments.report.verdicts import (
+    NOT,
+    NOT_YET,
+    PARTLY,
+    REPRODUCED,
+    Claim,
+    Finding,
+    all_or_some,
+)
+from smoothie_tf.experiments.theory import figure1, likelihood_ratio, section3
+
+_COMMAND = "python reproduce/section3.py"
+_SOURCE = "Section 3"
+_SYMBOLS = {"mean": "μ", "stddev": "σ"}
+_START = figure1.INITIAL_STDDEV
+#: Stored actions of the learned updates that the table shows.
+_SHOWN_ACTIONS = 1000
+#: Where single precision leaves the difference of two equal gradients.
+_ROUNDING = 1e-5
+_HEAD = """\
+The naive update, local maxima and critics of the raw and of the smoothed reward, where
+Figure 2 starts: μ at the worse mode, σ = {stddev:.2f}. Bands are the least and greatest
+of {fits} seeds, bars the standard deviation over {critics}.
+"""
+
+
+def claims() -> list[Claim]:
+    """Lists the claims of Section 3, in its order."""
+    return [
+        Claim(
+            "The naive update from one action has a large variance, the more so the "
+            "smaller σ is",
+            _SOURCE,
+            "reproduced: for μ and for σ, its standard deviation at "
+            f"σ = {_START:.2f} is above the size of its mean, and grows as σ falls "
+            "from 0.8 to 0.0125; partly: one of the two, or for one parameter; else "
+            "not",
+            _COMMAND,
+            _naive_variance,
+        ),
+        Claim(
+            "Smoothie's update, from a learned Q̃, has less",
+            _SOURCE,
+            "of the variance over critics in multiples of the squared mean, the 95 % "
+            "interval. reproduced: it is below that of one action's naive update for μ "
+            "and σ, after each number of actions, on-policy and uniform; partly: in "
+            "some cases; else not",
+            _COMMAND,
+            _learned_variance,
+        ),
+        Claim(
+            "Smoothing cannot add but only remove local optima",
+            f"{_SOURCE}, (1)",
+            "reproduced: no function, of one action or of two, has more local maxima "
+            "at a larger σ; partly: none of one action has; else not",
+            _COMMAND,
+            _never_adds,
+        ),
+        Claim(
+            "It removes that of the synthetic task",
+            f"{_SOURCE}, Figure 1",
+            f"reproduced: the reward has two local maxima, and smoothed with "
+            f"σ = {_START:.2f} one; else not",
+            _COMMAND,
+            _removes,
+        ),
+        Claim(
+            "Q̃ is easier to approximate than Q",
+            f"{_SOURCE}, (2)",
+            "of the mean error over the box of actions after 3,000 updates, in "
+            "multiples of the standard deviation of what is fitted, the ratio to "
+            "that of the raw reward with the same critic and updates, and its 95 % "
+            "interval. reproduced: it is below 1 at 10 and at 300 units, for the "
+            "smoothed reward itself and for the rewards of sampled actions that "
+            "(18) has in its place; partly: in some cases; else not",
+            _COMMAND,
+            _easier,
+        ),
+    ]
+
+
+def limit() -> Claim:
+    """Returns the claim of Section 5 on the limit of small covariances."""
+    return Claim(
+        "As Σ → 0, the updates of critic and mean are DDPG's",
+        "Section 5",
+        "reproduced: relative to DDPG's, the gradient of the critic differs in "
+        "proportion to σ (exponent within 5 % of 1, from 0.1 to 1e-4) and at "
+        f"σ = 1e-6 by ≤ {_ROUNDING:g}, that of μ by ≤ {_ROUNDING:g} at each σ; partly: "
+        "one of the two gradients; else not",
+        _COMMAND,
+        _limit,
+    )
+
+
+def section(results_dir: pathlib.Path, found: evidence.Evidence) -> list[str]:
+    """Returns the report's lines on it.
+
+    Args:
+        results_dir: Where its picture is, in `section3/`.
+        found: What there is.
+    """
+    title, learned = f"## {_SOURCE}\n", found.section3["learned_updates"]
+    fits = found.section3["fits"]
+    if learned is None or fits is None:
+        return [title, f"Not yet run:\n\n```\n{_COMMAND}\n```\n"]
+    head = _HEAD.format(
+        stddev=_START, critics=learned["seed"].nunique(), fits=fits["seed"].nunique()
+    )
+    lines = [title, head]
+    if (results_dir / "section3/section3.png").is_file():
+        lines.append(f"![{_SOURCE}](section3/section3.png)\n")
+    return lines
+
+
+def _naive_variance(found) -> Finding:
+    table = found.section3["likelihood_ratio"]
+    if table is None:
+        return Finding(NOT_YET)
+    large, grows, numbers = [], [], []
+    for parameter in likelihood_ratio.PARAMETERS:
+        rows = table[table["parameter"] == parameter].sort_values("stddev")
+        stddev = np.sqrt(rows["variance"].to_numpy())
+        times = stddev / rows["exact"].abs().to_numpy()
+        start = int(np.argmin((rows["stddev"] - _START).abs()))
+        large.append(times[start] > 1)
+        grows.append((np.diff(stddev) < 0).all())
+        least = np.sqrt(rows["variance_with_baseline"].to_numpy())
+        numbers.append(
+            f"{_SYMBOLS[parameter]}: {stddev[start]:.2f}, {times[start]:.1f} times the "
+            f"mean's size, and {stddev[0]:.0f} at σ = {rows['stddev'].iloc[0]:g} (with "
+            f"the best constant baseline {least[start]:.2f} and {least[0]:.2f})"
+        )
+    return Finding(all_or_some([*large, *grows]), "; ".join(numbers), "exact")
+
+
+def _learned_variance(found) -> Finding:
+    learned, exact = (
+        found.section3[name] for name in ("learned_updates", "likelihood_ratio")
+    )
+    if learned is None or exact is None:
+        return Finding(NOT_YET)
+    less, numbers = [], []
+    for (replay, parameter), rows in learned.groupby(
+        ["replay", "parameter"], sort=False
+    ):
+        naive = _at_start(exact, parameter)
+        one_action = naive["variance"] / naive["exact"] ** 2
+        for actions, each in rows.groupby("actions"):
+            updates = each["update"].to_numpy()
+            estimate = statistics.relative_variance(updates)
+            less.append(estimate.high < one_action)
+            if actions == _SHOWN_ACTIONS:
+                error = np.sqrt(((updates - naive["exact"]) ** 2).mean())
+                averaged = np.sqrt(naive["variance"] / actions)
+                numbers.append(
+                    f"{replay}, {_SYMBOLS[parameter]}: {estimate.value:.2f} "
+                    f"[{estimate.low:.2f}, {estimate.high:.2f}] (naive {one_action:.0f}"
+                    f"), {updates.mean() / naive['exact']:.2f} of the slope, error "
+                    f"{error:.3f} (naive, averaged over the same, {averaged:.3f})"
+                )
+    number = f"after {_SHOWN_ACTIONS:,} actions: " + "; ".join(numbers)
+    number = number.replace(" -", " −")
+    return Finding(
+        all_or_some(less), number, f"{learned['seed'].nunique()} critics a case"
+    )
+
+
+def _at_start(exact: pd.DataFrame, parameter: str) -> pd.Series:
+    rows = exact[exact["parameter"] == parameter]
+    return rows.loc[(rows["stddev"] - _START).abs().idxmin()]
+
+
+def _never_adds(found) -> Finding:
+    table = found.section3["local_optima"]
+    if table is None:
+        return Finding(NOT_YET)
+    by_function = table.groupby("function")
+    gained = by_function["gained"].sum()
+    of_one = gained[[section3.TWO_GAUSSIANS, section3.RANDOM]].sum()
+    of_two = gained[section3.RIDGE]
+    verdict = NOT
+    if not of_one:
+        verdict = PARTLY if of_two else REPRODUCED
+    number = by_function["functions"].first()[section3.RANDOM]
+    ridge = table[table["function"] == section3.RIDGE]
+    two = ridge.loc[ridge["maxima"] > ridge["maxima"].iloc[0], "stddev"]
+    told = (
+        f"one action: {of_one} of {number + 1} functions gain one; two actions: a ridge"
+    )
+    if len(two):
+        told += (
+            f" has {ridge['maxima'].iloc[0]:.0f} and, from σ = {two.min():.3f} to "
+            f"{two.max():.3f}, {ridge['maxima'].max():.0f}"
+        )
+    else:
+        told += " gains none"
+    return Finding(verdict, told, f"{number + 2} functions")
+
+
+def _removes(found) -> Finding:
+    table = found.section3["local_optima"]
+    if table is None:
+        return Finding(NOT_YET)
+    rows = table[table["function"] == section3.TWO_GAUSSIANS]
+    raw = rows.loc[rows["stddev"] == 0, "maxima"].iloc[0]
+    smoothed = rows.loc[(rows["stddev"] - _START).abs().idxmin(), "maxima"]
+    verdict = REPRODUCED if (raw, smoothed) == (2, 1) else NOT
+    number = (
+        f"{raw:.0f}, and {smoothed:.0f} at σ = {_START:.2f}; the second vanishes at "
+    )
+    number += f"σ = {rows['vanishing_stddev'].iloc[0]:.4f}"
+    return Finding(verdict, number, "exact")
+
+
+def _easier(found) -> Finding:
+    table = found.section3["fits"]
+    if table is None:
+        return Finding(NOT_YET)
+    last = table[table["updates"] == table["updates"].max()]
+    held, numbers = [], []
+    for target in ("smoothed", "smoothed, from samples"):
+        told = []
+        for units, rows in last.groupby("hidden_units"):
+            errors = [
+                rows.loc[rows["target"] == each, "relative_error"].to_numpy()
+                for each in (target, "reward")
+            ]
+            estimate = statistics.ratio(*errors)
+            held.append(estimate.high < 1)
+            told.append(
+                f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}] times "
+                f"at {units} units"
+            )
+        numbers.append(f"{target}: {', '.join(told)}")
+    seeds = last["seed"].nunique()
+    return Finding(all_or_some(held), "; ".join(numbers), f"{seeds} + {seeds} a case")
+
+
+def _limit(found) -> Finding:
+    table = found.section3["ddpg_limit"]
+    if table is None:
+        return Finding(NOT_YET)
+    table = table.sort_values("stddev")
+    above = table[table["stddev"] > 0.9e-4]
+    exponent, _ = np.polyfit(
+        np.log(above["stddev"]), np.log(above["critic_gradient"]), 1
+    )
+    smallest = table.iloc[0]
+    critic = abs(exponent - 1) <= 0.05 and smallest["critic_gradient"] <= _ROUNDING
+    policy = table["policy_gradient"].max()
+    number = (
+        f"critic's {smallest['critic_gradient']:.0e} at σ = {smallest['stddev']:.0e}, "
+        f"exponent {exponent:.3f}; μ's ≤ {policy:.0e} at every σ"
+    )
+    return Finding(
+        all_or_some([critic, policy <= _ROUNDING]), number, "one minibatch of 256"
+    )
