@@ -8,6 +8,7 @@ Shapes: B batch, S state, A action.
 """
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,11 @@ from smoothie_tf.policies import squashed_gaussian_policy
 
 #: A gymnasium observation, batched: an array, or a dict or tuple of them.
 Observation = Any
+
+# Kinds of numbers that an observation may be made of, and a seed.
+_WHOLE_NUMBERS = (tf.int64, tf.int32, tf.int16, tf.int8, tf.uint8, tf.bool)
+_NUMBERS = (tf.float64, tf.float32, tf.float16, *_WHOLE_NUMBERS)
+_SEEDS = (tf.int64, tf.int32, tf.uint32)
 
 
 class ExportError(ValueError):
@@ -41,6 +47,11 @@ class DeployedPolicy(tf.Module):
         Gaussian, in the task's units, before anything is clipped, shape [B, A]. A
         deterministic policy has standard deviation 0. Of a Gaussian behind a tanh,
         "mean" is what the tanh makes of its mean, and "stddev" its own.
+
+    All three take arrays of any kind of number, as tasks return them, in a nest as the
+    space's own. Tensors may be of any kind where the space is one array; in a dict or
+    tuple they are float32, or the space's own kind of whole number. What has another
+    shape, or holds a NaN or infinity, raises `tf.errors.InvalidArgumentError`.
     """
 
     def __init__(
@@ -100,18 +111,18 @@ class DeployedPolicy(tf.Module):
 
         squash, slope = _squashing(policy)
 
-        def in_task(before):
+        def in_task(before, dtype=action_space.dtype):
             action = squash(before)
             clipped = tf.clip_by_value(action, spec.minimum, spec.maximum)
             # Rounding, too, may lead over a bound.
             return tf.clip_by_value(
-                tf.cast(offset + scale * clipped, action_space.dtype),
-                action_space.low,
-                action_space.high,
+                tf.cast(offset + scale * clipped, dtype), *_bounds(action_space, dtype)
             )
 
         def unchecked_action(observation):
-            return in_task(parameters(_flatten(observation_space, observation))[0])
+            mean, *_ = parameters(_flatten(observation_space, observation))
+            # TFLite clips no other kind of float.
+            return in_task(mean, np.dtype(np.float32))
 
         def action(observation):
             mean, *_ = parameters(_checked(observation_space, observation))
@@ -133,26 +144,59 @@ class DeployedPolicy(tf.Module):
                 "stddev": scale * slope * stddev,
             }
 
-        self.action = tf.function(action, autograph=False)
-        self.sample = tf.function(sample, autograph=False)
-        self.distribution_parameters = tf.function(
-            distribution_parameters, autograph=False
-        )
-        self._unchecked_action = tf.function(unchecked_action, autograph=False)
         self._observation_space = observation_space
+        # Of any shape: another shape is then an error at run time, as a NaN is.
+        self._spec = _map(
+            observation_space,
+            lambda leaf, name: _leaf_spec(leaf, name, tf.float32, any_shape=True),
+        )
+        self.action = self._of_any_kind(action)
+        self.sample = self._of_any_kind(sample, tf.TensorSpec([], tf.int64, "seed"))
+        self.distribution_parameters = self._of_any_kind(distribution_parameters)
+        self._unchecked_action = tf.function(unchecked_action, autograph=False)
+
+    def _of_any_kind(self, function, *seed):
+        """Returns a function that takes arrays of whatever kind of number.
+
+        With a signature, TensorFlow casts arrays to it, and refuses tensors of another
+        kind. Without one it takes the kinds of tensor that have been traced: where the
+        observation is one array, these are few enough.
+        """
+        of_one_kind = tf.function(
+            function, input_signature=[self._spec, *seed], autograph=False
+        )
+        if not isinstance(self._spec, tf.TensorSpec):
+            return of_one_kind
+        kind = self._spec.dtype
+
+        def without_seed(observation):
+            return of_one_kind(tf.cast(observation, kind))
+
+        def with_seed(observation, seed):
+            return of_one_kind(tf.cast(observation, kind), tf.cast(seed, tf.int64))
+
+        return tf.function(with_seed if seed else without_seed, autograph=False)
+
+    def _trace(self):
+        """Makes what a SavedModel is to hold of the functions without a signature."""
+        if not isinstance(self._spec, tf.TensorSpec):
+            return
+        for kind in _NUMBERS if self._spec.dtype.is_floating else _WHOLE_NUMBERS:
+            spec = tf.TensorSpec(None, kind, self._spec.name)
+            self.action.get_concrete_function(spec)
+            self.distribution_parameters.get_concrete_function(spec)
+            for seed in _SEEDS:
+                self.sample.get_concrete_function(spec, tf.TensorSpec([], seed, "seed"))
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """Returns the SavedModel's signatures, and traces what Python may call.
 
-        Signatures take float32 where the space has floats; the attributes take
-        float64, Gymnasium's default, as well.
+        Signatures take float32 where the space has floats; the attributes take other
+        kinds of numbers as well.
         """
+        self._trace()
         seed = tf.TensorSpec([], tf.int64, "seed")
-        for dtype in (tf.float64, tf.float32):
-            spec = input_spec(self._observation_space, dtype)
-            self.action.get_concrete_function(spec)
-            self.sample.get_concrete_function(spec, seed)
-            self.distribution_parameters.get_concrete_function(spec)
+        spec = input_spec(self._observation_space)
 
         def action(observation):
             return {"action": self.action(observation)}
@@ -172,7 +216,10 @@ class DeployedPolicy(tf.Module):
         }
 
     def tflite(self) -> bytes:
-        """Returns `action` as a float32 TFLite model, which checks nothing."""
+        """Returns `action` as a TFLite model, which checks nothing.
+
+        It returns float32, whatever the task takes, within the task's bounds.
+        """
         spec = input_spec(self._observation_space)
         concrete = self._unchecked_action.get_concrete_function(spec)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], self)
@@ -298,6 +345,14 @@ def describe_space(space: spaces.Space) -> dict[str, Any]:
     return description
 
 
+def _bounds(space, dtype):
+    """Returns a space's bounds in a dtype, neither of them beyond the space's own."""
+    low, high = space.low.astype(dtype), space.high.astype(dtype)
+    low = np.where(low < space.low, np.nextafter(low, dtype.type(np.inf)), low)
+    high = np.where(high > space.high, np.nextafter(high, dtype.type(-np.inf)), high)
+    return low, high
+
+
 def _bound(values):
     listed = [float(v) if np.isfinite(v) else None for v in values.ravel()]
     if listed and all(v == listed[0] for v in listed):
@@ -349,7 +404,7 @@ def _map(space, function, name="observation"):
     return function(space, name)
 
 
-def _leaf_spec(space, name, floats):
+def _leaf_spec(space, name, floats, any_shape=False):
     known = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
     if not isinstance(space, known):
         raise ExportError(
@@ -357,13 +412,12 @@ def _leaf_spec(space, name, floats):
             " Discrete, MultiBinary, MultiDiscrete, and Dict and Tuple of them."
         )
     dtype = tf.as_dtype(space.dtype)
-    return tf.TensorSpec(
-        [None, *space.shape], floats if dtype.is_floating else dtype, name
-    )
+    shape = None if any_shape else [None, *space.shape]
+    return tf.TensorSpec(shape, floats if dtype.is_floating else dtype, name)
 
 
 def _leaves(space, observation):
-    """Returns (space, name, tensor) of each leaf, in the order of flattening."""
+    """Returns (space, tensor) of each leaf, in the order of flattening."""
     if isinstance(space, spaces.Dict):
         pairs = [(inner, observation[key]) for key, inner in space.spaces.items()]
     elif isinstance(space, spaces.Tuple):
@@ -406,8 +460,13 @@ def _categories(space):
 def _checked(space, observation):
     """Returns `_flatten`, after checks that end in an error and not in an action."""
     checked = []
-    for leaf, x in _leaves(space, observation):
-        # At runtime, too: callers of a signature may hand over any shape.
+    names = _leaves(space, _map(space, lambda _, name: name))
+    for (leaf, x), (_, name) in zip(_leaves(space, observation), names, strict=True):
+        # At run time: a shape that is known to be wrong before would be an error of
+        # another kind. The placeholder hides it, and names what is wrong.
+        name = re.sub(r"[^\w.]", "_", name, flags=re.ASCII)
+        with tf.name_scope("given"):
+            x = tf.compat.v1.placeholder_with_default(x, None, name)
         x = tf.ensure_shape(x, [None, *leaf.shape])
         checks = []
         if x.dtype.is_floating:

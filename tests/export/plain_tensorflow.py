@@ -55,7 +55,12 @@ def errors(policy, x):
         "narrow": error_of(lambda: policy.action(x[:, :-1])),
         "narrow served": error_of(lambda: serve(x[:, :-1])),
         "wide served": error_of(lambda: serve(wide)),
+        "wide": error_of(lambda: policy.action(wide)),
         "no batch": error_of(lambda: policy.action(x[0])),
+        "no batch sample": error_of(lambda: policy.sample(x[0], 3)),
+        "narrow parameters": error_of(
+            lambda: policy.distribution_parameters(x[:, :-1])
+        ),
         "no batch served": error_of(lambda: serve(x[0])),
         "float64 served": error_of(lambda: serve(x, tf.float64)),
         "no seed": error_of(lambda: policy.sample(x)),
@@ -83,6 +88,11 @@ def answers(policy, inputs):
             said[f"from float64 tensor {number}"] = policy.action(
                 tf.constant(x, tf.float64)
             )
+            whole = np.abs(np.round(x)).clip(max=1)
+            for kind in ("float32", "float16", "int64", "int32", "uint8", "bool"):
+                said[f"whole {kind} {number}"] = policy.action(whole.astype(kind))
+            for i, seed in enumerate((3, np.int64(3), np.int32(3), np.uint32(3))):
+                said[f"seed {i} {number}"] = policy.sample(x.astype(np.float64), seed)
     return {name: value.numpy() for name, value in said.items()}
 
 
