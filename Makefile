@@ -1,11 +1,12 @@
 PYTHON_IN_VENV := .venv/bin/python
 TEST_WORKERS ?= 2
 
-.PHONY: help install test figure3 bench-peers lock
+.PHONY: help install test docs figure3 bench-peers lock
 
 help:
 	@echo "make install   the environment: .venv from requirements.lock"
 	@echo "make test      install, then ruff and the tests"
+	@echo "make docs      install, then the site in site/; a broken link fails"
 	@echo "make figure3   install, then Figure 3 with the quick preset"
 	@echo "make bench-peers   Smoothie's speed against SBX and Stable-Baselines3"
 	@echo "make lock      resolve requirements.lock from setup.cfg again (needs uv)"
@@ -19,6 +20,10 @@ install: .venv/.installed
 test: install
 	@$(PYTHON_IN_VENV) -m ruff check .
 	@$(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist worksteal --strict-skips
+
+docs: install
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON_IN_VENV) -m mkdocs --quiet build --strict
+	@echo "The site is in site/index.html"
 
 figure3: install
 	@$(PYTHON_IN_VENV) reproduce/figure3.py
