@@ -49,22 +49,24 @@ SMALL = (
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
-    """Finished runs of 100 steps, made once; copy what is to be changed.
+    """Finished runs, made once; copy what is to be changed.
 
-    Checkpoints are kept of steps 80 and 100, evaluations are at every 20th.
+    Evaluations are at every 20th step and checkpoints at every 40th, of which the last
+    two are kept: of 100 steps those of 80 and 100.
     """
     made = {}
 
-    def get(agent="smoothie", env="InvertedPendulum-v5"):
-        if (agent, env) not in made:
+    def get(agent="smoothie", env="InvertedPendulum-v5", num_steps=100):
+        if (agent, env, num_steps) not in made:
             run_dir = tmp_path_factory.mktemp(agent) / "run"
             arguments = ["--agent", agent, "--env", env, "--run_dir", str(run_dir)]
-            arguments += ["--num_steps", "100", "--preset", "quick", "--quiet"]
+            arguments += ["--num_steps", str(num_steps)]
+            arguments += ["--preset", "quick", "--quiet"]
             for binding in SMALL:
                 arguments += ["--gin_bindings", binding]
             assert main.main(arguments) == 0
-            made[agent, env] = run_dir
-        return made[agent, env]
+            made[agent, env, num_steps] = run_dir
+        return made[agent, env, num_steps]
 
     return get
 

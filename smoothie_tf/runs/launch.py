@@ -19,14 +19,9 @@ from typing import Protocol, TextIO
 
 import tqdm
 
+from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
-from smoothie_tf.runs.status import (
-    Status,
-    current_status,
-    lock,
-    read_json,
-    recorded_status,
-)
+from smoothie_tf.runs.status import Status, lock, read_json
 
 LOG_FILE = "log.txt"
 #: The command of a run, before its flags.
@@ -154,7 +149,8 @@ def overview(runs: Sequence[Run], num_workers: int | None = None) -> str:
     The time rests on the speed of those runs of the grid that have trained already,
     or else of all others in the same directory.
     """
-    statuses = [current_status(run.directory, run.num_steps) for run in runs]
+    runs = [prefix.locate(run) for run in runs]
+    statuses = [prefix.status(run) for run in runs]
     count = collections.Counter(statuses)
     parts = [f"{count[Status.DONE]} of {len(runs)} runs done"]
     for status, word in (
@@ -169,10 +165,7 @@ def overview(runs: Sequence[Run], num_workers: int | None = None) -> str:
     if not speeds:
         others = [path.parent for path in runs[0].root.glob("*/*/*/seed*/run.json")]
         speeds = [speed for each in others if (speed := steps_per_second(each))]
-    steps_left = sum(
-        run.num_steps - steps_done(run, status is Status.DONE)
-        for run, status in zip(runs, statuses, strict=True)
-    )
+    steps_left = sum(run.num_steps - prefix.steps_done(run) for run in runs)
     if speeds and steps_left:
         parts.append(f"about {time_left(steps_left, speeds, num_workers)} left")
     return ", ".join(parts)
@@ -294,8 +287,8 @@ class _Launch:
         self._outcomes: dict[Run, Outcome] = {}
         self._waiting: collections.deque[Run] = collections.deque()
         for run in dict.fromkeys(runs):
-            if current_status(run.directory, run.num_steps) is Status.DONE:
-                self._outcomes[run] = Outcome(run, Status.DONE)
+            if prefix.is_done(run):
+                self._outcomes[run] = Outcome(prefix.locate(run), Status.DONE)
             else:
                 self._waiting.append(run)
 
@@ -331,7 +324,8 @@ class _Launch:
         for _ in range(len(self._waiting)):
             if len(self._children) >= most:
                 return
-            run = self._waiting.popleft()
+            # Somebody else may have begun a longer one.
+            run = prefix.locate(self._waiting.popleft())
             run.directory.mkdir(parents=True, exist_ok=True)
             descriptor = lock(run.directory)
             if descriptor is None:
@@ -339,7 +333,7 @@ class _Launch:
                 continue
             try:
                 # Whoever held the lock until now may have finished the run.
-                if self._is_done(run):
+                if prefix.is_done(run):
                     self._outcomes[run] = Outcome(run, Status.DONE)
                 else:
                     self._children.append(self._spawn(run, descriptor))
@@ -366,7 +360,7 @@ class _Launch:
                 self._settle(child, code)
 
     def _settle_lost(self, run: Run, error: WorkerLostError):
-        if self._is_done(run):
+        if prefix.is_done(run):
             self._outcomes[run] = Outcome(run, Status.DONE)
             return
         self._losses[run] += 1
@@ -381,7 +375,7 @@ class _Launch:
 
     def _settle(self, child: _Child, code: int):
         run = child.run
-        if code == 0 and self._is_done(run):
+        if code == 0 and prefix.is_done(run):
             self._outcomes[run] = Outcome(run, Status.DONE)
             return
         if code in _INTERRUPTED:
@@ -424,10 +418,6 @@ class _Launch:
             ]
             time.sleep(_POLL_SECONDS)
 
-    def _is_done(self, run: Run) -> bool:
-        recorded = recorded_status(run.directory, run.num_steps)
-        return recorded is Status.DONE
-
     def _make_bar(self) -> tqdm.tqdm:
         terminal = self._stream.isatty()
         return tqdm.tqdm(
@@ -445,7 +435,7 @@ class _Launch:
 
     def _steps(self) -> int:
         return sum(
-            steps_done(run, self._is_settled(run, Status.DONE))
+            prefix.steps_done(run)
             for run in self._runs
             if not self._is_settled(run, Status.FAILED)
         )
@@ -478,19 +468,6 @@ def _is_at_work(process: Process) -> bool:
         return process.poll() is None
     except WorkerLostError:
         return False
-
-
-def steps_done(run: Run, is_done: bool = False) -> int:
-    """Returns how many environment steps of a run are behind it.
-
-    Args:
-        run: The run.
-        is_done: Whether it is known to have made them all.
-    """
-    if is_done:
-        return run.num_steps
-    progress = read_json(run.directory / "progress.json")
-    return min(int(progress.get("step") or 0), run.num_steps)
 
 
 def steps_per_second(run_dir: pathlib.Path) -> float | None:

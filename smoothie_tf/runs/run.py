@@ -24,6 +24,7 @@ from smoothie_tf.validation import InputError, nearest
 _LONGEST_LABEL = 100
 # The preset that leaves the length of runs to a figure's panels.
 _OF_PANELS = "svg"
+_LENGTH = "train.num_steps"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +36,14 @@ class Preset:
         num_steps: Environment steps of each run (`train.num_steps`).
         num_seeds: Seeds of each arm on each environment (`grid.num_seeds`).
         gin_bindings: Bindings given by hand on top of the preset.
+        others: Presets that bind the same for training, but for the length of runs.
     """
 
     name: str
     num_steps: int
     num_seeds: int
     gin_bindings: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     def of_length(self, num_steps: int) -> "Preset":
         """Returns the preset for a panel of a length of its own; 0 for none.
@@ -48,8 +51,7 @@ class Preset:
         A length given by hand stays. Else the preset `svg` takes the panel's, and any
         other the shorter of the two.
         """
-        by_hand = any("train.num_steps" in each for each in self.gin_bindings)
-        if by_hand or not num_steps:
+        if not num_steps or any(map(_is_length, self.gin_bindings)):
             return self
         if self.name != _OF_PANELS:
             num_steps = min(num_steps, self.num_steps)
@@ -73,6 +75,20 @@ class Preset:
             readable = f"{readable[:_LONGEST_LABEL]}-{digest}"
         return f"{self.name}+{readable}"
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those of runs that may differ in their length alone, its own first."""
+        bindings = tuple(each for each in self.gin_bindings if not _is_length(each))
+        alike = (
+            dataclasses.replace(self, name=name, gin_bindings=bindings).label
+            for name in (self.name, *self.others)
+        )
+        return tuple(dict.fromkeys((self.label, *alike)))
+
+
+def _is_length(binding: str) -> bool:
+    return _LENGTH in binding
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -88,6 +104,7 @@ class Run:
         root: Directory that holds all runs.
         tuned: Digest of the tuned values the run trains with; empty without any.
         untuned: Whether there are some that it does not take.
+        home: Its directory, where it is another preset's: see `prefix.locate`.
     """
 
     agent: str
@@ -99,6 +116,7 @@ class Run:
     root: pathlib.Path = pathlib.Path("runs")
     tuned: str = ""
     untuned: bool = False
+    home: pathlib.Path | None = dataclasses.field(default=None, compare=False)
 
     @property
     def num_steps(self) -> int:
@@ -108,12 +126,17 @@ class Run:
     @property
     def directory(self) -> pathlib.Path:
         """Where the run's files are."""
+        return self.home or self.directories[0]
+
+    @property
+    def directories(self) -> tuple[pathlib.Path, ...]:
+        """Its own directory, and those of runs that differ in their length alone."""
         # Runs from before a search must not pass for runs with what it found.
         variant = f"{self.variant}+tuned-{self.tuned}" if self.tuned else self.variant
-        arm = (
-            self.root / self.preset.label / gin_directory.file_name(self.env) / variant
+        below = pathlib.Path(
+            gin_directory.file_name(self.env), variant, f"seed{self.seed}"
         )
-        return arm / f"seed{self.seed}"
+        return tuple(self.root / label / below for label in self.preset.labels)
 
     def __str__(self) -> str:
         return f"{self.env} {self.variant} seed {self.seed}"
@@ -178,7 +201,7 @@ def read_preset(
         if key.startswith("grid.") and key != "grid.num_seeds":
             raise InputError(f"{key!r} cannot be bound: grid has only num_seeds.")
     counts = {}
-    for key in ("train.num_steps", "grid.num_seeds"):
+    for key in (_LENGTH, "grid.num_seeds"):
         count = values.get(key)
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise InputError(
@@ -186,6 +209,28 @@ def read_preset(
                 "integer of at least 1."
             )
         counts[key] = count
+    others = (each.stem for each in sorted(directory.glob("*.gin")) if each != path)
     return Preset(
-        name, counts["train.num_steps"], counts["grid.num_seeds"], gin_bindings
+        name,
+        counts[_LENGTH],
+        counts["grid.num_seeds"],
+        gin_bindings,
+        tuple(each for each in others if _bind_the_same(directory, name, each)),
     )
+
+
+def _bind_the_same(directory: pathlib.Path, *names: str) -> bool:
+    """Says whether presets differ in nothing that training sees but its length."""
+    try:
+        each = [bound_values(directory / f"{name}.gin") for name in names]
+    except InputError:
+        return False
+    first, second = (
+        {
+            key: value
+            for key, value in values.items()
+            if key != _LENGTH and not key.startswith(("grid.", "search."))
+        }
+        for values in each
+    )
+    return first == second

@@ -257,7 +257,7 @@ class RunDirectory:
                 f" {FORMAT}."
             )
         for key, value in identity.items():
-            same = _same_bindings if key == "gin_bindings" else operator.eq
+            same = same_bindings if key == "gin_bindings" else operator.eq
             if not same(info.get(key), value):
                 raise RunDirectoryError(
                     f"--run_dir {self.path} holds a run with {key}"
@@ -284,8 +284,13 @@ class RunDirectory:
                 path.rmdir() if path.is_dir() else path.unlink()
 
 
-def _same_bindings(before, now):
-    """Whether two lists of bindings say the same of a run of any length."""
+def same_bindings(before: Any, now: list[str]) -> bool:
+    """Says whether two lists of bindings are of one run, of whatever length.
+
+    Args:
+      before: What a run.json holds, which may be anything.
+      now: Bindings, such as "SmoothieAgent.kl_penalty=0.01".
+    """
     if not isinstance(before, list) or not all(isinstance(b, str) for b in before):
         return False
     meanings = (gin_text.meaning(each).items() for each in (before, now))

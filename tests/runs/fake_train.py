@@ -37,7 +37,8 @@ def main():
     parser.add_argument("--gin_bindings", action="append", default=[])
     flags = parser.parse_args()
     run_dir = pathlib.Path(flags.run_dir)
-    checkpoint = run_dir / "checkpoint"
+    checkpoint = run_dir / "checkpoints" / "step"
+    checkpoint.parent.mkdir(exist_ok=True)
     step = int(checkpoint.read_text()) if checkpoint.exists() else 0
     starts = run_dir / "starts"
     with open(starts, "a") as file:

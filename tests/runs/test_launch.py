@@ -53,7 +53,8 @@ def test_resumes_what_was_killed(runs, fake_command, starts, told):
     run.directory.mkdir(parents=True)
     record = '{"status": "running", "num_steps": 300, "wall_seconds": 40}'
     (run.directory / "run.json").write_text(record)
-    (run.directory / "checkpoint").write_text("200")
+    (run.directory / "checkpoints").mkdir()
+    (run.directory / "checkpoints" / "step").write_text("200")
     (run.directory / "progress.json").write_text('{"step": 200}')
     line = launch.overview(runs, 2)
     assert line.startswith("0 of 4 runs done, 1 to resume, 3 to start")

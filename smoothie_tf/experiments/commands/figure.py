@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from smoothie_tf import command_line
 from smoothie_tf.command_line import Parser
 from smoothie_tf.experiments.figures.grids import Figure, grid
-from smoothie_tf.runs import launch, ray_launch
+from smoothie_tf.runs import launch, prefix, ray_launch
 from smoothie_tf.runs.run import Run, lengths, read_preset
-from smoothie_tf.runs.status import Status, recorded_status
+from smoothie_tf.runs.status import Status
 from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.training import gin_directory
 from smoothie_tf.validation import InputError
@@ -278,9 +278,7 @@ def _borrowed(runs: Sequence[Run]) -> list[str]:
 
 def _stopped(runs: Sequence[Run]) -> int:
     """Says how to go on after an interruption."""
-    done = sum(
-        recorded_status(run.directory, run.num_steps) is Status.DONE for run in runs
-    )
+    done = sum(prefix.is_done(run) for run in runs)
     print(
         f"Stopped with {done} of {len(runs)} runs done; the same command goes on from "
         "the last checkpoints.",

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
-from smoothie_tf.runs.status import Status, recorded_status
 from smoothie_tf.training.run_directory import COLUMNS as METRICS
 
 RUN_COLUMNS = ("agent", "env", "seed", "variant", "finished")
@@ -100,17 +100,16 @@ def read_runs(runs: Iterable[Run]) -> pd.DataFrame:
     """
     tables = []
     for run in runs:
-        path = run.directory / "metrics.csv"
+        path = prefix.locate(run).directory / "metrics.csv"
         if not path.is_file():
             continue
         table = read_metrics(path)
-        recorded = recorded_status(run.directory, run.num_steps)
         values = (
             run.agent,
             run.env,
             run.seed,
             run.variant,
-            recorded is Status.DONE,
+            prefix.is_done(run),
         )
         for place, (column, value) in enumerate(zip(RUN_COLUMNS, values, strict=True)):
             table.insert(place, column, value)
@@ -273,7 +272,7 @@ def provenance(runs: Iterable[Run]) -> list[dict[str, Any]]:
     records = []
     for run in runs:
         try:
-            path = run.directory / "run.json"
+            path = prefix.locate(run).directory / "run.json"
             record = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue

@@ -14,8 +14,8 @@ import pandas as pd
 
 from smoothie_tf import quiet
 from smoothie_tf.experiments.evidence import metrics
+from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
-from smoothie_tf.runs.status import Status, recorded_status
 
 EPISODES = 50
 _SEED = 12_345
@@ -56,14 +56,15 @@ def measure(
 
 def _agent(run: Run) -> Any:
     """Returns the agent of a finished run's last checkpoint, if it still has one."""
-    if recorded_status(run.directory, run.num_steps) is not Status.DONE:
+    if not prefix.is_done(run):
         return None
     from smoothie_tf.export import saved_run
 
     try:
-        saved = saved_run.SavedRun(run.directory)
-        steps = saved.checkpoint_steps()
-        return saved.restore(steps[-1]) if steps else None
+        saved = saved_run.SavedRun(prefix.locate(run).directory)
+        # One that went on from there has become another policy.
+        there = run.num_steps in saved.checkpoint_steps()
+        return saved.restore(run.num_steps) if there else None
     except ValueError as error:
         raise metrics.DamagedRunError(str(error)) from None
 
