@@ -1,15 +1,17 @@
-"""Kinds of covariance Σ_φ of a Gaussian policy, as pure functions of φ.
+"""The covariance Σ_φ of a Gaussian policy: what it may be, and who owns φ and φ′.
 
-The paper's is diagonal, Σ = e^φ (supplement D); Theorem 1 holds for any. φ is a
-variable, so that Σ is the same in every state, or a network's output, one a state: the
-functions here do not know which.
+The paper's is diagonal, Σ = e^φ (supplement D); Theorem 1 holds for any. `Diagonal` and
+`Full` are Σ for a given φ, and know all that depends on it. `Covariance` owns φ, which
+is a variable, so that Σ is the same in every state, or a network, and gives Σ in a
+state; its `target` does the same for φ′.
 
 Each kind has a factor L with Σ = LLᵀ, and what depends on Σ is written with it: with
 η ~ N(0, I), a phantom action is a = ã + L·η, and so Σ⁻¹(ã − a) = −L⁻ᵀη.
 
-Shapes: B batch, A action, P parameters. φ has shape [P] or [B, P].
+Shapes: B batch, S state, A action, P parameters. φ has shape [P] or [B, P].
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +20,7 @@ import tensorflow_probability as tfp
 
 from smoothie_tf import gaussian
 
-__all__ = ["DIAGONAL", "FULL", "Diagonal", "Full", "HermiteFactors"]
+__all__ = ["KINDS", "Covariance", "Diagonal", "Full", "HermiteFactors", "Kind"]
 
 
 class HermiteFactors(NamedTuple):
@@ -38,18 +40,29 @@ class HermiteFactors(NamedTuple):
 class Diagonal:
     """Σ = diag(e^φ), P = A."""
 
-    #: Whether (15) meets more than the Hessian's diagonal.
+    #: Whether (15) needs more than the Hessian's diagonal.
     full_hessian = False
 
-    def number_of_parameters(self, actions: int) -> int:
+    def __init__(self, parameters: tf.Tensor | tf.Variable):
+        """Σ for one φ.
+
+        Args:
+          parameters: φ, shape [P] or [B, P].
+        """
+        self.parameters = parameters
+
+    @classmethod
+    def number_of_parameters(cls, actions: int) -> int:
         """Returns P for actions of a size."""
         return actions
 
-    def initial_parameters(self, actions: int, log_variance: float) -> tf.Tensor:
+    @classmethod
+    def initial_parameters(cls, actions: int, log_variance: float) -> tf.Tensor:
         """Returns the φ of independent components of one variance, shape [P]."""
         return tf.fill([actions], float(log_variance))
 
-    def parameter_sizes(self, actions: int, log_variance: float) -> tf.Tensor:
+    @classmethod
+    def parameter_sizes(cls, actions: int, log_variance: float) -> tf.Tensor:
         """Returns changes of φ that move L alike from that start, shape [P].
 
         Args:
@@ -59,79 +72,65 @@ class Diagonal:
         del log_variance
         return tf.ones([actions])
 
-    def stddev(self, parameters: tf.Tensor) -> tf.Tensor:
+    def stddev(self) -> tf.Tensor:
         """Returns the standard deviations, shape [A] or [B, A]."""
-        return tf.exp(0.5 * parameters)
+        return tf.exp(0.5 * self.parameters)
 
-    def covariance(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Returns the diagonal of Σ_φ, shape [A] or [B, A]."""
-        return tf.exp(parameters)
+    def matrix(self) -> tf.Tensor:
+        """Returns the diagonal of Σ, shape [A] or [B, A]."""
+        return tf.exp(self.parameters)
 
-    def half_trace(self, hessian: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
-        """Returns ½·tr(H·Σ_φ), the surrogate of (15).
+    def half_trace(self, hessian: tf.Tensor) -> tf.Tensor:
+        """Returns ½·tr(H·Σ), the surrogate of (15).
 
         Args:
           hessian: The diagonal of H, shape [B, A].
-          parameters: φ.
 
         Returns:
           One number a row, shape [B].
         """
-        return 0.5 * tf.reduce_sum(hessian * tf.exp(parameters), axis=-1)
+        return 0.5 * tf.reduce_sum(hessian * tf.exp(self.parameters), axis=-1)
 
-    def perturb(
-        self, action: tf.Tensor, parameters: tf.Tensor, noise: tf.Tensor
-    ) -> tf.Tensor:
-        """Returns a ~ N(action, Σ_φ): a phantom action, or a policy's.
+    def perturb(self, action: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        """Returns a ~ N(action, Σ): a phantom action, or a policy's.
 
         Args:
           action: Shape [B, A], or [M, B, A].
-          parameters: φ.
           noise: Standard normal draws, of the shape of `action`.
         """
-        return gaussian.phantom_actions(action, self.stddev(parameters), noise)
+        return gaussian.phantom_actions(action, self.stddev(), noise)
 
-    def distribution(
-        self, mean: tf.Tensor, parameters: tf.Tensor
-    ) -> tfp.distributions.Distribution:
-        """Returns N(mean, Σ_φ), of means of shape [B, A]."""
-        return tfp.distributions.MultivariateNormalDiag(mean, self.stddev(parameters))
+    def distribution(self, mean: tf.Tensor) -> tfp.distributions.Distribution:
+        """Returns N(mean, Σ), of means of shape [B, A]."""
+        return tfp.distributions.MultivariateNormalDiag(mean, self.stddev())
 
     def kl_divergence(
-        self,
-        mean: tf.Tensor,
-        parameters: tf.Tensor,
-        previous_mean: tf.Tensor,
-        previous_parameters: tf.Tensor,
+        self, mean: tf.Tensor, previous_mean: tf.Tensor, previous: "Diagonal"
     ) -> tf.Tensor:
-        """Returns KL(N(mean, Σ_φ) ‖ N(previous mean, previous Σ)), as in (20).
+        """Returns KL(N(mean, Σ) ‖ N(previous mean, previous Σ)), as in (20).
 
         Args:
           mean: Of the current policy, shape [B, A].
-          parameters: Its φ.
           previous_mean: Of the earlier policy, shape [B, A].
-          previous_parameters: Its φ.
+          previous: The earlier policy's Σ, of the same kind.
 
         Returns:
           The divergence in nats, shape [B].
         """
-        return self.distribution(mean, parameters).kl_divergence(
-            self.distribution(previous_mean, previous_parameters)
+        return self.distribution(mean).kl_divergence(
+            previous.distribution(previous_mean)
         )
 
-    def hermite_factors(
-        self, parameters: tf.Tensor, noise: tf.Tensor
-    ) -> HermiteFactors:
+    def hermite_factors(self, noise: tf.Tensor) -> HermiteFactors:
         """Returns the factors at phantom actions a = ã + L·noise.
 
         The supplement's (9) has a − ã in the place of its (7)'s ã − a, which is the
         derivative's: with it, the first factor would have the wrong sign.
 
         Args:
-          parameters: φ.
           noise: What the phantom actions were drawn with, shape [B, A].
         """
-        stddev = self.stddev(parameters)
+        stddev = self.stddev()
         return HermiteFactors(
             -noise / stddev, (tf.square(noise) - 1.0) / tf.square(stddev)
         )
@@ -147,72 +146,69 @@ class Full(Diagonal):
 
     full_hessian = True
 
-    def number_of_parameters(self, actions: int) -> int:
+    @classmethod
+    def number_of_parameters(cls, actions: int) -> int:
         """Returns P for actions of a size."""
         return actions * (actions + 1) // 2
 
-    def initial_parameters(self, actions: int, log_variance: float) -> tf.Tensor:
+    @classmethod
+    def initial_parameters(cls, actions: int, log_variance: float) -> tf.Tensor:
         """Returns the φ of independent components of one variance, shape [P]."""
-        below = self.number_of_parameters(actions) - actions
+        below = cls.number_of_parameters(actions) - actions
         return tf.concat([tf.fill([actions], float(log_variance)), tf.zeros(below)], 0)
 
-    def parameter_sizes(self, actions: int, log_variance: float) -> tf.Tensor:
+    @classmethod
+    def parameter_sizes(cls, actions: int, log_variance: float) -> tf.Tensor:
         """As `Diagonal`: an entry on L's diagonal is e^(φ/2), one below it φ itself."""
-        below = self.number_of_parameters(actions) - actions
+        below = cls.number_of_parameters(actions) - actions
         slope = 0.5 * tf.exp(0.5 * float(log_variance))
         return tf.concat([tf.ones(actions), tf.fill([below], slope)], 0)
 
-    def factor(self, parameters: tf.Tensor) -> tf.Tensor:
+    def factor(self) -> tf.Tensor:
         """Returns L, shape [A, A] or [B, A, A]."""
         # P = A(A + 1)/2, solved for A.
-        actions = int((np.sqrt(8 * parameters.shape[-1] + 1) - 1) // 2)
-        diagonal = tf.exp(0.5 * parameters[..., :actions])
+        actions = int((np.sqrt(8 * self.parameters.shape[-1] + 1) - 1) // 2)
+        diagonal = tf.exp(0.5 * self.parameters[..., :actions])
         # A product with ones and zeros puts each entry into its place.
         rows, columns = np.tril_indices(actions, -1)
         place = np.zeros([len(rows), actions * actions])
         place[np.arange(len(rows)), rows * actions + columns] = 1.0
         below = tf.einsum(
             "...p,pq->...q",
-            parameters[..., actions:],
+            self.parameters[..., actions:],
             tf.constant(place, diagonal.dtype),
         )
-        shape = tf.concat([tf.shape(parameters)[:-1], [actions, actions]], axis=0)
+        shape = tf.concat([tf.shape(self.parameters)[:-1], [actions, actions]], axis=0)
         return tf.linalg.diag(diagonal) + tf.reshape(below, shape)
 
-    def stddev(self, parameters: tf.Tensor) -> tf.Tensor:
+    def stddev(self) -> tf.Tensor:
         """Returns the standard deviations of the components, [A] or [B, A]."""
-        return tf.sqrt(tf.reduce_sum(tf.square(self.factor(parameters)), axis=-1))
+        return tf.sqrt(tf.reduce_sum(tf.square(self.factor()), axis=-1))
 
-    def covariance(self, parameters: tf.Tensor) -> tf.Tensor:
-        """Returns Σ_φ, shape [A, A] or [B, A, A]."""
-        factor = self.factor(parameters)
+    def matrix(self) -> tf.Tensor:
+        """Returns Σ, shape [A, A] or [B, A, A]."""
+        factor = self.factor()
         return tf.matmul(factor, factor, transpose_b=True)
 
-    def half_trace(self, hessian: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
+    def half_trace(self, hessian: tf.Tensor) -> tf.Tensor:
         """As `Diagonal`, of the whole Hessian, shape [B, A, A]."""
-        factor = self.factor(parameters)
+        factor = self.factor()
         return 0.5 * tf.reduce_sum(factor * (hessian @ factor), axis=[-2, -1])
 
-    def perturb(
-        self, action: tf.Tensor, parameters: tf.Tensor, noise: tf.Tensor
-    ) -> tf.Tensor:
+    def perturb(self, action: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         """As `Diagonal`."""
-        factor = self.factor(parameters)
-        return action + tf.reduce_sum(factor * noise[..., tf.newaxis, :], axis=-1)
+        return action + tf.reduce_sum(
+            self.factor() * noise[..., tf.newaxis, :], axis=-1
+        )
 
-    def distribution(
-        self, mean: tf.Tensor, parameters: tf.Tensor
-    ) -> tfp.distributions.Distribution:
+    def distribution(self, mean: tf.Tensor) -> tfp.distributions.Distribution:
         """As `Diagonal`."""
-        return tfp.distributions.MultivariateNormalTriL(mean, self.factor(parameters))
+        return tfp.distributions.MultivariateNormalTriL(mean, self.factor())
 
-    def hermite_factors(
-        self, parameters: tf.Tensor, noise: tf.Tensor
-    ) -> HermiteFactors:
+    def hermite_factors(self, noise: tf.Tensor) -> HermiteFactors:
         """As `Diagonal`, with the whole second factor."""
-        factor = self.factor(parameters)
         inverse = tf.linalg.triangular_solve(
-            factor, tf.eye(noise.shape[-1], dtype=noise.dtype)
+            self.factor(), tf.eye(noise.shape[-1], dtype=noise.dtype)
         )
         # L⁻ᵀη.
         whitened = tf.reduce_sum(inverse * noise[..., tf.newaxis], axis=-2)
@@ -221,5 +217,62 @@ class Full(Diagonal):
         return HermiteFactors(-whitened, outer - precision)
 
 
-DIAGONAL = Diagonal()
-FULL = Full()
+class Kind(NamedTuple):
+    """What Σ_φ may be.
+
+    Attributes:
+      form: `Diagonal` or `Full`.
+      depends_on_state: Whether φ is a network's output.
+    """
+
+    form: type[Diagonal]
+    depends_on_state: bool
+
+
+#: Kinds by name. The paper's e^φ is "diagonal".
+KINDS = {
+    "diagonal": Kind(Diagonal, False),
+    "full": Kind(Full, False),
+    "state_diagonal": Kind(Diagonal, True),
+    "state_full": Kind(Full, True),
+}
+
+
+class Covariance:
+    """Σ_φ of a policy, and Σ_φ′ of its target: owns φ and φ′.
+
+    No `tf.Module`: an agent tracks φ and φ′ as attributes of its own, whose names are
+    those in its checkpoints.
+    """
+
+    def __init__(
+        self,
+        form: type[Diagonal],
+        source: tf.Variable | Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
+        target_source: tf.Variable | Callable | None = None,
+    ):
+        """Takes φ and φ′ over.
+
+        Args:
+          form: `Diagonal` or `Full`.
+          source: φ, a variable of shape [P], or a network from states [B, S] to
+            (φ(s) of shape [B, P], its state).
+          target_source: φ′, the same; None where there is no target.
+        """
+        self.form = form
+        self.source = source
+        #: Σ_φ′.
+        self.target = None if target_source is None else Covariance(form, target_source)
+
+    @property
+    def variables(self) -> Sequence[tf.Variable]:
+        """φ, or the variables of the network that gives it."""
+        return self.source.variables if callable(self.source) else [self.source]
+
+    def parameters(self, observation: tf.Tensor) -> tf.Tensor | tf.Variable:
+        """Returns φ in states [B, S], shape [P] or [B, P]."""
+        return self.source(observation)[0] if callable(self.source) else self.source
+
+    def at(self, observation: tf.Tensor) -> Diagonal:
+        """Returns Σ in states [B, S]."""
+        return self.form(self.parameters(observation))

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from smoothie_tf import covariances
 
-KINDS = {"diagonal": covariances.DIAGONAL, "full": covariances.FULL}
+KINDS = {"diagonal": covariances.Diagonal, "full": covariances.Full}
 
 
 def gauss_hermite(size, points=60):
@@ -37,7 +37,7 @@ def parameters(kind, size, seed=0):
 
 def matrix(kind, phi):
     """Σ as a matrix, whichever the kind."""
-    covariance = kind.covariance(tf.constant(phi)).numpy()
+    covariance = kind(tf.constant(phi)).matrix().numpy()
     return np.diag(covariance) if covariance.ndim == 1 else covariance
 
 
@@ -80,7 +80,7 @@ def test_theorem_1_through_phi(name, size):
     variable = tf.constant(phi)
     with tf.GradientTape() as tape:
         tape.watch(variable)
-        surrogate = kind.half_trace(tf.constant(hessian[np.newaxis]), variable)
+        surrogate = kind(variable).half_trace(tf.constant(hessian[np.newaxis]))
     np.testing.assert_allclose(
         tape.gradient(surrogate, variable), by_phi, rtol=1e-6, atol=1e-9
     )
@@ -97,7 +97,7 @@ def test_hermite_factors_differentiate_the_smoothed_value(name, size):
     grid, weights = gauss_hermite(size)
     factor = np.linalg.cholesky(matrix(kind, phi))
     targets = weights * value(action - grid @ factor.T)
-    first, second = kind.hermite_factors(tf.constant(phi), tf.constant(grid))
+    first, second = kind(tf.constant(phi)).hermite_factors(tf.constant(grid))
     covariance = matrix(kind, phi)
     gradient = slope(lambda a: smoothed(a, covariance), action)
     np.testing.assert_allclose(targets @ first.numpy(), gradient, rtol=1e-7)
@@ -111,7 +111,7 @@ def test_hermite_factors_differentiate_the_smoothed_value(name, size):
 
 def test_the_supplements_own_sign_would_climb_down():
     # (9) as printed has H₁ at Σ^(−1/2)(a − ã): minus the gradient.
-    kind, action = covariances.DIAGONAL, np.array([0.4])
+    kind, action = covariances.Diagonal, np.array([0.4])
     phi = parameters(kind, 1)
     grid, weights = gauss_hermite(1)
     stddev = np.exp(phi / 2)
@@ -126,19 +126,19 @@ def test_the_supplements_own_sign_would_climb_down():
 def test_factors_have_mean_zero_and_match_the_densitys_own(name, size):
     # Autodiff: ∂N/∂a and ∂²N/∂a² over N, of log N(ã|a, Σ) in a.
     kind = KINDS[name]
-    phi = tf.constant(parameters(kind, size, 3))
+    sigma = kind(tf.constant(parameters(kind, size, 3)))
     draw = np.random.default_rng(4)
     action = tf.constant(draw.normal(size=(6, size)))
     noise = tf.constant(draw.normal(size=(6, size)))
-    stored = 2 * action - kind.perturb(action, phi, noise)
+    stored = 2 * action - sigma.perturb(action, noise)
     with tf.GradientTape() as outer:
         outer.watch(action)
         with tf.GradientTape() as inner:
             inner.watch(action)
-            density = kind.distribution(action, phi).log_prob(stored)
+            density = sigma.distribution(action).log_prob(stored)
         score = inner.gradient(density, action)
     second = outer.batch_jacobian(score, action) + score[:, :, None] * score[:, None]
-    factors = kind.hermite_factors(phi, noise)
+    factors = sigma.hermite_factors(noise)
     np.testing.assert_allclose(factors.first, score, rtol=1e-9, atol=1e-12)
     if not kind.full_hessian:
         second = tf.linalg.diag_part(second)
@@ -155,22 +155,26 @@ def test_divergence_is_the_integral(name, size):
     grid, weights = gauss_hermite(size)
     points = means[0] + grid @ np.linalg.cholesky(matrix(kind, phi)).T
     logarithms = [
-        kind.distribution(tf.constant(mean), tf.constant(p)).log_prob(points).numpy()
+        kind(tf.constant(p)).distribution(tf.constant(mean)).log_prob(points).numpy()
         for mean, p in zip(means, (phi, other), strict=True)
     ]
     np.testing.assert_allclose(
-        kind.kl_divergence(*(tf.constant(x) for x in (means[0], phi, means[1], other))),
+        kind(tf.constant(phi)).kl_divergence(
+            *map(tf.constant, means), kind(tf.constant(other))
+        ),
         [weights @ (logarithms[0] - logarithms[1])],
         rtol=1e-9,
     )
 
 
 def test_divergence_of_full_covariances_by_formula():
-    kind, size = covariances.FULL, 4
+    kind, size = covariances.Full, 4
     draw = np.random.default_rng(5)
     mean, previous = draw.normal(size=(2, 3, size))
     phi, other = 0.3 * draw.normal(size=(2, 3, kind.number_of_parameters(size)))
-    mine = kind.kl_divergence(*(tf.constant(x) for x in (mean, phi, previous, other)))
+    mine = kind(tf.constant(phi)).kl_divergence(
+        tf.constant(mean), tf.constant(previous), kind(tf.constant(other))
+    )
     for i in range(3):
         sigma, before = matrix(kind, phi[i]), matrix(kind, other[i])
         apart = previous[i] - mean[i]
@@ -186,17 +190,15 @@ def test_divergence_of_full_covariances_by_formula():
 
 def test_full_by_hand():
     # φ = (ln 4, ln 9, 0.5): L = ((2, 0), (0.5, 3)), Σ = ((4, 1), (1, 9.25)).
-    phi = tf.constant(np.array([np.log(4), np.log(9), 0.5]))
-    np.testing.assert_allclose(covariances.FULL.factor(phi), [[2, 0], [0.5, 3]])
-    np.testing.assert_allclose(covariances.FULL.covariance(phi), [[4, 1], [1, 9.25]])
-    np.testing.assert_allclose(covariances.FULL.stddev(phi), [2, np.sqrt(9.25)])
+    sigma = covariances.Full(tf.constant(np.array([np.log(4), np.log(9), 0.5])))
+    np.testing.assert_allclose(sigma.factor(), [[2, 0], [0.5, 3]])
+    np.testing.assert_allclose(sigma.matrix(), [[4, 1], [1, 9.25]])
+    np.testing.assert_allclose(sigma.stddev(), [2, np.sqrt(9.25)])
     hessian = tf.constant([[[1.0, 2.0], [2.0, -1.0]]], tf.float64)
     # ½·(1·4 + 2·2·1 − 9.25).
-    np.testing.assert_allclose(covariances.FULL.half_trace(hessian, phi), [-0.625])
-    moved = covariances.FULL.perturb(
-        tf.constant([[10.0, 20.0]], tf.float64),
-        phi,
-        tf.constant([[1.0, 2.0]], tf.float64),
+    np.testing.assert_allclose(sigma.half_trace(hessian), [-0.625])
+    moved = sigma.perturb(
+        tf.constant([[10.0, 20.0]], tf.float64), tf.constant([[1.0, 2.0]], tf.float64)
     )
     np.testing.assert_allclose(moved, [[12, 26.5]])
 
@@ -204,10 +206,10 @@ def test_full_by_hand():
 @pytest.mark.parametrize("size", [1, 2, 6])
 def test_full_without_correlation_is_diagonal(size):
     initial = [kind.initial_parameters(size, -0.7) for kind in KINDS.values()]
-    assert len(initial[1]) == covariances.FULL.number_of_parameters(size)
+    assert len(initial[1]) == covariances.Full.number_of_parameters(size)
     np.testing.assert_allclose(initial[0], initial[1][:size])
     diagonal, full = (
-        kind.covariance(phi) for kind, phi in zip(KINDS.values(), initial, strict=True)
+        kind(phi).matrix() for kind, phi in zip(KINDS.values(), initial, strict=True)
     )
     np.testing.assert_allclose(np.diag(diagonal), full, rtol=1e-6)
 
@@ -223,32 +225,55 @@ def test_one_phi_a_state_is_each_by_itself(name):
     if not kind.full_hessian:
         hessian = tf.linalg.diag_part(hessian)
     results = (
-        kind.stddev(phi),
-        kind.perturb(action, phi, noise),
-        kind.half_trace(hessian, phi),
-        *kind.hermite_factors(phi, noise),
+        kind(phi).stddev(),
+        kind(phi).perturb(action, noise),
+        kind(phi).half_trace(hessian),
+        *kind(phi).hermite_factors(noise),
     )
     for i in range(5):
         one = slice(i, i + 1)
         each = (
-            kind.stddev(phi[i])[tf.newaxis],
-            kind.perturb(action[one], phi[i], noise[one]),
-            kind.half_trace(hessian[one], phi[i]),
-            *kind.hermite_factors(phi[i], noise[one]),
+            kind(phi[i]).stddev()[tf.newaxis],
+            kind(phi[i]).perturb(action[one], noise[one]),
+            kind(phi[i]).half_trace(hessian[one]),
+            *kind(phi[i]).hermite_factors(noise[one]),
         )
         for mine, other in zip(results, each, strict=True):
             np.testing.assert_allclose(mine[one], other, rtol=1e-12)
     # And several draws for each state at once.
-    several = kind.perturb(tf.stack([action] * 2), phi, tf.stack([noise, -noise]))
+    several = kind(phi).perturb(tf.stack([action] * 2), tf.stack([noise, -noise]))
     np.testing.assert_allclose(several[0], results[1], rtol=1e-12)
 
 
 def test_parameter_sizes_move_the_factor_alike():
-    kind, log_variance, step = covariances.FULL, -1.4, 1e-3
+    kind, log_variance, step = covariances.Full, -1.4, 1e-3
     start = tf.cast(kind.initial_parameters(3, log_variance), tf.float64)
     sizes = tf.cast(kind.parameter_sizes(3, log_variance), tf.float64)
-    moved = kind.factor(start + step * tf.linalg.diag(sizes)) - kind.factor(start)
+    moved = kind(start + step * tf.linalg.diag(sizes)).factor() - kind(start).factor()
     norms = tf.norm(moved, axis=[-2, -1]) / step
     # d e^(φ/2) = ½·e^(φ/2)·dφ, to first order.
     np.testing.assert_allclose(norms, [0.5 * np.exp(-0.7)] * 6, rtol=1e-3)
-    np.testing.assert_array_equal(covariances.DIAGONAL.parameter_sizes(3, -1.4), 1.0)
+    np.testing.assert_array_equal(covariances.Diagonal.parameter_sizes(3, -1.4), 1.0)
+
+
+def test_an_owner_gives_phi_and_its_target_in_a_state():
+    phi, target = tf.Variable([0.0, 1.0]), tf.Variable([2.0, 3.0])
+    free = covariances.Covariance(covariances.Diagonal, phi, target)
+    states = tf.constant([[1.0], [2.0]])
+    assert free.variables == [phi] and free.target.variables == [target]
+    np.testing.assert_allclose(free.at(states).stddev(), np.exp([0, 0.5]), rtol=1e-6)
+    np.testing.assert_allclose(
+        free.target.at(states).stddev(), np.exp([1, 1.5]), rtol=1e-6
+    )
+
+    class Network:
+        variables = (phi,)
+
+        def __call__(self, observation):
+            return observation * phi, ()
+
+    dependent = covariances.Covariance(covariances.Diagonal, Network())
+    assert dependent.target is None and dependent.variables == (phi,)
+    np.testing.assert_allclose(
+        dependent.at(states).matrix(), np.exp([[0, 1], [0, 2]]), rtol=1e-6
+    )

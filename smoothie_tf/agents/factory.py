@@ -13,8 +13,9 @@ from tf_agents.typing import types
 from smoothie_tf import validation
 from smoothie_tf.agents import (
     ddpg_agent,
+    protocol,
     sac_agent,
-    smoothie_agent,
+    smoothie_variants,
     soft_ddpg_agent,
     svg0_agent,
     svg1_agent,
@@ -34,12 +35,12 @@ from smoothie_tf.networks import (
 )
 
 #: Agents by the name that `--agent` takes; where two names have one class, their gin
-#: files differ. A class names in `takes` what it takes beyond the policy's network.
+#: files differ. What each takes is said by `protocol.Contract`.
 AGENTS: dict[str, Callable[..., tf_agent.TFAgent]] = {
     "ddpg": ddpg_agent.DdpgAgent,
     "td3": td3_agent.Td3Agent,
     "sac": sac_agent.SacAgent,
-    "smoothie": smoothie_agent.SmoothieAgent,
+    "smoothie": smoothie_variants.create_smoothie,
     "soft_ddpg": soft_ddpg_agent.SoftDdpgAgent,
     "svg0": svg0_agent.Svg0Agent,
     "svg0_episode": svg0_agent.Svg0Agent,
@@ -49,6 +50,14 @@ AGENTS: dict[str, Callable[..., tf_agent.TFAgent]] = {
     "svg_infinity": svg_infinity_agent.SvgInfinityAgent,
     "planner": svg_infinity_agent.SvgInfinityAgent,
     "td_actor_critic": td_actor_critic_agent.TdActorCriticAgent,
+}
+#: Settings as gin binds them, by their class.
+_BOUND = {
+    config_class: gin.external_configurable(
+        config_class, config_class.owner, module="smoothie_tf"
+    )
+    for config_class in {protocol.contract(a).config_class for a in AGENTS.values()}
+    if config_class is not None
 }
 
 
@@ -113,8 +122,11 @@ def create_agent(
     )
     adam = functools.partial(_adam, epsilon=adam_epsilon)
     kind, observation_spec = AGENTS[name], time_step_spec.observation
-    takes = getattr(kind, "takes", ("critic_network",))
-    arguments = {"actor_network": actor_network(observation_spec, action_spec)}
+    contract = protocol.contract(kind)
+    takes, arguments = contract.takes, {}
+    if contract.config_class is not None:
+        arguments["config"] = _BOUND[contract.config_class]()
+    arguments["actor_network"] = actor_network(observation_spec, action_spec)
     if "critic_network" in takes:
         arguments["critic_network"] = critic_network((observation_spec, action_spec))
     if "value_network" in takes:

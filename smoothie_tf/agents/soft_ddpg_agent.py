@@ -13,24 +13,22 @@ with steps in it still teaches the actor.
 
 The algorithm's printed equations are not available to us: these are our reading, and
 docs/soft_ddpg.md derives them from the stochastic policy gradient theorem. Equation
-numbers are that page's. What is not a loss is Smoothie's, and so equal between the two.
+numbers are that page's. Networks, minibatches and optimizer steps are `actor_critic`'s,
+and so equal to Smoothie's.
 
 Shapes: B batch, S state, A action, M samples.
 """
 
-from typing import NamedTuple
+import dataclasses
+from typing import ClassVar, NamedTuple
 
-import gin
 import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
-from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
-from tf_agents.typing import types
-from tf_agents.utils import common
 
 from smoothie_tf import gaussian, validation
-from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.agents import actor_critic
 from smoothie_tf.networks import critic_network as critic_networks
 
 
@@ -50,106 +48,58 @@ class SoftDdpgInfo(NamedTuple):
     policy_stddev: tf.Tensor
 
 
-@gin.configurable(module="smoothie_tf")
-class SoftDdpgAgent(smoothie_agent.SmoothieAgent):
-    """Learns the mean of a Gaussian policy of fixed width from values alone."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SoftDdpgConfig(actor_critic.ActorCriticConfig):
+    """Settings of Soft DDPG, beside those of every actor-critic.
 
-    _learns_covariance = False
+    DDPG has one minibatch for both networks, and so this has one by default.
 
-    def __init__(
-        self,
-        time_step_spec: ts.TimeStep,
-        action_spec: types.BoundedTensorSpec,
-        actor_network: network.Network | tf.keras.Model,
-        critic_network: network.Network | tf.keras.Model,
-        actor_optimizer: types.Optimizer,
-        critic_optimizer: types.Optimizer,
-        stddev: float = 0.3,
-        actor_samples: int = 16,
-        target_samples: int = 16,
-        variance_reduction: str = "antithetic",
-        gamma: float = 0.995,
-        target_update_tau: float = 0.01,
-        reward_scale_factor: float = 1.0,
-        gradient_clipping: float | None = 4.0,
-        td_errors_loss_fn: types.LossFn = common.element_wise_huber_loss,
-        independent_minibatches: bool = False,
-        seed: int | None = None,
-        train_step_counter: tf.Variable | None = None,
-        name: str | None = None,
-    ):
-        """Creates the agent.
+    Attributes:
+      stddev: σ of (S1), > 0, the same in every action dimension: how far the value is
+        smoothed, and how widely the agent explores.
+      actor_samples: M of (S8), values of the critic a state in the actor's update, ≥ 1;
+        even for "antithetic".
+      target_samples: Samples of (S3) a target, ≥ 1.
+      variance_reduction: One of `gaussian.REDUCTIONS`, for the actor's update.
+    """
 
-        Args:
-          time_step_spec: Spec of the time steps, observations of shape [S].
-          action_spec: Bounded float spec of the actions, shape [A].
-          actor_network: π_θ, from observations [B, S] to actions [B, A].
-          critic_network: Q_σ, from (observations [B, S], actions [B, A]) to values
-            [B]. A method `sample_values`, as `CriticNetwork` has, makes several
-            samples in a state cheap.
-          actor_optimizer: Optimizer of θ.
-          critic_optimizer: Optimizer of the critic.
-          stddev: σ of (S1), > 0, the same in every action dimension: how far the
-            value is smoothed, and how widely the agent explores.
-          actor_samples: M of (S8), values of the critic a state in the actor's
-            update, ≥ 1; even for "antithetic".
-          target_samples: Samples of (S3) a target, ≥ 1.
-          variance_reduction: One of `gaussian.REDUCTIONS`, for the actor's update.
-          gamma: Discount γ, in [0, 1].
-          target_update_tau: Share τ of the new weights in each target update, in
-            (0, 1].
-          reward_scale_factor: Multiplies every reward, > 0.
-          gradient_clipping: Largest global norm of the critic's weight gradients,
-            > 0; None leaves them alone.
-          td_errors_loss_fn: Elementwise loss of targets and values, both [B].
-          independent_minibatches: As `SmoothieAgent`'s; DDPG has one minibatch.
-          seed: Seed of the samples, as `SmoothieAgent`'s.
-          train_step_counter: Counts training steps; the global step if None.
-          name: Name of the agent.
+    owner: ClassVar[str] = "SoftDdpgAgent"
+    learns_covariance: ClassVar[bool] = False
+
+    independent_minibatches: bool = False
+    stddev: float = 0.3
+    actor_samples: int = 16
+    target_samples: int = 16
+    variance_reduction: str = "antithetic"
+
+    @property
+    def initial_log_variance(self) -> float:
+        """φ = ln σ²."""
+        return 2 * float(np.log(self.stddev))
+
+    def __post_init__(self):
+        """Checks the settings.
 
         Raises:
-          ValueError: If an argument is not allowed, as `SmoothieAgent` says.
+          ValueError: If one is out of range, or two contradict each other.
         """
-        owner = type(self).__name__
-        validation.check(owner, "positive", stddev=stddev)
-        validation.check(
-            owner, "count", actor_samples=actor_samples, target_samples=target_samples
+        self._check("positive", "stddev")
+        super().__post_init__()
+        self._check("count", "actor_samples", "target_samples")
+        validation.check_choice(
+            self.owner, gaussian.REDUCTIONS, variance_reduction=self.variance_reduction
         )
-        if variance_reduction not in gaussian.REDUCTIONS:
+        if self.variance_reduction == "antithetic" and self.actor_samples % 2:
             raise ValueError(
-                f"{owner}.variance_reduction must be one of"
-                f" {', '.join(gaussian.REDUCTIONS)}, but is {variance_reduction!r}."
+                f"{self.owner}.actor_samples must be even for antithetic samples, but"
+                f" is {self.actor_samples!r}."
             )
-        if variance_reduction == "antithetic" and actor_samples % 2:
-            raise ValueError(
-                f"{owner}.actor_samples must be even for antithetic samples, but is"
-                f" {actor_samples!r}."
-            )
-        super().__init__(
-            time_step_spec,
-            action_spec,
-            actor_network,
-            critic_network,
-            actor_optimizer,
-            critic_optimizer,
-            gamma=gamma,
-            kl_penalty=0.0,
-            target_update_tau=target_update_tau,
-            reward_scale_factor=reward_scale_factor,
-            initial_log_variance=2 * float(np.log(stddev)),
-            gradient_clipping=gradient_clipping,
-            dqda_clipping=None,
-            td_errors_loss_fn=td_errors_loss_fn,
-            independent_minibatches=independent_minibatches,
-            nested_tapes=False,
-            seed=seed,
-            train_step_counter=train_step_counter,
-            name=name,
-        )
-        self._stddev = float(stddev)
-        self._actor_samples = actor_samples
-        self._target_samples = target_samples
-        self._variance_reduction = variance_reduction
+
+
+class SoftDdpgAgent(actor_critic.ActorCriticAgent):
+    """Learns the mean of a Gaussian policy of fixed width from values alone."""
+
+    config_class = SoftDdpgConfig
 
     def policy_loss(
         self, observation: tf.Tensor, weights: tf.Tensor
@@ -176,9 +126,9 @@ class SoftDdpgAgent(smoothie_agent.SmoothieAgent):
                 self._critic_network, observation, actions
             ),
             tf.stop_gradient(mean),
-            self._stddev,
-            self._samples(self._actor_samples, mean, draw=0),
-            self._variance_reduction,
+            self._config.stddev,
+            self._samples(self._config.actor_samples, mean, draw=0),
+            self._config.variance_reduction,
         )  # (S8)
         surrogate = tf.reduce_sum(tf.stop_gradient(g) * mean, axis=-1)  # (S7)
         return -tf.reduce_mean(weights * surrogate), tf.reduce_mean(weights * value)
@@ -207,21 +157,29 @@ class SoftDdpgAgent(smoothie_agent.SmoothieAgent):
           The mean loss, a scalar.
         """
         next_mean, _ = self._target_actor_network(next_time_steps.observation)
-        noise = self._samples(self._target_samples, next_mean, draw=1)
+        noise = self._samples(self._config.target_samples, next_mean, draw=1)
         next_value = tf.reduce_mean(
             critic_networks.sample_values(
                 self._target_critic_network,
                 next_time_steps.observation,
-                next_mean + self._stddev * noise,
+                next_mean + self._config.stddev * noise,
             ),
             axis=0,
         )  # (S3)
-        target = tf.stop_gradient(
-            self._reward_scale_factor * next_time_steps.reward
-            + self._gamma * next_time_steps.discount * next_value
-        )  # (S2)
+        target = self._bellman_target(next_time_steps, next_value)  # (S2)
         value, _ = self._critic_network((time_steps.observation, action), training=True)
-        return tf.reduce_mean(weights * self._td_errors_loss_fn(target, value))  # (S4)
+        errors = self._config.td_errors_loss_fn(target, value)
+        return tf.reduce_mean(weights * errors)  # (S4)
+
+    def _train(self, experience, weights=None):
+        policy_batch, critic_batch = self._minibatches(experience, weights)
+        seen_by_policy = self._train_policy(policy_batch)
+        with tf.control_dependencies(seen_by_policy):
+            critic_loss = self._train_critic(critic_batch)
+        with tf.control_dependencies([critic_loss]):
+            self._update_targets(self._config.target_update_tau)
+            self.train_step_counter.assign_add(1)
+        return self._loss_info(policy_batch, critic_loss, *seen_by_policy)
 
     def _samples(self, number, mean, draw):
         noise = self._noise(
@@ -233,5 +191,7 @@ class SoftDdpgAgent(smoothie_agent.SmoothieAgent):
         del policy_batch
         return tf_agent.LossInfo(
             actor_loss + critic_loss,
-            SoftDdpgInfo(actor_loss, critic_loss, q, tf.constant(self._stddev)),
+            SoftDdpgInfo(
+                actor_loss, critic_loss, q, tf.constant(float(self._config.stddev))
+            ),
         )

@@ -7,28 +7,27 @@ is smoothed.
 
 Equation and line numbers are those of "Learning Continuous Control Policies by
 Stochastic Value Gradients". What it leaves open, and we chose, is in
-docs/differences.md. What is not a loss is Smoothie's, and so equal between the two.
+docs/differences.md. Networks, minibatches and optimizer steps are `actor_critic`'s, and
+so equal to Smoothie's.
 
 With replay, policy and critic learn at each step, as in Algorithm 3. The paper's own
-comparisons (Appendix D) train when an episode has ended: the critic from replay, the
-policy from that episode; so do `policy_from_last_episode=True` here.
+comparisons (Appendix D) train when an episode has ended, the critic from replay and the
+policy from that episode: `Svg0Config.policy_from_last_episode`.
 
 Shapes: B batch, T transitions of an episode, S state, A action.
 """
 
-from typing import NamedTuple
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
 
 import gin
 import tensorflow as tf
 from tf_agents.agents import tf_agent
-from tf_agents.networks import network
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
-from tf_agents.typing import types
-from tf_agents.utils import common
 
-from smoothie_tf import gaussian, validation, value_gradients
-from smoothie_tf.agents import parts, smoothie_agent
+from smoothie_tf import gaussian, value_gradients
+from smoothie_tf.agents import actor_critic, parts, value_gradient_agent
 
 
 class Svg0Info(NamedTuple):
@@ -55,165 +54,117 @@ def squared_error(target: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.square(target - value)
 
 
-@gin.configurable(module="smoothie_tf")
-class Svg0Agent(smoothie_agent.SmoothieAgent):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Svg0Config(actor_critic.ActorCriticConfig):
+    """Settings of SVG(0), beside those of every actor-critic.
+
+    Targets are copied, as in Algorithm 4, by default. Lines 7 and 9 of Algorithm 3
+    sample a minibatch each: `independent_minibatches`.
+
+    Attributes:
+      infer_noise: Whether η is what the stored action says it was, weighted by
+        importance, as in Algorithm 3; otherwise it is drawn anew, weight 1.
+      importance_weight_clipping: Largest importance weight, > 0; None for no limit.
+      target_update_period: C of Algorithm 4, updates of the critic between updates of
+        its target, ≥ 1.
+      initial_log_variance: Initial φ of every action dimension; σ² = e^φ.
+      learn_stddev: Whether φ learns; otherwise σ stays as it is.
+      policy_gradient_clipping: V_max of Appendix D, largest global norm of the
+        policy's gradient, > 0; None leaves it alone.
+      deterministic: Whether η is 0 in policy and targets and σ_φ only explores, as in
+        DPG.
+      stored_next_action: Whether the target's next action is the stored one, weighted,
+        where there is one.
+      policy_from_last_episode: Whether a training step follows each episode, and the
+        policy learns from that episode, as in Appendix D.
+      critic_updates: Updates of the critic in such a step, ≥ 1; the task's
+        `max_episode_steps` if None.
+      policy_updates: Updates of the policy in such a step, each on the whole episode;
+        `max_episode_steps` if None.
+    """
+
+    owner: ClassVar[str] = "Svg0Agent"
+    stores_log_probability: ClassVar[bool] = True
+
+    target_update_tau: float = 1.0
+    infer_noise: bool = True
+    importance_weight_clipping: float | None = 5.0
+    target_update_period: int = 50
+    initial_log_variance: float = -1.0
+    learn_stddev: bool = True
+    policy_gradient_clipping: float | None = 10.0
+    deterministic: bool = False
+    stored_next_action: bool = False
+    policy_from_last_episode: bool = False
+    critic_updates: int | None = None
+    policy_updates: int | None = 1
+
+    @property
+    def learns_covariance(self) -> bool:
+        """Whether φ is trained."""
+        return self.learn_stddev and not self.deterministic
+
+    def __post_init__(self):
+        """Checks the settings.
+
+        Raises:
+          ValueError: If one is out of range, or two contradict each other.
+        """
+        self._check_flags(
+            "infer_noise",
+            "learn_stddev",
+            "deterministic",
+            "stored_next_action",
+            "policy_from_last_episode",
+        )
+        super().__post_init__()
+        self._check("count", "target_update_period")
+        self._check("count", "critic_updates", "policy_updates", optional=True)
+        self._check(
+            "positive",
+            "importance_weight_clipping",
+            "policy_gradient_clipping",
+            optional=True,
+        )
+        if self.deterministic and self.stored_next_action:
+            raise ValueError(
+                f"{self.owner}.stored_next_action must be False where"
+                f" {self.owner}.deterministic is True, but is True: a deterministic"
+                " policy did not choose it."
+            )
+
+
+class Svg0Agent(actor_critic.ActorCriticAgent):
     """Learns a Gaussian policy by the pathwise gradient (Algorithm 3)."""
 
+    config_class = Svg0Config
     takes = ("critic_network", "max_episode_steps")
-    _stores_log_probability = True
 
-    def __init__(
-        self,
-        time_step_spec: ts.TimeStep,
-        action_spec: types.BoundedTensorSpec,
-        actor_network: network.Network | tf.keras.Model,
-        critic_network: network.Network | tf.keras.Model,
-        actor_optimizer: types.Optimizer,
-        critic_optimizer: types.Optimizer,
-        infer_noise: bool = True,
-        importance_weight_clipping: float = 5.0,
-        gamma: float = 0.995,
-        target_update_period: int = 50,
-        target_update_tau: float = 1.0,
-        reward_scale_factor: float = 1.0,
-        initial_log_variance: float = -1.0,
-        policy_gradient_clipping: float | None = 10.0,
-        gradient_clipping: float | None = 4.0,
-        td_errors_loss_fn: types.LossFn = common.element_wise_huber_loss,
-        independent_minibatches: bool = True,
-        seed: int | None = None,
-        train_step_counter: tf.Variable | None = None,
-        name: str | None = None,
-        learn_stddev: bool = True,
-        deterministic: bool = False,
-        stored_next_action: bool = False,
-        policy_from_last_episode: bool = False,
-        critic_updates: int | None = None,
-        policy_updates: int | None = 1,
-        max_episode_steps: int | None = None,
-    ):
+    def __init__(self, *args: Any, max_episode_steps: int | None = None, **kwargs: Any):
         """Creates the agent.
 
         Args:
-          time_step_spec: Spec of the time steps, observations of shape [S].
-          action_spec: Bounded float spec of the actions, shape [A].
-          actor_network: μ_θ, from observations [B, S] to means [B, A].
-          critic_network: Q̂, from (observations [B, S], actions [B, A]) to values
-            [B].
-          actor_optimizer: Optimizer of θ and φ.
-          critic_optimizer: Optimizer of the critic, ν.
-          infer_noise: Whether η is what the stored action says it was, weighted by
-            importance, as in Algorithm 3; otherwise it is drawn anew, weight 1.
-          importance_weight_clipping: Largest importance weight, > 0.
-          gamma: Discount γ, in [0, 1].
-          target_update_period: C of Algorithm 4, training steps between updates of
-            the target critic, ≥ 1.
-          target_update_tau: Share of the new weights in each of them, in (0, 1]; 1
-            copies, as Algorithm 4.
-          reward_scale_factor: Multiplies every reward, > 0.
-          initial_log_variance: Initial φ of every action dimension; σ² = e^φ.
-          policy_gradient_clipping: V_max of Appendix D, largest global norm of the
-            policy's gradient, > 0; None leaves it alone.
-          gradient_clipping: The same for the critic's weight gradients.
-          td_errors_loss_fn: Elementwise loss of targets and values, both [B].
-          independent_minibatches: As `SmoothieAgent`'s: lines 7 and 9 of Algorithm 3
-            sample a minibatch each.
-          seed: Seed of the draws, as `SmoothieAgent`'s.
-          train_step_counter: Counts training steps; the global step if None.
-          name: Name of the agent.
-          learn_stddev: Whether φ learns; otherwise σ stays as it is.
-          deterministic: Whether η is 0 in policy and targets and σ_φ mere exploration,
-            which does not learn: the deterministic policy gradient (Section 3).
-          stored_next_action: Whether the target's next action is the stored a^{k+1},
-            line 9 of Algorithm 3, and each error weighted by its importance, in
-            place of one drawn anew from the current policy, weight 1.
-          policy_from_last_episode: Whether a training step follows each episode, and
-            the policy learns from that episode, as in Appendix D.
-          critic_updates: Updates of the critic in such a step, ≥ 1; the task's
-            `max_episode_steps` if None.
-          policy_updates: Updates of the policy in such a step, each on the whole
-            episode; `max_episode_steps` if None.
+          *args: As `ActorCriticAgent`'s.
           max_episode_steps: The task's time limit.
+          **kwargs: As `ActorCriticAgent`'s.
 
         Raises:
-          ValueError: If an argument is not allowed, as `SmoothieAgent` says.
+          ValueError: As `ActorCriticAgent`; or if a number of updates is None, and so
+            is the time limit.
         """
-        owner = type(self).__name__
-        validation.check_flags(
-            owner,
-            learn_stddev=learn_stddev,
-            deterministic=deterministic,
-            stored_next_action=stored_next_action,
-            policy_from_last_episode=policy_from_last_episode,
-        )
-        if policy_from_last_episode:
-            for each, updates in (
-                ("critic_updates", critic_updates),
-                ("policy_updates", policy_updates),
-            ):
-                if updates is None and max_episode_steps is None:
-                    raise ValueError(
-                        f"{owner}.{each} must be a whole number of at least 1 for a"
-                        " task without max_episode_steps, but is None."
-                    )
-            critic_updates = critic_updates or max_episode_steps
-            policy_updates = policy_updates or max_episode_steps
-            validation.check(
-                owner,
-                "count",
-                critic_updates=critic_updates,
-                policy_updates=policy_updates,
-            )
-        if deterministic and stored_next_action:
-            raise ValueError(
-                f"{owner}.stored_next_action must be False where {owner}.deterministic"
-                " is True, but is True: a deterministic policy did not choose it."
-            )
-        self._learns_covariance = learn_stddev and not deterministic
-        self._deterministic = deterministic
-        validation.check(owner, "count", target_update_period=target_update_period)
-        validation.check(
-            owner,
-            "positive",
-            optional=True,
-            importance_weight_clipping=importance_weight_clipping,
-            policy_gradient_clipping=policy_gradient_clipping,
-        )
-        super().__init__(
-            time_step_spec,
-            action_spec,
-            actor_network,
-            critic_network,
-            actor_optimizer,
-            critic_optimizer,
-            gamma=gamma,
-            kl_penalty=0.0,
-            target_update_tau=target_update_tau,
-            reward_scale_factor=reward_scale_factor,
-            initial_log_variance=initial_log_variance,
-            gradient_clipping=gradient_clipping,
-            dqda_clipping=None,
-            td_errors_loss_fn=td_errors_loss_fn,
-            independent_minibatches=independent_minibatches,
-            nested_tapes=False,
-            seed=seed,
-            train_step_counter=train_step_counter,
-            name=name,
-        )
-        self._infer_noise = infer_noise
-        self._importance_weight_clipping = importance_weight_clipping
-        self._target_update_period = target_update_period
-        self._policy_gradient_clipping = policy_gradient_clipping
-        #: Whether training is handed what was done after each transition.
-        self.uses_next_action = stored_next_action
-        #: Whether the loop trains when an episode has ended, and hands it over.
-        self.trains_at_episode_end = policy_from_last_episode
+        super().__init__(*args, **kwargs)
+        config = self._config
+        #: Whether training is given what was done after each transition.
+        self.uses_next_action = config.stored_next_action
+        #: Whether the loop trains when an episode has ended, with the episode.
+        self.trains_at_episode_end = config.policy_from_last_episode
         # Draws of one training step: of the policy's noise, and of next actions.
-        self._policy_draws, self._critic_draws = 1, 1
-        if policy_from_last_episode:
-            self.minibatches_per_train = int(critic_updates)
-            self._policy_draws = int(policy_updates)
-            self._critic_draws = int(critic_updates)
+        self._policy_draws = self._critic_draws = 1
+        if config.policy_from_last_episode:
+            self._critic_draws, self._policy_draws = value_gradient_agent.updates_of(
+                config, ("critic_updates", "policy_updates"), max_episode_steps
+            )
+            self.minibatches_per_train = self._critic_draws
 
     def policy_loss(
         self,
@@ -258,9 +209,9 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
 
     def _policy_noise(self, action, mean, stddev, log_probability, draw):
         """Returns η and w, both held constant."""
-        if self._deterministic:
+        if self._config.deterministic:
             return tf.zeros_like(action), tf.ones_like(log_probability)
-        if not self._infer_noise:
+        if not self._config.infer_noise:
             draws_a_step = self._policy_draws + self._critic_draws
             draw = tf.cast(draw, tf.int64)
             noise = self._noise(tf.shape(action), draw, draws_a_step)  # η ~ ρ(η)
@@ -271,7 +222,7 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
         ), value_gradients.importance_weights(
             gaussian.log_probability(action, mean, stddev),
             log_probability,
-            self._importance_weight_clipping,
+            self._config.importance_weight_clipping,
         )
 
     def critic_loss(
@@ -312,7 +263,7 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
             importance = value_gradients.importance_weights(
                 gaussian.log_probability(stored_action, next_mean, stddev),
                 stored_log_probability,
-                self._importance_weight_clipping,
+                self._config.importance_weight_clipping,
             )
             # After an episode's end, and before the newest action is stored, there is
             # none. A value that is discounted by 0 does not depend on it.
@@ -322,15 +273,12 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
         next_value, _ = self._target_critic_network(
             (next_time_steps.observation, next_action)
         )
-        target = tf.stop_gradient(
-            self._reward_scale_factor * next_time_steps.reward
-            + self._gamma * next_time_steps.discount * next_value
-        )  # Algorithm 4, line 6.
+        target = self._bellman_target(next_time_steps, next_value)  # Alg. 4, line 6.
         value, _ = self._critic_network((time_steps.observation, action), training=True)
-        return tf.reduce_mean(weights * self._td_errors_loss_fn(target, value))
+        return tf.reduce_mean(weights * self._config.td_errors_loss_fn(target, value))
 
     def _next_noise(self, shape, draw):
-        if self._deterministic:
+        if self._config.deterministic:
             return tf.zeros(shape)
         draws_a_step = self._policy_draws + self._critic_draws
         draw = self._policy_draws + tf.cast(draw, tf.int64)
@@ -365,56 +313,38 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
 
     def _train_after_episode(self, experience, weights, stored, episode, mask):
         """Trains the critic from replay, then the policy from the last episode."""
-        if episode is None:
-            raise ValueError(
-                f"{type(self).__name__} learns from the last episode, but was trained"
-                " without one."
-            )
+        value_gradient_agent.check_episode(self, episode)
         transition = self._as_transition(experience)
         boundary = parts.boundary_weights(transition.time_step, weights)
-        batch = (
-            transition.time_step,
-            transition.action_step.action,
-            transition.next_time_step,
-            boundary,
-            stored or (),
-        )
+        batch = (*self._critic_batch(transition, boundary), stored or ())
         number = self._critic_draws
         batch = tf.nest.map_structure(
             lambda x: tf.reshape(x, [number, -1, *x.shape[1:]]), batch
         )
         before = tf.cast(self.train_step_counter, tf.int64) * number
 
-        def update_critic(i, total):
-            minibatch = tf.nest.map_structure(lambda x: x[i], batch)
+        def update_critic(i, minibatch):
             loss = self._train_critic((*minibatch[:-1], minibatch[-1] or None, i))
             with tf.control_dependencies([loss]):
                 # Updates are counted over all training steps.
-                done = before + tf.cast(i, tf.int64) + 1
-                updated = self._update_targets_when_due(done)
-            with tf.control_dependencies([updated]):
-                return i + 1, total + loss
+                updated = self._update_targets_when_due(
+                    before + tf.cast(i, tf.int64) + 1
+                )
+            return loss, [updated]
 
-        _, critic_loss = tf.while_loop(
-            lambda i, _: i < number,
-            update_critic,
-            (0, tf.zeros([])),
-            parallel_iterations=1,
+        critic_loss = value_gradient_agent.total_over(
+            update_critic, number, batch, tf.zeros([])
         )
         critic_loss /= number
-        mask = tf.cast(mask, tf.float32)
-        for_policy = self._policy_batch(episode, mask / tf.reduce_mean(mask))
-
-        def update_policy(i, *totals):
-            seen = self._train_policy((*for_policy, i))
-            return i + 1, *(t + x for t, x in zip(totals, seen, strict=True))
-
+        for_policy = self._policy_batch(
+            episode, value_gradient_agent.episode_weights(mask)
+        )
         with tf.control_dependencies([critic_loss]):
-            _, *totals = tf.while_loop(
-                lambda i, *_: i < self._policy_draws,
-                update_policy,
-                (0, tf.zeros([]), tf.zeros([]), tf.zeros([])),
-                parallel_iterations=1,
+            totals = value_gradient_agent.total_over(
+                lambda i, _: (self._train_policy((*for_policy, i)), []),
+                self._policy_draws,
+                (),
+                (tf.zeros([]), tf.zeros([]), tf.zeros([])),
             )
         with tf.control_dependencies(totals):
             self.train_step_counter.assign_add(1)
@@ -440,12 +370,11 @@ class Svg0Agent(smoothie_agent.SmoothieAgent):
         return next_action_step.action, log_probability, next_is_stored
 
     def _update_targets_when_due(self, done):
-        def update():
-            self._update_targets(self._target_update_tau)
-            return True
-
-        due = done % self._target_update_period == 0
-        return tf.cond(due, update, lambda: False)  # Algorithm 4, line 10.
+        return value_gradient_agent.when_due(
+            done,
+            self._config.target_update_period,
+            lambda: self._update_targets(self._config.target_update_tau),
+        )  # Algorithm 4, line 10.
 
     def _policy_batch(self, transition, weights):
         step = transition.action_step

@@ -15,120 +15,48 @@ Equation and line numbers are that paper's. Shapes: T transitions of an episode,
 state, A action.
 """
 
-from collections.abc import Callable
+import dataclasses
+from typing import ClassVar
 
-import gin
 import tensorflow as tf
-from tf_agents.networks import network
-from tf_agents.trajectories import time_step as ts
-from tf_agents.typing import types
 
 from smoothie_tf import gaussian, validation, value_gradients
 from smoothie_tf.agents import value_gradient_agent
 
 
-@gin.configurable(module="smoothie_tf")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SvgInfinityConfig(value_gradient_agent.ValueGradientConfig):
+    """Settings of SVG(∞), whose policy learns once from each episode.
+
+    Attributes:
+      plans: Whether trajectories are the model's own, from each episode's first state:
+        the planner.
+      horizon: k ≥ 1, how many steps derivatives are carried back from V̂, which is then
+        learned by Algorithm 4; None carries them back from the episode's end, where it
+        takes the value for 0, and needs no V̂.
+    """
+
+    owner: ClassVar[str] = "SvgInfinityAgent"
+
+    plans: bool = False
+    horizon: int | None = None
+    policy_updates: int | None = dataclasses.field(default=1, init=False)
+    policy_replay: bool = dataclasses.field(default=False, init=False)
+    trains_at_episode_end: bool = dataclasses.field(default=True, init=False)
+    kl_penalty: float = dataclasses.field(default=0.0, init=False)
+
+    def __post_init__(self):
+        """Checks the settings, as `ValueGradientConfig`."""
+        super().__post_init__()
+        validation.check_flags(self.owner, plans=self.plans)
+        validation.check(self.owner, "count", optional=True, horizon=self.horizon)
+
+
 class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
     """Learns a Gaussian policy by the value gradients of whole episodes."""
 
+    config_class = SvgInfinityConfig
     takes = ("dynamics_network", "max_episode_steps", "make_value_network")
-
-    def __init__(
-        self,
-        time_step_spec: ts.TimeStep,
-        action_spec: types.BoundedTensorSpec,
-        actor_network: network.Network | tf.keras.Model,
-        dynamics_network: tf.Module,
-        actor_optimizer: types.Optimizer,
-        model_optimizer: types.Optimizer,
-        reward_fn: value_gradients.RewardFunction | None = None,
-        max_episode_steps: int | None = None,
-        make_value_network: Callable[[], network.Network | tf.keras.Model]
-        | None = None,
-        critic_optimizer: types.Optimizer | None = None,
-        plans: bool = False,
-        horizon: int | None = None,
-        gamma: float = 0.99,
-        stddev: float = 0.2,
-        learn_stddev: bool = False,
-        model_updates: int | None = None,
-        value_updates: int | None = None,
-        importance_weight_clipping: float = 5.0,
-        target_update_period: int = 50,
-        policy_gradient_clipping: float | None = 10.0,
-        seed: int | None = None,
-        train_step_counter: tf.Variable | None = None,
-        name: str | None = None,
-    ):
-        """Creates the agent.
-
-        Args:
-          time_step_spec: As `ValueGradientAgent`'s, like all that is not said here.
-          action_spec: As there.
-          actor_network: μ_θ, from observations [B, S] to means [B, A].
-          dynamics_network: The model, as `DynamicsNetwork`.
-          actor_optimizer: Optimizer of θ.
-          model_optimizer: Optimizer of the model.
-          reward_fn: The task's rewards, where they are known.
-          max_episode_steps: T, the task's time limit.
-          make_value_network: Makes V̂, from observations [B, S] to values [B]; called
-            where there is a horizon.
-          critic_optimizer: Optimizer of ν, likewise.
-          plans: Whether trajectories are the model's own, from each episode's first
-            state: the planner.
-          horizon: k ≥ 1, how many steps derivatives are carried back from V̂, which is
-            then learned by Algorithm 4; None carries them back from the episode's end,
-            where it takes the value for 0, and needs no V̂.
-          gamma: Discount γ, in [0, 1].
-          stddev: σ_π, > 0, in action units.
-          learn_stddev: Whether σ_π learns by its pathwise gradient.
-          model_updates: A training step; T if None.
-          value_updates: The same of the value function.
-          importance_weight_clipping: Largest importance weight of V̂'s errors, > 0.
-          target_update_period: C of Algorithm 4.
-          policy_gradient_clipping: V_max, > 0, or None.
-          seed: Seed of the noise along the model's trajectories; a training step's
-            draws are a function of it and `train_step_counter` alone.
-          train_step_counter: Counts training steps; the global step if None.
-          name: Name of the agent.
-
-        Raises:
-          ValueError: If an argument is not allowed.
-        """
-        owner = type(self).__name__
-        validation.check_flags(owner, plans=plans)
-        validation.check(owner, "count", optional=True, horizon=horizon)
-        if horizon is not None and make_value_network is None:
-            raise ValueError(
-                f"{owner}.make_value_network must make a value function where there is"
-                f" a horizon, which is {horizon}, but is None."
-            )
-        super().__init__(
-            time_step_spec,
-            action_spec,
-            actor_network,
-            actor_optimizer,
-            # A network that nothing asks for would draw weights in others' place.
-            value_network=None if horizon is None else make_value_network(),
-            critic_optimizer=critic_optimizer,
-            dynamics_network=dynamics_network,
-            model_optimizer=model_optimizer,
-            reward_fn=reward_fn,
-            max_episode_steps=max_episode_steps,
-            gamma=gamma,
-            stddev=stddev,
-            learn_stddev=learn_stddev,
-            model_updates=model_updates,
-            value_updates=value_updates,
-            policy_updates=1,
-            importance_weight_clipping=importance_weight_clipping,
-            target_update_period=target_update_period,
-            policy_gradient_clipping=policy_gradient_clipping,
-            seed=seed,
-            train_step_counter=train_step_counter,
-            name=name,
-        )
-        self._plans, self._horizon = plans, horizon
 
     def policy_loss(
         self, batch: value_gradient_agent.Batch
@@ -153,7 +81,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         )
         length = batch.state.shape[0]
         steps = tf.range(length, dtype=mask.dtype)
-        weight = mask * tf.pow(tf.cast(self._gamma, mask.dtype), steps)
+        weight = mask * tf.pow(tf.cast(self._config.gamma, mask.dtype), steps)
         by_action = self.action_gradients(batch, mask)
         surrogate = tf.reduce_sum(
             weight[:, tf.newaxis] * tf.stop_gradient(by_action) * action
@@ -166,7 +94,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
     def _episode(self, episode, mask):
         batch = super()._episode(episode, mask)
         # Here and not in the loss: its gradient is to see the trajectory as given.
-        return self._rollout(batch.state[0]) if self._plans else batch
+        return self._rollout(batch.state[0]) if self._config.plans else batch
 
     def action_gradients(
         self, batch: value_gradient_agent.Batch, mask: tf.Tensor
@@ -190,17 +118,17 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
             batch.next_state,
             model.jacobians,
         )
-        if self._horizon is None:
-            return value_gradients.backward_recursion(at, self._gamma, mask)[0]
+        if self._config.horizon is None:
+            return value_gradients.backward_recursion(at, self._config.gamma, mask)[0]
         by_next_state = self._final_gradients(batch)
-        if self._horizon < batch.state.shape[0]:
+        if self._config.horizon < batch.state.shape[0]:
             return value_gradients.truncated_recursion(
-                at, self._gamma, mask, self._horizon, by_next_state
+                at, self._config.gamma, mask, self._config.horizon, by_next_state
             )
         # As long as any episode: V̂ counts behind the last transition alone.
         last = tf.maximum(tf.cast(tf.reduce_sum(mask), tf.int32) - 1, 0)
         return value_gradients.backward_recursion(
-            at, self._gamma, mask, tf.gather(by_next_state, last)
+            at, self._config.gamma, mask, tf.gather(by_next_state, last)
         )[0]
 
     def _final_gradients(self, batch):

@@ -12,9 +12,10 @@ we chose, is in docs/svg.md.
 Shapes: B batch, T transitions of an episode, K updates, S state, A action.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 from tf_agents.agents import data_converter, tf_agent
@@ -25,7 +26,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 from tf_agents.utils import common
 
-from smoothie_tf import gaussian, validation, value_gradients
+from smoothie_tf import covariances, gaussian, validation, value_gradients
 from smoothie_tf.agents import parts
 from smoothie_tf.networks import keras_network
 from smoothie_tf.policies import gaussian_policy
@@ -75,10 +76,91 @@ class ValueGradientInfo(NamedTuple):
     policy_stddev: tf.Tensor
 
 
-class ValueGradientAgent(tf_agent.TFAgent):
-    """Trains a model, a value function and a policy, in this order."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ValueGradientConfig:
+    """Settings of the SVG family, bound in gin by the agent's name.
 
-    #: What `factory.create_agent` hands over; set by each agent.
+    Each agent has a subclass, with its own defaults and without what it does not use.
+
+    Attributes:
+      gamma: Discount γ, in [0, 1].
+      stddev: σ_π in every action dimension, > 0, in action units.
+      learn_stddev: Whether σ_π learns by its pathwise gradient.
+      model_updates: Updates of the model a training step, ≥ 1; if None, T, the task's
+        time limit, or 1 where training follows each environment step.
+      value_updates: Updates of V̂ a training step; None as for the model.
+      policy_updates: Updates of the policy a training step; None as for the model.
+      policy_replay: Whether the policy learns from replay, a minibatch an update, in
+        place of the last episode.
+      trains_at_episode_end: Whether a training step follows each episode, as in
+        Appendix D, in place of each environment step, as in Algorithm 2.
+      importance_weight_clipping: Largest importance weight, > 0.
+      target_update_period: C of Algorithm 4: updates between copies of ν_new, ≥ 1.
+      kl_penalty: λ of Appendix D, ≥ 0: weight of E[KL(π_θ ‖ π)] to the policy π before
+        the training step.
+      policy_gradient_clipping: V_max of Appendix D, largest norm of the policy's
+        gradient, > 0; None leaves it alone.
+      name: Name of the agent.
+    """
+
+    #: The agent's name in bindings and errors.
+    owner: ClassVar[str] = "ValueGradientAgent"
+    #: Steps that derivatives are carried back from V̂, a setting of SVG(∞)'s.
+    horizon: ClassVar[int | None] = None
+
+    gamma: float = 0.99
+    stddev: float = 0.2
+    learn_stddev: bool = False
+    model_updates: int | None = None
+    value_updates: int | None = None
+    policy_updates: int | None = 1
+    policy_replay: bool = False
+    trains_at_episode_end: bool = True
+    importance_weight_clipping: float = 5.0
+    target_update_period: int = 50
+    kl_penalty: float = 0.0
+    policy_gradient_clipping: float | None = 10.0
+    name: str | None = None
+
+    def __post_init__(self):
+        """Checks the settings.
+
+        Raises:
+          ValueError: If one is out of range, or two contradict each other.
+        """
+
+        def check(rule, *names, optional=False):
+            values = {name: getattr(self, name) for name in names}
+            validation.check(self.owner, rule, optional, **values)
+
+        check("count", "model_updates", "value_updates", optional=True)
+        check("count", "policy_updates", optional=True)
+        check("count", "target_update_period")
+        check("probability", "gamma")
+        check("non-negative", "kl_penalty")
+        check("positive", "stddev", "importance_weight_clipping")
+        check("positive", "policy_gradient_clipping", optional=True)
+        validation.check_flags(
+            self.owner,
+            learn_stddev=self.learn_stddev,
+            policy_replay=self.policy_replay,
+            trains_at_episode_end=self.trains_at_episode_end,
+        )
+        if not (self.policy_replay or self.trains_at_episode_end):
+            raise ValueError(
+                f"{self.owner}.trains_at_episode_end must be True where the policy"
+                " learns from the last episode, but is False."
+            )
+
+
+class ValueGradientAgent(tf_agent.TFAgent):
+    """Trains a model, a value function and a policy, in this order.
+
+    Subclasses give `config_class`, `takes` and `policy_loss`.
+    """
+
+    config_class: type[ValueGradientConfig] = ValueGradientConfig
+    #: Of `value_network`, `dynamics_network` and `max_episode_steps`, what it needs.
     takes: tuple[str, ...] = ()
 
     def __init__(
@@ -88,126 +170,79 @@ class ValueGradientAgent(tf_agent.TFAgent):
         actor_network: network.Network | tf.keras.Model,
         actor_optimizer: types.Optimizer,
         *,
+        config: ValueGradientConfig | None = None,
         value_network: network.Network | tf.keras.Model | None = None,
+        make_value_network: Callable[[], network.Network | tf.keras.Model]
+        | None = None,
         critic_optimizer: types.Optimizer | None = None,
         dynamics_network: tf.Module | None = None,
         model_optimizer: types.Optimizer | None = None,
         reward_fn: value_gradients.RewardFunction | None = None,
         max_episode_steps: int | None = None,
-        gamma: float = 0.99,
-        stddev: float = 0.2,
-        learn_stddev: bool = False,
-        model_updates: int | None = None,
-        value_updates: int | None = None,
-        policy_updates: int | None = 1,
-        policy_replay: bool = False,
-        trains_at_episode_end: bool = True,
-        importance_weight_clipping: float = 5.0,
-        target_update_period: int = 50,
-        kl_penalty: float = 0.0,
-        policy_gradient_clipping: float | None = 10.0,
         seed: int | None = None,
         train_step_counter: tf.Variable | None = None,
-        name: str | None = None,
+        **settings: Any,
     ):
-        """Creates what is shared; the agents say what each argument is to them.
+        """Creates the agent.
 
         Args:
           time_step_spec: Spec of the time steps, observations of shape [S].
           action_spec: Bounded float spec of the actions, shape [A].
           actor_network: μ_θ, from observations [B, S] to means [B, A].
           actor_optimizer: Optimizer of θ, and of σ where it is learned.
-          value_network: V̂, from observations [B, S] to values [B]; None for no critic.
-          critic_optimizer: Optimizer of the critic, ν.
-          dynamics_network: The model, as `DynamicsNetwork`; None for no model.
+          config: The settings; `config_class`'s defaults if None.
+          value_network: V̂, from observations [B, S] to values [B].
+          make_value_network: Makes it, for agents that need one only with a horizon.
+          critic_optimizer: Optimizer of V̂'s parameters, ν.
+          dynamics_network: The model, as `DynamicsNetwork`.
           model_optimizer: Optimizer of the model.
           reward_fn: The task's rewards, where they are known; else the model learns
             them.
           max_episode_steps: T, the task's time limit; it may be None where all
             updates are numbers and the policy learns from replay.
-          gamma: Discount γ, in [0, 1].
-          stddev: σ_π in every action dimension, > 0, in action units.
-          learn_stddev: Whether σ_π learns by its pathwise gradient.
-          model_updates: Updates of the model a training step, ≥ 1; if None, T, or 1
-            where training follows each environment step.
-          value_updates: Updates of V̂ a training step; None as for the model.
-          policy_updates: Updates of the policy a training step; None as for the model.
-          policy_replay: Whether the policy learns from replay, a minibatch an update,
-            in place of the last episode.
-          trains_at_episode_end: Whether a training step follows each episode, as in
-            Appendix D, in place of each environment step, as in Algorithm 2.
-          importance_weight_clipping: Largest importance weight, > 0.
-          target_update_period: C of Algorithm 4: updates between copies of ν_new, ≥ 1.
-          kl_penalty: λ of Appendix D, ≥ 0: weight of E[KL(π_θ ‖ π)] to the policy π
-            before the training step.
-          policy_gradient_clipping: V_max of Appendix D, largest norm of the policy's
-            gradient, > 0; None leaves it alone.
-          seed: Seed of the draws in training, where there are any.
+          seed: Seed of the draws in training, where there are any. A training step's
+            draws are a function of it and `train_step_counter` alone.
           train_step_counter: Counts training steps; the global step if None.
-          name: Name of the agent.
+          **settings: Fields of `config` that are to be otherwise.
 
         Raises:
-          ValueError: If a number is out of range, an optimizer is missing, or a
-            network does not map the specs to the shapes above.
+          ValueError: If a network or an optimizer is missing, a number of updates is
+            None and so is the time limit, or a network does not map the specs to the
+            shapes above.
         """
-        tf.Module.__init__(self, name=name)
-        owner = type(self).__name__
-        # One of each kind for an environment step, whenever training follows.
-        steps = max_episode_steps if trains_at_episode_end else 1
-        if model_updates is None:
-            model_updates = steps
-        if value_updates is None:
-            value_updates = steps
-        if policy_updates is None:
-            policy_updates = steps
-        counts = {"policy_updates": policy_updates}
-        if dynamics_network is not None:
-            counts["model_updates"] = model_updates
-        if value_network is not None:
-            counts["value_updates"] = value_updates
-        for each, number in counts.items():
-            if number is None:
+        config = dataclasses.replace(config or self.config_class(), **settings)
+        tf.Module.__init__(self, name=config.name)
+        owner = config.owner
+        if config.horizon is not None:
+            if make_value_network is None:
                 raise ValueError(
-                    f"{owner}.{each} must be a whole number of at least 1 for a task"
-                    " without max_episode_steps, but is None."
+                    f"{owner}.make_value_network must make a value function where there"
+                    f" is a horizon, which is {config.horizon}, but is None."
                 )
-        validation.check(owner, "count", **counts)
-        validation.check(owner, "count", target_update_period=target_update_period)
+            # A network that nothing asks for would draw weights in others' place.
+            value_network = make_value_network()
+        networks = {
+            "value_network": value_network,
+            "dynamics_network": dynamics_network,
+        }
+        for each, given in networks.items():
+            if given is None and each in self.takes:
+                raise ValueError(f"{owner}.{each} must be a network, but is None.")
         validation.check(
             owner, "count", optional=True, max_episode_steps=max_episode_steps
         )
-        validation.check(owner, "probability", gamma=gamma)
-        validation.check(owner, "non-negative", kl_penalty=kl_penalty)
-        validation.check(
-            owner,
-            "positive",
-            stddev=stddev,
-            importance_weight_clipping=importance_weight_clipping,
-        )
-        validation.check(
-            owner,
-            "positive",
-            optional=True,
-            policy_gradient_clipping=policy_gradient_clipping,
-        )
-        validation.check_flags(
-            owner,
-            learn_stddev=learn_stddev,
-            policy_replay=policy_replay,
-            trains_at_episode_end=trains_at_episode_end,
-        )
-        if not (policy_replay or trains_at_episode_end):
-            raise ValueError(
-                f"{owner}.trains_at_episode_end must be True where the policy learns"
-                " from the last episode, but is False."
-            )
-        for each, optimizer, needed in (
-            ("actor_optimizer", actor_optimizer, True),
-            ("critic_optimizer", critic_optimizer, value_network is not None),
-            ("model_optimizer", model_optimizer, dynamics_network is not None),
-        ):
-            if needed and optimizer is None:
-                raise ValueError(f"{owner}.{each} must be an optimizer, but is None.")
+        learned = ["policy"]
+        optimizers = {"actor_optimizer": actor_optimizer}
+        if value_network is not None:
+            learned.append("value")
+            optimizers["critic_optimizer"] = critic_optimizer
+        if dynamics_network is not None:
+            learned.append("model")
+            optimizers["model_optimizer"] = model_optimizer
+        parts.check_optimizers(owner, **optimizers)
+        # One of each kind for an environment step, whenever training follows.
+        steps = max_episode_steps if config.trains_at_episode_end else 1
+        numbers = updates_of(config, [f"{each}_updates" for each in learned], steps)
         if dynamics_network is not None and not (
             reward_fn is not None or dynamics_network.learns_reward
         ):
@@ -221,12 +256,12 @@ class ValueGradientAgent(tf_agent.TFAgent):
         )
         parts.check_output(self._actor_network, observation_spec, action_spec.shape)
         self._log_variance = tf.Variable(
-            tf.fill(action_spec.shape, 2 * math.log(stddev)),
-            trainable=learn_stddev,
+            tf.fill(action_spec.shape, 2 * math.log(config.stddev)),
+            trainable=config.learn_stddev,
             name="log_variance",
         )
         self._start_actor_network = None
-        if kl_penalty > 0:
+        if config.kl_penalty > 0:
             self._start_actor_network = common.maybe_copy_target_network_with_checks(
                 self._actor_network, None, "StartActorNetwork", observation_spec
             )
@@ -242,48 +277,41 @@ class ValueGradientAgent(tf_agent.TFAgent):
             self._target_value_network = common.maybe_copy_target_network_with_checks(
                 self._value_network, None, "TargetValueNetwork", observation_spec
             )
+        self._config = config
         self._dynamics_network = dynamics_network
         self._reward_fn = reward_fn
         self._actor_optimizer = actor_optimizer
         self._critic_optimizer = critic_optimizer
         self._model_optimizer = model_optimizer
-        self._gamma = gamma
-        self._kl_penalty = kl_penalty
         self._updates = {
-            "model": 0 if dynamics_network is None else int(model_updates),
-            "value": 0 if value_network is None else int(value_updates),
-            "policy": int(policy_updates),
+            "model": 0,
+            "value": 0,
+            **dict(zip(learned, numbers, strict=True)),
         }
-        self._policy_replay = policy_replay
-        self._importance_weight_clipping = importance_weight_clipping
-        self._target_update_period = target_update_period
-        self._policy_gradient_clipping = policy_gradient_clipping
         self._max_episode_steps = max_episode_steps
-        if seed is None:
-            seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
-        self._seed = tf.Variable(tf.cast(seed, tf.int64), trainable=False, name="seed")
-        #: Whether the loop trains when an episode has ended, and hands it over.
-        self.trains_at_episode_end = trains_at_episode_end
+        self._seed = parts.seed_variable(seed, "seed")
+        #: Whether the loop trains when an episode has ended, with the episode.
+        self.trains_at_episode_end = config.trains_at_episode_end
         #: Minibatches that one call of `train` consumes.
         self.minibatches_per_train = sum(
             number
             for what, number in self._updates.items()
-            if what != "policy" or policy_replay
+            if what != "policy" or config.policy_replay
         )
-        policy = gaussian_policy.GaussianPolicy(
-            time_step_spec, action_spec, self._actor_network, self._log_variance
-        )
+
+        def policy(**options):
+            covariance = covariances.Covariance(
+                covariances.Diagonal, self._log_variance
+            )
+            return gaussian_policy.GaussianPolicy(
+                time_step_spec, action_spec, self._actor_network, covariance, **options
+            )
+
         super().__init__(
             time_step_spec,
             action_spec,
-            policy=greedy_policy.GreedyPolicy(policy),
-            collect_policy=gaussian_policy.GaussianPolicy(
-                time_step_spec,
-                action_spec,
-                self._actor_network,
-                self._log_variance,
-                emit_log_probability=True,
-            ),
+            policy=greedy_policy.GreedyPolicy(policy()),
+            collect_policy=policy(emit_log_probability=True),
             train_sequence_length=2,
             train_step_counter=train_step_counter,
         )
@@ -292,7 +320,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
         )
         self._policy_variables = [
             *self._actor_network.trainable_variables,
-            *([self._log_variance] if learn_stddev else []),
+            *([self._log_variance] if config.learn_stddev else []),
         ]
         parts.build_optimizer(actor_optimizer, self._policy_variables)
         if value_network is not None:
@@ -301,6 +329,11 @@ class ValueGradientAgent(tf_agent.TFAgent):
             )
         if dynamics_network is not None:
             parts.build_optimizer(model_optimizer, dynamics_network.trainable_variables)
+
+    @property
+    def config(self) -> ValueGradientConfig:
+        """The settings."""
+        return self._config
 
     @property
     def actor_network(self) -> network.Network:
@@ -340,7 +373,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
         """
         next_value, _ = self._target_value_network(batch.next_state)
         target = value_gradients.bootstrap_target(
-            batch.reward, batch.discount, next_value, self._gamma
+            batch.reward, batch.discount, next_value, self._config.gamma
         )  # Line 6.
         value, _ = self._value_network(batch.state, training=True)
         return value_gradients.fitted_evaluation_loss(
@@ -385,12 +418,8 @@ class ValueGradientAgent(tf_agent.TFAgent):
 
     def _train(self, experience, weights=None, episode=None, episode_mask=None):
         for_model, for_value, for_policy = self._minibatches(experience, weights)
-        if not self._policy_replay:
-            if episode is None:
-                raise ValueError(
-                    f"{type(self).__name__} learns from the last episode, but was"
-                    " trained without one."
-                )
+        if not self._config.policy_replay:
+            check_episode(self, episode)
             for_policy = self._episode(episode, episode_mask)
         nothing = tf.zeros([1])
         model_loss = critic_loss = nothing
@@ -447,14 +476,11 @@ class ValueGradientAgent(tf_agent.TFAgent):
                 self._value_network.trainable_variables,
             )
             with tf.control_dependencies(loss):
-                done = before + tf.cast(i, tf.int64) + 1
-                due = done % self._target_update_period == 0
-
-                def copy():
-                    self._copy_value_network()
-                    return True
-
-                copied = tf.cond(due, copy, lambda: False)  # Line 10.
+                copied = when_due(
+                    before + tf.cast(i, tf.int64) + 1,
+                    self._config.target_update_period,
+                    self._copy_value_network,
+                )  # Line 10.
             with tf.control_dependencies([copied]):
                 return tf.stack(loss)
 
@@ -475,9 +501,9 @@ class ValueGradientAgent(tf_agent.TFAgent):
         def losses(batch):
             loss, value, importance = self.policy_loss(batch)
             kl = tf.zeros([])
-            if self._kl_penalty > 0:
+            if self._config.kl_penalty > 0:
                 kl = self.divergence(batch)
-                loss += self._kl_penalty * kl
+                loss += self._config.kl_penalty * kl
             return loss, kl, value, importance
 
         def update(_, batch):
@@ -486,13 +512,13 @@ class ValueGradientAgent(tf_agent.TFAgent):
                     lambda: losses(batch),
                     self._actor_optimizer,
                     self._policy_variables,
-                    self._policy_gradient_clipping,
+                    self._config.policy_gradient_clipping,
                 )
             )
 
         number = self._updates["policy"]
         with tf.control_dependencies([remembered]):
-            if self._policy_replay:
+            if self._config.policy_replay:
                 return _mean_over(update, number, batches, 4)
             # Each update on the whole episode.
             return _mean_over(lambda i, _: update(i, batches), number, (), 4)
@@ -504,7 +530,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
                 batch.action, mean, tf.exp(0.5 * self._log_variance)
             ),
             batch.log_probability,
-            self._importance_weight_clipping,
+            self._config.importance_weight_clipping,
         )
 
     def _copy_value_network(self):
@@ -534,9 +560,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
         return shares
 
     def _episode(self, episode, mask):
-        mask = tf.cast(mask, tf.float32)
-        # So that means over the padded episode are means over its transitions.
-        return _batch(episode, mask / tf.reduce_mean(mask))
+        return _batch(episode, episode_weights(mask))
 
 
 def _batch(transition: trajectory.Transition, weight: tf.Tensor) -> Batch:
@@ -580,6 +604,105 @@ def _descend(
     return seen
 
 
+def updates_of(
+    config: Any, names: Sequence[str], default: int | None
+) -> tuple[int, ...]:
+    """Returns numbers of updates a training step.
+
+    Args:
+      config: The settings that have them.
+      names: Their names there.
+      default: What None stands for, where the task says it.
+
+    Raises:
+      ValueError: If a number is None, and `default` is None.
+    """
+    numbers = []
+    for name in names:
+        number = getattr(config, name)
+        number = default if number is None else number
+        if number is None:
+            raise ValueError(
+                f"{config.owner}.{name} must be a whole number of at least 1 for a task"
+                " without max_episode_steps, but is None."
+            )
+        numbers.append(int(number))
+    return tuple(numbers)
+
+
+def check_episode(agent: tf_agent.TFAgent, episode: Any) -> None:
+    """Checks that an agent that learns from the last episode was given one.
+
+    Args:
+      agent: The agent.
+      episode: What it was given.
+
+    Raises:
+      ValueError: If it is None.
+    """
+    if episode is None:
+        raise ValueError(
+            f"{type(agent).__name__} learns from the last episode, but was trained"
+            " without one."
+        )
+
+
+def episode_weights(mask: tf.Tensor) -> tf.Tensor:
+    """Returns weights with which means over a padded episode are over its transitions.
+
+    Args:
+      mask: 1 for the episode's transitions, 0 for padding, shape [T].
+    """
+    mask = tf.cast(mask, tf.float32)
+    return mask / tf.reduce_mean(mask)
+
+
+def when_due(done: tf.Tensor, period: int, update: Callable[[], None]) -> tf.Tensor:
+    """Updates once in every so many, and returns whether it did.
+
+    Args:
+      done: How many have been done.
+      period: The period, ≥ 1.
+      update: What is due.
+    """
+    due = done % period == 0
+
+    def updated():
+        update()
+        return True
+
+    return tf.cond(due, updated, lambda: False)
+
+
+def total_over(
+    update: Callable[[tf.Tensor, Any], tuple[Any, Sequence[tf.Tensor]]],
+    number: int,
+    batches: Any,
+    zeros: Any,
+) -> Any:
+    """Updates once for each minibatch, and returns the total of what was seen.
+
+    A loop, so that the trace has the update once however often it is done.
+
+    Args:
+      update: Takes the update's number and its minibatch, and returns what it saw, and
+        what has to be there before the next update.
+      number: K.
+      batches: The minibatches, a nest of shapes [K, …], or nothing.
+      zeros: A nest of zeros of the structure of what is seen.
+    """
+
+    def body(i, total):
+        seen, before = update(i, tf.nest.map_structure(lambda x: x[i], batches))
+        with tf.control_dependencies(before):
+            return i + 1, tf.nest.map_structure(lambda t, x: t + x, total, seen)
+
+    _, total = tf.while_loop(
+        lambda i, _: i < number, body, (0, zeros), parallel_iterations=1
+    )
+    return total
+
+
 def _mean_over(
     update: Callable[[tf.Tensor | int, Batch], tf.Tensor],
     number: int,
@@ -594,17 +717,11 @@ def _mean_over(
       batches: The minibatches, shape [K, B, …], or nothing.
       size: Length of the vector.
     """
-
-    def at(i):
-        return Batch(*(x[i] for x in batches)) if batches else ()
-
     if number == 1:
-        return update(0, at(0))
-    # A loop, so that the trace has the update once however often it is done.
-    _, total = tf.while_loop(
-        lambda i, _: i < number,
-        lambda i, total: (i + 1, total + update(i, at(i))),
-        (0, tf.zeros([size])),
-        parallel_iterations=1,
+        return update(0, tf.nest.map_structure(lambda x: x[0], batches))
+    return (
+        total_over(
+            lambda i, batch: (update(i, batch), []), number, batches, tf.zeros([size])
+        )
+        / number
     )
-    return total / number

@@ -67,26 +67,20 @@ class CompatibleCriticNetwork(network.Network):
     def bind_policy(
         self,
         actor_network: network.Network,
-        covariance_source: tf.Variable | network.Network,
-        kind: covariances.Diagonal,
+        covariance: covariances.Covariance,
     ) -> None:
         """Says whose critic it is. θ and φ stay the policy's: w alone is learned.
 
         Args:
           actor_network: μ_θ, with its variables made.
-          covariance_source: φ, or the network that gives it, with its variables made.
-          kind: What φ means.
+          covariance: Σ_φ, with its variables made.
         """
-        theta = actor_network.trainable_variables
-        if isinstance(covariance_source, network.Network):
-            phi = covariance_source.trainable_variables
-        else:
-            phi = [covariance_source]
+        theta, phi = actor_network.trainable_variables, covariance.variables
 
         # In a function, whose insides no network tracks: a variable of the policy must
         # not become one of the critic.
         def policy():
-            return actor_network, covariance_source, kind, theta, phi
+            return actor_network, covariance, theta, phi
 
         self._policy = policy
         if not self._mean_weights:
@@ -97,7 +91,7 @@ class CompatibleCriticNetwork(network.Network):
         """Returns a network of its own weights, for the same policy until bound."""
         other = super().copy(**kwargs)
         if self._policy is not None:
-            other.bind_policy(*self._policy()[:3])
+            other.bind_policy(*self._policy()[:2])
         return other
 
     def call(
@@ -134,21 +128,20 @@ class CompatibleCriticNetwork(network.Network):
                 "CompatibleCriticNetwork needs the policy whose critic it is: give it"
                 " to an agent that calls its bind_policy, as SmoothieAgent does."
             )
-        actor_network, source, kind, theta, phi = self._policy()
+        actor_network, covariance, theta, phi = self._policy()
         mean, slope = _along(
             lambda: actor_network(observation)[0], theta, self._mean_weights
         )
 
-        def covariance():
-            if isinstance(source, network.Network):
-                return kind.covariance(source(observation)[0])
-            return kind.covariance(tf.convert_to_tensor(source))
+        def matrix():
+            parameters = tf.convert_to_tensor(covariance.parameters(observation))
+            return covariance.form(parameters).matrix()
 
-        _, hessian = _along(covariance, phi, self._covariance_weights)
+        _, hessian = _along(matrix, phi, self._covariance_weights)
         x = dense.chain(self._value_layers, observation)
         value = tf.squeeze(self._output(x), axis=-1)
         apart = action - mean
-        if kind.full_hessian:
+        if covariance.form.full_hessian:
             shape = tf.concat([tf.shape(action), tf.shape(action)[-1:]], axis=0)
             hessian = tf.broadcast_to(hessian, shape)
             curved = tf.linalg.matvec(hessian, apart)

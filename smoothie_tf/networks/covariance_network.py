@@ -19,8 +19,9 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.typing import types
+from tf_agents.utils import common
 
-from smoothie_tf import validation
+from smoothie_tf import covariances, validation
 from smoothie_tf.networks import dense, initializers
 
 
@@ -81,3 +82,40 @@ class CovarianceNetwork(network.Network):
         initial = tf.constant(self._initial_parameters, change.dtype)
         largest = tf.constant(self._largest_change, change.dtype)
         return initial + largest * change, network_state
+
+
+def create_covariance(
+    kind: str,
+    observation_spec: types.NestedTensorSpec,
+    actions: int,
+    log_variance: float,
+    trainable: bool = True,
+) -> covariances.Covariance:
+    """Makes φ and φ′, equal: variables, or networks where Σ depends on the state.
+
+    Args:
+      kind: One of `covariances.KINDS`.
+      observation_spec: Spec of the observations, shape [S].
+      actions: A.
+      log_variance: Of the independent components that Σ starts with.
+      trainable: Whether φ learns, where it is a variable.
+
+    Returns:
+      Σ_φ, whose target is Σ_φ′. The target's network is yet to be set to φ.
+    """
+    form, depends_on_state = covariances.KINDS[kind]
+    initial = form.initial_parameters(actions, log_variance)
+    if not depends_on_state:
+        phi = tf.Variable(initial, trainable=trainable, name="log_variance")
+        target = tf.Variable(phi, trainable=False, name="target_log_variance")
+        return covariances.Covariance(form, phi, target)
+    phi = CovarianceNetwork(
+        observation_spec,
+        initial.numpy().tolist(),
+        parameter_sizes=form.parameter_sizes(actions, log_variance).numpy().tolist(),
+    )
+    phi.create_variables(observation_spec)
+    target = common.maybe_copy_target_network_with_checks(
+        phi, None, "TargetCovarianceNetwork", observation_spec
+    )
+    return covariances.Covariance(form, phi, target)

@@ -26,10 +26,9 @@ class GaussianPolicy(tf_policy.TFPolicy):
         time_step_spec: ts.TimeStep,
         action_spec: types.BoundedTensorSpec,
         mean_network: network.Network,
-        log_variance: tf.Variable | network.Network,
+        covariance: covariances.Covariance,
         emit_log_probability: bool = False,
         clip: bool = False,
-        kind: covariances.Diagonal = covariances.DIAGONAL,
         name: str = "GaussianPolicy",
     ):
         """Builds the policy.
@@ -38,12 +37,10 @@ class GaussianPolicy(tf_policy.TFPolicy):
           time_step_spec: Spec of the time steps.
           action_spec: Spec of the actions, shape [A].
           mean_network: μ_θ, from observations [B, S] to means [B, A].
-          log_variance: φ, shape [P] (A of a diagonal covariance), or a network from
-            observations [B, S] to φ(s), shape [B, P].
+          covariance: Σ_φ, and with it φ.
           emit_log_probability: Whether each step's info holds log π(a|s), in nats,
             for whoever weighs stored actions by their probability.
           clip: Whether samples are clipped to the action bounds after all.
-          kind: What φ means.
           name: Name of the policy.
         """
         super().__init__(
@@ -54,23 +51,17 @@ class GaussianPolicy(tf_policy.TFPolicy):
             name=name,
         )
         self._mean_network = mean_network
-        self._log_variance = log_variance
-        self._kind = kind
+        self._covariance = covariance
+        # Tracked here: checkpoints and exports find φ by this name.
+        self._log_variance = covariance.source
 
     def _variables(self):
-        if isinstance(self._log_variance, network.Network):
-            return [*self._mean_network.variables, *self._log_variance.variables]
-        return [*self._mean_network.variables, self._log_variance]
-
-    def _parameters(self, time_step):
-        if isinstance(self._log_variance, network.Network):
-            return self._log_variance(time_step.observation)[0]
-        return self._log_variance
+        return [*self._mean_network.variables, *self._covariance.variables]
 
     def _distribution(self, time_step, policy_state):
         mean, _ = self._mean_network(time_step.observation, time_step.step_type)
-        distribution = self._kind.distribution(mean, self._parameters(time_step))
-        return policy_step.PolicyStep(distribution, policy_state, ())
+        covariance = self._covariance.at(time_step.observation)
+        return policy_step.PolicyStep(covariance.distribution(mean), policy_state, ())
 
     def _action(self, time_step, policy_state, seed):
         if not tf.is_tensor(seed):
@@ -78,11 +69,11 @@ class GaussianPolicy(tf_policy.TFPolicy):
         # A tensor is a stateless seed: the same one draws the same action, in
         # graph mode and under XLA.
         mean, _ = self._mean_network(time_step.observation, time_step.step_type)
-        parameters = self._parameters(time_step)
+        covariance = self._covariance.at(time_step.observation)
         noise = gaussian.stateless_normal(tf.shape(mean), seed, mean.dtype)
-        action = self._kind.perturb(mean, parameters, noise)
+        action = covariance.perturb(mean, noise)
         info = ()
         if self.emit_log_probability:
-            log_probability = self._kind.distribution(mean, parameters).log_prob(action)
+            log_probability = covariance.distribution(mean).log_prob(action)
             info = policy_step.set_log_probability(info, log_probability)
         return policy_step.PolicyStep(action, policy_state, info)

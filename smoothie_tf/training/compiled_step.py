@@ -15,6 +15,7 @@ from tf_agents.agents import tf_agent
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
+from smoothie_tf.agents import protocol
 from smoothie_tf.training import compiled, replay_buffer
 
 
@@ -46,11 +47,8 @@ class CompiledStep:
 
         Args:
           agent: Any TFAgent that learns from transitions of flat observations. Its
-            training step returns a named tuple of scalars as `LossInfo.extra`. One
-            whose attribute `trains_at_episode_end` is True is handed the episode as
-            well, as `episode` and `episode_mask`; one whose `uses_next_action` is
-            True, what was done after each transition, as `next_action_step` and
-            `next_is_stored`.
+            training step returns a named tuple of scalars as `LossInfo.extra`. What
+            else its `train` is given is said by `agents.protocol.Contract`.
           seed: Seed of the collect policy's draws. The draws for a step are a
             function of the seed and the step's number alone.
           use_xla: Whether to compile with XLA; otherwise graphs are run op by op,
@@ -58,6 +56,7 @@ class CompiledStep:
           updates_per_call: How often a call trains, each time on a share of its rows.
         """
         self._agent = agent
+        self._contract = protocol.contract(agent)
         self._seed = seed
         self._updates_per_call = updates_per_call
         spec = agent.collect_data_spec
@@ -143,7 +142,7 @@ class CompiledStep:
         )
 
     def _traced_train_and_act(self, rows, observation, is_first_and_step, *state):
-        if getattr(self._agent, "trains_at_episode_end", False):
+        if self._contract.trains_at_episode_end:
             episode, mask, *state = state
             metrics = self._traced_update(
                 rows, episode=self._transition(episode), episode_mask=mask
@@ -167,7 +166,7 @@ class CompiledStep:
         return sums / self._updates_per_call
 
     def _traced_update(self, rows, **episode):
-        if getattr(self._agent, "uses_next_action", False):
+        if self._contract.uses_next_action:
             episode["next_action_step"] = self._action_step(rows[1])
             ended = rows[1, :, -1] == replay_buffer.NO_TRANSITION
             episode["next_is_stored"] = ~ended

@@ -17,6 +17,7 @@ from smoothie_tf.environments import discretized_reward
 from smoothie_tf.training import (
     gin_directory,
     gin_text,
+    renamed_bindings,
     train,  # noqa: F401  Registers what files bind.
 )
 
@@ -138,6 +139,7 @@ def parse_operative(path: pathlib.Path) -> None:
 
 
 def _parse(text, source):
+    text = renamed_bindings.renamed(text)
     try:
         # Gin skips what it cannot import once it may skip anything.
         for name in re.findall(r"(?m)^[ \t]*(?:import|from)[ \t]+([\w.]+)", text):

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import smoothie_tf
-from smoothie_tf.training import files, gin_text
+from smoothie_tf.training import files, gin_text, renamed_bindings
 
 #: Columns of metrics.csv, one row an evaluation.
 COLUMNS = (
@@ -142,7 +142,8 @@ class RunDirectory:
         path = self.path / "operative_config.gin"
         if not path.exists():
             return
-        before = _bindings(path.read_text(encoding="utf-8", errors="replace"))
+        text = path.read_text(encoding="utf-8", errors="replace")
+        before = _bindings(renamed_bindings.renamed(text))
         for name, value in _bindings(config).items():
             if name not in _MAY_CHANGE and before.get(name, value) != value:
                 raise RunDirectoryError(

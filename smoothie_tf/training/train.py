@@ -2,7 +2,7 @@
 
 One environment step is one trip with no way back: environment, replay, minibatch,
 one compiled call (train, then choose the next action), environment. The loop knows
-agents through `TFAgent` alone.
+agents through `TFAgent` and what `agents.protocol.Contract` lists.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import tensorflow as tf
 import tqdm
 
 from smoothie_tf import validation
-from smoothie_tf.agents import factory
+from smoothie_tf.agents import factory, protocol
 from smoothie_tf.environments import discretized_reward, gymnasium_environment
 from smoothie_tf.training import (
     best_policy,
@@ -142,7 +142,7 @@ class Trainer:
             seed=self._streams.seed("agent"),
             **gymnasium_environment.known_to_agents(self._env),
         )
-        minibatches = getattr(self.agent, "minibatches_per_train", 1)
+        minibatches = protocol.contract(self.agent).minibatches_per_train
         self._sample_size = config.updates_per_call * minibatches * config.batch_size
         #: The longest episode, where the agent trains at the end of each.
         self._episode_limit = self._longest_episode(agent_name)
@@ -332,7 +332,7 @@ class Trainer:
         self._choose_action(train=due and self.step >= config.initial_collect_steps)
 
     def _longest_episode(self, agent_name):
-        if not getattr(self.agent, "trains_at_episode_end", False):
+        if not protocol.contract(self.agent).trains_at_episode_end:
             return None
         config, spec = self._config, self._env.spec
         limit = spec and spec.max_episode_steps

@@ -332,7 +332,7 @@ def test_critic_gradients_are_clipped_by_their_global_norm(by_hand, clipping, sc
 def test_nested_tapes_and_forward_propagation_train_alike(random_experience):
     experience = random_experience(12, 5, 3)
     agents = [small(nested_tapes=nested) for nested in (False, True)]
-    assert agents[1]._nested_tapes and not agents[0]._nested_tapes
+    assert agents[1].config.nested_tapes and not agents[0].config.nested_tapes
     for agent in agents:
         agent.train(experience)
     for mine, other in zip(agents[0].variables, agents[1].variables, strict=True):
@@ -479,7 +479,7 @@ def test_covariance_takes_a_share_of_each_step(random_experience, factor, covari
     share = small(covariance=covariance, covariance_learning_rate_factor=factor)
 
     def phi(agent):
-        variables = agent._covariance_variables()
+        variables = agent.covariance.variables
         return np.concatenate([variable.numpy().ravel() for variable in variables])
 
     start = phi(whole)
@@ -545,7 +545,7 @@ def test_stored_actions_are_clipped_on_request(by_hand):
 
 def test_a_clipped_action_has_no_density(by_hand):
     with pytest.raises(ValueError, match="SmoothieAgent.clip_actions must be False"):
-        make(by_hand, clip_actions=True, importance_weight_clipping=5.0)
+        make(by_hand, clip_actions=True, replay_weight_clipping=5.0)
 
 
 @pytest.mark.parametrize(

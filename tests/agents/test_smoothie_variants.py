@@ -9,7 +9,7 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import action_derivatives, gaussian
-from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.agents import smoothie_variants
 from smoothie_tf.networks import (
     compatible_critic_network,
     critic_network,
@@ -27,13 +27,13 @@ VARIANTS = {
     "state_full": {"covariance": "state_full"},
     "expected": {"evaluation": "expected", "smoothing_samples": 3},
     "expected, full": {"evaluation": "expected", "covariance": "state_full"},
-    "weights": {"importance_weight_clipping": 5.0},
+    "weights": {"replay_weight_clipping": 5.0},
     "derivatives": {"bellman_error_weights": (1.0, 0.1, 0.01)},
     "derivatives, full": {
         "bellman_error_weights": (0.5, 0.1, 0.01),
         "derivative_baseline": True,
         "covariance": "state_full",
-        "importance_weight_clipping": 2.0,
+        "replay_weight_clipping": 2.0,
     },
 }
 
@@ -44,7 +44,7 @@ def small(seed=0, critic=None, **changes):
     gin.bind_parameter("CovarianceNetwork.hidden_units", (6,))
     if critic is None:
         critic = critic_network.CriticNetwork((OBSERVATION, ACTION), (8,), (6,))
-    agent = smoothie_agent.SmoothieAgent(
+    agent = smoothie_variants.create_smoothie(
         ts.time_step_spec(OBSERVATION),
         ACTION,
         **{
@@ -75,32 +75,25 @@ def experience(random_experience, agent, number=12):
     return batch
 
 
-def variables(source):
-    return source.variables if hasattr(source, "variables") else [source]
-
-
 @pytest.mark.parametrize("name", ["full", "state_diagonal", "state_full"])
 def test_gradients_are_13_15_and_20_written_out(name):
     agent = small(covariance=VARIANTS[name]["covariance"], kl_penalty=0.3)
-    kind, source = agent._covariance, agent._covariance_source()
+    kind = agent.covariance.form
     states = tf.random.stateless_normal([4, 5], (0, 1))
-    theta, phi = agent.actor_network.trainable_variables, variables(source)
+    theta, phi = agent.actor_network.trainable_variables, agent.covariance.variables
     with tf.GradientTape() as tape:
         loss, kl, _ = agent.policy_loss(states, tf.ones([4]))
     mine = tape.gradient(loss, [*theta, *phi])
 
     with tf.GradientTape(persistent=True) as tape:
         mean, _ = agent.actor_network(states)
-        parameters = agent._covariance_parameters(states)
-        covariance = kind.covariance(parameters) * tf.ones(
-            [4, 1, 1][: 2 + ("full" in name)]
-        )
+        covariance = agent.covariance.at(states)
+        matrix = covariance.matrix() * tf.ones([4, 1, 1][: 2 + ("full" in name)])
         divergence = tf.reduce_mean(
-            kind.kl_divergence(
+            covariance.kl_divergence(
                 mean,
-                parameters,
                 agent._target_actor_network(states)[0],
-                agent._covariance_parameters(states, target=True),
+                agent.covariance.target.at(states),
             )
         )
     _, g, H = action_derivatives.by_nested_tapes(
@@ -117,7 +110,7 @@ def test_gradients_are_13_15_and_20_written_out(name):
         if any(variable is each for each in theta):
             delta = tf.einsum("ba,ba...->...", g, tape.jacobian(mean, variable))  # (13)
         else:
-            jacobian = tape.jacobian(covariance, variable)
+            jacobian = tape.jacobian(matrix, variable)
             letters = "bij,bij...->..." if kind.full_hessian else "bi,bi...->..."
             delta = 0.5 * tf.einsum(letters, H, jacobian)  # (15)
         np.testing.assert_allclose(
@@ -139,11 +132,10 @@ def test_every_part_learns_and_every_target_follows(name, random_experience):
     agent = small(**VARIANTS[name])
     targets = [
         agent._target_actor_network,
-        agent._target_critic_network,
-        agent._covariance_source(target=True),
-        *filter(None, [agent._target_action_value_network]),
+        agent.covariance.target,
+        *(target for _, target in agent._critics()),
     ]
-    watched = [*agent.trainable_variables, *(v for t in targets for v in variables(t))]
+    watched = [*agent.trainable_variables, *(v for t in targets for v in t.variables)]
     before = [variable.numpy() for variable in watched]
     info = agent.train(experience(random_experience, agent)).extra
     assert np.isfinite([float(value) for value in info]).all()
@@ -184,7 +176,7 @@ def test_collect_policy_draws_from_its_own_distribution(name):
 def test_weights_are_those_of_the_stored_density(by_hand):
     # Losses 57.5 and 77.5, see test_smoothie_agent.py, and 1/q = 3 and 1:
     # (3·57.5 + 77.5)/4.
-    agent = smoothie_agent.SmoothieAgent(
+    agent = smoothie_variants.create_smoothie(
         by_hand.time_step_spec,
         by_hand.action_spec,
         actor_network=by_hand.actor(),
@@ -194,7 +186,7 @@ def test_weights_are_those_of_the_stored_density(by_hand):
         gamma=1.0,
         initial_log_variance=-60.0,
         independent_minibatches=False,
-        importance_weight_clipping=100.0,
+        replay_weight_clipping=100.0,
     )
     agent.initialize()
     density = tf.constant([[1 / 3, 0.0], [1.0, 0.0]])
@@ -211,7 +203,7 @@ def test_expected_values_by_hand(by_hand):
     # (16): Q as in test_smoothie_agent.py: 57.5 and 77.5. (17): with Q linear in a, and
     # next to no noise, the expectation is Q itself: 21 and 31, and Q̃ is made 20 and 30:
     # Huber of 1 is ½.
-    agent = smoothie_agent.SmoothieAgent(
+    agent = smoothie_variants.create_smoothie(
         by_hand.time_step_spec,
         by_hand.action_spec,
         actor_network=by_hand.actor(),
@@ -231,7 +223,7 @@ def test_expected_values_by_hand(by_hand):
 
 def test_17_is_the_mean_over_the_samples_that_it_draws(by_hand):
     # Q = 3a² and σ = 2: the mean of 3·(a + 2η)² over the samples.
-    agent = smoothie_agent.SmoothieAgent(
+    agent = smoothie_variants.create_smoothie(
         by_hand.time_step_spec,
         by_hand.action_spec,
         actor_network=by_hand.actor(),
@@ -261,7 +253,7 @@ def test_17_is_the_mean_over_the_samples_that_it_draws(by_hand):
 def test_derivative_errors_by_hand(by_hand, baseline):
     # Q = 3a², σ = 2, a = ã + 2η, T the reward, b = 3a² or 0:
     #   (T − 3a²)² + 0.1·½·(6a + η/2·(T − b))² + 0.01·½·(6 − (η² − 1)/4·(T − b))².
-    agent = smoothie_agent.SmoothieAgent(
+    agent = smoothie_variants.create_smoothie(
         by_hand.time_step_spec,
         by_hand.action_spec,
         actor_network=by_hand.actor(),
@@ -357,8 +349,8 @@ def test_a_checkpoint_holds_all_that_training_needs(name, random_experience, tmp
         ({"covariance": None}, r"covariance must be one of .* is None"),
         ({"evaluation": "both"}, r"evaluation must be one of 'smoothed', 'expected'"),
         ({"smoothing_samples": 0}, r"smoothing_samples must be a whole number"),
-        ({"importance_weight_clipping": -1}, r"clipping must be a number above 0"),
-        ({"importance_weight_clipping": 0.5}, r"clipping must be at least 1"),
+        ({"replay_weight_clipping": -1}, r"clipping must be a number above 0"),
+        ({"replay_weight_clipping": 0.5}, r"clipping must be at least 1"),
         ({"bellman_error_weights": 1.0}, r"weights must be three numbers"),
         ({"bellman_error_weights": "abc"}, r"weights must be three numbers"),
         ({"bellman_error_weights": (1.0, 0.0)}, r"weights must be three numbers"),
@@ -367,7 +359,7 @@ def test_a_checkpoint_holds_all_that_training_needs(name, random_experience, tmp
         ({"bellman_error_weights": (2.0, 0.0, 0.0)}, r"must be \(1.0, 0.0, 0.0\), or"),
         ({"derivative_baseline": 1}, r"derivative_baseline must be True or False"),
         (
-            {"evaluation": "expected", "importance_weight_clipping": 2.0},
+            {"evaluation": "expected", "replay_weight_clipping": 2.0},
             r"evaluation must be 'smoothed' where",
         ),
         (

@@ -218,7 +218,7 @@ def test_compiled_training_is_eager_training(random_experience, xla):
         ({"gamma": 1.5}, "SoftDdpgAgent.gamma must be a number between 0 and 1"),
         (
             {"variance_reduction": "half"},
-            "must be one of none, value, antithetic, but is 'half'",
+            "must be one of 'none', 'value', 'antithetic', but is 'half'",
         ),
         (
             {"variance_reduction": "antithetic", "actor_samples": 3},

@@ -1,5 +1,7 @@
 """SVG(0): the pathwise gradient against integrals, weights, targets, and Smoothie."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -145,7 +147,7 @@ def test_importance_weights_correct_for_an_earlier_policy():
     np.testing.assert_allclose(-found, integrated_gradient(agent, state), rtol=2e-3)
 
     # Truncated at 1, the integral of the truncated weights times the gradient.
-    agent._importance_weight_clipping = 1.0
+    agent._config = dataclasses.replace(agent.config, importance_weight_clipping=1.0)
     truncated = np.minimum(np.exp(log_density(actions, mean, stddev) - stored), 1.0)
     assert (truncated < 1).any() and (truncated == 1).any()
     at_one = gradient_of(

@@ -223,7 +223,7 @@ def test_other_covariances_are_drawn_from_as_well(covariance):
     gin.bind_parameter("CovarianceNetwork.hidden_units", (8,))
     task = Task(UNBOUNDED, box([-9, -9], [9, 9]), rescale=False)
     agent = make_agent("smoothie", task)
-    for variable in agent._covariance_variables():
+    for variable in agent.covariance.variables:
         variable.assign_add(0.5 * tf.ones_like(variable))
     deployed = export.DeployedPolicy(
         agent.policy, task.observation_space, task.action_space

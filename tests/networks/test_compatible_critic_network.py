@@ -17,7 +17,7 @@ from smoothie_tf.networks import (
     mean_network,
 )
 
-KINDS = {"diagonal": covariances.DIAGONAL, "full": covariances.FULL}
+KINDS = {"diagonal": covariances.Diagonal, "full": covariances.Full}
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def bound(kind, state_dependent, states=3, actions=2):
     critic = compatible_critic_network.CompatibleCriticNetwork(
         (observation, action), (6,)
     )
-    critic.bind_policy(actor, source, kind)
+    critic.bind_policy(actor, covariances.Covariance(kind, source))
     critic.create_variables()
     random_weights(critic.variables, 3)
     return critic, actor, source
@@ -73,7 +73,7 @@ def test_first_condition_for_mean_and_covariance(name, state_dependent):
     with tf.GradientTape(persistent=True) as tape:
         mean, _ = actor(states)
         parameters = source(states)[0] if state_dependent else source * 1.0
-        covariance = kind.covariance(parameters)
+        covariance = kind(parameters).matrix()
     theta = actor.trainable_variables
     slope = sum(
         tf.reduce_sum(
@@ -121,7 +121,7 @@ def test_its_own_derivatives_are_those_of_nested_tapes(name, state_dependent, fu
 
 
 def test_at_the_mean_it_is_the_state_value():
-    critic, actor, _ = bound(covariances.DIAGONAL, False)
+    critic, actor, _ = bound(covariances.Diagonal, False)
     states = tf.constant(np.random.default_rng(4).normal(size=(5, 3)))
     before, _ = critic((states, actor(states)[0]))
     for variable in (*critic._mean_weights, *critic._covariance_weights):
@@ -131,7 +131,7 @@ def test_at_the_mean_it_is_the_state_value():
 
 
 def test_policys_variables_are_not_its_own():
-    critic, actor, source = bound(covariances.FULL, True)
+    critic, actor, source = bound(covariances.Full, True)
     policys = {id(v) for v in (*actor.variables, *source.variables)}
     assert not policys & {id(v) for v in critic.variables}
     # V has two layers; w₁ mirrors θ, w₂ φ.
@@ -174,7 +174,7 @@ def test_policy_gradient_is_exact_where_both_conditions_hold(name):
     frozen.kernel.assign(u)
     phi = 0.3 * draw.normal(size=kind.number_of_parameters(actions)) - 1
     source = tf.Variable(phi)
-    covariance = kind.covariance(source).numpy()
+    covariance = kind(source).matrix().numpy()
     covariance = np.diag(covariance) if covariance.ndim == 1 else covariance
     truth = system.evaluate((k @ u).T, np.linalg.cholesky(covariance), discount)
     start = np.eye(states)
@@ -184,7 +184,7 @@ def test_policy_gradient_is_exact_where_both_conditions_hold(name):
     points = np.sqrt(states) * np.linalg.cholesky(moment).T
     at, mean = tf.constant(points), tf.constant(points @ k @ u)
     critic = compatible_critic_network.CompatibleCriticNetwork((observation, action))
-    critic.bind_policy(actor, source, kind)
+    critic.bind_policy(actor, covariances.Covariance(kind, source))
     critic.create_variables()
 
     def derivatives():
@@ -217,7 +217,7 @@ def test_policy_gradient_is_exact_where_both_conditions_hold(name):
     with tf.GradientTape(persistent=True) as tape:
         policy_mean, _ = actor(at)
         surrogate = tf.reduce_mean(tf.reduce_sum(g * policy_mean, axis=-1))
-        surrogate += tf.reduce_mean(kind.half_trace(H, tf.convert_to_tensor(source)))
+        surrogate += tf.reduce_mean(kind(tf.convert_to_tensor(source)).half_trace(H))
         surrogate /= 1 - discount
     np.testing.assert_allclose(
         tape.gradient(surrogate, learned.kernel),
@@ -226,7 +226,7 @@ def test_policy_gradient_is_exact_where_both_conditions_hold(name):
     )
 
     def objective(moved):
-        covariance = kind.covariance(tf.constant(moved)).numpy()
+        covariance = kind(tf.constant(moved)).matrix().numpy()
         covariance = np.diag(covariance) if covariance.ndim == 1 else covariance
         factor = np.linalg.cholesky(covariance)
         return system.evaluate((k @ u).T, factor, discount).objective(start)

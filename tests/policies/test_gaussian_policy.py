@@ -7,6 +7,7 @@ from tf_agents.policies import greedy_policy
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
+from smoothie_tf import covariances
 from smoothie_tf.networks import keras_network
 from smoothie_tf.policies import gaussian_policy
 
@@ -26,7 +27,10 @@ def policy():
     network = keras_network.KerasNetwork(OBSERVATION, tf.keras.Sequential([layer]))
     network.create_variables()
     return gaussian_policy.GaussianPolicy(
-        ts.time_step_spec(OBSERVATION), ACTION, network, tf.Variable(LOG_VARIANCE)
+        ts.time_step_spec(OBSERVATION),
+        ACTION,
+        network,
+        covariances.Covariance(covariances.Diagonal, tf.Variable(LOG_VARIANCE)),
     )
 
 

@@ -297,7 +297,7 @@ CASES = {
     ),
     "updates": binding(
         "Svg1Agent.value_updates=0",
-        "Svg1Agent.value_updates must be a whole number of at least 1, but is 0",
+        "Svg1Agent.value_updates must be a whole number of at least 1, or None, but is",
         "svg1",
     ),
     "updates, svg0": binding(

@@ -19,7 +19,7 @@ from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import covariances, gaussian, quiet
-from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.agents import smoothie_variants
 from smoothie_tf.environments import gymnasium_environment, linear_quadratic
 from smoothie_tf.networks import critic_network, linear_quadratic_networks
 from smoothie_tf.training import config, process
@@ -46,7 +46,7 @@ class Arm:
         replay: How stored actions are distributed: "on-policy"; "uniform", in a box
             around the policy's mean; or "inner", the same where phantom actions near
             the box's edges, around which not all actions are stored, do not count.
-        arguments: Of `SmoothieAgent`.
+        arguments: Of `smoothie_variants.VariantConfig`.
     """
 
     name: str
@@ -67,7 +67,7 @@ ARMS = (
             f"on-policy-weights-{clipping}",
             f"(18), on-policy, weights ≤ {clipping}",
             "on-policy",
-            {"importance_weight_clipping": float(clipping)},
+            {"replay_weight_clipping": float(clipping)},
         )
         for clipping in (5, 50)
     ),
@@ -132,7 +132,7 @@ def learn_values(
     action_spec = gymnasium_environment.action_spec(env)
     specs = (time_step_spec.observation, action_spec)
     rate = tf.keras.optimizers.schedules.CosineDecay(_LEARNING_RATES[critic], updates)
-    agent = smoothie_agent.SmoothieAgent(
+    agent = smoothie_variants.create_smoothie(
         time_step_spec,
         action_spec,
         linear_quadratic_networks.LinearMeanNetwork(*specs, truth.gain.tolist()),
@@ -214,9 +214,8 @@ def _replay(truth, kind, seed, with_density):
             action, density = mean + offset, tf.zeros([BATCH_SIZE])
         else:
             action = mean + STDDEV * numbers[1]
-            density = covariances.DIAGONAL.distribution(mean, log_variance).log_prob(
-                action
-            )
+            policy = covariances.Diagonal(log_variance).distribution(mean)
+            density = policy.log_prob(action)
         reward = -0.5 * tf.reduce_sum(
             state * tf.matmul(state, Q) + action * tf.matmul(action, R), axis=-1
         )

@@ -1,0 +1,380 @@
+"""What actor-critics share: networks, targets, minibatches, noise, optimizer steps.
+
+`SmoothieAgent`, `SoftDdpgAgent` and `Svg0Agent` have a Gaussian policy
+N(μ_θ(s), Σ_φ(s)) and a critic of states and actions, each with a target. Their losses,
+and the order of a training step, are in their own files.
+
+Shapes: B batch, S state, A action.
+"""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import tensorflow as tf
+from tf_agents.agents import data_converter, tf_agent
+from tf_agents.networks import network
+from tf_agents.policies import greedy_policy
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
+from tf_agents.typing import types
+from tf_agents.utils import common
+
+from smoothie_tf import covariances, gaussian, validation
+from smoothie_tf.agents import parts
+from smoothie_tf.networks import covariance_network, keras_network
+from smoothie_tf.policies import gaussian_policy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ActorCriticConfig:
+    """Settings of every actor-critic, bound in gin as `SmoothieAgent.gamma` is.
+
+    Attributes:
+      gamma: Discount γ, in [0, 1].
+      target_update_tau: Share τ of the new weights in each target update, in (0, 1].
+      reward_scale_factor: Multiplies every reward, > 0.
+      gradient_clipping: Largest global norm of the critic's weight gradients, > 0;
+        None leaves them alone.
+      td_errors_loss_fn: Elementwise loss of targets and values, both [B].
+      independent_minibatches: Whether policy and critic learn from a minibatch each.
+        Experience then comes as one batch of 2B: its first half trains the policy, its
+        second the critic. Otherwise both learn from the whole batch, as in TF-Agents'
+        own agents.
+      name: Name of the agent.
+    """
+
+    #: The agent's name in bindings and errors.
+    owner: ClassVar[str] = "ActorCriticAgent"
+
+    gamma: float = 0.995
+    target_update_tau: float = 0.01
+    reward_scale_factor: float = 1.0
+    gradient_clipping: float | None = 4.0
+    td_errors_loss_fn: types.LossFn = common.element_wise_huber_loss
+    independent_minibatches: bool = True
+    name: str | None = None
+
+    # Settings of some agents, and fixed for the others.
+    covariance: ClassVar[str] = "diagonal"
+    initial_log_variance: ClassVar[float] = -1.0
+    learns_covariance: ClassVar[bool] = True
+    covariance_learning_rate_factor: ClassVar[float] = 1.0
+    policy_gradient_clipping: ClassVar[float | None] = None
+    stores_log_probability: ClassVar[bool] = False
+    clip_actions: ClassVar[bool] = False
+
+    def __post_init__(self):
+        """Checks the settings.
+
+        Raises:
+          ValueError: If one is out of range.
+        """
+        self._check("probability", "gamma")
+        self._check("share", "target_update_tau")
+        self._check("positive", "reward_scale_factor")
+        self._check("positive", "gradient_clipping", optional=True)
+        self._check("finite", "initial_log_variance")
+        self._check_flags("independent_minibatches")
+        if not callable(self.td_errors_loss_fn):
+            raise ValueError(
+                f"{self.owner}.td_errors_loss_fn must be a function of targets and"
+                f" values, but is {self.td_errors_loss_fn!r}."
+            )
+
+    def _check(self, rule, *names, optional=False):
+        values = {name: getattr(self, name) for name in names}
+        validation.check(self.owner, rule, optional, **values)
+
+    def _check_flags(self, *names):
+        values = {name: getattr(self, name) for name in names}
+        validation.check_flags(self.owner, **values)
+
+
+class ActorCriticAgent(tf_agent.TFAgent):
+    """A Gaussian policy and a critic, with what training them takes.
+
+    Subclasses give `config_class`, `policy_loss`, `critic_loss`, `_train`, which orders
+    the steps, and `_loss_info`. Other methods that they may override say "Hook".
+    """
+
+    config_class: type[ActorCriticConfig] = ActorCriticConfig
+
+    def __init__(
+        self,
+        time_step_spec: ts.TimeStep,
+        action_spec: types.BoundedTensorSpec,
+        actor_network: network.Network | tf.keras.Model,
+        critic_network: network.Network | tf.keras.Model,
+        actor_optimizer: types.Optimizer,
+        critic_optimizer: types.Optimizer,
+        config: ActorCriticConfig | None = None,
+        seed: int | None = None,
+        train_step_counter: tf.Variable | None = None,
+        **settings: Any,
+    ):
+        """Creates the agent.
+
+        Args:
+          time_step_spec: Spec of the time steps, observations of shape [S].
+          action_spec: Bounded float spec of the actions, shape [A].
+          actor_network: μ_θ, from observations [B, S] to means [B, A].
+          critic_network: The critic, from (observations [B, S], actions [B, A]) to
+            values [B]. A method `action_derivatives(observation, action)`, as
+            `CriticNetwork` has, makes Hessians fast (supplement D.1), and
+            `sample_values` several actions in a state.
+          actor_optimizer: Optimizer of θ and φ.
+          critic_optimizer: Optimizer of the critic's weights.
+          config: The settings; `config_class`'s defaults if None.
+          seed: Seed of the draws in training; None draws one from TensorFlow's global
+            seed. A training step's draws are a function of the seed and
+            `train_step_counter` alone.
+          train_step_counter: Counts training steps; the global step if None.
+          **settings: Fields of `config` that are to be otherwise.
+
+        Raises:
+          ValueError: If an optimizer is missing, or a network does not map the specs
+            to the shapes above.
+        """
+        config = dataclasses.replace(config or self.config_class(), **settings)
+        tf.Module.__init__(self, name=config.name)
+        parts.check_optimizers(
+            config.owner,
+            actor_optimizer=actor_optimizer,
+            critic_optimizer=critic_optimizer,
+        )
+        self._config = config
+        self._create_networks(
+            actor_network, critic_network, time_step_spec.observation, action_spec
+        )
+        self._actor_optimizer = actor_optimizer
+        self._critic_optimizer = critic_optimizer
+        self._seed = parts.seed_variable(seed, "phantom_action_seed")
+        #: Minibatches that one call of `train` consumes.
+        self.minibatches_per_train = 2 if config.independent_minibatches else 1
+
+        def policy(**options):
+            return gaussian_policy.GaussianPolicy(
+                time_step_spec,
+                action_spec,
+                self._actor_network,
+                self._covariance,
+                **options,
+            )
+
+        mean_policy = collect_policy = policy()
+        if config.stores_log_probability or config.clip_actions:
+            collect_policy = policy(
+                emit_log_probability=config.stores_log_probability,
+                clip=config.clip_actions,
+            )
+        super().__init__(
+            time_step_spec,
+            action_spec,
+            policy=greedy_policy.GreedyPolicy(mean_policy),
+            collect_policy=collect_policy,
+            train_sequence_length=2,
+            train_step_counter=train_step_counter,
+        )
+        self._as_transition = data_converter.AsTransition(
+            self.data_context, squeeze_time_dim=True
+        )
+        self._policy_variables = [
+            *self._actor_network.trainable_variables,
+            *(self._covariance.variables if config.learns_covariance else []),
+        ]
+        parts.build_optimizer(actor_optimizer, self._policy_variables)
+        parts.build_optimizer(critic_optimizer, self._critic_variables())
+
+    @property
+    def config(self) -> ActorCriticConfig:
+        """The settings."""
+        return self._config
+
+    @property
+    def actor_network(self) -> network.Network:
+        """μ_θ."""
+        return self._actor_network
+
+    @property
+    def critic_network(self) -> network.Network:
+        """The critic."""
+        return self._critic_network
+
+    @property
+    def covariance(self) -> covariances.Covariance:
+        """Σ_φ and, as its `target`, Σ_φ′."""
+        return self._covariance
+
+    @property
+    def log_variance(self) -> tf.Variable | None:
+        """φ, shape [P], A for a diagonal covariance; None where a network gives it."""
+        return self._log_variance
+
+    def policy_stddev(self, observation: tf.Tensor) -> tf.Tensor:
+        """Returns the policy's standard deviations, shape [A] or [B, A].
+
+        Args:
+          observation: States, shape [B, S].
+        """
+        return self._covariance.at(observation).stddev()
+
+    def _create_networks(self, actor, critic, observation_spec, action_spec):
+        """Hook: makes θ, φ, w and their targets, which `_initialize` sets equal."""
+        critic_spec = (observation_spec, action_spec)
+        self._actor_network = keras_network.as_network(
+            actor, observation_spec, "ActorNetwork"
+        )
+        self._critic_network = keras_network.as_network(
+            critic, critic_spec, "CriticNetwork"
+        )
+        parts.check_output(self._actor_network, observation_spec, action_spec.shape)
+        self._covariance = covariance_network.create_covariance(
+            self._config.covariance,
+            observation_spec,
+            action_spec.shape[-1],
+            self._config.initial_log_variance,
+            trainable=self._config.learns_covariance,
+        )
+        # Tracked under the names that checkpoints have.
+        sources = self._covariance.source, self._covariance.target.source
+        none = None, None
+        is_variable = isinstance(self._covariance.source, tf.Variable)
+        self._log_variance, self._target_log_variance = sources if is_variable else none
+        self._covariance_network, self._target_covariance_network = (
+            none if is_variable else sources
+        )
+        self._bind(self._critic_network, self._actor_network, self._covariance)
+        parts.check_output(self._critic_network, critic_spec, ())
+        self._target_actor_network = common.maybe_copy_target_network_with_checks(
+            self._actor_network, None, "TargetActorNetwork", observation_spec
+        )
+        self._target_critic_network = common.maybe_copy_target_network_with_checks(
+            self._critic_network, None, "TargetCriticNetwork", critic_spec
+        )
+        self._bind(
+            self._target_critic_network,
+            self._target_actor_network,
+            self._covariance.target,
+        )
+
+    def _bind(self, critic, actor, covariance):
+        """Tells a critic that is made for one policy, as (22) is, which it is."""
+        if hasattr(critic, "bind_policy"):
+            critic.bind_policy(actor, covariance)
+
+    def _critics(self) -> list[tuple[network.Network, network.Network]]:
+        """Hook: the critics that learn, each with its target."""
+        return [(self._critic_network, self._target_critic_network)]
+
+    def _critic_variables(self):
+        return [v for critic, _ in self._critics() for v in critic.trainable_variables]
+
+    def _initialize(self):
+        self._update_targets(tau=1.0)
+
+    def _loss(self, experience, weights=None, training=False):
+        del training  # Nothing in the losses depends on it.
+        policy_batch, critic_batch = self._minibatches(experience, weights)
+        seen_by_policy = self.policy_loss(*policy_batch)
+        critic_loss = self.critic_loss(*critic_batch)
+        return self._loss_info(policy_batch, critic_loss, *seen_by_policy)
+
+    def _loss_info(self, policy_batch, critic_loss, *seen_by_policy):
+        raise NotImplementedError
+
+    def _train_policy(self, batch: tuple[Any, ...]) -> tuple[tf.Tensor, ...]:
+        """Descends `policy_loss` once, and returns what it returned."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._policy_variables)
+            seen = self.policy_loss(*batch)
+        with parts.share_of_step(
+            self._covariance.variables, self._config.covariance_learning_rate_factor
+        ):
+            parts.descend(
+                self._actor_optimizer,
+                tape.gradient(seen[0], self._policy_variables),
+                self._policy_variables,
+                self._config.policy_gradient_clipping,
+            )
+        return seen
+
+    def _train_critic(self, batch: tuple[Any, ...]) -> tf.Tensor:
+        """Descends `critic_loss` once, and returns it."""
+        variables = self._critic_variables()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            loss = self.critic_loss(*batch)
+        parts.descend(
+            self._critic_optimizer,
+            tape.gradient(loss, variables),
+            variables,
+            self._config.gradient_clipping,
+        )
+        return loss
+
+    def _update_targets(self, tau: float) -> None:
+        """θ′ ← (1 − τ)·θ′ + τ·θ, and φ′ and w′ likewise."""
+        for source, target in (
+            (self._actor_network, self._target_actor_network),
+            (self._covariance, self._covariance.target),
+            *self._critics(),
+        ):
+            common.soft_variables_update(source.variables, target.variables, tau)
+
+    def _bellman_target(self, next_time_steps, next_value):
+        """Returns r + γ·d·(value of s′), d 0 where the episode terminated; constant."""
+        return tf.stop_gradient(
+            self._config.reward_scale_factor * next_time_steps.reward
+            + self._config.gamma * next_time_steps.discount * next_value
+        )
+
+    def _noise(self, shape, draw=0, draws_a_step=1):
+        """Draws standard normal numbers for one of the draws of a training step."""
+        step = tf.cast(self.train_step_counter, tf.int64)
+        return gaussian.stateless_normal(
+            shape, tf.stack([self._seed, draws_a_step * step + draw])
+        )
+
+    def _minibatches(self, experience, weights):
+        """Returns the arguments of `policy_loss` and of `critic_loss`."""
+        transition = self._as_transition(experience)
+        each = tf.ones_like(transition.time_step.reward)
+        weights = each if weights is None else weights * each
+        first = second = (transition, weights)
+        if self.minibatches_per_train == 2:
+            batch_size = transition.time_step.reward.shape[0]
+            if batch_size is not None and batch_size % 2:
+                raise ValueError(
+                    "Experience must hold two minibatches of equal size, one for the"
+                    f" policy and one for the critic, but its batch is {batch_size};"
+                    f" {self._config.owner}.independent_minibatches = False takes any"
+                    " batch."
+                )
+            halves = [tf.split(x, 2) for x in tf.nest.flatten((transition, weights))]
+            first, second = (
+                tf.nest.pack_sequence_as((transition, weights), half)
+                for half in zip(*halves, strict=True)
+            )
+        (for_policy, policy_weights), (for_critic, critic_weights) = first, second
+        return self._policy_batch(
+            for_policy, parts.boundary_weights(for_policy.time_step, policy_weights)
+        ), self._critic_batch(
+            for_critic, parts.boundary_weights(for_critic.time_step, critic_weights)
+        )
+
+    def _policy_batch(
+        self, transition: trajectory.Transition, weights: tf.Tensor
+    ) -> tuple[Any, ...]:
+        """Hook: returns what `policy_loss` takes of a minibatch."""
+        return transition.time_step.observation, weights
+
+    def _critic_batch(
+        self, transition: trajectory.Transition, weights: tf.Tensor
+    ) -> tuple[Any, ...]:
+        """Hook: returns what `critic_loss` takes of a minibatch."""
+        return (
+            transition.time_step,
+            transition.action_step.action,
+            transition.next_time_step,
+            weights,
+        )

@@ -1,0 +1,199 @@
+"""The paper's other ways to learn Q̃: Smoothie with other losses of the critic.
+
+`SmoothieAgent` learns Q̃ by (18), as the paper's experiments do. Here are (16) with
+(17), and the derivative Bellman errors of supplement C. Bindings of `SmoothieAgent`
+select them: `evaluation` and `bellman_error_weights`.
+
+Equation numbers are the paper's. Shapes: B batch, S state, A action, M samples.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from tf_agents.utils import common
+
+from smoothie_tf import policy_evaluation, validation
+from smoothie_tf.agents import smoothie_agent
+from smoothie_tf.networks import critic_network as critic_networks
+
+#: The paper's two ways to learn Q̃: (18), which is its experiments' and the default, and
+#: (16) with (17).
+EVALUATIONS = ("smoothed", "expected")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VariantConfig(smoothie_agent.SmoothieConfig):
+    """Settings of Algorithm 1 and of how Q̃ is learned.
+
+    Attributes:
+      evaluation: One of `EVALUATIONS`: "smoothed" learns Q̃ by (18), "expected" learns Q
+        by (16) with a critic of its own, and fits Q̃ to it by (17).
+      smoothing_samples: M, actions ã for the expectation in (17), ≥ 1.
+      bellman_error_weights: Of the errors of Q̃, of its gradient and of its Hessian,
+        k = 0, 1, 2 of supplement C; ≥ 0 and not all 0. (18) alone is (1, 0, 0).
+      derivative_baseline: Whether targets of derivatives are less the target critic's
+        value at the phantom action. Hermite factors have mean 0: it changes the
+        targets' variance, not their mean.
+    """
+
+    evaluation: str = "smoothed"
+    smoothing_samples: int = 16
+    bellman_error_weights: Sequence[float] = (1.0, 0.0, 0.0)
+    derivative_baseline: bool = False
+
+    @property
+    def agent_class(self) -> type[smoothie_agent.SmoothieAgent]:
+        """The agent that learns Q̃ so."""
+        if self.evaluation == "expected":
+            return ExpectedSmoothieAgent
+        if any(self.bellman_error_weights[1:]):
+            return DerivativeSmoothieAgent
+        return smoothie_agent.SmoothieAgent
+
+    def __post_init__(self):
+        """Checks the settings.
+
+        Raises:
+          ValueError: If one is out of range, or two contradict each other.
+        """
+        super().__post_init__()
+        owner, weights = self.owner, self.bellman_error_weights
+        validation.check_choice(owner, EVALUATIONS, evaluation=self.evaluation)
+        self._check("count", "smoothing_samples")
+        self._check_flags("derivative_baseline")
+        numbers = isinstance(weights, Sequence) and len(weights) == 3
+        if not numbers or isinstance(weights, str):
+            raise ValueError(
+                f"{owner}.bellman_error_weights must be three numbers, such as"
+                f" (1.0, 0.0, 0.0), but is {weights!r}."
+            )
+        for weight in weights:
+            validation.check(owner, "non-negative", bellman_error_weights=weight)
+        # One weight alone only scales the loss, and 1 of values is the default.
+        if not (weights[0] == 1 or any(weights[1:])):
+            raise ValueError(
+                f"{owner}.bellman_error_weights must be (1.0, 0.0, 0.0), or hold a"
+                f" weight above 0 for a derivative, but is {weights!r}."
+            )
+        other = self.replay_weight_clipping is not None or any(weights[1:])
+        if self.evaluation == "expected" and other:
+            raise ValueError(
+                f"{owner}.evaluation must be 'smoothed' where replay_weight_clipping or"
+                " bellman_error_weights are given, which belong to (18), but is"
+                " 'expected'."
+            )
+
+
+def create_smoothie(
+    *args: Any, config: VariantConfig | None = None, **kwargs: Any
+) -> smoothie_agent.SmoothieAgent:
+    """Creates `SmoothieAgent` or the variant of it that a configuration selects.
+
+    Args:
+      *args: As `SmoothieAgent`'s.
+      config: The settings; the defaults if None.
+      **kwargs: As `SmoothieAgent`'s.
+    """
+    fields = {field.name for field in dataclasses.fields(VariantConfig)}
+    settings = {name: kwargs.pop(name) for name in fields & kwargs.keys()}
+    config = dataclasses.replace(config or VariantConfig(), **settings)
+    return config.agent_class(*args, config=config, **kwargs)
+
+
+create_smoothie.config_class = VariantConfig
+
+
+class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):
+    """Learns Q by (16), and Q̃ from it by (17).
+
+    Nothing is assumed about how stored actions are distributed.
+    """
+
+    config_class = VariantConfig
+
+    def critic_loss(self, time_steps, action, next_time_steps, weights) -> tf.Tensor:
+        """The errors of (16) and of (17), with the arguments of (18); a scalar."""
+        observation, following = time_steps.observation, next_time_steps.observation
+        # a′ ~ N(μ(s′), Σ(s′)).
+        next_mean, _ = self._target_actor_network(following)
+        next_action = self._covariance.target.at(following).perturb(
+            next_mean, self._noise(tf.shape(next_mean), draw=0, draws_a_step=2)
+        )
+        next_value, _ = self._target_action_value_network((following, next_action))
+        target = self._bellman_target(next_time_steps, next_value)
+        value, _ = self._action_value_network((observation, action), training=True)
+        errors = self._config.td_errors_loss_fn(target, value)  # (16)
+        # ã ~ N(a, Σ(s)), several for each a.
+        samples = self._config.smoothing_samples
+        shape = tf.concat([[samples], tf.shape(action)], axis=0)
+        noise = self._noise(shape, draw=1, draws_a_step=2)
+        around = self._covariance.at(observation).perturb(
+            action, tf.ensure_shape(noise, [samples, *action.shape])
+        )
+        expectation = tf.reduce_mean(
+            critic_networks.sample_values(
+                self._target_action_value_network, observation, around
+            ),
+            axis=0,
+        )
+        smoothed, _ = self._critic_network((observation, action), training=True)
+        errors += self._config.td_errors_loss_fn(
+            tf.stop_gradient(expectation), smoothed
+        )
+        return tf.reduce_mean(weights * errors)  # (17)
+
+    # Q, beside Q̃.
+
+    def _create_networks(self, actor, critic, observation_spec, action_spec):
+        super()._create_networks(actor, critic, observation_spec, action_spec)
+        self._action_value_network, self._target_action_value_network = (
+            common.maybe_copy_target_network_with_checks(
+                self._critic_network, None, name, (observation_spec, action_spec)
+            )
+            for name in ("ActionValueNetwork", "TargetActionValueNetwork")
+        )
+
+    def _critics(self):
+        return [
+            *super()._critics(),
+            (self._action_value_network, self._target_action_value_network),
+        ]
+
+
+class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
+    """Learns Q̃, its gradient and its Hessian by supplement C."""
+
+    config_class = VariantConfig
+
+    def critic_loss(self, time_steps, action, next_time_steps, weights) -> tf.Tensor:
+        """The Bellman errors for k = 0, 1, 2, supplement (9), with (18)'s arguments.
+
+        With d = ã − a, differentiating N(ã|a, Σ) in (12) multiplies the target by
+        Σ⁻¹d once, and by Σ⁻¹ddᵀΣ⁻¹ − Σ⁻¹ twice.
+        """
+        observation = time_steps.observation
+        covariance = self._covariance.at(observation)
+        noise = self._noise(tf.shape(action))
+        phantom = covariance.perturb(action, noise)
+        target = self._smoothed_target(next_time_steps)
+        factors = covariance.hermite_factors(noise)
+        value_weight, gradient_weight, hessian_weight = map(
+            float, self._config.bellman_error_weights
+        )
+        value, gradient, hessian = self.action_derivatives(observation, phantom)
+        errors = value_weight * self._config.td_errors_loss_fn(target, value)  # k = 0
+        if self._config.derivative_baseline:
+            baseline, _ = self._target_critic_network((observation, phantom))
+            target -= tf.stop_gradient(baseline)
+        first = tf.stop_gradient(factors.first * target[:, tf.newaxis])
+        errors += gradient_weight * policy_evaluation.squared_error(
+            gradient, first
+        )  # k = 1
+        if hessian_weight:
+            rank_one = tf.reshape(target, [-1] + [1] * (hessian.shape.rank - 1))
+            errors += hessian_weight * policy_evaluation.squared_error(
+                hessian, tf.stop_gradient(factors.second * rank_one)
+            )  # k = 2
+        return tf.reduce_mean(weights * errors)
