@@ -2,9 +2,10 @@
 
     python benchmarks/contenders.py ours smoothie HalfCheetah-v5
     python benchmarks/contenders.py stock HalfCheetah-v5
+    python benchmarks/contenders.py stock HalfCheetah-v5 sac
 
-Each trains at batch 128 with the paper's networks, one update an environment step,
-after 1,000 steps without updates.
+Each trains with the batch size and networks of its agent's paper, one update an
+environment step, after 1,000 steps without updates.
 """
 
 import collections
@@ -62,10 +63,9 @@ def ours(agent: str, environment_id: str, *bindings: str) -> None:
         )
 
 
-def stock(environment_id: str) -> None:
-    """TF-Agents' DDPG with its own driver, replay buffer and environment wrapper."""
+def stock(environment_id: str, agent_name: str = "ddpg") -> None:
+    """TF-Agents' agent with its own driver, replay buffer and environment wrapper."""
     import gin
-    from tf_agents.agents.ddpg import actor_network, critic_network, ddpg_agent
     from tf_agents.drivers import dynamic_step_driver
     from tf_agents.environments import tf_py_environment
     from tf_agents.replay_buffers import tf_uniform_replay_buffer
@@ -73,24 +73,7 @@ def stock(environment_id: str) -> None:
 
     gin.clear_config()
     env = tf_py_environment.TFPyEnvironment(_GymnasiumAsPyEnvironment(environment_id))
-    agent = ddpg_agent.DdpgAgent(
-        env.time_step_spec(),
-        env.action_spec(),
-        actor_network=actor_network.ActorNetwork(
-            env.observation_spec(), env.action_spec(), fc_layer_params=(400, 300)
-        ),
-        critic_network=critic_network.CriticNetwork(
-            (env.observation_spec(), env.action_spec()),
-            observation_fc_layer_params=(400,),
-            joint_fc_layer_params=(300,),
-        ),
-        actor_optimizer=tf.keras.optimizers.Adam(2e-5),
-        critic_optimizer=tf.keras.optimizers.Adam(4.6e-4),
-        target_update_tau=0.01,
-        gamma=0.995,
-        td_errors_loss_fn=common.element_wise_huber_loss,
-        gradient_clipping=4.0,
-    )
+    agent, batch_size = _STOCK_AGENTS[agent_name](env)
     agent.initialize()
     replay = tf_uniform_replay_buffer.TFUniformReplayBuffer(
         agent.collect_data_spec, batch_size=1, max_length=100_000
@@ -101,7 +84,7 @@ def stock(environment_id: str) -> None:
     run = common.function(driver.run)
     train = common.function(agent.train)
     dataset = replay.as_dataset(
-        sample_batch_size=128, num_steps=2, single_deterministic_pass=False
+        sample_batch_size=batch_size, num_steps=2, single_deterministic_pass=False
     )
     time_step, policy_state = env.reset(), agent.collect_policy.get_initial_state(1)
     for _ in range(1000):
@@ -113,6 +96,91 @@ def stock(environment_id: str) -> None:
         experience, _ = next(batches)
         train(experience)
         turns.step()
+
+
+def _stock_critic(env, observation_units, joint_units):
+    from tf_agents.agents.ddpg import critic_network
+
+    return critic_network.CriticNetwork(
+        (env.observation_spec(), env.action_spec()),
+        observation_fc_layer_params=observation_units,
+        joint_fc_layer_params=joint_units,
+    )
+
+
+def _stock_actor(env):
+    from tf_agents.agents.ddpg import actor_network
+
+    return actor_network.ActorNetwork(
+        env.observation_spec(), env.action_spec(), fc_layer_params=(400, 300)
+    )
+
+
+def _stock_ddpg(env):
+    from tf_agents.agents.ddpg import ddpg_agent
+    from tf_agents.utils import common
+
+    agent = ddpg_agent.DdpgAgent(
+        env.time_step_spec(),
+        env.action_spec(),
+        actor_network=_stock_actor(env),
+        critic_network=_stock_critic(env, (400,), (300,)),
+        actor_optimizer=tf.keras.optimizers.Adam(2e-5),
+        critic_optimizer=tf.keras.optimizers.Adam(4.6e-4),
+        target_update_tau=0.01,
+        gamma=0.995,
+        td_errors_loss_fn=common.element_wise_huber_loss,
+        gradient_clipping=4.0,
+    )
+    return agent, 128
+
+
+def _stock_td3(env):
+    from tf_agents.agents.td3 import td3_agent
+
+    agent = td3_agent.Td3Agent(
+        env.time_step_spec(),
+        env.action_spec(),
+        actor_network=_stock_actor(env),
+        critic_network=_stock_critic(env, None, (400, 300)),
+        actor_optimizer=tf.keras.optimizers.Adam(1e-3),
+        critic_optimizer=tf.keras.optimizers.Adam(1e-3),
+        target_update_tau=0.005,
+        target_update_period=2,
+        actor_update_period=2,
+        gamma=0.99,
+        td_errors_loss_fn=tf.math.squared_difference,
+    )
+    return agent, 100
+
+
+def _stock_sac(env):
+    from tf_agents.agents.sac import sac_agent, tanh_normal_projection_network
+    from tf_agents.networks import actor_distribution_network
+
+    projection = tanh_normal_projection_network.TanhNormalProjectionNetwork
+    agent = sac_agent.SacAgent(
+        env.time_step_spec(),
+        env.action_spec(),
+        actor_network=actor_distribution_network.ActorDistributionNetwork(
+            env.observation_spec(),
+            env.action_spec(),
+            fc_layer_params=(256, 256),
+            continuous_projection_net=lambda spec: projection(
+                spec, std_transform=sac_agent.std_clip_transform
+            ),
+        ),
+        critic_network=_stock_critic(env, None, (256, 256)),
+        actor_optimizer=tf.keras.optimizers.Adam(3e-4),
+        critic_optimizer=tf.keras.optimizers.Adam(3e-4),
+        alpha_optimizer=tf.keras.optimizers.Adam(3e-4),
+        target_update_tau=0.005,
+        gamma=0.99,
+    )
+    return agent, 256
+
+
+_STOCK_AGENTS = {"ddpg": _stock_ddpg, "td3": _stock_td3, "sac": _stock_sac}
 
 
 def update(agent: str, environment_id: str, *bindings: str) -> None:

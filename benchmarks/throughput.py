@@ -4,8 +4,9 @@
     python benchmarks/throughput.py --only loops hessian
     make bench-peers                           # SBX and Stable-Baselines3
 
-Everything runs on one core at batch 128 with one update an environment step. Ratios
-are the median over rounds of taking turns, with the least and the greatest.
+Everything runs on one core at batch 128 (TD3 100, SAC 256) with one update an
+environment step. Ratios are the median over rounds of taking turns, with the least and
+the greatest.
 """
 
 import argparse
@@ -56,6 +57,21 @@ def loops(flags: argparse.Namespace) -> None:
     for contender in (smoothie, ddpg):
         ratio = contest.ratios(rates[contender.name], rates[stock.name])
         _row(f"{contender.name} against the stock loop, {TASK}", ratio, "×")
+
+
+def two_critics(flags: argparse.Namespace) -> None:
+    """Whole loops: TD3's and SAC's against TF-Agents' stock loop of each."""
+    for agent, name in (("td3", "TD3"), ("sac", "SAC")):
+        stock = _ours(f"TF-Agents' stock {name}", flags.core, "stock", TASK, agent)
+        # TD3's own 10,000 uniform steps of this task train nothing.
+        start = "train.initial_collect_steps=1000"
+        ours = _ours(f"our {name} loop", flags.core, "ours", agent, TASK, start)
+        rates = contest.alternate([stock, ours], flags.rounds, flags.steps)
+        _finish([stock, ours])
+        for each, values in rates.items():
+            _row(f"{each}, {TASK}, steps a second", values, digits=0)
+        ratio = contest.ratios(rates[ours.name], rates[stock.name])
+        _row(f"{ours.name} against its stock loop, {TASK}", ratio, "×")
 
 
 def peers(flags: argparse.Namespace) -> None:
@@ -287,6 +303,7 @@ SECTIONS = {
     function.__name__: function
     for function in (
         loops,
+        two_critics,
         hessian,
         product,
         pair,
