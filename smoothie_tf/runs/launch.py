@@ -129,6 +129,8 @@ def train_command(run: Run) -> list[str]:
     command = [*TRAIN, "--agent", run.agent, "--env", run.env, "--seed", str(run.seed)]
     command += ["--preset", run.preset.name, "--num_steps", str(run.num_steps)]
     command += ["--run_dir", str(run.directory), "--quiet"]
+    if run.recommended:
+        command += ["--values", "recommended"]
     if run.untuned:
         command.append("--untuned")
     for binding in run.gin_bindings:

@@ -104,6 +104,8 @@ class Run:
         root: Directory that holds all runs.
         tuned: Digest of the tuned values the run trains with; empty without any.
         untuned: Whether there are some that it does not take.
+        recommended: Digest of the recommended values the run trains with; empty where
+            it takes the paper's.
         home: Its directory, where it is another preset's: see `prefix.locate`.
     """
 
@@ -116,6 +118,7 @@ class Run:
     root: pathlib.Path = pathlib.Path("runs")
     tuned: str = ""
     untuned: bool = False
+    recommended: str = ""
     home: pathlib.Path | None = dataclasses.field(default=None, compare=False)
 
     @property
@@ -132,7 +135,11 @@ class Run:
     def directories(self) -> tuple[pathlib.Path, ...]:
         """Its own directory, and those of runs that differ in their length alone."""
         # Runs from before a search must not pass for runs with what it found.
-        variant = f"{self.variant}+tuned-{self.tuned}" if self.tuned else self.variant
+        variant = self.variant
+        if self.tuned:
+            variant += f"+tuned-{self.tuned}"
+        if self.recommended:
+            variant += f"+recommended-{self.recommended}"
         below = pathlib.Path(
             gin_directory.file_name(self.env), variant, f"seed{self.seed}"
         )
@@ -158,6 +165,16 @@ def tuned_digest(agent: str, env: str) -> str:
     for name in discretized_reward.lineage(env):
         if path := gin_directory.find_tuned(agent, name):
             values |= bound_values(path)
+    return _digest(values)
+
+
+def recommended_digest(agent: str) -> str:
+    """Returns a digest of the recommended values of an agent, if there are any."""
+    path = gin_directory.recommended_path(agent)
+    return _digest(bound_values(path)) if path.is_file() else ""
+
+
+def _digest(values):
     if not values:
         return ""
     return hashlib.sha1(repr(sorted(values.items())).encode()).hexdigest()[:8]

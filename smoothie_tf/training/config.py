@@ -33,13 +33,15 @@ def parse(
     gin_files: Sequence[str] = (),
     bindings: Sequence[str] = (),
     tuned: bool = True,
-) -> None:
+    values: str = "paper",
+) -> list[pathlib.Path]:
     """Parses the configuration of a run, later sources over earlier ones.
 
-    In this order: the agent's file, the environment's and the one with the agent's
-    tuned values for it where they exist, the preset, `gin_files`, `bindings`. A task
-    with a discretized reward has the files of the task itself before its own. Tuned
-    values may be those of the nearest task that has been searched.
+    In this order: the agent's file, its recommended values if they are asked for, the
+    environment's file and those with the agent's paper's and its tuned values for it
+    where they exist, the preset, `gin_files`, `bindings`. A task with a discretized
+    reward has the files of the task itself before its own. Tuned values may be those of
+    the nearest task that has been searched.
 
     Args:
       agent: Name of the agent.
@@ -47,12 +49,21 @@ def parse(
       preset: Name of a preset.
       gin_files: Paths of further files.
       bindings: Such as "SmoothieAgent.kl_penalty=0.01".
-      tuned: Whether to take tuned values.
+      tuned: Whether to take tuned values, which recommended ones leave out.
+      values: One of `gin_directory.VALUES`.
+
+    Returns:
+      The files that the agent's values come from, before the preset.
 
     Raises:
       ConfigError: If a file is missing, or a binding cannot be used; the message
         names the nearest parameter there is.
     """
+    if values not in gin_directory.VALUES:
+        raise ConfigError(
+            f"--values {values!r} is unknown: it must be one of"
+            f" {', '.join(gin_directory.VALUES)}."
+        )
     gin.clear_config()
     agents = gin_directory.agents()
     if agent not in agents:
@@ -60,13 +71,24 @@ def parse(
             f"--agent {agent!r} is unknown: it must be one of {', '.join(agents)}."
         )
     files = [gin_directory.ROOT / "agents" / f"{agent}.gin"]
+    if values == "recommended":
+        files.append(gin_directory.recommended_path(agent))
+        if not files[-1].is_file():
+            raise ConfigError(
+                f"--values recommended: there are none for the agent {agent!r}, but for"
+                f" {', '.join(gin_directory.recommended())}."
+            )
+        tuned = False
     for name in discretized_reward.lineage(environment_id):
         file = f"{gin_directory.file_name(name)}.gin"
         own = gin_directory.ROOT / "environments" / file
         if own.exists():
             files.append(own)
+        if (paper := gin_directory.paper_path(agent, name)).is_file():
+            files.append(paper)
         if tuned and (found := gin_directory.find_tuned(agent, name)):
             files.append(found)
+    of_agent = list(files)
     if preset is not None:
         presets = gin_directory.presets()
         if preset not in presets:
@@ -88,6 +110,7 @@ def parse(
     except ValueError as error:
         reason = str(error).splitlines()[0].strip().rstrip(".")
         raise ConfigError(f"The configuration cannot be used: {reason}.") from error
+    return of_agent
 
 
 def _parse_file(path, including=()):

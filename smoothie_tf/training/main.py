@@ -51,14 +51,22 @@ def _run(flags, arguments, stop):
     if flags.num_steps is not None:
         bindings.append(f"train.num_steps={flags.num_steps}")
     try:
-        config.parse(
+        if flags.untuned and flags.values != "paper":
+            return _refuse(
+                "--untuned is of no use with --values recommended, which takes nothing"
+                " that a search has found."
+            )
+        files = config.parse(
             flags.agent,
             flags.env,
             flags.preset,
             flags.gin_file,
             bindings,
             tuned=not flags.untuned,
+            values=flags.values,
         )
+        if not flags.quiet:
+            print(f"Values: {_described(flags, files)}.", file=sys.stderr)
         process.run(
             flags.agent,
             flags.env,
@@ -99,6 +107,19 @@ def _name():
     return command_line.program_name("train")
 
 
+def _described(flags, files):
+    names = [
+        f"gin/{path.relative_to(gin_directory.ROOT).as_posix()}"
+        if path.is_relative_to(gin_directory.ROOT)
+        else str(path)
+        for path in files
+    ]
+    whose = "recommended" if flags.values == "recommended" else "the paper's"
+    if any(path.parent.parent.name == "tuned" for path in files):
+        whose = "the paper's, as a search has tuned them"
+    return f"{whose} ({', '.join(names)})"
+
+
 def _refuse(sentence):
     print(f"{_name()}: {sentence}", file=sys.stderr)
     return 2
@@ -123,6 +144,13 @@ def _parser():
         "--preset",
         default="short",
         help=f"one of {', '.join(gin_directory.presets())}; default short",
+    )
+    parser.add_argument(
+        "--values",
+        default="paper",
+        choices=gin_directory.VALUES,
+        help="paper (default): the agent's paper's, or what a search has found for the"
+        " task; recommended: one setting for any task, gin/recommended",
     )
     parser.add_argument(
         "--untuned",

@@ -63,6 +63,8 @@ def test_where_figures_go(tmp_path):
     assert out_dir("--runs_dir", "elsewhere") == "elsewhere/figure3-quick"
     assert out_dir("--preset", "short") == "results/figure3-short"
     assert out_dir("--preset", "short", "--out_dir", "here") == "here"
+    other = out_dir("--preset", "short", "--values", "recommended")
+    assert other == "results/figure3-short-recommended"
     # An altered preset must not replace the preset's own result.
     altered = out_dir("--preset", "short", "--gin_bindings", "a.b=1")
     assert altered == "runs/figure3-short+a.b=1"

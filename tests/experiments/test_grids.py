@@ -1,5 +1,6 @@
 """Which runs a figure is made of."""
 
+import dataclasses
 import pathlib
 import re
 
@@ -10,11 +11,15 @@ from smoothie_tf.experiments.figures import svg as svg_figures
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.behind_ddpg import BEHIND_DDPG, STEPS
 from smoothie_tf.experiments.figures.choices import CHOICES
-from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
+from smoothie_tf.experiments.figures.continuous_control import (
+    FIGURE_3,
+    FIGURE_4,
+    SMOOTHIE,
+)
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
 from smoothie_tf.runs import launch
-from smoothie_tf.runs.run import Preset, read_preset
+from smoothie_tf.runs.run import Preset, read_preset, recommended_digest
 from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.training import gin_directory
 from smoothie_tf.validation import InputError
@@ -170,6 +175,31 @@ def test_runs_may_leave_out_what_a_search_has_found(preset, tmp_path):
     )
     assert smoothie.untuned
     assert smoothie.directory.parent.name == "smoothie"
+
+
+def test_recommended_values_have_directories_of_their_own(preset, tmp_path):
+    tune("Hopper-v5")
+    options = {"envs": ["Hopper-v5", "Pendulum-v1"], "seeds": [0], "root": tmp_path}
+    paper = grid(FIGURE_3, preset, **options)
+    recommended = grid(FIGURE_3, preset, **options, values="recommended")
+    digest = recommended_digest("smoothie")
+    assert len(digest) == 8 and recommended_digest("ddpg") == ""
+    for run, same in zip(recommended, paper, strict=True):
+        words = launch.train_command(run)
+        if run.agent == "smoothie":
+            assert run.directory.parent.name == f"smoothie+recommended-{digest}"
+            assert words[words.index("--values") + 1] == "recommended"
+            assert not run.tuned and "--untuned" not in words
+        else:  # An agent without a recommendation keeps what it has.
+            assert run == same and "--values" not in words
+    # An arm may ask for them where the others do not.
+    arms = (SMOOTHIE, dataclasses.replace(SMOOTHIE, variant="r", values="recommended"))
+    figure = dataclasses.replace(FIGURE_3, arms=arms)
+    runs = grid(figure, preset, ["Pendulum-v1"], [0], tmp_path)
+    assert [run.directory.parent.name for run in runs] == [
+        "smoothie",
+        f"r+recommended-{digest}",
+    ]
 
 
 def test_a_panel_shorter_than_the_preset_shares_its_longer_runs(tmp_path):

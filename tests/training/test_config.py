@@ -143,6 +143,43 @@ def test_where_importance_weights_go_up_to_20(task):
     assert made.config.importance_weight_clipping == 20.0
 
 
+def test_recommended_values_are_one_setting_for_every_task():
+    rates = set()
+    for task in ("Hopper-v5", "HalfCheetah-v5", "Pendulum-v1"):
+        files = config.parse("smoothie", task, "quick", values="recommended")
+        names = [str(path.relative_to(gin_directory.ROOT)) for path in files]
+        assert names == ["agents/smoothie.gin", "recommended/smoothie.gin"]
+        rates.add(gin.query_parameter("create_agent.actor_learning_rate"))
+        assert gin.query_parameter("SmoothieAgent.initial_log_variance") == -3.0
+        # What no recommendation is about stays the paper's.
+        assert gin.query_parameter("SmoothieAgent.gamma") == 0.995
+    assert len(rates) == 1
+    # By hand it is otherwise all the same.
+    bindings = ["SmoothieAgent.initial_log_variance = 0.5"]
+    config.parse("smoothie", "Hopper-v5", bindings=bindings, values="recommended")
+    assert gin.query_parameter("SmoothieAgent.initial_log_variance") == 0.5
+
+
+def test_the_papers_values_are_the_default(tmp_path, monkeypatch):
+    monkeypatch.setattr(gin_directory, "TUNED", tmp_path)
+    (agents_own,) = config.parse("smoothie", "Hopper-v5")
+    assert agents_own == gin_directory.ROOT / "agents" / "smoothie.gin"
+    path = gin_directory.tuned_path("smoothie", "Hopper-v5")
+    path.parent.mkdir()
+    path.write_text("SmoothieAgent.kl_penalty = 0.5")
+    assert config.parse("smoothie", "Hopper-v5") == [agents_own, path]
+    assert config.parse("smoothie", "Hopper-v5", tuned=False) == [agents_own]
+
+
+def test_values_that_there_are_not_are_named():
+    with pytest.raises(
+        config.ConfigError, match="none for the agent 'ddpg', but for s"
+    ):
+        config.parse("ddpg", "Hopper-v5", values="recommended")
+    with pytest.raises(config.ConfigError, match="'best' is unknown: .* paper, recomm"):
+        config.parse("smoothie", "Hopper-v5", values="best")
+
+
 def test_later_sources_win(tmp_path):
     first, second = tmp_path / "first.gin", tmp_path / "second.gin"
     first.write_text("train.num_steps = 11\nSmoothieAgent.gamma = 0.5\n")

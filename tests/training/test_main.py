@@ -204,6 +204,25 @@ def test_one_seed_is_one_run(finished, tmp_path, agent):
     assert_same_run(finished(agent), tmp_path / "again")
 
 
+@pytest.mark.parametrize("values", ["paper", "recommended"])
+def test_it_says_which_values_it_takes(tmp_path, values, capsys):
+    words = [word for word in arguments(tmp_path / "run") if word != "--quiet"]
+    assert main.main([*words, "--values", values]) == 0
+    said = capsys.readouterr()
+    whose = "the paper's" if values == "paper" else values
+    assert f"Values: {whose} (gin/agents/smoothie.gin" in said.err
+    assert ("gin/recommended/smoothie.gin" in said.err) == (values == "recommended")
+    operative = (tmp_path / "run" / "operative_config.gin").read_text()
+    share = "SmoothieAgent.covariance_learning_rate_factor = 0.1"
+    assert (share in operative) == (values == "recommended")
+
+
+def test_recommended_values_are_never_untuned(tmp_path, capsys):
+    words = [*arguments(tmp_path / "run"), "--values", "recommended", "--untuned"]
+    assert main.main(words) == 2
+    assert "--untuned is of no use with --values recommended" in capsys.readouterr().err
+
+
 def test_another_seed_is_another_run(finished):
     first, other = finished(), finished(seed=1)
     assert not metrics(first).equals(metrics(other))

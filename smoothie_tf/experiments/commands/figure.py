@@ -148,6 +148,15 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
         f" for quick or with --gin_bindings <runs_dir>/{figure.name}-<preset>",
     )
     ray_launch.add_flags(parser)
+    parser.add_argument(
+        "--values",
+        default="paper",
+        choices=gin_directory.VALUES,
+        help="paper (default): each agent's paper's, or what searches have found; "
+        "recommended: one setting for any task, for agents that have one "
+        f"({', '.join(gin_directory.recommended())}); such runs have directories of "
+        "their own",
+    )
     if figure.tuned:
         parser.add_argument(
             "--untuned",
@@ -199,12 +208,15 @@ def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
         seeds=seeds,
         root=flags.runs_dir,
         tuned=not flags.untuned,
+        values=flags.values,
     )
     out_dir = flags.out_dir
     if out_dir is None:
         home = pathlib.Path("results") if preset.is_result else flags.runs_dir
-        untuned = "-untuned" if figure.tuned and flags.untuned else ""
-        out_dir = home / f"{figure.name}-{preset.label}{untuned}"
+        other = "-untuned" if figure.tuned and flags.untuned else ""
+        if flags.values != "paper":
+            other += f"-{flags.values}"
+        out_dir = home / f"{figure.name}-{preset.label}{other}"
     _check_room("--out_dir", out_dir)
     if not flags.plot_only:
         _check_room("--runs_dir", flags.runs_dir)

@@ -279,8 +279,9 @@ def provenance(runs: Iterable[Run]) -> list[dict[str, Any]]:
         except (OSError, ValueError):
             raise DamagedRunError(f"{path} is damaged: it is not JSON.") from None
         facts = {key: record[key] for key in kept if key in record}
-        tuned = {"tuned": run.tuned} if run.tuned else {}
-        records.append({"variant": run.variant, **tuned, **facts})
+        values = {"tuned": run.tuned, "recommended": run.recommended}
+        values = {key: digest for key, digest in values.items() if digest}
+        records.append({"variant": run.variant, **values, **facts})
     return records
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import gin
 
-from smoothie_tf.runs.run import Preset, Run, tuned_digest
+from smoothie_tf.runs.run import Preset, Run, recommended_digest, tuned_digest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Arm:
         label: What the legend says.
         gin_bindings: Bindings of this arm; they win over those given by hand.
         colour: Of the curve, where it is not the agent's own.
+        values: One of `gin_directory.VALUES`: the paper's, or the recommended ones.
     """
 
     variant: str
@@ -28,6 +29,7 @@ class Arm:
     label: str
     gin_bindings: tuple[str, ...] = ()
     colour: str = ""
+    values: str = "paper"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +107,7 @@ def grid(
     root: str | os.PathLike[str] = "runs",
     num_seeds: int | None = None,
     tuned: bool = True,
+    values: str = "paper",
 ) -> tuple[Run, ...]:
     """Lists the runs of a figure, seed by seed.
 
@@ -118,6 +121,8 @@ def grid(
         root: Directory that holds all runs.
         num_seeds: Number of seeds in place of the preset's.
         tuned: Whether runs take what searches have found, if the figure's do.
+        values: "recommended" gives recommended values to every arm whose agent has
+            some; the others keep theirs.
 
     Returns:
         The runs. The first seed of every panel comes before the second of any, so
@@ -134,7 +139,7 @@ def grid(
             variant=arm.variant,
             gin_bindings=preset.gin_bindings + arm.gin_bindings,
             root=pathlib.Path(root),
-            **_tuned(arm.agent, env, tuned and figure.tuned),
+            **_values(arm, env, tuned and figure.tuned, values),
         )
         for seed in seeds
         for env in (figure.envs if envs is None else envs)
@@ -145,6 +150,10 @@ def grid(
     return tuple({run.directory: run for run in runs}.values())
 
 
-def _tuned(agent, env, wanted):
-    digest = tuned_digest(agent, env)
+def _values(arm, env, wanted, values):
+    if "recommended" in (values, arm.values) and (
+        digest := recommended_digest(arm.agent)
+    ):
+        return {"recommended": digest}
+    digest = tuned_digest(arm.agent, env)
     return {"tuned": digest} if wanted else {"untuned": bool(digest)}

@@ -52,6 +52,8 @@ def _arms(figure, runs):
         [arm.label, arm.agent, "; ".join(arm.gin_bindings) or "–"]
         for arm in figure.arms
     ]
+    if recommended := sorted({run.agent for run in runs if run.recommended}):
+        values += f", but of {', '.join(recommended)} the recommended ones"
     shared = runs[0].preset.gin_bindings
     of_all = f", and for all arms {'; '.join(shared)}" if shared else ""
     return [
