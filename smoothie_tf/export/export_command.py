@@ -16,7 +16,7 @@ def export_main(arguments: Sequence[str] | None = None) -> int:
       arguments: The command's arguments; those of the process if None.
 
     Returns:
-      Exit status: 0 done, 2 bad input, 130 interrupted.
+      Exit status: 0 done, 1 a number was not finite, 2 bad input, 130 interrupted.
     """
     flags = _export_parser().parse_args(arguments)
     with stopping.signals() as stop:
@@ -52,6 +52,9 @@ def _export(flags, stop):
             file=sys.stderr,
         )
         return 2
+    except exporting.NotFiniteError as error:
+        print(f"{command_line.program_name('export')}: {error}", file=sys.stderr)
+        return 1
     for notice in notices:
         print(notice, file=sys.stderr)
     print(f"The policy is in {flags.out}, its card in {flags.out / 'README.md'}.")
@@ -80,7 +83,7 @@ def _evaluate(flags, arguments, stop):
     from smoothie_tf import quiet
 
     quiet.silence_imports()
-    from smoothie_tf.export import exported
+    from smoothie_tf.export import exported, exporting
     from smoothie_tf.training import video
 
     command = shlex.join([*command_line.called_as("evaluate"), *arguments])
@@ -104,7 +107,7 @@ def _evaluate(flags, arguments, stop):
             file=sys.stderr,
         )
         return 2
-    except (exported.NotFiniteError, video.RenderingError) as error:
+    except (exporting.NotFiniteError, video.RenderingError) as error:
         print(f"{command_line.program_name('evaluate')}: {error}", file=sys.stderr)
         return 1
     print(line)

@@ -33,10 +33,6 @@ class ExportedPolicyError(ValueError):
     """A folder that does not hold a policy for the task at hand."""
 
 
-class NotFiniteError(ArithmeticError):
-    """A NaN or infinity in place of a result; the message is one sentence."""
-
-
 class ExportedPolicy:
     """A SavedModel's `serving_default` from raw observations to raw actions."""
 
@@ -227,7 +223,7 @@ def _faults_explained(environment_id):
     except gymnasium_environment.EnvironmentFault as error:
         raise gymnasium_environment.EnvironmentFault(f"{error}.") from error
     except gymnasium_environment.NotFiniteError as error:
-        raise NotFiniteError(
+        raise exporting.NotFiniteError(
             f"{error}, which is not finite, in {environment_id}: there is no result."
         ) from error
     except tf.errors.OpError as error:

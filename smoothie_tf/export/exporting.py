@@ -18,6 +18,11 @@ from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import model_card, saved_run
 from smoothie_tf.training import stopping, video
 
+
+class NotFiniteError(ArithmeticError):
+    """A NaN or infinity where there must be a number; the message is one sentence."""
+
+
 #: Steps of an episode whose observations go into policy.json.
 _PAIR_STEPS = (0, 1, 5, 20, 50)
 
@@ -49,6 +54,7 @@ def export_run(
 
     Raises:
       ValueError: If the run, its task or the directory cannot be used.
+      NotFiniteError: If the task gave a NaN or infinity.
       Interrupted: If somebody asked to stop.
     """
     stop = stop or stopping.StopRequest()
@@ -136,7 +142,9 @@ def _faults_explained():
     except gymnasium_environment.EnvironmentFault as error:
         raise gymnasium_environment.EnvironmentFault(f"{error}.") from error
     except gymnasium_environment.NotFiniteError as error:
-        raise ValueError(f"{error}, which is not finite.") from error
+        raise NotFiniteError(
+            f"{error}, which is not finite: nothing was exported."
+        ) from error
 
 
 def _act(deployed, observation):
@@ -154,6 +162,11 @@ def _picture(deployed, environment_id, path, stop):
             seed=0,
             stop=stop,
         )
+    except (
+        gymnasium_environment.EnvironmentFault,
+        gymnasium_environment.NotFiniteError,
+    ) as error:
+        return [f"The card has no picture: {error}."]
     except video.RenderingError as error:
         return [f"The card has no picture: {error}"]
     return []

@@ -1,5 +1,6 @@
 """Records an episode of a policy as MP4 or GIF, without a screen where need be."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Callable
@@ -102,7 +103,10 @@ def record_actions(
         # The encoder wants even sizes; the default pads to multiples of 16.
         with (
             gymnasium_environment.closing(env),
-            imageio.get_writer(aside, fps=fps, macro_block_size=2) as writer,
+            # Its own context leaves the encoder at work after an error.
+            contextlib.closing(
+                imageio.get_writer(aside, fps=fps, macro_block_size=2)
+            ) as writer,
         ):
             writer.append_data(frame)
             observation, _ = env.reset(seed=seed)
