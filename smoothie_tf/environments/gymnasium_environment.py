@@ -67,7 +67,10 @@ class Checked(gymnasium.Wrapper):
         self._flat = flat
         # What most tasks have takes a shorter way.
         self._plain = (
-            flat and _is_float_box(self._space) and len(self._space.shape) == 1
+            flat
+            and isinstance(self._space, spaces.Box)
+            and self._space.dtype.kind == "f"
+            and len(self._space.shape) == 1
         )
         if flat:
             space = spaces.flatten_space(self._space)
@@ -160,17 +163,16 @@ class Checked(gymnasium.Wrapper):
             observation = self._numbers(value, np.float32, method, "")
             if observation.shape != self._space.shape:
                 raise self._shaped(observation, self._space, method, "")
-            flat = observation
-        else:
-            observation = self._copy(self._space, value, method, "")
-            if not self._flat:
-                return observation
-            flat = observation = np.asarray(
-                spaces.flatten(self._space, observation), np.float32
-            )
-        if not is_finite(flat):
-            place = np.flatnonzero(~np.isfinite(flat))[0]
-            raise NotFiniteError(f"Observation[{place}] is {flat[place]}")
+            if not is_finite(observation):
+                _check_finite(observation, "")  # Which knows where in it.
+            return observation
+        nest = self._copy(self._space, value, method, "")
+        if not self._flat:
+            _check_finite(nest, "")
+            return nest
+        observation = np.asarray(spaces.flatten(self._space, nest), np.float32)
+        if not is_finite(observation):
+            _check_finite(nest, "")
         return observation
 
     def _copy(self, space, value, method, where):
@@ -183,7 +185,7 @@ class Checked(gymnasium.Wrapper):
           where: Of the part, as a sentence has it after "an observation".
         """
         if isinstance(space, spaces.Dict):
-            if not isinstance(value, Mapping):
+            if type(value) is not dict and not isinstance(value, Mapping):
                 raise self._broken(
                     f"returned an observation{where} from {method} that is a"
                     f" {type(value).__name__}, but announces a Dict"
@@ -216,14 +218,9 @@ class Checked(gymnasium.Wrapper):
         array = self._numbers(value, None, method, where)
         if array.shape != space.shape:
             raise self._shaped(array, space, method, where)
-        if array.dtype.kind == "f":
-            # As float32, in which larger numbers are infinite.
-            flat = array.astype(np.float32).ravel()
-            if not is_finite(flat):
-                place = np.flatnonzero(~np.isfinite(flat))[0]
-                raise NotFiniteError(f"Observation{where}[{place}] is {flat[place]}")
-        if not np.issubdtype(space.dtype, np.floating):
-            whole = array.astype(space.dtype)
+        if space.dtype.kind != "f":
+            with np.errstate(invalid="ignore"):  # It is compared below.
+                whole = array.astype(space.dtype)
             if (whole != array).any():
                 raise self._broken(
                     f"returned {value!r} in an observation{where} from {method}, but"
@@ -232,7 +229,7 @@ class Checked(gymnasium.Wrapper):
             array = whole
         elif array.dtype.kind != "f":
             array = array.astype(space.dtype)
-        if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        if isinstance(space, _CATEGORIES):
             number = space.n if isinstance(space, spaces.Discrete) else space.nvec
             if (array < space.start).any() or (array >= space.start + number).any():
                 raise self._broken(
@@ -264,7 +261,7 @@ class Checked(gymnasium.Wrapper):
         return bool(value)
 
     def _check_info(self, info, method):
-        if not isinstance(info, Mapping):
+        if type(info) is not dict and not isinstance(info, Mapping):
             raise self._broken(
                 f"returned info {_short(info)} from {method}, but it must be a dict"
             )
@@ -298,6 +295,7 @@ class Checked(gymnasium.Wrapper):
 
 #: Kinds of spaces that observations are made of, beside Dict and Tuple of them.
 LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
+_CATEGORIES = (spaces.Discrete, spaces.MultiDiscrete)
 
 
 def reason(error: BaseException) -> str:
@@ -344,8 +342,20 @@ def closing(*tasks: gymnasium.Env) -> Iterator[None]:
         close(*tasks)
 
 
-def _is_float_box(space):
-    return isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
+def _check_finite(observation, where):
+    """Raises `NotFiniteError` where a number in an observation is not finite."""
+    if isinstance(observation, dict):
+        for key, each in observation.items():
+            _check_finite(each, _inner(where, key))
+    elif isinstance(observation, tuple):
+        for i, each in enumerate(observation):
+            _check_finite(each, _inner(where, i))
+    elif isinstance(observation, np.ndarray) and observation.dtype.kind == "f":
+        # As float32, in which larger numbers are infinite.
+        flat = observation.astype(np.float32, copy=False).ravel()
+        if not is_finite(flat):
+            place = np.flatnonzero(~np.isfinite(flat))[0]
+            raise NotFiniteError(f"Observation{where}[{place}] is {flat[place]}")
 
 
 def _inner(where, key):

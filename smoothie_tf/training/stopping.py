@@ -147,12 +147,29 @@ def _say(where, sentence):
 _writing_ends: set[int] = set()
 
 
-def _forget_in_a_forked_process():
+_mask = threading.local()
+
+
+def _before_fork():
+    # So that none is handled in the new process before that has handlers of its own.
+    _mask.earlier = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def _after_in_parent():
+    signal.pthread_sigmask(signal.SIG_SETMASK, _mask.earlier)
+
+
+def _after_in_child():
     """Lets a process that a task forks end as any other does upon a signal."""
-    if _writing_ends and threading.current_thread() is threading.main_thread():
+    if _writing_ends:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, _mask.earlier)
 
 
-os.register_at_fork(after_in_child=_forget_in_a_forked_process)
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_in_parent,
+    after_in_child=_after_in_child,
+)

@@ -137,3 +137,19 @@ def test_any_task_can_be_registered():
 def test_importing_needs_no_tensorflow():
     code = "import sys, smoothie_tf.environments; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+@pytest.mark.parametrize("reward", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_not_rounded_to_the_highest_level(reward):
+    env = discretized_reward.DiscretizedReward(Task(), -1.0, 2.0, levels=3)
+    env.reset()
+    _, paid, *_ = env.step(np.array([reward]))
+    np.testing.assert_equal(paid, reward)
+
+
+def test_a_reward_that_is_nan_stops_a_discretized_task():
+    task = discretized_reward.DiscretizedReward(Task(), -1.0, 2.0, levels=3)
+    env = gymnasium_environment.Checked(task)
+    env.reset()
+    with pytest.raises(gymnasium_environment.NotFiniteError, match="Reward is nan"):
+        env.step(np.array([np.nan]))

@@ -204,3 +204,109 @@ def test_the_seed_seeds_all_resets_and_only_the_first_is_set():
     np.testing.assert_array_equal(first, observations(1))
     assert not np.allclose(first, observations(2))
     assert not np.allclose(first[0], first[1])
+
+
+class Returns(Task):
+    """Returns the observations that it is given, one after the other."""
+
+    def __init__(self, space, *observations):
+        super().__init__(BOX, space)
+        self.observations = list(observations)
+
+    def reset(self, *, seed=None, options=None):
+        return self.observations.pop(0), {}
+
+    def step(self, action):
+        return self.observations.pop(0), np.array(1.5), np.bool_(False), False, {}
+
+
+def test_nothing_that_is_kept_changes_later():
+    array, number = np.zeros(2), np.zeros((), np.int64)
+    space = spaces.Dict(
+        {
+            "a": spaces.Box(-9.0, 9.0, (2,), np.float64),
+            "b": spaces.Tuple((spaces.Discrete(9),)),
+        }
+    )
+    nest = {"a": array, "b": (number,)}
+    for wrap in (gymnasium_environment.Checked, gymnasium_environment.adapt):
+        env = wrap(Returns(space, nest, nest))
+        array[:], number[...] = 1.0, 1
+        first, _ = env.reset()
+        array[:], number[...] = 2.0, 2
+        second, reward, *_ = env.step(np.zeros(1, np.float32))
+        array[:], number[...] = 3.0, 3
+        assert type(reward) is float
+        if wrap is gymnasium_environment.adapt:
+            np.testing.assert_array_equal(first, [1, 1, *np.eye(9)[1]])
+            np.testing.assert_array_equal(second, [2, 2, *np.eye(9)[2]])
+        else:
+            np.testing.assert_array_equal(first["a"], [1, 1])
+            np.testing.assert_array_equal(second["a"], [2, 2])
+            assert (first["b"], second["b"]) == ((1,), (2,))
+
+
+NEST = spaces.Dict({"a": spaces.Box(-9.0, 9.0, (2,)), "b": spaces.Discrete(3, start=1)})
+
+
+@pytest.mark.parametrize(
+    ("space", "observation", "part"),
+    [
+        (NEST, [1.0, 2.0], "that is a list, but announces a Dict"),
+        (NEST, {"a": np.zeros(2)}, "the keys 'a', but announces 'a', 'b'"),
+        (
+            NEST,
+            {"a": np.zeros((2, 1)), "b": 1},
+            "['a'] of shape (2, 1) from reset",
+        ),
+        (NEST, {"a": np.zeros(2), "b": 0}, "returned 0 in an observation['b'] from"),
+        (NEST, {"a": np.zeros(2), "b": 4}, "returned 4 in an observation['b'] from"),
+        (NEST, {"a": np.zeros(2), "b": 1.5}, "returned 1.5 in an observation['b']"),
+        (
+            NEST,
+            {"a": ["x", "y"], "b": 1},
+            "['a'] from reset that is not made",
+        ),
+        (
+            spaces.Tuple((BOX, BOX)),
+            (np.zeros(1),),
+            "a tuple of 1, but announces a T",
+        ),
+        (spaces.Tuple((BOX, BOX)), None, "a NoneType, but announces a Tuple of 2"),
+        (spaces.Box(0, 9, (2,), np.int64), [1, 0.5], "returned [1, 0.5] in an observ"),
+        (BOX, None, "of shape () from reset, but announces (1,)"),
+    ],
+)
+def test_an_observation_that_its_space_does_not_have(space, observation, part):
+    for wrap in (gymnasium_environment.Checked, gymnasium_environment.adapt):
+        env = wrap(Returns(space, observation))
+        with pytest.raises(gymnasium_environment.EnvironmentFault) as caught:
+            env.reset()
+        assert str(caught.value).startswith("Environment 'Returns' returned ")
+        assert part in str(caught.value)
+
+
+def test_where_in_an_observation_a_nan_is():
+    bad = {"a": np.array([0.0, np.inf]), "b": 1}
+    for wrap in (gymnasium_environment.Checked, gymnasium_environment.adapt):
+        with pytest.raises(
+            gymnasium_environment.NotFiniteError,
+            match=r"Observation\['a'\]\[1\] is inf",
+        ):
+            wrap(Returns(NEST, bad)).reset()
+
+
+def test_spaces_that_an_export_would_not_have_are_refused():
+    for space in (spaces.Text(5), spaces.Dict({"a": spaces.Text(5)})):
+        with pytest.raises(ValueError, match="must be made of Box, Discrete, Multi"):
+            gymnasium_environment.adapt(Task(BOX, space))
+
+
+def test_spaces_that_are_not_there_are_named():
+    task = Task(BOX)
+    task.observation_space = "Box(2,)"
+    with pytest.raises(ValueError, match="has observation_space 'Box\\(2,\\)', but"):
+        gymnasium_environment.adapt(task)
+    del task.observation_space
+    with pytest.raises(ValueError, match="raised AttributeError where its observ"):
+        gymnasium_environment.adapt(task)

@@ -46,7 +46,7 @@ def test_a_module_registers_the_task_that_it_names(module):
         ("Hoper-v5", "did you mean 'Hopper-v5'?"),
         ("named_tasks:NamedTaks-v0", "did you mean 'NamedTask-v0'?"),
         ("no_module:Task-v0", "module 'no_module' cannot be imported: No module named"),
-        ("broken_tasks:Task-v0", "'broken_tasks' cannot be imported: OSError: no robot"),
+        ("broken_tasks:Task-v0", "broken_tasks' cannot be imported: OSError: no robo"),
         ("ending_tasks:Task-v0", "cannot be imported: SystemExit: 0"),
         (":Task-v0", "module '' cannot be imported: ValueError"),
         ("Hopper-v99", "did you mean 'Hopper-v"),

@@ -227,3 +227,69 @@ def test_a_folder_that_holds_something_is_left_alone(copy):
     with pytest.raises(ValueError, match="out exists already"):
         exporting.export_run(copy, out)
     assert [path.name for path in out.iterdir()] == ["precious.txt"]
+
+
+def hold(run_dir, step):
+    """Lets a checkpoint go away, as training does it, once it has been chosen."""
+    for path in sorted((run_dir / "checkpoints").glob(f"ckpt-{step}.*"), reverse=True):
+        path.unlink()
+
+
+def test_a_step_that_is_gone_is_not_answered_with_another(copy):
+    # The best policy's file is there, and is that of another step.
+    rewrite_returns(copy, [1.0, 2.0, 9.5, 3.0, 4.0])
+    with np.load(copy / best_policy.FILE_NAME) as file:
+        arrays = dict(file)
+    with open(copy / best_policy.FILE_NAME, "wb") as file:
+        np.savez(file, **{**arrays, "step": 60})
+    run = saved_run.SavedRun(copy)
+    step = run.choose(checkpoint=80)
+    hold(copy, 80)
+    with pytest.raises(saved_run.SavedRunError) as caught:
+        run.restore(step)
+    assert str(caught.value) == (
+        f"The weights of step 80 are no longer kept in --run_dir {copy}: the run has"
+        " gone on since. --checkpoint takes 60 or 100."
+    )
+    (copy / best_policy.FILE_NAME).unlink()
+    with pytest.raises(saved_run.SavedRunError, match="--checkpoint takes 100."):
+        run.restore(step)
+    assert run.restore(100) is not None
+
+
+def test_what_is_restored_is_held_from_the_beginning(copy, monkeypatch):
+    run = saved_run.SavedRun(copy)
+    expected = [v.numpy() for v in run.restore(80).policy.variables()]
+    make = saved_run.SavedRun._new_agent
+
+    def late(self):
+        # Making an agent takes seconds, in which training goes on.
+        hold(copy, 80)
+        return make(self)
+
+    monkeypatch.setattr(saved_run.SavedRun, "_new_agent", late)
+    for one, other in zip(expected, run.restore(80).policy.variables(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert run.checkpoint_steps() == [100]
+
+
+def test_a_checkpoint_that_was_never_finished_is_none(copy):
+    (copy / "checkpoints" / "ckpt-100.json").unlink()
+    assert saved_run.SavedRun(copy).checkpoint_steps() == [80]
+    # Those of older versions have no list of checksums.
+    (copy / "checkpoints" / "ckpt-80.json").unlink()
+    run = saved_run.SavedRun(copy)
+    assert run.checkpoint_steps() == [80, 100]
+    assert run.restore(80) is not None
+
+
+def test_a_checkpoint_that_was_altered_is_said(copy):
+    (path,) = (copy / "checkpoints").glob("ckpt-100.data*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    (copy / best_policy.FILE_NAME).unlink()
+    line = fails(copy)
+    assert (
+        "ckpt-100 cannot be used: ckpt-100.data-00000-of-00001 does not match" in line
+    )
