@@ -20,8 +20,8 @@ from gymnasium.envs import registration
 
 from smoothie_tf import validation
 
-#: Where in `info` a step's reward is, before it was rounded.
-ORIGINAL_REWARD = "original_reward"
+#: Where in `info` a step's reward is, before it was rounded; no task's own key.
+ORIGINAL_REWARD = "smoothie_tf/original_reward"
 
 # Id of the task that a registered id is a version of.
 _BASES: dict[str, str] = {}
@@ -89,7 +89,7 @@ class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
         return self._levels[np.searchsorted(between, reward, side="right")]
 
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Steps the task; `info["original_reward"]` is what it paid itself."""
+        """Steps the task; `info[ORIGINAL_REWARD]` is what it paid itself."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         info = {**info, ORIGINAL_REWARD: original_reward(reward, info)}
         # A NaN or infinity is no reward beyond the levels: it stays what it is.

@@ -18,6 +18,7 @@ from gymnasium import spaces
 
 from smoothie_tf import validation
 from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments.discretized_reward import original_reward
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import exporting
 from smoothie_tf.training import (
@@ -158,7 +159,8 @@ def evaluate(
       stop: Once made, no further step is taken.
 
     Returns:
-      Undiscounted returns, float64, in the order of the seeds.
+      Undiscounted returns in the task's own reward, float64, in the order of the
+      seeds.
 
     Raises:
       Interrupted: If somebody asked to stop.
@@ -195,10 +197,9 @@ def evaluate(
                 for i in running:
                     stop.check()
                     _check_action(actions[i])
-                    observations[i], reward, terminated, truncated, _ = tasks[i].step(
-                        actions[i]
-                    )
-                    returns[first + i] += reward
+                    step = tasks[i].step(actions[i])
+                    observations[i], reward, terminated, truncated, info = step
+                    returns[first + i] += original_reward(reward, info)
                     if not (terminated or truncated or limit.ends(length)):
                         still_running.append(i)
                 progress.update(len(running))

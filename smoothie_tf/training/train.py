@@ -524,6 +524,12 @@ class Trainer:
         )
 
     def _play_episode_again(self, length):
+        if length > self._replay.capacity:
+            raise checkpoint.CheckpointError(
+                f"{self._directory.path} cannot go on exactly as it was: the episode in"
+                f" progress has {length} steps, but replay holds the last"
+                f" {self._replay.capacity} alone."
+            )
         self._begin_episode()
         size = len(self._observation)
         actions_end = size + self._env.action_space.shape[0]

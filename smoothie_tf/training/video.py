@@ -13,7 +13,7 @@ from PIL import Image
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import discretized_reward, gymnasium_environment
 from smoothie_tf.training import episode_limit, stopping
 
 _GIF_FPS = 10
@@ -114,9 +114,9 @@ def record_actions(
             while not over:
                 stop.check()
                 action = act(observation)
-                observation, reward, terminated, truncated, _ = env.step(action)
+                observation, reward, terminated, truncated, info = env.step(action)
                 length += 1
-                episode_return += float(reward)
+                episode_return += discretized_reward.original_reward(reward, info)
                 over = terminated or truncated or limit.ends(length)
                 writer.append_data(env.render())
         aside.replace(path)

@@ -35,7 +35,7 @@ def test_levels_by_hand():
     for reward, level in zip(rewards, expected, strict=True):
         _, paid, _, _, info = env.step(np.array([reward]))
         assert paid == level and isinstance(paid, float)
-        assert info == {"own": 1, "original_reward": reward}
+        assert info == {"own": 1, discretized_reward.ORIGINAL_REWARD: reward}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_discretizing_twice_keeps_the_tasks_own_reward():
     env.reset()
     _, reward, _, _, info = env.step(np.array([1.6]))
     # 1.6 → 2 → 4: the middle counts as above.
-    assert (reward, info["original_reward"]) == (4.0, 1.6)
+    assert (reward, info[discretized_reward.ORIGINAL_REWARD]) == (4.0, 1.6)
 
 
 def test_original_reward():
@@ -98,7 +98,7 @@ def test_a_discretized_task_is_the_task_but_for_its_reward(name):
         expected, step = dense.step(action), coarse.step(action)
         np.testing.assert_array_equal(step[0], expected[0])
         assert step[2:4] == expected[2:4]
-        assert step[4]["original_reward"] == expected[1]
+        assert step[4][discretized_reward.ORIGINAL_REWARD] == expected[1]
         rewards.append(expected[1])
         levels.add(step[1])
         if expected[2] or expected[3]:
@@ -118,7 +118,7 @@ def test_two_gaussians_keep_their_own_actions():
     # 0.506 at the worse mode.
     _, reward, terminated, _, info = env.step(np.array([-0.8]))
     assert (reward, terminated) == (0.5, True)
-    assert info["original_reward"] == pytest.approx(0.506, abs=1e-3)
+    assert info[discretized_reward.ORIGINAL_REWARD] == pytest.approx(0.506, abs=1e-3)
 
 
 def test_any_task_can_be_registered():

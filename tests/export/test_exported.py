@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import discretized_reward, gymnasium_environment
 from smoothie_tf.export import export, export_command, exported
 from smoothie_tf.training import best_policy, random_streams, video
 
@@ -359,3 +359,19 @@ def test_the_scripts_parse_flags_and_call():
             env={"PYTHONPATH": str(ROOT)},
         )
         assert done.returncode == 0 and f"usage: {name}.py" in done.stdout
+
+
+def test_returns_are_in_the_tasks_own_reward():
+    # Of 0 and 20 as its levels, Pendulum's rewards below 0 are all 0.
+    name = discretized_reward.register("Pendulum-v1", 0.0, 20.0)
+
+    def returns(task):
+        return exported.evaluate(
+            lambda observations: np.zeros([len(observations), 1]),
+            lambda: gymnasium_environment.make_task(task),
+            [0, 1],
+        )
+
+    np.testing.assert_array_equal(returns(name), returns("Pendulum-v1"))
+    assert (returns(name) < 0).all()
+    del gymnasium.registry[name]
