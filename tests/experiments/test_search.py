@@ -1,6 +1,5 @@
 """The search ends the same way however it is interrupted, shared or resumed."""
 
-import collections
 import dataclasses
 import io
 import json
@@ -32,7 +31,7 @@ def plan(tmp_path):
     def make(agent="smoothie", num_trials=4, **options):
         options = {
             "preset": Preset("quick", 300, 1),
-            "space": search.read_space(agent),
+            **search.read_space(agent),
             "rungs": (100, 200),
             "root": tmp_path / "runs",
         } | options
@@ -64,10 +63,6 @@ def conduct(train):
     return work
 
 
-def values(trial):
-    return {name: search.rounded(value) for name, value in trial.params.items()}
-
-
 def returns(trial):
     """Returns a trial's objectives by the steps of its levels."""
     return {
@@ -86,8 +81,8 @@ def states(study):
 
 
 def test_ranges_are_table_1s():
-    smoothie = search.read_space("smoothie").distributions
-    ddpg = search.read_space("ddpg").distributions
+    smoothie = search.read_space("smoothie")["ranges"]
+    ddpg = search.read_space("ddpg")["ranges"]
     ranges = {
         "actor_learning_rate": (1e-6, 1e-3),
         "critic_learning_rate": (1e-6, 1e-3),
@@ -99,7 +94,7 @@ def test_ranges_are_table_1s():
     # OU noise is DDPG's alone, λ is Smoothie's with the penalty.
     assert set(smoothie) == set(ranges) - {"ou_damping", "ou_stddev"}
     assert set(ddpg) == set(ranges) - {"kl_penalty"}
-    assert set(search.read_space("smoothie-no-kl").distributions) == set(smoothie) - {
+    assert set(search.read_space("smoothie-no-kl")["ranges"]) == set(smoothie) - {
         "kl_penalty"
     }
     for name, each in (*smoothie.items(), *ddpg.items()):
@@ -109,15 +104,11 @@ def test_ranges_are_table_1s():
 
 @pytest.mark.parametrize("agent", ["smoothie", "smoothie-no-kl", "ddpg"])
 def test_every_range_binds_something_training_knows(agent, plan):
-    space = search.read_space(agent)
     middle = {
         name: math.sqrt(each.low * each.high)
-        for name, each in space.distributions.items()
+        for name, each in search.read_space(agent)["ranges"].items()
     }
-    trial = optuna.trial.create_trial(
-        params=middle, distributions=space.distributions, value=0.0
-    )
-    run = plan(agent).run(trial)
+    run = plan(agent).run(0, middle)
     config.parse(run.agent, "Hopper-v5", "short", bindings=run.gin_bindings)
     # The paper's λ applies only to Smoothie with a penalty.
     assert ("SmoothieAgent.kl_penalty = 0.0" in run.gin_bindings) == (
@@ -128,7 +119,7 @@ def test_every_range_binds_something_training_knows(agent, plan):
 @pytest.mark.parametrize("env", FIGURE_3.envs)
 def test_agents_have_as_many_trials_by_hand(env):
     first = {
-        agent: search.read_space(agent, "first_block", env).first
+        agent: search.read_space(agent, "first_block", env)["first"]
         for agent in ("smoothie", "ddpg", "smoothie-no-kl")
     }
     assert [len(each) for each in first.values()] == [8, 8, 8]
@@ -137,7 +128,7 @@ def test_agents_have_as_many_trials_by_hand(env):
     assert len(best) == 2
     for points in first.values():
         assert {each["actor_learning_rate"] for each in points[-2:]} == best
-    assert search.read_space("smoothie", "table1", env).first == ()
+    assert search.read_space("smoothie", "table1", env)["first"] == ()
 
 
 @pytest.mark.parametrize(
@@ -163,25 +154,22 @@ def test_levels_and_cost_by_hand(plan, num_trials, rungs, factor, levels, cost):
 
 @pytest.mark.parametrize("agent", ["smoothie", "ddpg"])
 @pytest.mark.parametrize("env", ["HalfCheetah-v5", "Hopper-v5"])
-def test_committed_studies_repeat(agent, env):
+def test_committed_studies_repeat(agent, env, tmp_path):
     """The same seed asks for the values of the studies in results/table1-short."""
     name = f"{env}_{agent}-table1-random-1000.csv"
     committed = pd.read_csv(RESULTS / "table1-short" / name)
     space = search.read_space(agent)
-    names = list(space.distributions)
-    study = search.Study(
-        search.Search(
-            Arm(agent, agent, agent), env, Preset("short", 300_000, 3), space, 16
-        )
-    )
+    names = list(space["ranges"])
+    preset, arm = Preset("short", 300_000, 3), Arm(agent, agent, agent)
+    plan = search.Search(arm, env, preset, **space, num_trials=16, root=tmp_path)
+    study = search.Study(plan)
 
     def stop(runs):
         raise KeyboardInterrupt
 
-    study._save = lambda: None
     with pytest.raises(KeyboardInterrupt):
         study.conduct(stop)
-    drawn = pd.DataFrame([values(trial) for trial in study.trials])
+    drawn = pd.DataFrame([trial.params for trial in study.trials])
     assert len(committed) == 16
     pd.testing.assert_frame_equal(drawn[names], committed[names], rtol=0, atol=0)
 
@@ -194,7 +182,10 @@ def test_committed_studies_repeat(agent, env):
         ("search.ranges = {'reward_scale': (0.01, 0.3)}", "values to unpack"),
         ("search.ranges = {'reward_scale': (0.01, 0.3, 'cubic')}", "'cubic'"),
         ("search.ranges = {}", "'reward_scale'"),
-        ("search.first = {'ddpg': [(0.4,)]}", "reward_scale 0.4 is out of its range"),
+        (
+            "search.first = {'ddpg': [(0.4,)]}",
+            "The value 0.4 of parameter 'reward_scale'",
+        ),
         ("search.first = {'ddpg': [(0.1, 0.2)]}", "argument 2 is longer"),
     ],
 )
@@ -203,32 +194,27 @@ def test_bad_space_gets_one_sentence(text, sentence, tmp_path, monkeypatch):
     good = "search.ranges = {'reward_scale': (0.01, 0.3, 'log')}\n"
     good += "search.bindings = {'ddpg': {'reward_scale': 'DdpgAgent.reward_scale'}}\n"
     (tmp_path / "own.gin").write_text(good)
-    assert search.read_space("ddpg", "own").bindings
+    assert search.read_space("ddpg", "own")["bindings"]
     (tmp_path / "own.gin").write_text(good + text)
-    with pytest.raises(InputError, match="has no usable space for 'ddpg'") as error:
+    with pytest.raises(InputError, match="gin/search/own.gin, 'ddpg': ") as error:
         search.read_space("ddpg", "own")
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_draws_are_uniform_in_the_logarithm_and_of_the_number_alone():
-    sampler = search.TrialSampler(1000)
-    distribution = optuna.distributions.FloatDistribution(1e-6, 4e-2, log=True)
-
-    def draw(number, name="kl_penalty"):
-        trial = collections.namedtuple("Trial", "number")(number)
-        return sampler.sample_independent(None, trial, name, distribution)
-
-    drawn = np.log([draw(number) for number in range(400)])
+def test_draws_are_uniform_in_the_logarithm_and_of_the_number_alone(plan):
+    draws = [plan().draw(number) for number in range(400)]
+    drawn = np.log([each["kl_penalty"] for each in draws])
     share = (drawn - np.log(1e-6)) / np.log(4e-2 / 1e-6)
     # Of 400 uniform draws, each tenth holds 40 with a standard deviation of 6.
     counts, _ = np.histogram(share, 10, (0, 1))
     assert counts.sum() == 400
     assert np.all(np.abs(counts - 40) < 24)
-    assert draw(7) == draw(7) != draw(7, "reward_scale")
-    assert draw(7) != search.TrialSampler(1001).sample_independent(
-        None, collections.namedtuple("Trial", "number")(7), "kl_penalty", distribution
-    )
+    assert plan().draw(7) == draws[7]
+    assert plan(seed=1001).draw(7)["kl_penalty"] != draws[7]["kl_penalty"]
+    # The share of a range is the parameter's own.
+    rates = np.log([each["actor_learning_rate"] for each in draws])
+    assert abs(np.corrcoef(drawn, rates)[0, 1]) < 0.15
 
 
 def test_best_third_goes_on_and_the_rest_can(plan, conduct, train, starts):
@@ -244,10 +230,10 @@ def test_best_third_goes_on_and_the_rest_can(plan, conduct, train, starts):
     assert states(study) == ["PRUNED"] * 5 + ["COMPLETE"]
     assert returns(study.trials[5]) == {100: 1015.0, 200: 1025.0, 300: 1035.0}
     assert returns(study.trials[4]) == {100: 1014.0, 200: 1024.0}
-    assert study.best().number == 5
-    assert study.best().value == 1035.0
+    assert study.best.number == 5
+    assert study.best.value == 1035.0
     # One run a trial, gone on with, not begun again.
-    runs = [study.search.run(each) for each in study.trials]
+    runs = [study.search.run(each.number, each.params) for each in study.trials]
     assert starts(runs[5]) == [0, 100, 200]
     assert starts(runs[0]) == [0]
     assert current_status(runs[0].directory, 300) is Status.RESUMABLE
@@ -260,16 +246,17 @@ def test_best_third_goes_on_and_the_rest_can(plan, conduct, train, starts):
 
 def test_optunas_own_tools_read_the_journal(plan, conduct):
     study = conduct(plan())
-    journal = study.search.run(study.trials[0]).directory.parent / "study.journal"
-    storage = optuna.storages.JournalStorage(
-        optuna.storages.journal.JournalFileBackend(str(journal))
-    )
+    backend = optuna.storages.journal.JournalFileBackend(str(study.journal))
+    storage = optuna.storages.JournalStorage(backend)
     stored = optuna.load_study(study_name=study.search.name, storage=storage)
     assert stored.best_trial.number == 3
     assert stored.best_value == 1033.0
     assert [each.state.name for each in stored.trials] == states(study)
     assert stored.trials[0].intermediate_values[100] == 1010.0
-    assert [path.name for path in journal.parent.glob("*study*")] == ["study.journal"]
+    assert {path.name[:7] for path in study.journal.parent.iterdir()} == {
+        "seed100",
+        "study.j",
+    }
 
 
 def test_agents_share_what_both_have(plan, conduct):
@@ -281,8 +268,8 @@ def test_agents_share_what_both_have(plan, conduct):
 
 def test_first_trials_are_those_given_by_hand(plan, conduct):
     space = search.read_space("smoothie", "first_block", "Hopper-v5")
-    study = conduct(plan(num_trials=10, space=space))
-    assert [values(each) for each in study.trials[:8]] == list(space.first)
+    study = conduct(plan(num_trials=10, **space))
+    assert [each.params for each in study.trials[:8]] == list(space["first"])
     drawn = conduct(plan(num_trials=10)).trials
     # A trial that is drawn does not depend on those before it.
     assert [each.params for each in study.trials[8:]] == [
@@ -300,7 +287,7 @@ def test_killed_anywhere_it_ends_as_in_one_go(
     plan, conduct, train, tmp_path, after, sampler
 ):
     space = search.read_space("smoothie", "first_block", "Hopper-v5")
-    options = {"num_trials": 11, "sampler": sampler, "space": space}
+    options = {"num_trials": 11, "sampler": sampler, **space}
     whole = conduct(plan(root=tmp_path / "whole", **options))
     count = 0
 
@@ -316,11 +303,10 @@ def test_killed_anywhere_it_ends_as_in_one_go(
 
     with pytest.raises(KilledError):
         conduct(plan(**options), train_until_killed)
-    # Nobody waits for what a killed process was writing.
-    directory = search.Study(plan(**options)).search.root / "quick/Hopper-v5"
-    (left,) = directory.glob("*/study.journal")
-    (left.parent / ".study-torn").mkdir()
-    (left.parent / ".study-torn/study.journal").write_text('{"op_code": 5, "worker')
+    # What a killed process was writing is in nobody's way.
+    left = search.Study(plan(**options)).journal.parent / "tmpleft"
+    left.mkdir()
+    (left / "study.journal").write_text('{"op_code": 5, "worker')
     assert facts(conduct(plan(**options))) == facts(whole)
 
 
@@ -346,10 +332,7 @@ def test_more_trials_end_as_if_asked_for_at_first(plan, conduct, tmp_path):
 
 def test_failed_trial_is_told_and_the_others_go_on(plan, conduct, behave):
     seeds = plan(num_trials=3)
-    trial = optuna.trial.FrozenTrial(
-        2, search.State.RUNNING, None, None, None, {}, {}, {}, {}, {}, 2
-    )
-    behave(seeds.run(trial), "fail")
+    behave(seeds.run(2, {}), "fail")
     study = conduct(seeds)
     assert states(study) == ["PRUNED", "COMPLETE", "FAIL"]
     assert "ValueError: the simulation diverged" in study.trials[2].user_attrs["reason"]
@@ -359,44 +342,31 @@ def test_failed_trial_is_told_and_the_others_go_on(plan, conduct, behave):
 @pytest.mark.parametrize("behaviour", ["refuse", "fail"])
 def test_what_is_no_trials_fault_fails_no_trial(plan, conduct, behave, behaviour):
     seeds = plan(num_trials=3)
-    trials = [
-        optuna.trial.FrozenTrial(
-            number, search.State.RUNNING, None, None, None, {}, {}, {}, {}, {}, number
-        )
-        for number in range(3)
-    ]
-    for trial in trials:
-        behave(seeds.run(trial), behaviour)
+    runs = [seeds.run(number, {}) for number in range(3)]
+    for run in runs:
+        behave(run, behaviour)
     with pytest.raises(search.StudyError) as error:
         conduct(seeds)
     assert "\n" not in str(error.value)
-    for trial in trials:
-        (seeds.run(trial).directory / "behaviour").unlink()
+    for run in runs:
+        (run.directory / "behaviour").unlink()
     assert states(conduct(seeds)) == ["PRUNED", "PRUNED", "COMPLETE"]
 
 
 def test_other_values_are_another_study(plan, conduct):
-    study = conduct(plan(num_trials=2))
-    changed = dataclasses.replace(
-        study.search.space,
-        distributions=study.search.space.distributions
-        | {"reward_scale": optuna.distributions.FloatDistribution(1.0, 2.0)},
-    )
-    with pytest.raises(search.StudyError, match="Trial 0 in .* has reward_scale"):
-        conduct(plan(num_trials=2, space=changed))
-    conduct(plan(num_trials=2, space=changed, seed=2000))
+    space = conduct(plan(num_trials=2)).search.ranges
+    ranges = space | {"reward_scale": optuna.distributions.FloatDistribution(1.0, 2.0)}
+    with pytest.raises(search.StudyError, match="seed1000 has been trained with other"):
+        conduct(plan(num_trials=2, ranges=ranges))
+    conduct(plan(num_trials=2, ranges=ranges, seed=2000))
 
 
-def test_damaged_journal_gets_one_sentence_and_loses_nothing(plan, conduct, starts):
+def test_lost_journal_loses_nothing(plan, conduct, starts):
     study = conduct(plan(num_trials=2))
-    run = study.search.run(study.trials[0])
-    journal = run.directory.parent / "study.journal"
-    journal.write_text("not\nJSON\n")
-    with pytest.raises(search.StudyError, match="move it away"):
-        conduct(plan(num_trials=2))
-    journal.unlink()
-    assert facts(conduct(plan(num_trials=2))) == facts(study)
-    assert starts(run) == [0]
+    for torn in ("not\nJSON\n", '{"op_code": 5, "worker', ""):
+        study.journal.write_text(torn)
+        assert facts(conduct(plan(num_trials=2))) == facts(study)
+    assert starts(study.search.run(0, {})) == [0]
 
 
 def test_tpe_learns_from_the_first_rung_and_repeats(plan, conduct, tmp_path):
@@ -413,10 +383,10 @@ def test_tpe_learns_from_the_first_rung_and_repeats(plan, conduct, tmp_path):
 
     def train_nothing_but_note(runs):
         groups.append(len(runs))
-        return [
-            launch.Outcome(dataclasses.replace(run, root=make().root), Status.DONE)
-            for run in runs
+        there = [
+            dataclasses.replace(run, root=first.search.root, home=None) for run in runs
         ]
+        return [launch.Outcome(run, Status.DONE) for run in there]
 
     study.conduct(train_nothing_but_note)
     assert groups == [10, 2, 2, 5]
@@ -430,6 +400,8 @@ def test_objective_is_the_mean_of_the_last_evaluations(plan, conduct):
             rows = (f"{step},{step},0,,,,,,,1\n" for step in range(10, 301, 10))
             text = ",".join(metrics.METRICS) + "\n" + "".join(rows)
             (run.directory / "metrics.csv").write_text(text)
+            record = json.dumps({"gin_bindings": run.gin_bindings})
+            (run.directory / "run.json").write_text(record)
         return [launch.Outcome(run, Status.DONE) for run in runs]
 
     study = conduct(plan(num_trials=1, rungs=(40, 200)), outcomes)
@@ -439,22 +411,9 @@ def test_objective_is_the_mean_of_the_last_evaluations(plan, conduct):
 
 
 def test_runs_are_ordinary_and_seeds_are_no_figures(plan):
-    trial = optuna.trial.FrozenTrial(
-        3,
-        search.State.RUNNING,
-        None,
-        None,
-        None,
-        {"kl_penalty": 0.0123456},
-        {},
-        {},
-        {},
-        {},
-        3,
-    )
-    run = plan().run(trial, 100)
+    run = plan().run(3, {"kl_penalty": 0.0123}, 100)
     assert run.seed == 1003
-    assert run.gin_bindings == ("SmoothieAgent.kl_penalty = 0.01235",)
+    assert run.gin_bindings == ("SmoothieAgent.kl_penalty = 0.0123",)
     home = "quick/Hopper-v5/smoothie-table1-random-1000"
     assert str(run.directory).endswith(f"{home}/seed1003")
     assert json.dumps(launch.train_command(run)).count("--num_steps") == 1

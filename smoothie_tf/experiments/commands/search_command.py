@@ -1,5 +1,6 @@
 """The command behind `reproduce/table1.py`."""
 
+import contextlib
 import pathlib
 import shlex
 import sys
@@ -7,9 +8,8 @@ from collections.abc import Callable, Sequence
 
 from smoothie_tf import command_line
 from smoothie_tf.experiments.figures.grids import Arm
-from smoothie_tf.runs import launch, ray_launch
+from smoothie_tf.runs import launch, prefix, ray_launch
 from smoothie_tf.runs.run import Run, read_preset
-from smoothie_tf.runs.status import recorded_status
 from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
@@ -19,53 +19,6 @@ from smoothie_tf.validation import InputError
 _FIRST_SEED = 100
 # What a preset may bind as `search.…`, and the paper's search.
 _PAPER = {"num_trials": 100, "rungs": (), "reduction_factor": 3}
-_PATH = {"type": pathlib.Path}
-# Each flag's help, and what else argparse has to know.
-_FLAGS = {
-    "agent": ("smoothie, ddpg, or smoothie-no-kl: λ = 0", {"required": True}),
-    "env": ("Gymnasium id, such as Hopper-v5", {"required": True}),
-    "preset": (
-        "quick, short (300k steps; 10 trials, halved) or paper (1M steps; 100 trials); "
-        "default short",
-        {"default": "short"},
-    ),
-    "space": (
-        "file of gin/search/: table1, or first_block, which begins with trials given "
-        "by hand; default table1",
-        {"default": "table1"},
-    ),
-    "sampler": (
-        "random (as in the paper), or tpe, which learns from the first rung's returns; "
-        "default random",
-        {"default": "random", "choices": ("random", "tpe")},
-    ),
-    "num_trials": ("default the preset's search.num_trials", {"type": int}),
-    "rungs": (
-        "steps at which trials are compared, none for whole runs; default the preset's "
-        "search.rungs",
-        {"type": int, "nargs": "*", "metavar": "STEPS"},
-    ),
-    "reduction_factor": (
-        "one in so many goes on; default the preset's search.reduction_factor",
-        {"type": float},
-    ),
-    "seed": ("of the study, no figure's; default 1000", {"type": int, "default": 1000}),
-    "out_dir": (
-        "where tables and pictures go; default results/table1-<preset>, for quick or "
-        "with --gin_bindings <runs_dir>/table1-<preset>",
-        _PATH,
-    ),
-    "tuned_dir": (
-        "where the best values go; default gin/tuned, which figures 3 and 4 read; for "
-        "quick or with --gin_bindings <out_dir>/tuned",
-        _PATH,
-    ),
-    "plot_only": ("write what there is; train nothing", {"action": "store_true"}),
-    "gin_bindings": (
-        "override anything in all trials; may be given several times",
-        {"action": "append", "default": [], "metavar": "BINDING"},
-    ),
-}
 
 
 def search_command(
@@ -73,24 +26,36 @@ def search_command(
     *,
     train_command: Callable[[Run], list[str]] = launch.train_command,
 ) -> int:
-    """Searches hyperparameters for an agent on a task, and writes what was found.
+    """Searches hyperparameters for an agent on a task, and writes what it found.
 
     Args:
         argv: Flags; `None` for those of the process.
         train_command: Makes the command of a run.
 
     Returns:
-        Exit status: 0 done, 1 the study could not be finished, 2 bad input, 130
-        interrupted.
+        An exit status of `command_line`.
     """
     parser = command_line.Parser(
-        description="Searches an agent's hyperparameters on a task over Table 1's "
-        "ranges. The same command again goes on where it stopped, and the same "
-        "command in another terminal, or on another machine that shares the runs, "
-        "helps with the same study.",
+        description="Searches hyperparameters on a task over Table 1's ranges. The "
+        "same command again goes on where it stopped; in another terminal, or on a "
+        "machine that shares the runs, it helps with the same study.",
+        epilog="Results go to results/table1-<preset>, the best values to gin/tuned, "
+        "which figures 3 and 4 read; for quick, or with --gin_bindings, to --runs_dir.",
     )
-    for flag, (text, options) in _FLAGS.items():
-        parser.add_argument(f"--{flag}", help=text, **options)
+    add, path = parser.add_argument, pathlib.Path
+    add("--agent", required=True, help="smoothie, ddpg, or smoothie-no-kl: λ = 0")
+    add("--env", required=True, help="Gymnasium id, such as Hopper-v5")
+    add("--preset", default="short", help="quick, short or paper; default short")
+    add("--space", default="table1", help="file of gin/search/; default table1")
+    add("--sampler", default="random", choices=("random", "tpe"), help="default random")
+    add("--num_trials", type=int, help="default the preset's")
+    add("--rungs", type=int, nargs="*", help="steps at which to compare; as above")
+    add("--reduction_factor", type=int, help="there, one in so many goes on; as above")
+    add("--seed", type=int, default=1000, help="of the study; default 1000")
+    add("--out_dir", type=path, help="where tables and pictures go")
+    add("--tuned_dir", type=path, help="where the best values go")
+    add("--plot_only", action="store_true", help="write what there is; train nothing")
+    add("--gin_bindings", action="append", default=[], help="bound in all trials")
     ray_launch.add_flags(parser)
     flags = parser.parse_args(argv)
     try:
@@ -111,20 +76,18 @@ def _search(flags, plan, workers: launch.Workers, train_command) -> int:
     from smoothie_tf.experiments.search import search, search_results
 
     name = f"{plan.arm.variant} on {plan.env}"
-    home = pathlib.Path("results") if plan.preset.is_result else flags.runs_dir
-    out_dir = flags.out_dir or home / f"table1-{plan.preset.label}"
+    results = pathlib.Path("results") if plan.preset.is_result else flags.runs_dir
+    out_dir = flags.out_dir or results / f"table1-{plan.preset.label}"
     tuned_dir = gin_directory.TUNED if plan.preset.is_result else out_dir / "tuned"
     tuned_dir = command_line.shortest(flags.tuned_dir or tuned_dir)
-    table = out_dir / search_results.stem(plan)
+    task = gin_directory.file_name(plan.env)
+    home, command = out_dir / f"{task}_{plan.name}", _typed(flags)
 
     def train(runs):
         if flags.plot_only:
-            return [
-                launch.Outcome(run, recorded_status(run.directory, run.num_steps))
-                for run in runs
-            ]
+            return [launch.Outcome(run, prefix.status(run)) for run in runs]
         # So that there is something to look at from the first level on.
-        search_results.write(study, out_dir, _typed(flags, plan))
+        search_results.write(study, home, command)
         needed = launch.overview(runs, flags.num_workers or workers.count())
         print(f"Trials to {runs[0].num_steps:,} steps: {needed}.", flush=True)
         return launch.launch(
@@ -135,46 +98,28 @@ def _search(flags, plan, workers: launch.Workers, train_command) -> int:
             workers=workers,
         )
 
-    if not flags.plot_only:
-        print(
-            f"Search for {name}, preset {plan.preset.name}, study seed {plan.seed}; "
-            f"trial k's run has seed {plan.seed} + k, the figures' have 0, 1, 2, …\n"
-            f"{search_results.describe(plan)}",
-            flush=True,
-        )
+    print(f"Search, {name}, {plan.preset.name}: {search_results.describe(plan)}")
+    study = search.Study(plan)
     try:
-        study = search.Study(plan)
-        try:
+        with contextlib.suppress(*[search.StudyError] * flags.plot_only):
             study.conduct(train)
-        except search.StudyError:
-            if not flags.plot_only:
-                raise
-        text = search_results.write(study, out_dir, _typed(flags, plan))
+        text = search_results.write(study, home, command)
     except (search.StudyError, metrics.DamagedRunError) as error:
         print(error, file=sys.stderr)
         return command_line.FAILED
     except KeyboardInterrupt:
-        print(
-            f"Stopped; the same command goes on with the study in {plan.directory}.",
-            file=sys.stderr,
-        )
+        told = f"Stopped; the same command goes on with {study.journal.parent}."
+        print(told, file=sys.stderr)
         return command_line.INTERRUPTED
-    for trial in study.trials:
-        if "reason" in trial.user_attrs:
-            reason = trial.user_attrs["reason"]
-            print(f"Trial {trial.number} failed: {reason}.", file=sys.stderr)
-    if text is None:
-        print(f"No trial is complete yet; the others are in {table}.csv.")
+    if not text:
+        print(f"No trial is complete yet; all trials are in {home}.csv.")
         return command_line.DONE
-    tuned = tuned_dir / plan.arm.variant / f"{gin_directory.file_name(plan.env)}.gin"
+    tuned = tuned_dir / plan.arm.variant / f"{task}.gin"
     tuned.parent.mkdir(parents=True, exist_ok=True)
     tuned.write_text(text, encoding="utf-8")
-    found = study.best()
-    print(
-        f"Best of {plan.num_trials}: trial {found.number} with {found.value:.1f}. "
-        f"Its values are in {tuned}, all trials in {table}.{{csv,png,json}}",
-        flush=True,
-    )
+    best = f"trial {study.best.number} with {study.best.value:.1f}"
+    print(f"Best of {plan.num_trials}: {best}. Its values are in {tuned}, ", end="")
+    print(f"all trials in {home}.{{csv,png,json}}", flush=True)
     return command_line.DONE
 
 
@@ -188,54 +133,34 @@ def _plan(flags):
     for key, default in _PAPER.items():
         if getattr(flags, key) is None:
             setattr(flags, key, values.get(f"search.{key}", default))
-    rungs = tuple(flags.rungs)
-    increasing = list(rungs) == sorted(set(rungs))
-    for flag, good, wanted in (
-        ("num_trials", flags.num_trials > 0, "at least 1"),
-        (
-            "num_workers",
-            flags.num_workers is None or flags.num_workers > 0,
-            "at least 1",
-        ),
-        (
-            "seed",
-            flags.seed >= _FIRST_SEED,
-            f"at least {_FIRST_SEED}: those below are the figures' own",
-        ),
-        ("reduction_factor", flags.reduction_factor > 1, "above 1"),
-        (
-            "rungs",
-            increasing and all(0 < each < preset.num_steps for each in rungs),
-            f"increasing steps between 0 and the {preset.num_steps:,} of a whole run",
-        ),
-    ):
-        if not good:
-            raise InputError(
-                f"--{flag} is {getattr(flags, flag)}: it has to be {wanted}."
-            )
+    workers = 1 if flags.num_workers is None else flags.num_workers
+    steps = [0, *flags.rungs, preset.num_steps]
+    rules = {
+        "num_trials at least 1": flags.num_trials > 0,
+        "num_workers at least 1": workers > 0,
+        f"seed at least {_FIRST_SEED}, as no figure's is": flags.seed >= _FIRST_SEED,
+        "reduction_factor at least 2": flags.reduction_factor > 1,
+        f"rungs increasing from 0 to {steps[-1]:,}": steps == sorted(set(steps)),
+    }
+    for flag, _, rule in (each.partition(" ") for each in rules if not rules[each]):
+        raise InputError(f"--{flag} must be {rule}, but is {getattr(flags, flag)}.")
     check_envs([flags.env], "--env")
+    given = ("env", "num_trials", "reduction_factor", "sampler", "seed")
     return search.Search(
-        arm=search.ARMS.get(flags.agent, Arm(flags.agent, flags.agent, flags.agent)),
-        env=flags.env,
+        search.ARMS.get(flags.agent, Arm(flags.agent, flags.agent, flags.agent)),
         preset=preset,
-        space=search.read_space(flags.agent, flags.space, flags.env),
-        num_trials=flags.num_trials,
-        rungs=rungs,
-        reduction_factor=flags.reduction_factor,
-        sampler=flags.sampler,
-        seed=flags.seed,
+        rungs=tuple(flags.rungs),
         root=flags.runs_dir,
+        **{key: getattr(flags, key) for key in given},
+        **search.read_space(flags.agent, flags.space, flags.env),
     )
 
 
-def _typed(flags, plan) -> str:
+def _typed(flags) -> str:
     """Returns the command, without what says only where and how fast."""
     words = command_line.called_as("table1")
-    for flag in ("agent", "env", "preset", "space", "sampler", "num_trials", "seed"):
-        words += [f"--{flag}", str(getattr(flags, flag))]
-    words += ["--rungs", *map(str, plan.rungs)]
-    if plan.rungs:
-        words += ["--reduction_factor", f"{flags.reduction_factor:g}"]
-    for binding in flags.gin_bindings:
-        words += ["--gin_bindings", binding]
+    for flag in ("agent", "env", "preset", "space", "sampler", *_PAPER, "seed"):
+        value = getattr(flags, flag)
+        words += [f"--{flag}", *map(str, value if flag == "rungs" else [value])]
+    words += [f"--gin_bindings={each}" for each in flags.gin_bindings]
     return shlex.join(words)

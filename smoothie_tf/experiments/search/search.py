@@ -1,18 +1,15 @@
 """Hyperparameter search: Optuna proposes trials, each of which is an ordinary run.
 
-The runs are the study's storage. Every process replays the study from its seed: it asks
-Optuna for the same points in the same order, reads from the runs the returns of what
-has been trained, and trains the rest. A study that is stopped, resumed or shared by
-processes therefore ends as it would have in one go. `study.journal` beside the runs
-holds its state for Optuna's own tools, such as `optuna.load_study`.
+The runs are the study's storage: every process replays the study from its seed, reads
+from the runs what has been trained, and trains the rest. A study that is stopped,
+resumed or shared by processes therefore ends as it would have in one go. A journal
+beside the runs holds its state for Optuna's own tools, such as `optuna.load_study`.
 
-Optuna's pruners are not used: they compare a trial with those that happen to have come
-as far before it, so the result would depend on which run was faster. Here a rung is
-decided when all its trials have reached it.
+Optuna's pruners compare a trial with those that happen to have come as far before it,
+which does not repeat. Here a rung is decided when all its trials have reached it.
 """
 
 import dataclasses
-import math
 import os
 import pathlib
 import tempfile
@@ -22,51 +19,31 @@ from typing import Any
 
 import numpy as np
 import optuna
-import pandas as pd
 
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE_WITHOUT_KL
 from smoothie_tf.experiments.figures.grids import Arm
+from smoothie_tf.runs import prefix
 from smoothie_tf.runs.launch import Outcome
 from smoothie_tf.runs.run import Preset, Run, tuned_digest
-from smoothie_tf.runs.status import Status
-from smoothie_tf.training import gin_directory
+from smoothie_tf.runs.status import Status, read_json
+from smoothie_tf.training import gin_directory, run_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError
 
-#: Where the search spaces are.
 SPACES = gin_directory.ROOT / "search"
-#: A rung compares the means of so many last evaluations.
-RUNG_EVALUATIONS = 5
 #: Arms that are searched as they are, and not as their agent.
 ARMS = {SMOOTHIE_WITHOUT_KL.variant: SMOOTHIE_WITHOUT_KL}
-State = optuna.trial.TrialState
-
+#: A rung compares the means of so many last evaluations.
+RUNG_EVALUATIONS = 5
 # Trials that TPE proposes from the same results, however many processes there are.
 _TPE_BATCH = 2
-
+State = optuna.trial.TrialState
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class StudyError(Exception):
     """A study cannot be used or continued; the message is one sentence."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Space:
-    """What an agent is searched over: a file of gin/search/.
-
-    Attributes:
-        name: Name of the file.
-        bindings: What each parameter binds in gin, by the paper's names.
-        distributions: Range of each, and whether its logarithm is uniform.
-        first: Values of the first trials, given by hand.
-    """
-
-    name: str
-    bindings: dict[str, str]
-    distributions: dict[str, optuna.distributions.FloatDistribution]
-    first: tuple[dict[str, float], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +54,13 @@ class Search:
         arm: The agent, and what is bound for it in all trials.
         env: Gymnasium id of the task.
         preset: Steps of a whole run, and bindings given by hand.
-        space: The search space.
+        space: Name of the search space.
+        bindings: What each parameter binds in gin, by the paper's names.
+        ranges: What each is drawn from.
+        first: Values of the first trials, given by hand.
         num_trials: How many trials there are.
-        rungs: Environment steps at which trials are compared, increasing and below
-            those of a whole run; empty for none.
+        rungs: Environment steps, increasing and below a whole run's, at which trials
+            are compared.
         reduction_factor: After a rung, one in so many trials goes on.
         sampler: `random` or `tpe`.
         seed: Seed of the study. Trial k's run has it plus k.
@@ -90,10 +70,13 @@ class Search:
     arm: Arm
     env: str
     preset: Preset
-    space: Space
+    space: str
+    bindings: dict[str, str]
+    ranges: dict[str, optuna.distributions.FloatDistribution]
+    first: tuple[dict[str, float], ...]
     num_trials: int
     rungs: tuple[int, ...] = ()
-    reduction_factor: float = 3.0
+    reduction_factor: float = 3
     sampler: str = "random"
     seed: int = 1000
     root: pathlib.Path = pathlib.Path("runs")
@@ -101,7 +84,7 @@ class Search:
     @property
     def name(self) -> str:
         """Name of the study, and of the directory of its runs."""
-        return f"{self.arm.variant}-{self.space.name}-{self.sampler}-{self.seed}"
+        return f"{self.arm.variant}-{self.space}-{self.sampler}-{self.seed}"
 
     @property
     def levels(self) -> dict[int, int]:
@@ -118,17 +101,14 @@ class Search:
         levels = zip(self.levels.items(), (0, *self.rungs), strict=True)
         return sum(trials * (steps - before) for (steps, trials), before in levels)
 
-    def run(self, trial: optuna.trial.FrozenTrial, num_steps: int | None = None) -> Run:
-        """Returns the run of a trial, a whole one or of so many steps."""
+    def run(self, number: int, values: dict[str, float], num_steps: int = 0) -> Run:
+        """Returns the run of a trial: of so many steps, or 0 for a whole one."""
         preset, arm = self.preset, self.arm
-        bindings = (
-            f"{self.space.bindings[name]} = {rounded(value)!r}"
-            for name, value in trial.params.items()
-        )
-        return Run(
+        bindings = (f"{self.bindings[key]} = {values[key]!r}" for key in values)
+        run = Run(
             agent=arm.agent,
             env=self.env,
-            seed=self.seed + trial.number,
+            seed=self.seed + number,
             preset=dataclasses.replace(preset, num_steps=num_steps or preset.num_steps),
             variant=self.name,
             gin_bindings=(*preset.gin_bindings, *arm.gin_bindings, *bindings),
@@ -136,10 +116,24 @@ class Search:
             # What is not searched has the value that it had before any search.
             untuned=bool(tuned_digest(arm.agent, self.env)),
         )
+        return prefix.locate(run)
+
+    def draw(self, number: int) -> dict[str, float]:
+        """Draws a trial's values, from a stream for each number and parameter's name.
+
+        So trial k of two agents has the same learning rates and reward scale.
+        """
+        values = {}
+        for name, distribution in self.ranges.items():
+            key = (number, zlib.crc32(name.encode()))
+            stream = np.random.SeedSequence(self.seed, spawn_key=key)
+            sampler = optuna.samplers.RandomSampler(int(stream.generate_state(1)[0]))
+            values[name] = sampler.sample_independent(None, None, name, distribution)
+        return values
 
 
-def read_space(agent: str, name: str = "table1", env: str = "") -> Space:
-    """Reads what an agent is searched over.
+def read_space(agent: str, name: str = "table1", env: str = "") -> dict[str, Any]:
+    """Reads what an agent is searched over, as `Search` takes it.
 
     Args:
         agent: Name of an agent, or of one of `ARMS`.
@@ -148,59 +142,31 @@ def read_space(agent: str, name: str = "table1", env: str = "") -> Space:
             the first trials.
 
     Raises:
-        InputError: If there is no such file, it has nothing for the agent, or a range
-            or point makes no sense.
+        InputError: If there is no such file, or it has nothing usable for the agent.
     """
     spaces = {path.stem: path for path in sorted(SPACES.glob("*.gin"))}
     values = bound_values(spaces[name]) if name in spaces else {}
-    bindings = values.get("search.bindings", {})
-    for flag, value, known in (("space", name, spaces), ("agent", agent, bindings)):
-        if value not in known:
-            raise InputError(
-                f"--{flag} {value!r} is not among what gin/search/ has for the search: "
-                f"choose one of {', '.join(known)}."
-            )
-    known = values.get("search.best_known", {})
-    known = known.get(env) or known.get(gin_directory.NEAREST.get(env), {})
-    points = *values.get("search.first", {}).get(agent, ()), *known.get(agent, ())
-    try:
-        distributions = {}
-        for key in bindings[agent]:
-            low, high, sampling = values["search.ranges"][key]
-            distributions[key] = optuna.distributions.FloatDistribution(
-                low, high, log={"log": True, "uniform": False}[sampling]
-            )
-        first = tuple(dict(zip(distributions, each, strict=True)) for each in points)
-        for key, value in (item for point in first for item in point.items()):
-            if not distributions[key].low <= value <= distributions[key].high:
-                raise ValueError(f"{key} {value} is out of its range")
-    except (KeyError, TypeError, ValueError) as error:
+    agents = values.get("search.bindings", {})
+    if agent not in agents:
         raise InputError(
-            f"gin/search/{name}.gin has no usable space for {agent!r} ({error}): each "
-            'range is (lowest, highest, "log" or "uniform"), and each point given by '
-            "hand has a value in each range."
-        ) from None
-    return Space(name, bindings[agent], distributions, first)
-
-
-class TrialSampler(optuna.samplers.RandomSampler):
-    """Random sampling from a stream for each trial's number and parameter's name.
-
-    Trial k of two agents has the same learning rates and reward scale, and a study with
-    more trials, or a space with more parameters, begins with the same values.
-    """
-
-    def __init__(self, seed: int):
-        """Roots the draws in `seed`."""
-        super().__init__()
-        self._seed = seed
-
-    def sample_independent(self, study, trial, param_name, param_distribution) -> Any:
-        """Draws a value as Optuna's sampler does, from its own stream."""
-        key = (trial.number, zlib.crc32(param_name.encode()))
-        stream = np.random.SeedSequence(self._seed, spawn_key=key)
-        sampler = optuna.samplers.RandomSampler(int(stream.generate_state(1)[0]))
-        return sampler.sample_independent(study, trial, param_name, param_distribution)
+            f"--space {name!r} is none of {', '.join(spaces)}, or has nothing for "
+            f"--agent {agent!r} beside {', '.join(agents)}."
+        )
+    best = values.get("search.best_known", {})
+    best = best.get(env) or best.get(gin_directory.NEAREST.get(env), {})
+    points = *values.get("search.first", {}).get(agent, ()), *best.get(agent, ())
+    try:
+        ranges = {}
+        for key in agents[agent]:
+            low, high, scale = values["search.ranges"][key]
+            log = {"log": True, "uniform": False}[scale]
+            ranges[key] = optuna.distributions.FloatDistribution(low, high, log=log)
+        first = tuple(dict(zip(ranges, each, strict=True)) for each in points)
+        for point in first:  # Optuna checks that each value is in its range.
+            optuna.trial.create_trial(value=0, params=point, distributions=ranges)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"gin/search/{name}.gin, {agent!r}: {error}") from None
+    return {"space": name, "bindings": agents[agent], "ranges": ranges, "first": first}
 
 
 class Study:
@@ -208,27 +174,30 @@ class Study:
 
     Attributes:
         search: What it searches.
-        trials: The trials so far, by number. Each has its values (`params`), its
-            evaluations (`intermediate_values`), its objective at each level that it has
-            reached (`user_attrs["objective_at_<steps>"]`) and its state: `RUNNING`,
-            `PRUNED` at a rung, `COMPLETE`, or `FAIL` with `user_attrs["reason"]`.
+        trials: The trials so far, by number, with evaluations (`intermediate_values`),
+            and objectives at each level or why it failed (`user_attrs`).
+        best: The best of the trials that came to the end, once there is one.
         asked: Optuna's study of the first level, from which TPE learns.
+        journal: File that holds `trials` for Optuna's own tools.
     """
 
     def __init__(self, search: Search):
         """Begins the replay."""
         self.search = search
         self.trials: list[optuna.trial.FrozenTrial] = []
-        sampler = TrialSampler(search.seed)
-        # Trials that do not depend on results.
-        self._startup = search.num_trials
-        if search.sampler == "tpe":
-            self._startup = len(search.space.first) or 10
-            sampler = optuna.samplers.TPESampler(
-                seed=search.seed, n_startup_trials=self._startup
-            )
+        self.best: optuna.trial.FrozenTrial | None = None
+        self.journal = search.run(0, {}).directory.parent / "study.journal"
+        points = list(search.first)
+        # Trials that depend on no result.
+        self._startup = len(points) or 10
+        if search.sampler == "random":
+            self._startup = search.num_trials
+            points += map(search.draw, range(len(points), search.num_trials))
+        sampler = optuna.samplers.TPESampler(
+            seed=search.seed, n_startup_trials=self._startup
+        )
         self.asked = optuna.create_study(sampler=sampler, direction="maximize")
-        for point in search.space.first:
+        for point in points:
             self.asked.enqueue_trial(point)
 
     def conduct(self, train: Callable[[Sequence[Run]], Sequence[Outcome]]) -> None:
@@ -246,14 +215,16 @@ class Study:
         while (done := len(self.trials)) < num_trials:
             batch = _TPE_BATCH if done else self._startup
             for _ in range(min(batch, num_trials - done)):
-                self.asked.ask(self.search.space.distributions)
+                self.asked.ask(self.search.ranges)
             group = self.asked.trials[done:]
+            for trial in group:
+                for key, value in trial.params.items():
+                    trial.params[key] = float(f"{value:.4g}")  # As gin files have it.
             self.trials += group
             self._advance(group, steps, train)
             for trial in group:
-                failed = trial.state is State.FAIL
-                value = None if failed else objective(trial, steps)
-                self.asked.tell(trial.number, value, trial.state if failed else None)
+                failed = trial.state if trial.state is State.FAIL else None
+                self.asked.tell(trial.number, objective(trial, steps), failed)
         ranked = self._rank(steps)
         for steps, kept in later:
             for trial in ranked[kept:]:
@@ -262,115 +233,66 @@ class Study:
             ranked = self._rank(steps)
         for trial in ranked:
             trial.state, trial.value = State.COMPLETE, objective(trial, steps)
+        self.best = ranked[0]
         self._save()
-
-    def best(self) -> optuna.trial.FrozenTrial | None:
-        """Returns the best of the trials that came to the end, if any has."""
-        complete = [each for each in self.trials if each.state is State.COMPLETE]
-        return max(complete, key=lambda each: (each.value, -each.number), default=None)
-
-    def copy(self, path: pathlib.Path | None = None) -> optuna.Study:
-        """Returns the trials as a study of Optuna's, in memory or in a new journal."""
-        study = optuna.create_study(
-            storage=_storage(path) if path else None,
-            study_name=self.search.name,
-            direction="maximize",
-        )
-        for trial in self.trials:
-            if trial.state.is_finished():
-                trial.datetime_complete = trial.datetime_start
-            study.add_trial(trial)
-        return study
 
     def _advance(self, trials, steps, train):
-        """Trains trials to a level, and notes how far they have come."""
+        """Trains trials to a level, and notes what they have come to."""
         self._save()
-        refused = None
-        runs = [self.search.run(trial, steps) for trial in trials]
+        runs = [self.search.run(each.number, each.params, steps) for each in trials]
+        unfinished = []
         for trial, outcome in zip(trials, train(runs), strict=True):
+            directory = outcome.run.directory
             if outcome.status is Status.DONE:
-                # As in figures at the end of a run.
-                last = 10 if steps == self.search.preset.num_steps else RUNG_EVALUATIONS
-                returns = evaluations(outcome.run, steps)
+                before = read_json(directory / "run.json").get("gin_bindings")
+                now = list(outcome.run.gin_bindings)
+                if not run_directory.same_bindings(before, now):
+                    raise StudyError(
+                        f"{directory} has been trained with other values: take another "
+                        "--seed, or move it away."
+                    )
+                frame = metrics.read_metrics(directory / "metrics.csv")
+                returns = frame.set_index("step")["evaluation_return_mean"].loc[:steps]
                 trial.intermediate_values |= returns.to_dict()
-                mean = float(metrics.last_evaluations(returns, last).mean())
+                # A whole run's objective is its final return in figures.
+                last = (RUNG_EVALUATIONS,) if steps in self.search.rungs else ()
+                mean = float(metrics.last_evaluations(returns, *last).mean())
                 trial.user_attrs[f"objective_at_{steps}"] = mean
             elif outcome.status is Status.FAILED and not outcome.refused:
                 trial.state = State.FAIL
                 trial.user_attrs["reason"] = outcome.reason
             else:
                 # It says nothing about the trial's values.
-                refused = refused or f"Trial {trial.number}: {outcome.reason}."
-        if refused:
-            raise StudyError(refused)
+                unfinished.append(f"Trial {trial.number}: {outcome.reason}.")
+        if unfinished:
+            raise StudyError(unfinished[0])
 
     def _rank(self, steps):
         """Returns the trials that have reached a level, the best first."""
         reached = [each for each in self.trials if objective(each, steps) is not None]
         if not reached:
-            reasons = {each.user_attrs.get("reason", "pruned") for each in self.trials}
             raise StudyError(
-                f"No trial of {self.search.name} on {self.search.env} has come to "
-                f"{steps:,} steps: {'; '.join(sorted(reasons))}."
+                f"No trial has come to {steps:,} steps: see their log.txt."
             )
         return sorted(reached, key=lambda each: (-objective(each, steps), each.number))
 
     def _save(self):
-        """Replaces the journal, once it is certain to be of the same study."""
-        path = self.search.run(self.trials[0]).directory.parent / "study.journal"
-        for trial, earlier in zip(self.trials, _read(path), strict=False):
-            for name, value in earlier.params.items():
-                if rounded(value) != rounded(trial.params.get(name, math.nan)):
-                    raise StudyError(
-                        f"Trial {trial.number} in {path.parent} has {name} "
-                        f"{value:.4g}, which this command does not give: take another "
-                        "--seed, or move that directory away."
-                    )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".study-") as folder:
-            self.copy(pathlib.Path(folder) / path.name)
-            os.replace(pathlib.Path(folder) / path.name, path)
-
-
-def _storage(path):
-    backend = optuna.storages.journal.JournalFileBackend(str(path))
-    return optuna.storages.JournalStorage(backend)
-
-
-def _read(path):
-    """Returns the trials that a journal holds."""
-    try:
-        if not path.exists():
-            return []
-        return optuna.load_study(study_name=None, storage=_storage(path)).trials
-    except (ValueError, KeyError, OSError) as error:
-        raise StudyError(
-            f"{path} cannot be read ({type(error).__name__}): move it away; the same "
-            "command writes it again from the runs beside it."
-        ) from error
-
-
-def evaluations(run: Run, steps: int) -> pd.Series:
-    """Reads the returns of a run's mean action, without noise, by environment step.
-
-    Raises:
-        metrics.DamagedRunError: If the file is damaged, or holds none up to `steps`.
-    """
-    path = run.directory / "metrics.csv"
-    returns = metrics.read_metrics(path).set_index("step")["evaluation_return_mean"]
-    returns = returns.loc[:steps]
-    if returns.empty:
-        raise metrics.DamagedRunError(
-            f"{path} is damaged: its run is done, but it holds no evaluation."
-        )
-    return returns
+        """Replaces the journal."""
+        self.journal.parent.mkdir(parents=True, exist_ok=True)
+        for trial in self.trials:
+            if trial.state.is_finished():
+                trial.datetime_complete = trial.datetime_start
+        with tempfile.TemporaryDirectory(dir=self.journal.parent) as folder:
+            path = pathlib.Path(folder) / self.journal.name
+            backend = optuna.storages.journal.JournalFileBackend(str(path))
+            optuna.create_study(
+                storage=optuna.storages.JournalStorage(backend),
+                study_name=self.search.name,
+                direction="maximize",
+            ).add_trials(self.trials)
+            os.replace(path, self.journal)
 
 
 def objective(trial: optuna.trial.FrozenTrial, steps: int) -> float | None:
     """Returns the mean of a trial's last evaluations at a level that it has reached."""
     return trial.user_attrs.get(f"objective_at_{steps}")
-
-
-def rounded(value: float) -> float:
-    """Rounds to what is bound: the same digits in runs, tables and gin files."""
-    return float(f"{value:.4g}")

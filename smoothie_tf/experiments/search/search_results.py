@@ -6,151 +6,112 @@ import pathlib
 import textwrap
 import warnings
 
+import optuna
 import pandas as pd
 
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.search import search
 from smoothie_tf.runs.status import read_json
-from smoothie_tf.training import gin_directory
 
 OBJECTIVE = (
     "mean of the last ten evaluations, never more than half of those made (an "
     "evaluation: the mean action, without noise, over the preset's episodes)"
 )
+_RECORDED = "env", "num_trials", "cost", "sampler", "seed", "rungs", "reduction_factor"
 _STATES = {"COMPLETE": "complete", "PRUNED": "stopped", "FAIL": "failed"}
-
-
-def stem(plan: search.Search) -> str:
-    """Names the files of a study."""
-    return f"{gin_directory.file_name(plan.env)}_{plan.name}"
 
 
 def describe(plan: search.Search) -> str:
     """Says which trials a study has, how many steps they take, and how it halves."""
-    hand = min(len(plan.space.first), plan.num_trials)
+    hand = min(len(plan.first), plan.num_trials)
     levels = (f"{trials} to {steps:,}" for steps, trials in plan.levels.items())
     text = (
         f"{hand} trials by hand, {plan.num_trials - hand} by {plan.sampler} sampling: "
     )
-    text += f"{', the best '.join(levels)} environment steps, {plan.cost:,} in all"
-    if not plan.rungs:
-        return f"{text}. No halving: each trial gets all its steps."
-    return (
-        f"{text} in place of {plan.num_trials * plan.preset.num_steps:,}. Halving "
-        f"compares the means of the last {search.RUNG_EVALUATIONS} evaluations. What "
-        "learns late is stopped early, so this favours fast learning over the paper's "
-        "search, in which every trial gets all its steps."
-    )
+    text += f"{', the best '.join(levels)} environment steps, {plan.cost:,} in all."
+    if plan.rungs:
+        text += f" Rungs compare means of {search.RUNG_EVALUATIONS} evaluations. What "
+        text += "learns late is stopped early, unlike in the paper's search."
+    return text
 
 
-def table(study: search.Study) -> pd.DataFrame:
-    """Tabulates trials.
-
-    Returns:
-        One row a trial: trial, state, seed of its run, steps of the last level it
-        has reached, objective there, its values by the paper's names, its objective
-        at each level, and commit, wall_seconds, run_dir and reason of its run.
-    """
-    rows = []
-    for trial in study.trials:
-        run = study.search.run(trial)
-        record = read_json(run.directory / "run.json")
-        reached = {
-            steps: value
-            for steps in study.search.levels
-            if (value := search.objective(trial, steps)) is not None
-        }
-        row = {
-            "trial": trial.number,
-            "state": _STATES.get(trial.state.name, "running"),
-            "seed": run.seed,
-            "steps": max(reached, default=0),
-            "objective": reached[max(reached)] if reached else None,
-        }
-        row |= {name: search.rounded(value) for name, value in trial.params.items()}
-        row |= {f"objective_at_{key}": reached.get(key) for key in study.search.levels}
-        rows.append(
-            row
-            | {
-                "commit": " ".join(metrics.commits(record)) if record else None,
-                "wall_seconds": record.get("wall_seconds"),
-                "run_dir": os.path.relpath(run.directory, study.search.root),
-                "reason": trial.user_attrs.get("reason", ""),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def write(study: search.Study, out_dir: pathlib.Path, command: str) -> str | None:
+def write(study: search.Study, home: pathlib.Path, command: str) -> str:
     """Writes table, pictures, record and best values of a study.
 
     Args:
         study: The study.
-        out_dir: Where to; made where it does not exist.
+        home: The files to write, without their ends.
         command: The command that has made them.
 
     Returns:
-        The text of the gin file of the best values; `None` while no trial has come to
-        its end.
+        The gin file of the best values, as text; empty while no trial is complete.
     """
-    plan, found = study.search, study.best()
-    out_dir.mkdir(parents=True, exist_ok=True)
-    home = out_dir / stem(plan)
-    table(study).to_csv(f"{home}.csv", index=False)
-    _draw(study, home)
+    plan, rows = study.search, []
+    runs = [plan.run(each.number, each.params) for each in study.trials]
+    for trial, run in zip(study.trials, runs, strict=True):
+        run_record = read_json(run.directory / "run.json")
+        at = {steps: search.objective(trial, steps) for steps in plan.levels}
+        steps = max((key for key in at if at[key] is not None), default=0)
+        rows.append(
+            {
+                "trial": trial.number,
+                "state": _STATES.get(trial.state.name, "running"),
+                "seed": run.seed,
+                "steps": steps,
+                "objective": at.get(steps),
+                **trial.params,
+                **{f"objective_at_{key}": value for key, value in at.items()},
+                "commit": " ".join(metrics.commits(run_record)) if run_record else None,
+                "wall_seconds": run_record.get("wall_seconds"),
+                "run_dir": os.path.relpath(run.directory, plan.root),
+                "reason": trial.user_attrs.get("reason", ""),
+            }
+        )
+    home.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(f"{home}.csv", index=False)
+    if any(each.value is not None for each in study.asked.trials):
+        _draw(study, home)
     record = {
         "study": plan.name,
         "agent": plan.arm.variant,
-        "env": plan.env,
         "preset": plan.preset.label,
         "num_steps": plan.preset.num_steps,
-        "trials": len(study.trials),
-        "sampler": plan.sampler,
-        "study_seed": plan.seed,
-        "rungs": plan.rungs,
-        "reduction_factor": plan.reduction_factor,
-        "environment_steps": plan.cost,
+        **{key: getattr(plan, key) for key in _RECORDED},
         "objective": OBJECTIVE,
-        "best_trial": None if found is None else found.number,
+        "best_trial": study.best and study.best.number,
         "command": command,
-        "runs": metrics.provenance(plan.run(trial) for trial in study.trials),
+        "runs": metrics.provenance(runs),
     }
     text = json.dumps(record, indent=1) + "\n"
     pathlib.Path(f"{home}.json").write_text(text, encoding="utf-8")
-    if found is None:
-        return None
-    text = _gin_text(study, found, command)
-    pathlib.Path(f"{home}.gin").write_text(text, encoding="utf-8")
+    text = _gin_text(study, command) if study.best else ""
+    if text:
+        pathlib.Path(f"{home}.gin").write_text(text, encoding="utf-8")
     return text
 
 
-def _gin_text(study, found, command):
+def _gin_text(study, command):
     """Writes the best trial as a gin file that says where it comes from."""
-    plan, run = study.search, study.search.run(found)
+    plan, best = study.search, study.best
+    run = plan.run(best.number, best.params)
     commits = metrics.commits(read_json(run.directory / "run.json"))
-    failed = sum("reason" in trial.user_attrs for trial in study.trials)
     header = (
         f"{plan.arm.variant} on {plan.env}: the best of {plan.num_trials} trials of "
         "Table 1's search. Written by the search, not by hand.",
-        f"Study {plan.name}, preset {plan.preset.name}, {failed} failed. "
-        f"{describe(plan)}",
-        f"Objective: {found.value:.1f} in trial {found.number} at {run.num_steps:,} "
+        f"Study {plan.name}, preset {plan.preset.name}. {describe(plan)}",
+        f"Objective: {best.value:.1f} in trial {best.number} at {run.num_steps:,} "
         f"steps, {OBJECTIVE}. One run, seed {run.seed}; as the best of many it "
         "flatters. The figures' seeds are others.",
         f"Commit of the run: {', then '.join(commits)}.",
-        "Figures 3 and 4 and reproduce/train.py take these values for this task.",
     )
     wrapped = (textwrap.wrap(each, 86, break_on_hyphens=False) for each in header)
     text = "".join(f"# {line}\n" for lines in wrapped for line in lines)
     # In one line however long: it is to be copied.
     text += f"# Command: {command}\n\n"
-    for name, each in plan.space.distributions.items():
-        sampling = "log" if each.log else "uniform"
-        text += f"# {name} in [{each.low:g}, {each.high:g}], {sampling}.\n"
-        text += (
-            f"{plan.space.bindings[name]} = {search.rounded(found.params[name])!r}\n"
-        )
+    for name, each in plan.ranges.items():
+        text += f"# {name} in [{each.low:g}, {each.high:g}].\n"
+        text += f"{plan.bindings[name]} = {best.params[name]!r}\n"
     fixed = (*plan.preset.gin_bindings, *plan.arm.gin_bindings)
     return text + "".join(f"# Bound in all trials.\n{each}\n" for each in fixed)
 
@@ -158,39 +119,25 @@ def _gin_text(study, found, command):
 def _draw(study, home):
     """Draws learning curves, and over each value the objective at the first level."""
     import matplotlib.style
-    import matplotlib.ticker
+    from matplotlib import pyplot, ticker
     from optuna.visualization import matplotlib as pictures
 
-    plan, found = study.search, study.best()
-    if all(each.value is None for each in study.asked.trials):
-        return
-    facts = [f"preset {plan.preset.name}", *plan.preset.gin_bindings, "one seed each"]
-    title = f"{plan.arm.variant} on {plan.env}, {plan.num_trials} trials\n"
-    title += textwrap.fill(", ".join(facts), 80)
+    plan, names = study.search, list(study.search.ranges)
+    title = f"{plan.arm.variant} on {plan.env}: {plan.num_trials} trials, one seed each"
+    title += f"\npreset {', '.join((plan.preset.name, *plan.preset.gin_bindings))}"
+    what = f"objective at {next(iter(plan.levels)):,} steps"
+    curves = optuna.create_study(direction="maximize")
+    curves.add_trials(study.trials)
     # Optuna's style would stay for every picture after.
     with matplotlib.style.context("default"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        axes = pictures.plot_intermediate_values(study.copy())
+        axes = pictures.plot_intermediate_values(curves)
         axes.set(xlabel="environment steps", ylabel="evaluation return", title=title)
-        _finish(axes.figure, f"{home}_returns.png")
-        steps, names = next(iter(plan.levels)), list(plan.space.distributions)
-        panels = pictures.plot_slice(
-            study.asked, names, target_name=f"objective at {steps:,} steps"
-        )
-        panels[0].figure.suptitle(title)
+        panels = pictures.plot_slice(study.asked, names, target_name=what)
         for panel in panels:
-            # Optuna sorts them.
-            name = panel.get_xlabel()
-            panel.set_xlabel(name.replace("_", " "))
-            panel.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
-            if found is not None:
-                place = found.params[name], search.objective(found, steps)
-                panel.plot(*place, "o", ms=13, mfc="none", mec="k", clip_on=False)
-        _finish(panels[0].figure, f"{home}.png")
-
-
-def _finish(figure, path):
-    from matplotlib import pyplot
-
-    figure.savefig(path, dpi=style.DOTS_PER_INCH, bbox_inches="tight")
-    pyplot.close(figure)
+            panel.xaxis.set_minor_formatter(ticker.NullFormatter())
+            panel.set_xlabel(panel.get_xlabel().replace("_", " "))
+        panels[0].figure.suptitle(title)
+        for figure, end in ((axes.figure, "_returns.png"), (panels[0].figure, ".png")):
+            figure.savefig(f"{home}{end}", dpi=style.DOTS_PER_INCH, bbox_inches="tight")
+            pyplot.close(figure)
