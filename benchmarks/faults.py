@@ -652,6 +652,73 @@ def kill_worker(soak: Soak, times: int, launcher: str) -> None:
         soak.compare(fault, run, problem)
 
 
+def kill_node(soak: Soak, times: int) -> None:
+    """One of two nodes of a Ray cluster killed while each has a run at work."""
+    from ray import cluster_utils
+
+    fault = "node killed, launcher: ray"
+    task = soak._task
+    preset = Preset("quick", task.num_steps, 1)
+    while soak.tallies[fault].times < times:
+        number = soak._number[fault]
+        soak._number[fault] += 1
+        directory = soak._out_dir / f"node-ray-{number}"
+        entries, runs = [], []
+        for seed in soak._seeds[:2]:
+            soak.whole(seed)
+            entries.append(
+                GridRun(
+                    task.agent,
+                    task.env,
+                    seed,
+                    preset,
+                    task.agent,
+                    task.bindings,
+                    directory,
+                )
+            )
+            runs.append(Run(task, seed, entries[-1].directory))
+        cluster = cluster_utils.Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 0}
+        )
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        struck = threading.Event()
+        killer = threading.Thread(
+            target=_kill_node, args=(cluster, nodes[-1], runs, soak, struck)
+        )
+        stream = io.StringIO()
+        try:
+            killer.start()
+            with ray_launch.connect("ray", cluster.address) as workers:
+                outcomes = launch.launch(entries, stream=stream, workers=workers)
+        finally:
+            killer.join()
+            cluster.shutdown()
+        problem = None
+        if "goes on elsewhere from its last checkpoint" not in stream.getvalue():
+            problem = "no run was said to go on elsewhere"
+        if struck.is_set():
+            soak.strike(fault, problem)
+        for outcome, run in zip(outcomes, runs, strict=True):
+            problem = None
+            if outcome.status is not Status.DONE:
+                problem = f"{outcome.status}: {outcome.reason}"
+            soak.compare(fault, run, problem)
+
+
+def _kill_node(cluster, node, runs, soak, struck):
+    """Kills a node a while after both runs began to train."""
+    for run in runs:
+        while not (run.directory / "progress.json").exists():
+            if any(each.is_done() for each in runs):
+                return
+            time.sleep(0.01)
+    time.sleep(soak.random().uniform(0, _SECONDS_OF_TRAINING))
+    if not any(run.is_done() for run in runs):
+        cluster.remove_node(node, allow_graceful=False)
+        struck.set()
+
+
 def _kill_holder(run, soak, struck):
     """Kills the process that holds a run's lock, a while after it began to train."""
     progress = run.directory / "progress.json"
@@ -702,6 +769,8 @@ def faults(times: dict[str, int]) -> dict[str, Callable[[Soak], None]]:
         chosen[f"worker-{name}"] = lambda soak, name=name: kill_worker(
             soak, times["worker"], name
         )
+    if "ray" in LAUNCHERS:
+        chosen["node"] = lambda soak: kill_node(soak, times["node"])
     return chosen
 
 
@@ -715,6 +784,7 @@ TIMES = {
     "damage": 10,
     "damage-both": 2,
     "worker": 2,
+    "node": 2,
 }
 
 
@@ -770,7 +840,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text, problems = table(soak), soak.problems()
         path.write_text("\n".join([text, *problems]), encoding="utf-8")
     soak.progress.close()
-    print("\n".join([text, *problems]), encoding="utf-8")
+    print("\n".join([text, *problems]))
     minutes = (time.monotonic() - started) / 60
     print(f"After {minutes:.0f} minutes, the table is in {path}.")
     return 1 if problems else 0
