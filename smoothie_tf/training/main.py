@@ -56,7 +56,7 @@ def _run(flags, arguments, stop):
                 "--untuned is of no use with --values recommended, which takes nothing"
                 " that a search has found."
             )
-        files = config.parse(
+        read = config.parse(
             flags.agent,
             flags.env,
             flags.preset,
@@ -66,7 +66,7 @@ def _run(flags, arguments, stop):
             values=flags.values,
         )
         if not flags.quiet:
-            print(f"Values: {_described(flags, files)}.", file=sys.stderr)
+            print(f"Values: {_described(flags, read)}.", file=sys.stderr)
         process.run(
             flags.agent,
             flags.env,
