@@ -25,12 +25,26 @@ def silence_imports() -> None:
 
         # TF-Agents imports the old gym, which asks to be replaced by Gymnasium.
         gym_notices.notices.notices.clear()
-    with contextlib.suppress(ImportError):
-        import mujoco
+    import_mujoco()
 
-        # By default MuJoCo prints warnings and appends them to a file in whatever
-        # folder the user is in.
-        mujoco.set_mju_user_warning(_mujoco_warning)
+
+def import_mujoco() -> None:
+    """Imports MuJoCo, if it is installed, whatever MUJOCO_GL says.
+
+    It would end on a value that it does not know, and on a library that is not here,
+    though only pictures need one.
+    """
+    chosen = os.environ.pop("MUJOCO_GL", None)
+    try:
+        import mujoco
+    except ImportError:
+        return
+    finally:
+        if chosen is not None:
+            os.environ["MUJOCO_GL"] = chosen
+    # By default MuJoCo prints warnings and appends them to a file in whatever folder
+    # the user is in.
+    mujoco.set_mju_user_warning(_mujoco_warning)
 
 
 def _mujoco_warning(message):
@@ -70,11 +84,22 @@ def silent_unless_failing() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Drops what is written to standard error: what matters raises."""
+    with _caught_standard_error():
+        yield
+
+
+@contextlib.contextmanager
 def _caught_standard_error():
     """Gives a list that holds what was written once the context has ended."""
     lines = []
+    try:
+        kept = os.dup(2)
+    except OSError:  # Nobody would see it.
+        yield lines
+        return
     sys.stderr.flush()
-    kept = os.dup(2)
     with tempfile.TemporaryFile() as caught:
         os.dup2(caught.fileno(), 2)
         try:

@@ -3,13 +3,21 @@
 Importing this package imports no TensorFlow.
 """
 
+import os
+
 import gymnasium
+
+from smoothie_tf import quiet
 
 # Imported for its gin bindings: Gymnasium itself would import it when it is made.
 from smoothie_tf.environments import (
     discretized_reward,
     linear_quadratic,  # noqa: F401
 )
+
+# Before a task does, which would end on a value that concerns pictures alone.
+if "MUJOCO_GL" in os.environ:
+    quiet.import_mujoco()
 
 gymnasium.register(
     id="smoothie_tf/TwoGaussians-v0",

@@ -68,8 +68,7 @@ def evaluate_main(arguments: Sequence[str] | None = None) -> int:
       arguments: The command's arguments; those of the process if None.
 
     Returns:
-      Exit status: 0 done, 1 a number was not finite or it cannot be rendered here,
-      2 bad input, 130 interrupted.
+      Exit status: 0 done, 1 a number was not finite, 2 bad input, 130 interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     flags = _evaluate_parser().parse_args(arguments)
@@ -84,11 +83,11 @@ def _evaluate(flags, arguments, stop):
 
     quiet.silence_imports()
     from smoothie_tf.export import exported, exporting
-    from smoothie_tf.training import video
 
     command = shlex.join([*command_line.called_as("evaluate"), *arguments])
     try:
-        line, where = exported.evaluate_command(
+        # Each as soon as it is known: a video may take long, or end the process.
+        for sentence in exported.evaluate_command(
             flags.policy,
             flags.env,
             flags.episodes,
@@ -97,7 +96,8 @@ def _evaluate(flags, arguments, stop):
             command if flags.record else None,
             flags.max_steps,
             stop,
-        )
+        ):
+            print(sentence, flush=True)
     except stopping.Interrupted:
         print("Stopped; there is no result.", file=sys.stderr)
         return command_line.INTERRUPTED
@@ -107,12 +107,9 @@ def _evaluate(flags, arguments, stop):
             file=sys.stderr,
         )
         return 2
-    except (exporting.NotFiniteError, video.RenderingError) as error:
+    except exporting.NotFiniteError as error:
         print(f"{command_line.program_name('evaluate')}: {error}", file=sys.stderr)
         return 1
-    print(line)
-    for each in where:
-        print(each)
     return 0
 
 

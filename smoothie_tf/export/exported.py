@@ -7,7 +7,8 @@ import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gymnasium
@@ -243,7 +244,7 @@ def evaluate_command(
     command: str | None = None,
     max_steps: int = episode_limit.MAX_STEPS,
     stop: stopping.StopRequest | None = None,
-) -> tuple[str, list[str]]:
+) -> Iterator[str]:
     """Evaluates an exported policy as reproduce/evaluate.py does.
 
     Args:
@@ -257,14 +258,14 @@ def evaluate_command(
         max_episode_steps, at least 1.
       stop: Once made, no further step is taken.
 
-    Returns:
-      The result as a line, and sentences that say where files went.
+    Yields:
+      The result as a line, as soon as it is there; then sentences that say where
+      files went. Standard error says why where there can be no video.
 
     Raises:
       ValueError: If the policy, the task or a number cannot be used.
       Interrupted: If somebody asked to stop; nothing was written then.
       NotFiniteError: If an observation, action, reward or return is not finite.
-      RenderingError: If a video was asked for and nothing here can render the task.
     """
     directory = pathlib.Path(directory)
     for flag, value in (("episodes", episodes), ("max_steps", max_steps)):
@@ -290,24 +291,11 @@ def evaluate_command(
     stop.waits_for = "an environment step of the evaluation"
     with _faults_explained(environment_id):
         returns = evaluate(policy.act, make, seeds, max_steps=max_steps, stop=stop)
-    where = []
-    if video_path is not None:
-        stop.waits_for = "an environment step of the video"
-        with _faults_explained(environment_id):
-            video.record_actions(
-                lambda observation: policy.act([observation])[0],
-                gymnasium_environment.make_task,
-                environment_id,
-                video_path,
-                seeds[0],
-                max_steps,
-                stop,
-            )
-        where.append(f"The first episode is in {video_path}.")
     line = (
         f"{environment_id}: return {returns.mean():.1f} ± {returns.std():.1f} over"
         f" {episodes} episodes (seed {seed})."
     )
+    yield line
     if command is not None:
         result = {
             "command": command,
@@ -321,5 +309,24 @@ def evaluate_command(
         earlier = [e for e in description["evaluations"] if e["command"] != command]
         description["evaluations"] = [*earlier, result]
         exporting.write_description(directory, description, directory.resolve().name)
-        where.append(f"Recorded in {directory / 'README.md'}.")
-    return line, where
+        yield f"Recorded in {directory / 'README.md'}."
+    if video_path is None:
+        return
+    # Last: what it draws with may even end the process.
+    stop.waits_for = "an environment step of the video"
+    try:
+        video.record_actions(
+            lambda observation: policy.act([observation])[0],
+            gymnasium_environment.make_task,
+            environment_id,
+            video_path,
+            seeds[0],
+            max_steps,
+            stop,
+        )
+    except video.RenderingError as error:
+        print(f"There is no video: {error}", file=sys.stderr)
+    except stopping.Interrupted:
+        print("There is no video: it was asked to stop.", file=sys.stderr)
+    else:
+        yield f"The first episode is in {video_path}."

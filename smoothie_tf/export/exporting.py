@@ -63,7 +63,6 @@ def export_run(
         raise ValueError(f"--out {out} exists already: choose another, or remove it.")
     run = saved_run.SavedRun(run_dir)
     step = run.choose(checkpoint, best)
-    notices = []
     task = run.make_task()
     with (
         gymnasium_environment.closing(task),
@@ -84,15 +83,18 @@ def export_run(
                 )
         if tflite:
             (directory / "policy.tflite").write_bytes(deployed.tflite())
-        if gif:
-            path = directory / "policy.gif"
-            notices += _picture(deployed, run.info["env"], path, stop)
         shutil.copyfile(
             run.path / "operative_config.gin", directory / "operative_config.gin"
         )
         selected = "best" if best else "last" if checkpoint is None else "checkpoint"
         description = _describe(run, step, selected, task, deployed, stop)
         write_description(directory, description, out.resolve().name)
+    # Last: what it draws with may even end the process.
+    notices = (
+        _picture(deployed, run.info["env"], out / "policy.gif", stop) if gif else []
+    )
+    if gif and not notices:
+        write_description(out, description, out.resolve().name)
     return notices
 
 
@@ -162,13 +164,10 @@ def _picture(deployed, environment_id, path, stop):
             seed=0,
             stop=stop,
         )
-    except (
-        gymnasium_environment.EnvironmentFault,
-        gymnasium_environment.NotFiniteError,
-    ) as error:
-        return [f"The card has no picture: {error}."]
     except video.RenderingError as error:
         return [f"The card has no picture: {error}"]
+    except stopping.Interrupted:
+        return ["The card has no picture: it was asked to stop."]
     return []
 
 

@@ -35,7 +35,7 @@ def _run(flags, arguments, stop):
 
     quiet.silence_imports()
     from smoothie_tf import threads
-    from smoothie_tf.training import checkpoint, config, files, process, train, video
+    from smoothie_tf.training import checkpoint, config, files, process, train
 
     if stop.is_set():
         print(
@@ -89,7 +89,7 @@ def _run(flags, arguments, stop):
         if flags.debug:
             raise
         return _refuse((str(error).splitlines() or [repr(error)])[0])
-    except (train.NumericalError, video.RenderingError) as error:
+    except train.NumericalError as error:
         if flags.debug:
             raise
         print(f"{_name()}: {error}", file=sys.stderr)

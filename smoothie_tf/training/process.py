@@ -9,7 +9,6 @@ from collections.abc import Callable
 import gin
 import tqdm
 
-from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.training import (
     checkpoint,
     files,
@@ -51,7 +50,8 @@ def run(
       command: How to get the run again, for run.json.
       gin_bindings: Bindings that the command gave, for run.json.
       quiet: Whether to show no progress bar.
-      record_video: Whether to record an episode of the final policy as video.mp4.
+      record_video: Whether to record an episode of the final policy as video.mp4;
+        standard error says why where there can be none.
       on_step: Called with the trainer after every step; it must change nothing.
       stop: Once made, the run stops before its next environment step; if None,
         SIGINT and SIGTERM make it while the run is in progress.
@@ -65,8 +65,6 @@ def run(
       CheckpointError: If there are checkpoints, but none that can be used.
       NumericalError: If a number was not finite.
       StorageError: If something could not be written, for want of room for one.
-      RenderingError: If a video was asked for and nothing here can render the task;
-        all else is done by then.
     """
     config = train.train()
     directory = run_directory.RunDirectory(
@@ -104,7 +102,7 @@ def run(
             trainer.run(progress, on_step)
         if record_video:
             stop.waits_for = "an environment step of the video"
-            with _faults_of_the_video():
+            try:
                 video.record(
                     trainer.agent.policy,
                     environment_id,
@@ -113,6 +111,8 @@ def run(
                     config.evaluation_max_steps,
                     stop,
                 )
+            except video.RenderingError as error:
+                print(f"There is no video: {error}", file=sys.stderr)
     return directory
 
 
@@ -164,21 +164,6 @@ def _outcome(directory, started, done):
         raise
     if not done:
         finish("done")
-
-
-@contextlib.contextmanager
-def _faults_of_the_video():
-    try:
-        yield
-    except gymnasium_environment.EnvironmentFault as error:
-        raise gymnasium_environment.EnvironmentFault(
-            f"{error}, while the video was recorded; all else is done."
-        ) from error
-    except gymnasium_environment.NotFiniteError as error:
-        raise train.NumericalError(
-            f"{error}, which is not finite, while the video was recorded; all else is"
-            " done."
-        ) from error
 
 
 def _take_up(directory, step, operative_config):

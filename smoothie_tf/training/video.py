@@ -1,9 +1,17 @@
-"""Records an episode of a policy as MP4 or GIF, without a screen where need be."""
+"""Records an episode of a policy as MP4 or GIF, without a screen where need be.
+
+Pictures are for people: nothing depends on them. Whatever keeps one from being made is
+a `RenderingError`, whose message says why in one sentence.
+"""
 
 import contextlib
+import ctypes.util
+import gc
 import os
 import pathlib
-from collections.abc import Callable
+import sys
+import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium
@@ -13,6 +21,7 @@ from PIL import Image
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 
+from smoothie_tf import quiet
 from smoothie_tf.environments import discretized_reward, gymnasium_environment
 from smoothie_tf.training import episode_limit, stopping
 
@@ -21,8 +30,16 @@ _GIF_SIZE = 160  # pixels a side, at most
 _GIF_COLOURS = 64
 
 
+# Frames a second of a task that does not say.
+_FPS = 30
+# MuJoCo's ways to draw, the library that each needs, and Debian's name of that.
+_RENDERERS = {"egl": ("EGL", "libegl1"), "osmesa": ("OSMesa", "libosmesa6")}
+# Modules whose errors are those of a renderer and not of the task.
+_OF_RENDERERS = ("mujoco", "OpenGL", "glfw", "gymnasium.envs.mujoco.mujoco_rendering")
+
+
 class RenderingError(RuntimeError):
-    """The task cannot be rendered here."""
+    """There is no picture of the task; the message says why, in one sentence."""
 
 
 def record(
@@ -49,9 +66,7 @@ def record(
 
     Raises:
       Interrupted: If somebody asked to stop; there is no video then.
-      EnvironmentFault: If the task raised, or broke what it announces.
-      NotFiniteError: If an observation or reward is not finite.
-      RenderingError: If nothing here can render the task.
+      RenderingError: If there is no video for another reason.
     """
 
     def act(observation):
@@ -88,40 +103,35 @@ def record_actions(
 
     Raises:
       Interrupted: If somebody asked to stop; there is no video then.
-      EnvironmentFault: If the task raised, or broke what it announces.
-      NotFiniteError: If an observation or reward is not finite.
-      RenderingError: If nothing here can render the task.
+      RenderingError: If there is no video for another reason.
     """
-    env, frame = _start_rendering(make, environment_id, seed)
-    fps = round(env.metadata.get("render_fps", 30))
-    limit, length = episode_limit.EpisodeLimit(env, max_steps), 0
     stop = stop or stopping.StopRequest()
     path = pathlib.Path(path)
     # A video that is cut off in the middle does not take the place of a whole one.
     aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    try:
-        # The encoder wants even sizes; the default pads to multiples of 16.
-        with (
-            gymnasium_environment.closing(env),
+    with _rendering(make, environment_id, seed) as (env, frame):
+        limit, length = episode_limit.EpisodeLimit(env, max_steps), 0
+        fps = max(1, round(_frames_a_second(env)))
+        try:
             # Its own context leaves the encoder at work after an error.
-            contextlib.closing(
-                imageio.get_writer(aside, fps=fps, macro_block_size=2)
-            ) as writer,
-        ):
-            writer.append_data(frame)
-            observation, _ = env.reset(seed=seed)
-            episode_return, over = 0.0, False
-            while not over:
-                stop.check()
-                action = act(observation)
-                observation, reward, terminated, truncated, info = env.step(action)
-                length += 1
-                episode_return += discretized_reward.original_reward(reward, info)
-                over = terminated or truncated or limit.ends(length)
-                writer.append_data(env.render())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+            with contextlib.closing(
+                imageio.get_writer(aside, fps=fps, macro_block_size=1)
+            ) as writer:
+                writer.append_data(_even(frame))
+                observation, _ = env.reset(seed=seed)
+                episode_return, over = 0.0, False
+                while not over:
+                    stop.check()
+                    action = act(observation)
+                    observation, reward, terminated, truncated, info = env.step(action)
+                    length += 1
+                    episode_return += discretized_reward.original_reward(reward, info)
+                    over = terminated or truncated or limit.ends(length)
+                    writer.append_data(_even(_picture(env)))
+            aside.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
     return episode_return
 
 
@@ -147,15 +157,12 @@ def record_gif(
 
     Raises:
       Interrupted: If somebody asked to stop; there is no picture then.
-      EnvironmentFault: If the task raised, or broke what it announces.
-      NotFiniteError: If an observation or reward is not finite.
-      RenderingError: If nothing here can render the task.
+      RenderingError: If there is no picture for another reason.
     """
-    env, frame = _start_rendering(make, environment_id, seed)
-    fps = env.metadata.get("render_fps", 30)
-    every = max(1, round(fps / _GIF_FPS))
     stop = stop or stopping.StopRequest()
-    with gymnasium_environment.closing(env):
+    with _rendering(make, environment_id, seed) as (env, frame):
+        fps = _frames_a_second(env)
+        every = max(1, round(fps / _GIF_FPS))
         observation, _ = env.reset(seed=seed)
         frames, over = [_reduced(frame)], False
         for step in range(1, round(seconds * fps)):
@@ -163,9 +170,13 @@ def record_gif(
             observation, _, terminated, truncated, _ = env.step(act(observation))
             over = terminated or truncated
             if step % every == 0 or over:
-                frames.append(_reduced(env.render()))
+                frames.append(_reduced(_picture(env)))
             if over:
                 break
+        _write_gif(frames, pathlib.Path(path), round(1000 * every / fps))
+
+
+def _write_gif(frames, path, milliseconds):
     # One palette for all, and no dithering: noise is what makes a GIF large.
     width, height = frames[0].size
     strip = Image.new("RGB", (width, height * len(frames)))
@@ -176,11 +187,11 @@ def record_gif(
         frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
     ]
     first.save(
-        pathlib.Path(path),
+        path,
         "GIF",
         save_all=True,
         append_images=rest,
-        duration=round(1000 * every / fps),
+        duration=milliseconds,
         loop=0,
     )
 
@@ -189,30 +200,168 @@ def _reduced(frame):
     return Image.fromarray(frame).reduce(-(-max(frame.shape[:2]) // _GIF_SIZE))
 
 
-def _start_rendering(make, environment_id, seed):
-    """Returns the task and its first picture, from the first backend that gives one."""
-    chosen = os.environ.get("MUJOCO_GL")
-    screen = "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
-    backends = [chosen] if chosen else ["egl", "osmesa", *(["glfw"] if screen else [])]
-    reasons = []
-    for backend in backends:
-        os.environ["MUJOCO_GL"] = backend
+def _even(frame):
+    """Returns a picture whose sides the encoder takes: each an even number."""
+    height, width = frame.shape[:2]
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+
+
+def _frames_a_second(env):
+    fps = env.metadata.get("render_fps")
+    known = isinstance(fps, int | float | np.number) and np.isfinite(fps) and fps > 0
+    return float(fps) if known else float(_FPS)
+
+
+def _picture(env):
+    """Returns the task's picture as it is now, uint8, shape [H, W, 3]."""
+    picture = env.render()
+    # Some give all pictures since the last time.
+    several = isinstance(picture, list | tuple) and len(picture)
+    if several and np.ndim(picture[-1]) == 3:
+        picture = picture[-1]
+    array = None if picture is None else np.asarray(picture)
+    shades = array is not None and array.dtype.kind in "biuf"
+    if shades and array.ndim == 2:
+        array = np.repeat(array[:, :, np.newaxis], 3, 2)
+    if not shades or array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        what = "None" if picture is None else f"a {type(picture).__name__}"
+        if array is not None and array.ndim:
+            what = f"an array of shape {array.shape}"
+        raise _NoPictureError(f"its render returns {what} in place of a picture")
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, 2)
+    if array.dtype.kind == "f":
+        # By the convention of most who draw with floats.
+        array = np.nan_to_num(array) * (255 if np.nanmax(array, initial=0) <= 1 else 1)
+    elif array.dtype.kind == "b":
+        array = array * 255
+    return np.ascontiguousarray(array[:, :, :3].clip(0, 255).astype(np.uint8))
+
+
+class _NoPictureError(Exception):
+    """What a task gives is no picture."""
+
+
+@contextlib.contextmanager
+def _rendering(make, environment_id, seed) -> Iterator[tuple[gymnasium.Env, Any]]:
+    """Gives the task and its first picture; errors within are `RenderingError`s."""
+    chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
+    if chosen in ("1", "enable", "enabled", "on", "true"):
+        chosen = ""
+    renderer = chosen or _renderer()
+    screen = _has_screen()
+    with contextlib.ExitStack() as stack:
+        # What reaches no loudspeaker, nor a screen, where there is none.
+        stack.enter_context(
+            _environment(
+                MUJOCO_GL=renderer,
+                SDL_AUDIODRIVER=os.environ.get("SDL_AUDIODRIVER", "dummy"),
+                SDL_VIDEODRIVER=os.environ.get(
+                    "SDL_VIDEODRIVER", None if screen else "dummy"
+                ),
+                PYGAME_HIDE_SUPPORT_PROMPT="1",
+                # MuJoCo sets it to what it draws with.
+                PYOPENGL_PLATFORM=os.environ.get("PYOPENGL_PLATFORM"),
+            )
+        )
         try:
-            env = make(environment_id, render_mode="rgb_array")
-            env.reset(seed=seed)
-            return env, env.render()
-        # A fault of the task itself, whatever draws it.
-        except (
-            gymnasium_environment.EnvironmentFault,
-            gymnasium_environment.NotFiniteError,
-        ):
+            with quiet.silent():
+                env = make(environment_id, render_mode="rgb_array")
+                stack.enter_context(gymnasium_environment.closing(env))
+                env.reset(seed=seed)
+                frame = _picture(env)
+            yield env, frame
+        except stopping.Interrupted:
             raise
-        # Missing libraries show as errors of many kinds, AttributeError among them.
-        except Exception as error:
-            reasons.append(f"{backend}: {str(error).splitlines()[0]}")
-    if chosen is None:
-        os.environ.pop("MUJOCO_GL", None)
-    raise RenderingError(
-        f"{environment_id} cannot be rendered here ({'; '.join(reasons)}): install EGL"
-        " (libegl1) or OSMesa (libosmesa6), or choose a backend with MUJOCO_GL."
-    )
+        # Missing libraries show as errors of many kinds, AttributeError among them,
+        # and a task may call sys.exit.
+        except (Exception, SystemExit) as error:
+            if isinstance(error, gymnasium_environment.EnvironmentFault):
+                raise RenderingError(f"{error}.") from error
+            if isinstance(error, gymnasium_environment.NotFiniteError):
+                raise RenderingError(f"{error}, which is not finite.") from error
+            why = _why_not(error, chosen, renderer)
+            _collect(error)
+            raise RenderingError(
+                f"{environment_id} cannot be rendered here: {why}."
+            ) from error
+
+
+@contextlib.contextmanager
+def _environment(**values):
+    """Sets variables of the environment for the time; None sets none."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update({k: value for k, value in values.items() if value is not None})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _has_screen():
+    named = "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
+    return named or sys.platform == "darwin"
+
+
+def _renderer():
+    """Returns the way to draw that MuJoCo is to take."""
+    for name, (library, _) in _RENDERERS.items():
+        if ctypes.util.find_library(library):
+            return name
+    return "glfw" if _has_screen() else "egl"
+
+
+def _why_not(error, chosen, renderer):
+    """Returns why there is no picture, as a sentence without its full stop."""
+    if isinstance(error, _NoPictureError):
+        return str(error)
+    if isinstance(error, NotImplementedError) and not str(error):
+        return "it has no render method"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename} cannot be written ({error.strerror})"
+    try:
+        reason = f"{type(error).__name__}: {gymnasium_environment.reason(error)}"
+    except Exception:  # PyOpenGL has errors that cannot say what they are.
+        reason = type(error).__name__
+    if not _is_renderers(error):
+        return reason
+    where = f"MUJOCO_GL is {chosen!r}, but " if chosen else ""
+    if renderer not in (*_RENDERERS, "glfw"):
+        return f"{where}must be one of {', '.join(_RENDERERS)} and glfw"
+    if renderer == "glfw" and not _has_screen():
+        return f"{where}GLFW needs a screen, which EGL and OSMesa do not"
+    library, package = _RENDERERS.get(renderer, ("GLFW", "libglfw3"))
+    # MuJoCo's package brings a GLFW of its own.
+    if renderer == "glfw" or ctypes.util.find_library(library):
+        return f"{where}{library} gives no picture ({reason})"
+    if chosen:
+        return f"{where}{library} ({package}) is not installed"
+    known = [f"{name} ({package})" for name, package in _RENDERERS.values()]
+    return f"neither {' nor '.join(known)} is installed"
+
+
+def _collect(error):
+    """Lets go of what an error holds: viewers that are half made complain of it."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with quiet.silent():
+            while error is not None:
+                traceback.clear_frames(error.__traceback__)
+                error = error.__cause__ or error.__context__
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+
+
+def _is_renderers(error):
+    """Whether an error comes from what draws, and not from the task's own code."""
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            name = frame.f_globals.get("__name__", "")
+            if any(f"{name}.".startswith(f"{each}.") for each in _OF_RENDERERS):
+                return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -107,17 +107,19 @@ def test_a_fault_is_one_sentence_on_every_way_in(
 
 @pytest.mark.parametrize("kind", ["Raises", "NanReward", "FourValues"])
 def test_a_fault_while_it_is_drawn(kind, run_dir, policy, tmp_path, capsys):
-    env, (status, part) = f"wild_tasks:Wild{kind}Drawn-v0", FAULTS[kind]
-    assert main.main([*arguments(tmp_path / "run", env), "--video"]) == status
+    env, (_, part) = f"wild_tasks:Wild{kind}Drawn-v0", FAULTS[kind]
+    assert main.main([*arguments(tmp_path / "run", env), "--video"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert part in line and line.endswith("the video was recorded; all else is done.")
+    assert line.startswith("There is no video: ") and part in line
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "done"
     assert not list((tmp_path / "run").glob("*video*"))
     flags = ["--policy", str(policy), "--env", env, "--episodes", "2"]
     video = ["--video", str(tmp_path / "video.mp4")]
-    assert export_command.evaluate_main([*flags, *video]) == status
-    (line,) = capsys.readouterr().err.splitlines()
-    assert part in line
+    assert export_command.evaluate_main([*flags, *video]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{env}: return ") and said.out.count("\n") == 1
+    (line,) = said.err.splitlines()
+    assert line.startswith("There is no video: ") and part in line
     assert not list(tmp_path.glob("*video*"))
     # The card does without its picture.
     copy = tmp_path / "copy"
