@@ -112,7 +112,8 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
         validation.check_choice(
             self.owner, tuple(covariances.KINDS), covariance=self.covariance
         )
-        if self.stores_log_probability and self.replay_weight_clipping < 1:
+        clipping = self.replay_weight_clipping
+        if clipping is not None and clipping < 1:
             raise ValueError(
                 f"{self.owner}.replay_weight_clipping must be at least 1, the mean of"
                 f" the weights, but is {self.replay_weight_clipping!r}."

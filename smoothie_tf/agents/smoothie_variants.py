@@ -2,7 +2,7 @@
 
 `SmoothieAgent` learns Q̃ by (18), as the paper's experiments do. Here are (16) with
 (17), and the derivative Bellman errors of supplement C. Bindings of `SmoothieAgent`
-select them: `evaluation` and `bellman_error_weights`.
+select them: `evaluation`, `bellman_error_weights` and `mean_error_weights`.
 
 Equation numbers are the paper's. Shapes: B batch, S state, A action, M samples.
 """
@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from tf_agents.trajectories import policy_step
 from tf_agents.utils import common
 
-from smoothie_tf import policy_evaluation, validation
+from smoothie_tf import policy_evaluation, validation, value_gradients
 from smoothie_tf.agents import smoothie_agent
 from smoothie_tf.networks import critic_network as critic_networks
 
@@ -32,15 +33,24 @@ class VariantConfig(smoothie_agent.SmoothieConfig):
         by (16) with a critic of its own, and fits Q̃ to it by (17).
       smoothing_samples: M, actions ã for the expectation in (17), ≥ 1.
       bellman_error_weights: Of the errors of Q̃, of its gradient and of its Hessian,
-        k = 0, 1, 2 of supplement C; ≥ 0 and not all 0. (18) alone is (1, 0, 0).
+        k = 0, 1, 2 of supplement C; ≥ 0. (18) alone is (1, 0, 0). For a diagonal Σ
+        the Hessian's error is of its diagonal, which is all that (15) needs; off it
+        the critic is not fitted. A full covariance has the error of all entries.
+      mean_error_weights: The same, of errors at a = μ_θ(s) in the place of phantom
+        actions: condition 2 of compatibility (Section 4.4). Stored actions are then
+        weighed by π(ã|s)/q(ã|s), for which they need the log-probability that
+        `collect_policy` puts into its info.
+      mean_error_clipping: Largest of these weights, > 0.
       derivative_baseline: Whether targets of derivatives are less the target critic's
-        value at the phantom action. Hermite factors have mean 0: it changes the
+        value at the same action. Hermite factors have mean 0: it changes the
         targets' variance, not their mean.
     """
 
     evaluation: str = "smoothed"
     smoothing_samples: int = 16
     bellman_error_weights: Sequence[float] = (1.0, 0.0, 0.0)
+    mean_error_weights: Sequence[float] = (0.0, 0.0, 0.0)
+    mean_error_clipping: float = 5.0
     derivative_baseline: bool = False
 
     @property
@@ -48,9 +58,14 @@ class VariantConfig(smoothie_agent.SmoothieConfig):
         """The agent that learns Q̃ so."""
         if self.evaluation == "expected":
             return ExpectedSmoothieAgent
-        if any(self.bellman_error_weights[1:]):
+        if any(self.bellman_error_weights[1:]) or any(self.mean_error_weights):
             return DerivativeSmoothieAgent
         return smoothie_agent.SmoothieAgent
+
+    @property
+    def stores_log_probability(self) -> bool:
+        """Whether replay holds log q(ã|s), for one weight or the other."""
+        return super().stores_log_probability or any(self.mean_error_weights)
 
     def __post_init__(self):
         """Checks the settings.
@@ -58,32 +73,40 @@ class VariantConfig(smoothie_agent.SmoothieConfig):
         Raises:
           ValueError: If one is out of range, or two contradict each other.
         """
+        # First what the checks of the base rest on.
+        self._check_weights("bellman_error_weights", "(1.0, 0.0, 0.0)")
+        self._check_weights("mean_error_weights", "(0.0, 0.0, 0.0)")
         super().__post_init__()
         owner, weights = self.owner, self.bellman_error_weights
         validation.check_choice(owner, EVALUATIONS, evaluation=self.evaluation)
         self._check("count", "smoothing_samples")
+        self._check("positive", "mean_error_clipping")
         self._check_flags("derivative_baseline")
-        numbers = isinstance(weights, Sequence) and len(weights) == 3
-        if not numbers or isinstance(weights, str):
-            raise ValueError(
-                f"{owner}.bellman_error_weights must be three numbers, such as"
-                f" (1.0, 0.0, 0.0), but is {weights!r}."
-            )
-        for weight in weights:
-            validation.check(owner, "non-negative", bellman_error_weights=weight)
+        at_mean = any(self.mean_error_weights)
         # One weight alone only scales the loss, and 1 of values is the default.
-        if not (weights[0] == 1 or any(weights[1:])):
+        if not (weights[0] == 1 or any(weights[1:]) or at_mean):
             raise ValueError(
                 f"{owner}.bellman_error_weights must be (1.0, 0.0, 0.0), or hold a"
                 f" weight above 0 for a derivative, but is {weights!r}."
             )
-        other = self.replay_weight_clipping is not None or any(weights[1:])
+        other = self.replay_weight_clipping is not None or any(weights[1:]) or at_mean
         if self.evaluation == "expected" and other:
             raise ValueError(
-                f"{owner}.evaluation must be 'smoothed' where replay_weight_clipping or"
-                " bellman_error_weights are given, which belong to (18), but is"
-                " 'expected'."
+                f"{owner}.evaluation must be 'smoothed' where replay_weight_clipping,"
+                " bellman_error_weights or mean_error_weights are given, which belong"
+                " to (18), but is 'expected'."
             )
+
+    def _check_weights(self, name, default):
+        weights = getattr(self, name)
+        numbers = isinstance(weights, Sequence) and len(weights) == 3
+        if not numbers or isinstance(weights, str):
+            raise ValueError(
+                f"{self.owner}.{name} must be three numbers, such as {default}, but is"
+                f" {weights!r}."
+            )
+        for weight in weights:
+            validation.check(self.owner, "non-negative", **{name: weight})
 
 
 def create_smoothie(
@@ -167,25 +190,55 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
 
     config_class = VariantConfig
 
-    def critic_loss(self, time_steps, action, next_time_steps, weights) -> tf.Tensor:
-        """The Bellman errors for k = 0, 1, 2, supplement (9), with (18)'s arguments.
+    def critic_loss(
+        self, time_steps, action, next_time_steps, weights, mean_weights=None
+    ) -> tf.Tensor:
+        """The Bellman errors for k = 0, 1, 2, supplement (9); a scalar.
+
+        Arguments are those of (18), and `mean_weights`, shape [B]: of the errors at
+        a = μ_θ(s), where those of own actions, ã ~ N(μ, Σ), have the derivatives of Q̃
+        as their minimum without the weights 1/q that phantom actions would need.
+        """
+        observation = time_steps.observation
+        covariance = self._covariance.at(observation)
+        target = self._smoothed_target(next_time_steps)
+        noise = self._noise(tf.shape(action))
+        loss = tf.zeros([])
+        if any(self._config.bellman_error_weights):
+            phantom = covariance.perturb(action, noise)
+            errors = self._errors(
+                observation,
+                phantom,
+                target,
+                covariance.hermite_factors(noise),
+                self._config.bellman_error_weights,
+            )
+            loss = tf.reduce_mean(weights * errors)
+        if mean_weights is not None:
+            mean = tf.stop_gradient(self._actor_network(observation)[0])
+            # The noise that a = μ would have been drawn with around ã.
+            noise = -covariance.distribution(mean).bijector.inverse(action)
+            errors = self._errors(
+                observation,
+                mean,
+                target,
+                covariance.hermite_factors(noise),
+                self._config.mean_error_weights,
+            )
+            loss += tf.reduce_mean(mean_weights * errors)
+        return loss
+
+    def _errors(self, observation, action, target, factors, weights):
+        """Returns the sum of the weighted errors at an action, shape [B].
 
         With d = ã − a, differentiating N(ã|a, Σ) in (12) multiplies the target by
         Σ⁻¹d once, and by Σ⁻¹ddᵀΣ⁻¹ − Σ⁻¹ twice.
         """
-        observation = time_steps.observation
-        covariance = self._covariance.at(observation)
-        noise = self._noise(tf.shape(action))
-        phantom = covariance.perturb(action, noise)
-        target = self._smoothed_target(next_time_steps)
-        factors = covariance.hermite_factors(noise)
-        value_weight, gradient_weight, hessian_weight = map(
-            float, self._config.bellman_error_weights
-        )
-        value, gradient, hessian = self.action_derivatives(observation, phantom)
+        value_weight, gradient_weight, hessian_weight = map(float, weights)
+        value, gradient, hessian = self.action_derivatives(observation, action)
         errors = value_weight * self._config.td_errors_loss_fn(target, value)  # k = 0
         if self._config.derivative_baseline:
-            baseline, _ = self._target_critic_network((observation, phantom))
+            baseline, _ = self._target_critic_network((observation, action))
             target -= tf.stop_gradient(baseline)
         first = tf.stop_gradient(factors.first * target[:, tf.newaxis])
         errors += gradient_weight * policy_evaluation.squared_error(
@@ -196,4 +249,19 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
             errors += hessian_weight * policy_evaluation.squared_error(
                 hessian, tf.stop_gradient(factors.second * rank_one)
             )  # k = 2
-        return tf.reduce_mean(weights * errors)
+        return errors
+
+    def _critic_batch(self, transition, weights):
+        batch = super()._critic_batch(transition, weights)
+        if not any(self._config.mean_error_weights):
+            return batch
+        observation = transition.time_step.observation
+        action, info = transition.action_step.action, transition.action_step.info
+        mean, _ = self._actor_network(observation)
+        policy = self._covariance.at(observation).distribution(mean)
+        ratio = value_gradients.importance_weights(
+            policy.log_prob(action),
+            policy_step.get_log_probability(info),
+            self._config.mean_error_clipping,
+        )  # π(ã|s)/q(ã|s)
+        return (*batch, weights * ratio)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
-from tf_agents.trajectories import policy_step
+from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import action_derivatives, gaussian
@@ -33,6 +33,14 @@ VARIANTS = {
         "bellman_error_weights": (0.5, 0.1, 0.01),
         "derivative_baseline": True,
         "covariance": "state_full",
+        "replay_weight_clipping": 2.0,
+    },
+    "at the mean": {"mean_error_weights": (0.0, 0.1, 0.01)},
+    "at the mean, full": {
+        "bellman_error_weights": (0.0, 0.0, 0.0),
+        "mean_error_weights": (1.0, 0.1, 0.01),
+        "derivative_baseline": True,
+        "covariance": "full",
         "replay_weight_clipping": 2.0,
     },
 }
@@ -283,6 +291,130 @@ def test_derivative_errors_by_hand(by_hand, baseline):
     np.testing.assert_allclose(loss, expected.mean(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("baseline", [False, True])
+def test_errors_at_the_mean_by_hand(by_hand, baseline):
+    # Q = 3a² at μ = 9 and 15, σ = 2, d = ã − μ = −4 and −9, T the reward, b = 3μ² or 0:
+    #   (T − 3μ²)² + 0.1·½·(6μ − d/4·(T − b))² + 0.01·½·(6 − (d²/16 − ¼)·(T − b))²,
+    # weighed by π(ã|s)/q(ã|s): 0.5, and 2 of 3 that are left.
+    agent = smoothie_variants.create_smoothie(
+        by_hand.time_step_spec,
+        by_hand.action_spec,
+        actor_network=by_hand.actor(),
+        critic_network=by_hand.quadratic_critic(),
+        actor_optimizer=SGD(1.0),
+        critic_optimizer=SGD(1.0),
+        gamma=0.0,
+        initial_log_variance=np.log(4.0),
+        independent_minibatches=False,
+        bellman_error_weights=(0.0, 0.0, 0.0),
+        mean_error_weights=(1.0, 0.1, 0.01),
+        mean_error_clipping=2.0,
+        derivative_baseline=baseline,
+        td_errors_loss_fn=lambda x, y: (x - y) ** 2,
+        train_step_counter=tf.Variable(0, dtype=tf.int64),
+    )
+    agent.initialize()
+    assert agent.collect_policy.emit_log_probability
+    mean, target = np.array([9.0, 15.0]), np.array([10.0, 20.0])
+    d = np.array([5.0, 6.0]) - mean
+    log_policy = -(d**2) / 8 - 0.5 * np.log(2 * np.pi * 4)
+    log_stored = tf.constant(log_policy - np.log([0.5, 3.0]), tf.float32)
+    batch = by_hand.experience()._replace(
+        policy_info=policy_step.PolicyInfo(
+            log_probability=tf.tile(log_stored[:, tf.newaxis], [1, 2])
+        )
+    )
+    above = target - 3 * mean**2 * baseline
+    errors = (
+        (target - 3 * mean**2) ** 2
+        + 0.1 * 0.5 * (6 * mean - d / 4 * above) ** 2
+        + 0.01 * 0.5 * (6 - (d**2 / 16 - 0.25) * above) ** 2
+    )
+    loss = agent.loss(batch).extra.critic_loss
+    np.testing.assert_allclose(loss, (errors * [0.5, 2.0]).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_own_actions_at_the_mean_have_the_true_derivatives_as_their_minimum(
+    by_hand, covariance
+):
+    # T = bᵀã + ãᵀCã, so that Q̃ = bᵀa + aᵀCa + tr(CΣ), and ã ~ N(μ, Σ) in one state by
+    # Gauss-Hermite quadrature: with the true Q̃ for critic, the loss's gradient is 0.
+    b, C = np.array([0.7, -0.4]), np.array([[-0.5, 0.2], [0.2, 0.3]])
+    deviations = np.array([0.8, 1.3])
+    # φ of Σ = LLᵀ with 0.5 below L's diagonal; or of its diagonal alone.
+    phi, factor = 2 * np.log(deviations), np.diag(deviations)
+    if covariance == "full":
+        phi, factor = np.append(phi, 0.5), factor + [[0, 0], [0.5, 0]]
+    nodes, masses = np.polynomial.hermite_e.hermegauss(6)
+    masses /= masses.sum()
+    eta = np.stack(np.meshgrid(nodes, nodes), -1).reshape(-1, 2)
+    mass = np.outer(masses, masses).ravel()
+    number = len(mass)
+
+    observation, action = tf.keras.Input([2]), tf.keras.Input([2])
+    squares = tf.keras.layers.Lambda(
+        lambda a: tf.stack([a[:, 0] ** 2, a[:, 1] ** 2, a[:, 0] * a[:, 1]], -1)
+    )(action)
+    features = tf.keras.layers.Concatenate()([action, squares])
+    output = tf.keras.layers.Dense(1)
+    critic = tf.keras.Model([observation, action], output(features))
+    weights = np.array([*b, C[0, 0], C[1, 1], 2 * C[0, 1]])
+    constant = np.trace(C @ factor @ factor.T)
+    output.set_weights([weights[:, np.newaxis], np.array([constant])])
+    actor = tf.keras.Sequential([tf.keras.layers.Dense(2)])
+    action_spec = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
+
+    def gradient_norm(**changes):
+        agent = smoothie_variants.create_smoothie(
+            by_hand.time_step_spec,
+            action_spec,
+            actor_network=actor,
+            critic_network=critic,
+            actor_optimizer=SGD(1.0),
+            critic_optimizer=SGD(1.0),
+            gamma=0.0,
+            covariance=covariance,
+            independent_minibatches=False,
+            td_errors_loss_fn=lambda x, y: 0.5 * (x - y) ** 2,
+            train_step_counter=tf.Variable(0, dtype=tf.int64),
+            **changes,
+        )
+        agent.log_variance.assign(phi)
+        agent.initialize()
+        mean = agent.actor_network(tf.constant([[1.0, 2.0]]))[0].numpy()
+        actions = mean + eta @ factor.T
+        density = agent.covariance.at(None).distribution(mean).log_prob(actions)
+        middle = tf.fill([number], ts.StepType.MID)
+        states = tf.tile(tf.constant([[1.0, 2.0]]), [number, 1])
+        ones = tf.ones([number])
+        reward = actions @ b + ((actions @ C) * actions).sum(-1)
+        transition = trajectory.Transition(
+            ts.TimeStep(middle, 0 * ones, ones, states),
+            policy_step.PolicyStep(
+                tf.constant(actions, tf.float32),
+                (),
+                policy_step.PolicyInfo(log_probability=tf.cast(density, tf.float32)),
+            ),
+            ts.TimeStep(middle, tf.constant(reward, tf.float32), ones, states),
+        )
+        with tf.GradientTape() as tape:
+            info = agent.loss(transition, tf.constant(mass * number, tf.float32)).extra
+        found = tape.gradient(info.critic_loss, agent.critic_network.variables)
+        return float(tf.linalg.global_norm(found))
+
+    for error in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)):
+        for baseline in (False, True):
+            norm = gradient_norm(
+                bellman_error_weights=(0.0, 0.0, 0.0),
+                mean_error_weights=error,
+                derivative_baseline=baseline,
+            )
+            assert norm < 2e-5
+    # Phantom actions around own ones have another minimum.
+    assert gradient_norm(mean_error_weights=(0.0, 1.0, 0.0)) > 1e-2
+
+
 def test_compatible_critic_in_the_agent(random_experience):
     critic = compatible_critic_network.CompatibleCriticNetwork(
         (OBSERVATION, ACTION), (8,)
@@ -357,6 +489,17 @@ def test_a_checkpoint_holds_all_that_training_needs(name, random_experience, tmp
         ({"bellman_error_weights": (1.0, -1.0, 0.0)}, r"of at least 0, but is -1.0"),
         ({"bellman_error_weights": (0.0, 0.0, 0.0)}, r"weight above 0 for a deriv"),
         ({"bellman_error_weights": (2.0, 0.0, 0.0)}, r"must be \(1.0, 0.0, 0.0\), or"),
+        ({"mean_error_weights": (1.0, 0.0)}, r"mean_error_weights must be three"),
+        ({"mean_error_weights": (0.0, -1.0, 0.0)}, r"of at least 0, but is -1.0"),
+        ({"mean_error_clipping": 0.0}, r"mean_error_clipping must be a number above 0"),
+        (
+            {"mean_error_weights": (0.0, 1.0, 0.0), "clip_actions": True},
+            r"clip_actions must be False where stored actions",
+        ),
+        (
+            {"evaluation": "expected", "mean_error_weights": (1.0, 0.0, 0.0)},
+            r"evaluation must be 'smoothed' where",
+        ),
         ({"derivative_baseline": 1}, r"derivative_baseline must be True or False"),
         (
             {"evaluation": "expected", "replay_weight_clipping": 2.0},

@@ -56,6 +56,14 @@ ESCAPES: dict[str, tuple[str, tuple[str, ...]]] = {
             "SmoothieAgent.derivative_baseline = True",
         ),
     ),
+    "mean": (
+        "... at a = μ(s) alone",
+        (
+            "SmoothieAgent.bellman_error_weights = (0.0, 0.0, 0.0)",
+            "SmoothieAgent.mean_error_weights = (1.0, 0.1, 0.01)",
+            "SmoothieAgent.derivative_baseline = True",
+        ),
+    ),
     "compatible": (
         "compatible critic (22)",
         (
@@ -235,21 +243,18 @@ _METHOD_COLOURS = {
     "expected": style.SVG0,
     "derivatives": style.DDPG,
     "baseline": style.SOFT_DDPG,
+    "mean": "#56B4E9",
 }
 
 
 def _line(arm):
     """Colour by way, dashes by replay."""
     way = next(
-        (
-            name
-            for name in ("weights", "expected", "derivatives", "baseline")
-            if name in arm.name
-        ),
+        (name for name in _METHOD_COLOURS if name in arm.name),
         "(18)",
     )
     dashes = "--" if arm.replay == "on-policy" else "-"
-    if arm.name in ("uniform", "on-policy-weights-5"):
+    if arm.name in ("uniform", "on-policy-weights-5", "on-policy-mean-alone"):
         dashes = ":"
     return {"color": _METHOD_COLOURS[way], "linestyle": dashes, "linewidth": 1.4}
 

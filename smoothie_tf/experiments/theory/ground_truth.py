@@ -57,6 +57,7 @@ class Arm:
 
 _DERIVATIVES = {"bellman_error_weights": (1.0, 0.1, 0.01)}
 _BASELINE = {**_DERIVATIVES, "derivative_baseline": True}
+_AT_MEAN = {**_BASELINE, "mean_error_weights": (1.0, 0.1, 0.01)}
 _EXPECTED = {"evaluation": "expected"}
 ARMS = (
     Arm("inner", "(18), uniform", "inner"),
@@ -77,6 +78,13 @@ ARMS = (
     Arm("inner-baseline", "with baseline, uniform", "inner", _BASELINE),
     Arm("on-policy-derivatives", "derivatives, on-policy", "on-policy", _DERIVATIVES),
     Arm("on-policy-baseline", "with baseline, on-policy", "on-policy", _BASELINE),
+    Arm("on-policy-mean", "... and at a = μ(s), on-policy", "on-policy", _AT_MEAN),
+    Arm(
+        "on-policy-mean-alone",
+        "... at a = μ(s) alone, on-policy",
+        "on-policy",
+        {**_AT_MEAN, "bellman_error_weights": (0.0, 0.0, 0.0)},
+    ),
 )
 
 #: Critics by name: one that can be exactly right, and one of the paper's kind.
