@@ -155,17 +155,25 @@ def lengths(runs: Sequence[Run]) -> str:
     return " to ".join(f"{number:,}" for number in sorted({min(steps), max(steps)}))
 
 
-def tuned_digest(agent: str, env: str) -> str:
-    """Returns a digest of the tuned values of an agent on a task, if there are any.
+def tuned_values(agent: str, env: str) -> dict[str, Any]:
+    """Returns the tuned values of an agent on a task, or none, as `bound_values` does.
 
-    Of the values alone: a comment in the file makes no new run. A task with a
-    discretized reward has those of the task itself, and its own over them.
+    A task with a discretized reward has those of the task itself, and its own over
+    them.
     """
     values: dict[str, Any] = {}
     for name in discretized_reward.lineage(env):
         if path := gin_directory.find_tuned(agent, name):
             values |= bound_values(path)
-    return _digest(values)
+    return values
+
+
+def tuned_digest(agent: str, env: str) -> str:
+    """Returns a digest of the tuned values of an agent on a task, if there are any.
+
+    Of the values alone: a comment in the file makes no new run.
+    """
+    return _digest(tuned_values(agent, env))
 
 
 def recommended_digest(agent: str) -> str:

@@ -77,6 +77,37 @@ def test_sizes_of_the_papers_grids():
     assert len(grid(FIGURE_4, paper)) == 2 * 4 * 6
 
 
+def test_without_kl_has_values_of_its_own_once_searched(preset):
+    same = grid(FIGURE_4, preset)
+    path = tune("Hopper-v5", "smoothie-no-kl")
+    path.write_text("create_agent.actor_learning_rate = 0.002\n")
+    preset = dataclasses.replace(preset, gin_bindings=("train.batch_size = 7",))
+    runs = grid(FIGURE_4, preset, envs=["Hopper-v5", "Swimmer-v5"], seeds=[0])
+    # Swimmer is nearest to HalfCheetah, which has no such values.
+    assert [(run.env, run.variant) for run in runs] == [
+        ("Hopper-v5", "smoothie"),
+        ("Hopper-v5", "smoothie-no-kl"),
+        ("Hopper-v5", "smoothie-no-kl-searched"),
+        ("Swimmer-v5", "smoothie"),
+        ("Swimmer-v5", "smoothie-no-kl"),
+    ]
+    searched = runs[2]
+    # What was found comes first: bindings by hand, and λ = 0, win over it.
+    assert searched.gin_bindings == (
+        "create_agent.actor_learning_rate = 0.002",
+        "train.batch_size = 7",
+        "SmoothieAgent.kl_penalty = 0.0",
+    )
+    assert searched.directory.parent.name.startswith("smoothie-no-kl-searched+tuned-")
+    assert not searched.untuned
+    # Smoothie's own values are not the arm's.
+    tune("Hopper-v5")
+    assert "--untuned" in launch.train_command(grid(FIGURE_4, preset)[2])
+    # Other arms stay where they were, and other values have no such arm.
+    untuned = grid(FIGURE_4, dataclasses.replace(preset, gin_bindings=()), tuned=False)
+    assert [run.directory for run in untuned] == [run.directory for run in same]
+
+
 def test_the_neighbours_grid(preset):
     # Four agents; four tasks, three of them with a discretized reward as well.
     assert len(grid(NEIGHBOURS, preset)) == 4 * 7 * preset.num_seeds

@@ -16,6 +16,7 @@ from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.report import claims, report, summary
 from smoothie_tf.runs.run import read_preset
 from smoothie_tf.runs.status import Status, current_status
+from smoothie_tf.training import gin_directory
 
 STEPS = read_preset("short").num_steps
 
@@ -308,3 +309,14 @@ def test_writes_the_summary_between_the_marks_of_the_readme_alone(tmp_path):
     assert readme.read_text() == "no marks\n"
     written = tmp_path / "results" / "report" / "summary.md"
     assert written.read_text() == "newer\n"
+
+
+def test_the_penalty_is_judged_against_what_was_searched_without_it():
+    assert evidence.without_kl("Hopper-v5") == "smoothie-no-kl"
+    path = gin_directory.tuned_path("smoothie-no-kl", "Hopper-v5")
+    path.parent.mkdir(parents=True)
+    path.write_text("create_agent.actor_learning_rate = 0.002\n")
+    assert evidence.without_kl("Hopper-v5") == "smoothie-no-kl-searched"
+    # It takes the nearest task's, as every arm does.
+    assert evidence.without_kl("Ant-v5") == "smoothie-no-kl-searched"
+    assert evidence.without_kl("HalfCheetah-v5") == "smoothie-no-kl"

@@ -356,7 +356,7 @@ def test_what_is_no_trials_fault_fails_no_trial(plan, conduct, behave, behaviour
 def test_other_values_are_another_study(plan, conduct):
     space = conduct(plan(num_trials=2)).search.ranges
     ranges = space | {"reward_scale": optuna.distributions.FloatDistribution(1.0, 2.0)}
-    with pytest.raises(search.StudyError, match="seed1000 has been trained with other"):
+    with pytest.raises(search.StudyError, match="seed1000 has other values"):
         conduct(plan(num_trials=2, ranges=ranges))
     conduct(plan(num_trials=2, ranges=ranges, seed=2000))
 

@@ -11,7 +11,7 @@ import pytest
 from matplotlib import pyplot
 
 from smoothie_tf.experiments.commands import search_command
-from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
 from smoothie_tf.experiments.figures.grids import Arm, grid
 from smoothie_tf.experiments.search import search
 from smoothie_tf.runs.run import read_preset, tuned_digest
@@ -126,6 +126,22 @@ def test_without_kl_has_values_of_its_own(fake_command, tmp_path):
     assert not (tmp_path / "gin/tuned/smoothie").exists()
     (directory,) = (tmp_path / "runs/short/Hopper-v5").iterdir()
     assert directory.name == "smoothie-no-kl-table1-random-1000"
+    # Figure 4 has an arm of these values from now on.
+    *_, arm = grid(FIGURE_4, read_preset("short"), envs=["Hopper-v5"], seeds=[0])
+    assert arm.variant == "smoothie-no-kl-searched"
+    assert {each.split(" = ")[0] for each in arm.gin_bindings} == set(found)
+
+
+def test_a_stopped_search_says_how_to_resume(monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search_command.launch, "launch", stop)
+    assert run() == 130
+    told = (
+        "Stopped; the same command resumes runs/short/Hopper-v5/smoothie-table1-random"
+    )
+    assert told in capsys.readouterr().err
 
 
 def test_bindings_by_hand_are_bound_in_all_trials(fake_command, tmp_path):

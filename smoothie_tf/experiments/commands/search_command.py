@@ -86,7 +86,6 @@ def _search(flags, plan, workers: launch.Workers, train_command) -> int:
     def train(runs):
         if flags.plot_only:
             return [launch.Outcome(run, prefix.status(run)) for run in runs]
-        # So that there is something to look at from the first level on.
         search_results.write(study, home, command)
         needed = launch.overview(runs, flags.num_workers or workers.count())
         print(f"Trials to {runs[0].num_steps:,} steps: {needed}.", flush=True)
@@ -108,8 +107,7 @@ def _search(flags, plan, workers: launch.Workers, train_command) -> int:
         print(error, file=sys.stderr)
         return command_line.FAILED
     except KeyboardInterrupt:
-        told = f"Stopped; the same command goes on with {study.journal.parent}."
-        print(told, file=sys.stderr)
+        print(f"Stopped; the same command resumes {study.journal}.", file=sys.stderr)
         return command_line.INTERRUPTED
     if not text:
         print(f"No trial is complete yet; all trials are in {home}.csv.")

@@ -27,6 +27,7 @@ _COLOURS = {
     "soft_ddpg": style.SOFT_DDPG,
     "svg0": style.SVG0,
     "smoothie-no-kl": "#E69F00",
+    "smoothie-no-kl-searched": "#56B4E9",
 }
 _SPARE_COLOURS = ("#56B4E9", "#000000", "#F0E442", "#999999")
 _PANELS_A_ROW = 3

@@ -10,6 +10,7 @@ import pandas as pd
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.continuous_control import (
     FIGURE_3,
+    SMOOTHIE_SEARCHED_WITHOUT_KL,
     SMOOTHIE_WITHOUT_KL,
 )
 from smoothie_tf.experiments.figures.grids import Figure, grid
@@ -20,7 +21,17 @@ from smoothie_tf.runs.run import Preset, Run, read_preset
 PRESETS = ("paper", "short")
 #: Fewer finished runs than this say nothing.
 LEAST_SEEDS = 3
-ARMS = (*FIGURE_3.arms, SMOOTHIE_WITHOUT_KL)
+ARMS = (*FIGURE_3.arms, SMOOTHIE_WITHOUT_KL, SMOOTHIE_SEARCHED_WITHOUT_KL)
+
+
+def without_kl(env: str) -> str:
+    """Returns the arm that Smoothie's KL penalty is judged against on a task.
+
+    That with values that were searched without λ, as the paper's (Table 1), once there
+    are some; until then Smoothie's own values with λ = 0.
+    """
+    searched = SMOOTHIE_SEARCHED_WITHOUT_KL
+    return (searched if searched.is_on(env) else SMOOTHIE_WITHOUT_KL).variant
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,15 @@ SMOOTHIE_WITHOUT_KL = Arm(
     "Smoothie, no KL-penalty (λ = 0)",
     ("SmoothieAgent.kl_penalty = 0.0",),
 )
+#: "The lambda coefficient on KL-penalty only applies to Smoothie with a KL-penalty"
+#: (Table 1): the paper has searched the arm without it by itself.
+SMOOTHIE_SEARCHED_WITHOUT_KL = Arm(
+    "smoothie-no-kl-searched",
+    "smoothie",
+    "Smoothie, no KL-penalty, searched without λ",
+    ("SmoothieAgent.kl_penalty = 0.0",),
+    tuned_as="smoothie-no-kl",
+)
 
 FIGURE_3 = Figure(
     number=3,
@@ -32,6 +41,7 @@ FIGURE_4 = Figure(
     arms=(
         dataclasses.replace(SMOOTHIE, label="Smoothie, KL-penalty (λ > 0)"),
         SMOOTHIE_WITHOUT_KL,
+        SMOOTHIE_SEARCHED_WITHOUT_KL,
     ),
     envs=("Hopper-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5"),
 )

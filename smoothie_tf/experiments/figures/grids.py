@@ -8,7 +8,13 @@ from collections.abc import Sequence
 
 import gin
 
-from smoothie_tf.runs.run import Preset, Run, recommended_digest, tuned_digest
+from smoothie_tf.runs.run import (
+    Preset,
+    Run,
+    recommended_digest,
+    tuned_digest,
+    tuned_values,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +28,8 @@ class Arm:
         gin_bindings: Bindings of this arm; they win over those given by hand.
         colour: Of the curve, where it is not the agent's own.
         values: One of `gin_directory.VALUES`: the paper's, or the recommended ones.
+        tuned_as: Folder of gin/tuned that its values come from, where it is not its
+            agent's. Figures leave it out on tasks for which that folder has none.
     """
 
     variant: str
@@ -30,6 +38,11 @@ class Arm:
     gin_bindings: tuple[str, ...] = ()
     colour: str = ""
     values: str = "paper"
+    tuned_as: str = ""
+
+    def is_on(self, env: str) -> bool:
+        """Says whether there are values for it on a task."""
+        return not self.tuned_as or bool(tuned_values(self.tuned_as, env))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +98,8 @@ class Figure:
     def panels_on(self, env: str) -> tuple[Panel, ...]:
         """Returns its panels on an environment: one of all arms, or its own."""
         own = tuple(panel for panel in self.panels if panel.env == env)
-        return own or (Panel(env, env, self.arms, 0),)
+        arms = tuple(arm for arm in self.arms if arm.is_on(env))
+        return own or (Panel(env, env, arms, 0),)
 
     @property
     def title(self) -> str:
@@ -137,7 +151,7 @@ def grid(
             seed=seed,
             preset=preset.of_length(panel.num_steps),
             variant=arm.variant,
-            gin_bindings=preset.gin_bindings + arm.gin_bindings,
+            gin_bindings=_searched(arm, env) + preset.gin_bindings + arm.gin_bindings,
             root=pathlib.Path(root),
             **_values(arm, env, tuned and figure.tuned, values),
         )
@@ -145,6 +159,8 @@ def grid(
         for env in (figure.envs if envs is None else envs)
         for panel in figure.panels_on(env)
         for arm in panel.arms
+        # Without its values it would be another arm.
+        if not arm.tuned_as or (tuned and figure.tuned and values == "paper")
     )
     # Panels may share runs.
     return tuple({run.directory: run for run in runs}.values())
@@ -156,4 +172,12 @@ def _values(arm, env, wanted, values):
     ):
         return {"recommended": digest}
     digest = tuned_digest(arm.agent, env)
+    if arm.tuned_as:
+        return {"tuned": tuned_digest(arm.tuned_as, env), "untuned": bool(digest)}
     return {"tuned": digest} if wanted else {"untuned": bool(digest)}
+
+
+def _searched(arm, env):
+    """Returns the values of an arm that training does not look for itself."""
+    values = tuned_values(arm.tuned_as, env) if arm.tuned_as else {}
+    return tuple(f"{name} = {value!r}" for name, value in values.items())

@@ -141,7 +141,7 @@ def claims() -> list[Claim]:
                 "B",
                 _figure(4, env),
                 lambda found, env=env: _better(
-                    found, env, "smoothie", "smoothie-no-kl"
+                    found, env, "smoothie", evidence.without_kl(env)
                 ),
             )
         )

@@ -150,11 +150,12 @@ def _returns(found, preset: Preset, out_dir: pathlib.Path) -> list[str]:
         return [*parts, "Not yet run:\n", *_code([*lines, _COLLECT])]
     finals = found.finals[preset.name]
     finals.to_csv(out_dir / f"final_{preset.name}.csv", index=False)
-    labels = {arm.variant: arm.label for arm in evidence.ARMS}
-    rows = []
-    for env in FIGURE_3.envs:
-        for variant, label in labels.items():
-            rows.append([env, label, *_final_cells(finals, frame, env, variant)])
+    rows = [
+        [env, arm.label, *_final_cells(finals, frame, env, arm.variant)]
+        for env in FIGURE_3.envs
+        for arm in evidence.ARMS
+        if arm.is_on(env)
+    ]
     parts.append(
         tables.table(
             ["task", "agent", "evaluation return", "training return", "final σ", "n"],
@@ -198,6 +199,13 @@ def _aggregates(found, preset: Preset) -> list[str]:
             FIGURE_4.envs,
         ),
     )
+    searched = [env for env in FIGURE_4.envs if evidence.without_kl(env) != pairs[1][2]]
+    if searched:
+        title, theirs = (
+            "λ > 0 over λ = 0, searched without λ",
+            evidence.ARMS[-1].variant,
+        )
+        pairs = (*pairs, (title, "smoothie", theirs, searched))
     for title, ours, theirs, envs in pairs:
         rows, both = [], ([], [])
         for env in envs:

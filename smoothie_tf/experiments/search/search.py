@@ -27,8 +27,9 @@ from smoothie_tf.runs import prefix
 from smoothie_tf.runs.launch import Outcome
 from smoothie_tf.runs.run import Preset, Run, tuned_digest
 from smoothie_tf.runs.status import Status, read_json
-from smoothie_tf.training import gin_directory, run_directory
+from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
+from smoothie_tf.training.run_directory import same_bindings
 from smoothie_tf.validation import InputError
 
 SPACES = gin_directory.ROOT / "search"
@@ -173,7 +174,6 @@ class Study:
     """A study, replayed from its seed and its runs.
 
     Attributes:
-        search: What it searches.
         trials: The trials so far, by number, with evaluations (`intermediate_values`),
             and objectives at each level or why it failed (`user_attrs`).
         best: The best of the trials that came to the end, once there is one.
@@ -245,12 +245,8 @@ class Study:
             directory = outcome.run.directory
             if outcome.status is Status.DONE:
                 before = read_json(directory / "run.json").get("gin_bindings")
-                now = list(outcome.run.gin_bindings)
-                if not run_directory.same_bindings(before, now):
-                    raise StudyError(
-                        f"{directory} has been trained with other values: take another "
-                        "--seed, or move it away."
-                    )
+                if not same_bindings(before, list(outcome.run.gin_bindings)):
+                    raise StudyError(f"{directory} has other values: change --seed.")
                 frame = metrics.read_metrics(directory / "metrics.csv")
                 returns = frame.set_index("step")["evaluation_return_mean"].loc[:steps]
                 trial.intermediate_values |= returns.to_dict()
@@ -262,7 +258,6 @@ class Study:
                 trial.state = State.FAIL
                 trial.user_attrs["reason"] = outcome.reason
             else:
-                # It says nothing about the trial's values.
                 unfinished.append(f"Trial {trial.number}: {outcome.reason}.")
         if unfinished:
             raise StudyError(unfinished[0])

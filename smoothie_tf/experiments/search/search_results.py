@@ -107,7 +107,6 @@ def _gin_text(study, command):
     )
     wrapped = (textwrap.wrap(each, 86, break_on_hyphens=False) for each in header)
     text = "".join(f"# {line}\n" for lines in wrapped for line in lines)
-    # In one line however long: it is to be copied.
     text += f"# Command: {command}\n\n"
     for name, each in plan.ranges.items():
         text += f"# {name} in [{each.low:g}, {each.high:g}].\n"
