@@ -22,6 +22,8 @@ import time
 import contest
 import products
 
+from smoothie_tf import program
+
 FOLDER = pathlib.Path(__file__).parent
 PEERS_PYTHON = FOLDER.parent / ".venv-peers" / "bin" / "python"
 KL_PENALTY = "SmoothieAgent.kl_penalty=0.01"
@@ -371,4 +373,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(program.run(main))

@@ -7,7 +7,9 @@ are part of the graph.
 Shapes: B batch, S state, A action.
 """
 
+import contextlib
 import os
+import pathlib
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +23,7 @@ from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import gaussian, quiet
 from smoothie_tf.policies import squashed_gaussian_policy
+from smoothie_tf.training import files
 
 #: A gymnasium observation, batched: an array, or a dict or tuple of them.
 Observation = Any
@@ -250,7 +253,9 @@ def save(
     deployed = DeployedPolicy(policy, observation_space, action_space)
     # Debug information would hold the paths of this machine.
     options = tf.saved_model.SaveOptions(save_debug_info=False)
-    tf.saved_model.save(deployed, os.fspath(directory), deployed.signatures(), options)
+    signatures = deployed.signatures()
+    with _writable(directory) as path:
+        tf.saved_model.save(deployed, path, signatures, options)
     return deployed
 
 
@@ -269,8 +274,16 @@ def save_for_tf_agents(
     step = tf.Variable(train_step, dtype=tf.int64, name="train_step")
     # TF-Agents says, among much else, that Ornstein-Uhlenbeck noise has no
     # distribution.
-    with quiet.silent_unless_failing():
-        policy_saver.PolicySaver(policy, train_step=step).save(os.fspath(directory))
+    with quiet.silent_unless_failing(), _writable(directory) as path:
+        policy_saver.PolicySaver(policy, train_step=step).save(path)
+
+
+@contextlib.contextmanager
+def _writable(directory):
+    """Makes a directory, and gives it under a name that TensorFlow takes."""
+    pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
+    with files.literal(directory) as path:
+        yield os.fspath(path)
 
 
 def input_spec(space: spaces.Space, floats: tf.DType = tf.float32) -> Observation:

@@ -114,7 +114,8 @@ def write_description(
         ("README.md", model_card.render(description, files, name)),
     ):
         aside = directory / f".{file_name}.tmp"
-        aside.write_text(text, encoding="utf-8")
+        # The command may name folders that are not text here.
+        aside.write_text(text, encoding="utf-8", errors="surrogateescape")
         aside.replace(directory / file_name)
 
 

@@ -122,7 +122,8 @@ class Checkpointer:
             self._append_replay()
             replay = {"rows": self._saved_rows, "crc32": self._checksum}
             self._state.value = {"loop": state, "replay": replay}
-            self._checkpoint.write(str(path))
+            with files.literal(path.parent) as writable:
+                self._checkpoint.write(str(writable / path.name))
             for file in _files(self._directory, step):
                 files.sync(file)
             manifest = {"files": _fingerprints(self._directory, step)}

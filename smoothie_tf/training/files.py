@@ -42,7 +42,9 @@ def replace(
     aside = path.with_name(f".{path.name}.tmp")
     try:
         with open(aside, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            if isinstance(content, str):
+                content = content.encode("utf-8", "surrogateescape")
+            file.write(content)
             if lasts_power_cut:
                 file.flush()
                 os.fsync(file.fileno())
@@ -66,27 +68,36 @@ def sync(path: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def literal(directory: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    r"""Gives a path to a directory that means only itself where TensorFlow reads.
+    r"""Gives a path to a directory that TensorFlow takes, and for nothing else.
 
     Before TensorFlow opens a checkpoint or a SavedModel's variables, it looks for the
     files with their whole path as a pattern: below a folder named `[seed=0]` or `a\b`
     it finds nothing that it has written there itself. An escaped path would be found,
-    but not opened.
+    but not opened. Nor does it take a path that is not UTF-8, as Python has every path
+    with other letters than English ones where the locale is C.
 
     Args:
-      directory: The directory to read from.
+      directory: A directory to read from or write to.
 
     Yields:
-      The directory; where its path holds a sign of patterns, a symbolic link to it,
-      for as long as the block lasts.
+      The directory; where TensorFlow would not take it, a symbolic link to it, for as
+      long as the block lasts.
     """
     path = pathlib.Path(directory)
-    if not _PATTERN_SIGNS & set(str(path)):
+    if not _PATTERN_SIGNS & set(str(path)) and _is_text(path):
         yield path
         return
     candidates = (tempfile.gettempdir(), "/tmp", "/var/tmp")
-    plain = [each for each in candidates if not _PATTERN_SIGNS & set(each)]
+    plain = [c for c in candidates if not _PATTERN_SIGNS & set(c) and _is_text(c)]
     with tempfile.TemporaryDirectory(dir=plain[0]) as folder:
         link = pathlib.Path(folder) / "link"
         link.symlink_to(path.absolute(), target_is_directory=True)
         yield link
+
+
+def _is_text(path):
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

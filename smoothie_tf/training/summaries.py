@@ -28,7 +28,8 @@ def create_writer(
       StorageError: If there is no room, or no permission.
     """
     try:
-        writer = tf.summary.create_file_writer(os.fspath(directory))
+        # Bytes: a path need not be text.
+        writer = tf.summary.create_file_writer(os.fsencode(directory))
         start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
         event = tf.compat.v1.Event(
             wall_time=time.time(), step=first_step, session_log=start

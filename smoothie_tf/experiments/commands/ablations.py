@@ -94,7 +94,7 @@ def _parts(flags):
             made = shlex.join([*words, "--only", part, "--seeds", f"{flags.seeds}"])
             provenance = {"command": made, **run_directory.provenance()}
             path.with_suffix(".json").write_text(
-                json.dumps(provenance, indent=1) + "\n"
+                json.dumps(provenance, indent=1) + "\n", encoding="utf-8"
             )
         elif not path.exists():
             print(f"--plot_only: there is no {path} to draw from.", file=sys.stderr)

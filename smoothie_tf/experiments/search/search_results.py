@@ -87,7 +87,9 @@ def write(study: search.Study, home: pathlib.Path, command: str) -> str:
     pathlib.Path(f"{home}.json").write_text(text, encoding="utf-8")
     text = _gin_text(study, command) if study.best else ""
     if text:
-        pathlib.Path(f"{home}.gin").write_text(text, encoding="utf-8")
+        pathlib.Path(f"{home}.gin").write_text(
+            text, encoding="utf-8", errors="surrogateescape"
+        )
     return text
 
 
