@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 
 from smoothie_tf.command_line import Parser
-from smoothie_tf.runs import launch
+from smoothie_tf.runs.workers import ONE_CORE, LocalWorkers, WorkerLostError, Workers
 from smoothie_tf.validation import InputError
 
 _LAUNCHERS = ("processes", "ray")
@@ -82,7 +82,7 @@ def check(launcher: str, address: str | None) -> None:
 
 
 @contextlib.contextmanager
-def connect(launcher: str, address: str | None) -> Iterator[launch.Workers]:
+def connect(launcher: str, address: str | None) -> Iterator[Workers]:
     """Connects to where a grid's runs are put to work, for as long as it is entered.
 
     Args:
@@ -98,7 +98,7 @@ def connect(launcher: str, address: str | None) -> Iterator[launch.Workers]:
     """
     check(launcher, address)
     if launcher == "processes":
-        yield launch.LocalWorkers()
+        yield LocalWorkers()
         return
     address = address or os.environ.get("RAY_ADDRESS") or "auto"
     if address != "auto":
@@ -193,7 +193,7 @@ class RayProcess:
         """
         self._reference = reference
         self._descriptor: int | None = descriptor
-        self._result: int | launch.WorkerLostError | None = None
+        self._result: int | WorkerLostError | None = None
 
     def poll(self) -> int | None:
         """Returns the exit status, or `None` while the task waits or works.
@@ -205,7 +205,7 @@ class RayProcess:
             self._result = self._ask()
             if self._result is not None:
                 os.close(self._descriptor)
-        if isinstance(self._result, launch.WorkerLostError):
+        if isinstance(self._result, WorkerLostError):
             raise self._result
         return self._result
 
@@ -233,9 +233,9 @@ class RayProcess:
             return -signal.SIGINT
         except ray.exceptions.RayTaskError as error:
             # The task itself could not do it, and has had no log to say so.
-            return launch.WorkerLostError(_first_line(error.cause))
+            return WorkerLostError(_first_line(error.cause))
         except ray.exceptions.RayError as error:
-            return launch.WorkerLostError(_loss(error))
+            return WorkerLostError(_loss(error))
 
 
 def _loss(error: Exception) -> str:
@@ -280,7 +280,7 @@ def _train(command: list[str], directory: str, log: str) -> int:
             stdout=file,
             stderr=subprocess.STDOUT,
             cwd=directory,
-            env={**os.environ, **launch.ONE_CORE},
+            env={**os.environ, **ONE_CORE},
             start_new_session=True,
         )
     try:

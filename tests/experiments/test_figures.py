@@ -13,6 +13,7 @@ from smoothie_tf.experiments.figures.continuous_control import DDPG, FIGURE_3, F
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
 from smoothie_tf.runs.run import Preset, read_preset
+from tests.experiments.made_up_runs import write_run
 
 
 @pytest.fixture
@@ -30,12 +31,8 @@ def drawn(monkeypatch):
 
 
 def write_metrics(run, rows):
-    run.directory.mkdir(parents=True, exist_ok=True)
-    lines = [f"{step},{value},1,,,0,0,0,,50\n" for step, value in rows]
-    header = ",".join(metrics.METRICS) + "\n"
-    (run.directory / "metrics.csv").write_text(header + "".join(lines))
-    record = f'{{"status": "done", "num_steps": {run.num_steps}}}'
-    (run.directory / "run.json").write_text(record)
+    steps, returns = zip(*rows, strict=True)
+    write_run(run, returns, steps, policy_stddev="")
 
 
 def test_line_and_band(tmp_path, drawn):

@@ -9,40 +9,34 @@ import pytest
 
 from smoothie_tf.experiments.commands import collect
 from smoothie_tf.experiments.commands.report import report_command
-from smoothie_tf.experiments.evidence import evidence, metrics, statistics
+from smoothie_tf.experiments.evidence import (
+    evidence,
+    metrics,
+    statistics,
+    verdicts,
+)
 from smoothie_tf.experiments.figures import behind_ddpg
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.figures.grids import grid
-from smoothie_tf.experiments.report import claims, report, summary
-from smoothie_tf.runs.run import read_preset
+from smoothie_tf.experiments.report import claims, origins, report, summary
+from smoothie_tf.runs.run import Run, read_preset
 from smoothie_tf.runs.status import Status, current_status
 from smoothie_tf.training import gin_directory
+from tests.experiments.made_up_runs import write_run
 
-STEPS = read_preset("short").num_steps
 
-
-def write_run(root, env, variant, seed, final, status="done"):
-    """Leaves a run of the short preset whose last evaluations all returned `final`."""
-    directory = root / "short" / env / variant / f"seed{seed}"
-    directory.mkdir(parents=True)
-    steps = np.linspace(STEPS / 20, STEPS, 20).astype(int)
-    lines = [",".join(metrics.METRICS)]
-    for place, step in enumerate(steps):
-        value = final if place >= 10 else 0.0
-        lines.append(f"{step},{value},1.0,{value - 1},0.3,0.0,0.0,0.0,0.0,50.0")
-    (directory / "metrics.csv").write_text("\n".join(lines) + "\n")
-    record = {
-        "agent": variant.split("-")[0],
-        "env": env,
-        "seed": seed,
-        "status": status,
-        "num_steps": STEPS,
-        "commit": "abcdef",
-        "versions": {"tensorflow": "2.15.1"},
-        "command": f"python reproduce/train.py --run_dir /there/{seed} --seed {seed}",
-    }
-    (directory / "run.json").write_text(json.dumps(record))
-    return directory
+def leave(root, env, variant, seed, final, preset="short", status="done"):
+    """Leaves a run whose last evaluations all returned `final`; returns where."""
+    arm = next((arm for arm in evidence.ARMS if arm.variant == variant), None)
+    agent = arm.agent if arm else variant
+    bindings = arm.gin_bindings if arm else ()
+    run = Run(agent, env, seed, read_preset(preset), variant, bindings, root)
+    record = {"versions": {"tensorflow": "2.15.1"}}
+    record["command"] = f"python train.py --run_dir /there/{seed} --seed {seed}"
+    returns = [0.0] * 10 + [final] * 10
+    training = {"training_return": final - 1}
+    write_run(run, returns, status=status, record=record, **training)
+    return run.directory
 
 
 @pytest.fixture
@@ -50,50 +44,75 @@ def results_dir(tmp_path):
     """Hopper with three seeds of three arms, HalfCheetah with too few."""
     root = tmp_path / "runs"
     for seed, noise in enumerate((-10.0, 0.0, 10.0)):
-        write_run(root, "Hopper-v5", "smoothie", seed, 2500 + noise)
-        write_run(root, "Hopper-v5", "ddpg", seed, 1000 + noise)
-        write_run(root, "Hopper-v5", "smoothie-no-kl", seed, 2600 + noise)
-    write_run(root, "HalfCheetah-v5", "smoothie", 0, 5000)
-    write_run(root, "HalfCheetah-v5", "ddpg", 0, 4000)
+        leave(root, "Hopper-v5", "smoothie", seed, 2500 + noise)
+        leave(root, "Hopper-v5", "ddpg", seed, 1000 + noise)
+        leave(root, "Hopper-v5", "smoothie-no-kl", seed, 2600 + noise)
+    leave(root, "HalfCheetah-v5", "smoothie", 0, 5000)
+    leave(root, "HalfCheetah-v5", "ddpg", 0, 4000)
     return tmp_path
 
 
-def verdicts(results_dir):
-    judged = claims.judge(evidence.Evidence(results_dir))
-    return judged.set_index("claim")["verdict"]
+def judged(results_dir):
+    table = claims.judge(evidence.Evidence(results_dir))
+    return table.set_index("claim")["verdict"]
 
 
 def test_verdicts_follow_from_their_rules(results_dir):
-    found = verdicts(results_dir)
-    assert found["Smoothie doubles DDPG's return on Hopper"] == claims.REPRODUCED
-    assert found["Smoothie is at least as good as DDPG on Hopper"] == claims.REPRODUCED
+    found = judged(results_dir)
+    assert found["Smoothie doubles DDPG's return on Hopper"] == verdicts.REPRODUCED
+    assert (
+        found["Smoothie is at least as good as DDPG on Hopper"] == verdicts.REPRODUCED
+    )
     # Of 2,500 against 2,600 with runs 20 apart nothing is left to doubt.
-    assert found["The KL penalty helps on Hopper"] == claims.NOT
+    assert found["The KL penalty helps on Hopper"] == verdicts.NOT
     for task in ("HalfCheetah", "Ant"):  # One seed, and none.
         claim = f"Smoothie is at least as good as DDPG on {task}"
-        assert found[claim] == claims.NOT_YET
+        assert found[claim] == verdicts.NOT_YET
     assert (
         found["Theorem 1: the derivative of Q̃ in Σ is half its Hessian in the action"]
-        == claims.NOT_YET
+        == verdicts.NOT_YET
     )
 
 
 def test_a_claim_that_fails_is_said(tmp_path):
     for seed in range(3):
-        write_run(tmp_path / "runs", "Hopper-v5", "smoothie", seed, 700 + seed)
-        write_run(tmp_path / "runs", "Hopper-v5", "ddpg", seed, 1000 + seed)
-    found = verdicts(tmp_path)
-    assert found["Smoothie doubles DDPG's return on Hopper"] == claims.NOT
-    assert found["Smoothie is at least as good as DDPG on Hopper"] == claims.NOT
+        leave(tmp_path / "runs", "Hopper-v5", "smoothie", seed, 700 + seed)
+        leave(tmp_path / "runs", "Hopper-v5", "ddpg", seed, 1000 + seed)
+    found = judged(tmp_path)
+    assert found["Smoothie doubles DDPG's return on Hopper"] == verdicts.NOT
+    assert found["Smoothie is at least as good as DDPG on Hopper"] == verdicts.NOT
     text = report.report(tmp_path).read_text()
     assert "| **not** | 701 against 1,001: −300 [−301, −299]" in text
+
+
+def test_a_longer_run_is_evidence_of_a_shorter_one(results_dir):
+    root = results_dir / "runs"
+    # Of 1,000,000 steps, with an evaluation every 50,000: 0 up to 500,000.
+    for seed in range(3):
+        leave(root, "Ant-v5", "smoothie", seed, 9000.0, "paper")
+    for seed in range(3, 5):
+        leave(root, "Hopper-v5", "smoothie", seed, 9000.0, "paper", "interrupted")
+    found = evidence.Evidence(results_dir)
+    short, paper = (found.finals[name] for name in ("short", "paper"))
+    assert short.values("Ant-v5", "smoothie").tolist() == [0, 0, 0]
+    assert short.values("Ant-v5", "smoothie", "steps").tolist() == [300_000] * 3
+    assert paper.values("Ant-v5", "smoothie").tolist() == [9000] * 3
+    # One that goes on has been as far already, and is not done itself.
+    returns = short.values("Hopper-v5", "smoothie").tolist()
+    assert returns == [2490, 2500, 2510, 0, 0]
+    assert not len(paper.values("Hopper-v5", "smoothie"))
+    assert found.other_values() == 0
+    # A run's own record comes first.
+    leave(root, "Hopper-v5", "smoothie", 0, 1.0, "paper")
+    again = evidence.Evidence(results_dir).finals["short"]
+    assert again.values("Hopper-v5", "smoothie").tolist() == returns
 
 
 def test_runs_that_have_not_ended_do_not_count(results_dir):
     path = results_dir / "runs/short/Hopper-v5/ddpg/seed2/run.json"
     path.write_text(path.read_text().replace('"done"', '"running"'))
     claim = "Smoothie is at least as good as DDPG on Hopper"
-    assert verdicts(results_dir)[claim] == claims.NOT_YET
+    assert judged(results_dir)[claim] == verdicts.NOT_YET
 
 
 def test_what_the_report_says(results_dir, capsys):
@@ -104,7 +123,7 @@ def test_what_the_report_says(results_dir, capsys):
     assert "| Hopper-v5 | Smoothie | 2,500 ± 8 | 2,499 ± 8 | 0.30 ± 0.00 | 3 |" in text
     assert "| Ant-v5 | Smoothie | not yet run |  |  | 0 |" in text
     assert "2.50 times [2.4" in text
-    assert "| short | abcdef | 11 of 11 |" in text
+    assert "| short | abc | 11 of 11 |" in text
     for name in ("figure3_short", "figure3_short_stddev", "figure4_short"):
         assert (results_dir / "report" / f"{name}.png").stat().st_size > 10_000
         assert f"(report/{name}.png)" in text
@@ -115,7 +134,7 @@ def test_what_the_report_says(results_dir, capsys):
 
 def test_nothing_at_all_is_not_yet_run(tmp_path):
     text = report.report(tmp_path).read_text()
-    assert set(verdicts(tmp_path)) == {claims.NOT_YET}
+    assert set(judged(tmp_path)) == {verdicts.NOT_YET}
     assert "No run has been collected yet." in text
     assert "python reproduce/neighbours_escape.py" in text
 
@@ -208,11 +227,11 @@ def test_neighbours_with_their_intervals(tmp_path):
 
 def test_collected_are_records_and_no_more(tmp_path, capsys):
     runs = tmp_path / "runs"
-    source = write_run(runs, "Hopper-v5", "smoothie", 1, 10.0)
+    source = leave(runs, "Hopper-v5", "smoothie", 1, 10.0)
     (source / "checkpoints").mkdir()
-    trial = write_run(runs, "Hopper-v5", "trial", 0, 10.0)
+    trial = leave(runs, "Hopper-v5", "trial", 0, 10.0)
     (trial.parent / "study.journal").touch()
-    empty = write_run(runs, "Hopper-v5", "ddpg", 0, 10.0)
+    empty = leave(runs, "Hopper-v5", "ddpg", 0, 10.0)
     (empty / "metrics.csv").unlink()
     flags = ["--runs_dir", str(runs), "--results_dir", str(tmp_path / "out")]
     assert collect.collect_command(flags) == 0
@@ -276,7 +295,7 @@ def test_scaling_to_the_range_of_a_task():
 
 def test_searches_that_are_missing_are_named(results_dir):
     def section():
-        text = "\n".join(report._searches(evidence.Evidence(results_dir)))
+        text = "\n".join(origins.searches(evidence.Evidence(results_dir)))
         return text, text.count("python reproduce/table1.py")
 
     assert section()[1] == 6

@@ -1,6 +1,5 @@
 """Tables from what runs have left behind, worked out by hand."""
 
-import json
 import math
 
 import pandas as pd
@@ -10,21 +9,17 @@ from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.runs.run import Preset, Run
+from tests.experiments.made_up_runs import write_run
 
 HEADER = ",".join(metrics.METRICS) + "\n"
 
 
-def write_run(run, returns, status="done", every=100):
+def leave(run, returns, status="done", every=100):
     """Leaves a run whose evaluations returned `returns`, one every 100 steps."""
-    run.directory.mkdir(parents=True, exist_ok=True)
-    rows = [
-        f"{every * place},{value},1.5,,0.6,0.0,0.0,0.0,,50.0\n"
-        for place, value in enumerate(returns, start=1)
-    ]
-    (run.directory / "metrics.csv").write_text(HEADER + "".join(rows))
-    record = {"status": status, "num_steps": run.num_steps, "commit": "abc"}
-    record["command"] = "/somewhere/train.py"
-    (run.directory / "run.json").write_text(json.dumps(record))
+    steps = [every * place for place in range(1, len(returns) + 1)]
+    columns = {"training_return": 1.5, "policy_stddev": 0.6}
+    record = {"command": "/somewhere/train.py"}
+    write_run(run, returns, steps, status, record, **columns)
 
 
 @pytest.fixture
@@ -36,8 +31,8 @@ def three(tmp_path) -> tuple[Run, ...]:
 
 
 def test_tidy_table(three):
-    write_run(three[0], [1.0, 2.0, 3.0])
-    write_run(three[1], [4.0], status="interrupted")
+    leave(three[0], [1.0, 2.0, 3.0])
+    leave(three[1], [4.0], status="interrupted")
     frame = metrics.read_runs(three)
     assert list(frame.columns) == [*metrics.RUN_COLUMNS, *metrics.METRICS]
     assert frame["step"].tolist() == [100, 200, 300, 100]
@@ -51,7 +46,7 @@ def test_no_runs_is_an_empty_table(three):
     frame = metrics.read_runs(three)
     assert frame.empty
     assert metrics.curves(frame, "evaluation_return_mean").empty
-    assert metrics.final_returns(frame).empty
+    assert metrics.final_returns(metrics.by_run(frame)).empty
 
 
 def test_band_is_clipped_at_minimum_and_maximum(three):
@@ -59,9 +54,9 @@ def test_band_is_clipped_at_minimum_and_maximum(three):
     # band starts at 0; 2 + √8 < 6, the maximum, so it ends there.
     # Second: mean 4, variance 8; 4 − √8 > 0, and 4 + √8 > 6.
     # Third: only two runs have come so far, 1 and 3: mean 2, deviation 1.
-    write_run(three[0], [0.0, 0.0, 1.0])
-    write_run(three[1], [0.0, 6.0, 3.0])
-    write_run(three[2], [6.0, 6.0])
+    leave(three[0], [0.0, 0.0, 1.0])
+    leave(three[1], [0.0, 6.0, 3.0])
+    leave(three[2], [6.0, 6.0])
     table = metrics.curves(metrics.read_runs(three), "evaluation_return_mean")
     root = math.sqrt(8)
     assert table["mean"].tolist() == pytest.approx([2, 4, 2])
@@ -72,7 +67,7 @@ def test_band_is_clipped_at_minimum_and_maximum(three):
 
 
 def test_curves_leave_out_what_has_no_value(three):
-    write_run(three[0], [1.0, 2.0])
+    leave(three[0], [1.0, 2.0])
     frame = metrics.read_runs(three)
     assert metrics.curves(frame, "kl").empty
     assert metrics.curves(frame, "policy_stddev")["mean"].tolist() == [0.6, 0.6]
@@ -80,10 +75,12 @@ def test_curves_leave_out_what_has_no_value(three):
 
 def test_final_returns(three):
     # Four evaluations: the last two count. 3.5 and 5.5: mean 4.5, deviation 1.
-    write_run(three[0], [9.0, 9.0, 3.0, 4.0], every=75)
-    write_run(three[1], [9.0, 9.0, 5.0, 6.0], every=75)
-    write_run(three[2], [1000.0], status="interrupted")
-    (row,) = metrics.final_returns(metrics.read_runs(three)).to_dict("records")
+    leave(three[0], [9.0, 9.0, 3.0, 4.0], every=75)
+    leave(three[1], [9.0, 9.0, 5.0, 6.0], every=75)
+    leave(three[2], [1000.0], status="interrupted")
+    (row,) = metrics.final_returns(metrics.by_run(metrics.read_runs(three))).to_dict(
+        "records"
+    )
     assert row == {
         "env": "Hopper-v5",
         "variant": "smoothie",
@@ -97,14 +94,16 @@ def test_final_returns(three):
 def test_final_returns_of_a_long_run_are_its_last_ten(tmp_path):
     preset = Preset("short", num_steps=3000, num_seeds=1)
     run = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)[0]
-    write_run(run, [0.0] * 20 + [7.0] * 10)
-    (row,) = metrics.final_returns(metrics.read_runs([run])).to_dict("records")
+    leave(run, [0.0] * 20 + [7.0] * 10)
+    (row,) = metrics.final_returns(metrics.by_run(metrics.read_runs([run]))).to_dict(
+        "records"
+    )
     assert (row["mean"], row["n"], row["evaluations"]) == (7.0, 1, 10)
     assert math.isnan(row["std"])
 
 
 def test_steps_beyond_those_asked_for_are_left_out(three):
-    write_run(three[0], [1.0, 2.0, 3.0, 4.0])
+    leave(three[0], [1.0, 2.0, 3.0, 4.0])
     assert metrics.read_runs(three[:1])["step"].max() == 300
 
 
@@ -157,8 +156,8 @@ def test_binary_rubbish(tmp_path):
 
 
 def test_written_tables_read_back(three, tmp_path):
-    write_run(three[0], [1.0, 2.0, 3.0])
-    write_run(three[1], [3.0, 4.0, 5.0])
+    leave(three[0], [1.0, 2.0, 3.0])
+    leave(three[1], [3.0, 4.0, 5.0])
     frame = metrics.read_runs(three)
     metrics.write_tables(frame, tmp_path, "figure3")
     runs = pd.read_csv(tmp_path / "figure3_runs.csv")
@@ -171,10 +170,10 @@ def test_written_tables_read_back(three, tmp_path):
 
 
 def test_provenance_keeps_no_command(three):
-    write_run(three[0], [1.0])
-    assert metrics.provenance(three) == [
-        {"variant": "smoothie", "num_steps": 300, "status": "done", "commit": "abc"}
-    ]
+    leave(three[0], [1.0])
+    facts = {"variant": "smoothie", "agent": "smoothie", "env": "Hopper-v5", "seed": 0}
+    facts |= {"num_steps": 300, "status": "done", "commit": "abc", "gin_bindings": []}
+    assert metrics.provenance(three) == [facts]
     (three[0].directory / "run.json").write_text("{")
     with pytest.raises(metrics.DamagedRunError, match="is damaged: it is not JSON"):
         metrics.provenance(three)
@@ -194,10 +193,12 @@ def test_comparison_with_a_baseline_by_hand(three):
     runs = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=three[0].root)
     ddpg = [run for run in runs if run.variant == "ddpg"]
     for run, value in zip(three, (3.0, 5.0, 7.0), strict=True):
-        write_run(run, [0.0, 0.0, value])
+        leave(run, [0.0, 0.0, value])
     for run, value in zip(ddpg[:2], (1.0, 2.0), strict=True):
-        write_run(run, [0.0, 0.0, value])
-    table = metrics.compare(metrics.read_runs(runs), "ddpg").set_index("variant")
+        leave(run, [0.0, 0.0, value])
+    table = metrics.compare(metrics.by_run(metrics.read_runs(runs)), "ddpg").set_index(
+        "variant"
+    )
     smoothie, baseline = table.loc["smoothie"], table.loc["ddpg"]
     assert (smoothie["mean"], smoothie["n"], smoothie["difference"]) == (5.0, 3, 3.5)
     assert math.isnan(baseline["difference"])
@@ -209,7 +210,9 @@ def test_comparison_with_a_baseline_by_hand(three):
 def test_one_seed_has_no_interval(three):
     runs = grid(FIGURE_3, three[0].preset, ["Hopper-v5"], root=three[0].root)
     for run in runs[:2]:
-        write_run(run, [1.0, 2.0])
-    table = metrics.compare(metrics.read_runs(runs), "ddpg").set_index("variant")
+        leave(run, [1.0, 2.0])
+    table = metrics.compare(metrics.by_run(metrics.read_runs(runs)), "ddpg").set_index(
+        "variant"
+    )
     assert table.loc["smoothie", "difference"] == 0.0
     assert table.loc["smoothie", ["low", "high"]].isna().all()

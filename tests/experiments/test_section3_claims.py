@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.experiments.evidence import evidence, statistics
+from smoothie_tf.experiments.evidence.verdicts import NOT, NOT_YET, PARTLY, REPRODUCED
 from smoothie_tf.experiments.report import section3 as claims
-from smoothie_tf.experiments.report.verdicts import NOT, NOT_YET, PARTLY, REPRODUCED
 from smoothie_tf.experiments.theory import figure1, section3
 
 START = figure1.INITIAL_STDDEV

@@ -1,6 +1,5 @@
 """Figures 2 to 4 of the SVG paper: their runs, claims, report and behaviour."""
 
-import json
 import pathlib
 import subprocess
 import sys
@@ -11,7 +10,12 @@ import pytest
 
 from smoothie_tf.environments import monoped
 from smoothie_tf.experiments.commands.figure import figure_command
-from smoothie_tf.experiments.evidence import evidence, metrics, statistics
+from smoothie_tf.experiments.evidence import (
+    evidence,
+    metrics,
+    statistics,
+    verdicts,
+)
 from smoothie_tf.experiments.figures import svg as figures
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.report import claims, report
@@ -19,6 +23,7 @@ from smoothie_tf.experiments.svg import behaviour
 from smoothie_tf.experiments.svg import claims as svg_claims
 from smoothie_tf.runs.run import lengths, read_preset
 from smoothie_tf.training import gin_directory
+from tests.experiments.made_up_runs import write_run
 
 ROOT = pathlib.Path(__file__).parents[2]
 EVALUATIONS = 20
@@ -28,13 +33,13 @@ def numbered(results_dir):
     """Findings by the claim's number, S1 to S13."""
     judged = claims.judge(
         evidence.Evidence(results_dir),
-        svg_claims.claims_of(svg_claims.Evidence(results_dir)),
+        svg_claims.claims(),
     )
     ours = judged[judged["claim"].str.match(r"S\d+: ")]
     return {row.claim.split(":")[0]: row for row in ours.itertuples()}
 
 
-def write_run(results_dir, env, arm, seed, returns, figure=None):
+def leave(results_dir, env, arm, seed, returns, figure=None):
     """Leaves a finished run with these evaluations, one or one each."""
     preset = read_preset("svg")
     figure = figure or next(f for f in figures.FIGURES if env in f.envs)
@@ -43,14 +48,7 @@ def write_run(results_dir, env, arm, seed, returns, figure=None):
         for run in grid(figure, preset, [env], [seed], results_dir / "runs")
         if run.variant == arm.variant
     )
-    run.directory.mkdir(parents=True)
-    steps = np.linspace(0, run.num_steps, EVALUATIONS + 1)[1:].astype(int)
-    lines = [",".join(metrics.METRICS)]
-    for step, value in zip(steps, np.broadcast_to(returns, EVALUATIONS), strict=True):
-        lines.append(f"{step},{value},1.0,,0.2,0.0,0.0,0.0,,50.0")
-    (run.directory / "metrics.csv").write_text("\n".join(lines) + "\n")
-    record = {"status": "done", "num_steps": run.num_steps}
-    (run.directory / "run.json").write_text(json.dumps(record))
+    write_run(run, np.broadcast_to(returns, EVALUATIONS))
 
 
 def fill(results_dir, env, **finals):
@@ -59,7 +57,7 @@ def fill(results_dir, env, **finals):
     for arm in figure.arms:
         final = finals.get(arm.variant.replace("-", "_"))
         for seed in range(3) if final is not None else ():
-            write_run(results_dir, env, arm, seed, final + 0.01 * seed)
+            leave(results_dir, env, arm, seed, final + 0.01 * seed)
 
 
 def behave(results_dir, **values):
@@ -102,7 +100,7 @@ def test_each_panel_has_its_arms_and_its_length():
 def test_nothing_is_not_yet_run(tmp_path):
     found = numbered(tmp_path)
     assert list(found) == [f"S{number}" for number in range(1, 14)]
-    assert {row.verdict for row in found.values()} == {claims.NOT_YET}
+    assert {row.verdict for row in found.values()} == {verdicts.NOT_YET}
     text = report.report(tmp_path).read_text()
     for script in ("svg_figure2", "svg_figure3", "svg_figure4", "svg_tasks"):
         assert f"python reproduce/{script}.py --preset svg\n" in text
@@ -125,10 +123,8 @@ def test_first_steps_are_the_start_of_the_other_figures_runs(tmp_path):
     assert all(longer[path] > first[path] for path in set(first) - alone)
     # They are drawn for what they are, and decide nothing before they are done.
     for seed in range(3):
-        write_run(
-            tmp_path, figures.WALKER, figures.SVG1_ER, seed, 900.0, figures.SVG_TASKS
-        )
-    assert numbered(tmp_path)["S13"].verdict == claims.NOT_YET
+        leave(tmp_path, figures.WALKER, figures.SVG1_ER, seed, 900.0, figures.SVG_TASKS)
+    assert numbered(tmp_path)["S13"].verdict == verdicts.NOT_YET
     text = report.report(tmp_path).read_text()
     assert "| Walker | SVG(1)-ER | 900 [900, 900] | 900 [900, 900] | 3 |" in text
     assert "(report/svg_tasks.png)" in text
@@ -139,19 +135,19 @@ def test_first_steps_are_the_start_of_the_other_figures_runs(tmp_path):
 def test_a_runs_two_numbers(tmp_path):
     # Of 20 evaluations the last two: 38 and 40; of all, 2 to 40: 21 on average.
     returns = np.arange(2, 42, 2)
-    write_run(tmp_path, figures.HAND, figures.PLANNER, 0, returns)
-    (row,) = svg_claims.Evidence(tmp_path).measures.itertuples()
-    assert (row.first, row.final, row.area) == (2, 39, 21)
+    leave(tmp_path, figures.HAND, figures.PLANNER, 0, returns)
+    (row,) = evidence.Evidence(tmp_path).svg.by_run.itertuples()
+    assert (row.first, row.evaluation_return, row.area) == (2, 39, 21)
 
 
 def test_the_planner_may_not_gain_much(tmp_path):
     slow, fast = np.linspace(-10, -9, 20), np.linspace(-10, -1, 20)
     middling = np.linspace(-10, -5, 20)
     for name, planner, verdict in (
-        ("good", slow, claims.REPRODUCED),
-        ("half", middling, claims.PARTLY),
-        ("level", fast, claims.NOT),
-        ("ahead", fast + 1, claims.NOT),
+        ("good", slow, verdicts.REPRODUCED),
+        ("half", middling, verdicts.PARTLY),
+        ("level", fast, verdicts.NOT),
+        ("ahead", fast + 1, verdicts.NOT),
     ):
         for seed in range(3):
             for arm, returns in (
@@ -159,7 +155,7 @@ def test_the_planner_may_not_gain_much(tmp_path):
                 (figures.PLANNER, planner),
             ):
                 returns = returns + 0.01 * seed
-                write_run(tmp_path / name, figures.HAND, arm, seed, returns)
+                leave(tmp_path / name, figures.HAND, arm, seed, returns)
         assert numbered(tmp_path / name)["S1"].verdict == verdict
     row = numbered(tmp_path / "good")["S1"]
     # The last two of 20 points from −10 to −1, and to −9: −1.24 and −9.03.
@@ -169,14 +165,14 @@ def test_the_planner_may_not_gain_much(tmp_path):
 def test_who_is_ahead(tmp_path):
     arms = {"svg1": 5.0, "svg0_episode": 4.0, "svg_infinity": 3.0, "dpg": 2.0}
     for name, replayed, verdict in (
-        ("ahead", 6.0, claims.REPRODUCED),
-        ("behind one", 4.5, claims.NOT),
-        ("level", 5.0, claims.PARTLY),
+        ("ahead", 6.0, verdicts.REPRODUCED),
+        ("behind one", 4.5, verdicts.NOT),
+        ("level", 5.0, verdicts.PARTLY),
     ):
         fill(tmp_path / name, figures.CARTPOLE, svg1_er=replayed, **arms)
         assert numbered(tmp_path / name)["S2"].verdict == verdict
     assert "+1.00 [+" in numbered(tmp_path / "ahead")["S2"].number
-    assert numbered(tmp_path / "ahead")["S3"].verdict == claims.NOT_YET
+    assert numbered(tmp_path / "ahead")["S3"].verdict == verdicts.NOT_YET
 
 
 def test_what_smaller_networks_cost(tmp_path):
@@ -185,7 +181,7 @@ def test_what_smaller_networks_cost(tmp_path):
         tmp_path, figures.CARTPOLE, svg1=100, svg1_value_50=90, dpg=100, dpg_value_50=70
     )
     row = numbered(tmp_path)["S3"]
-    assert row.verdict == claims.REPRODUCED and row.n == "3 + 3 + 3 + 3"
+    assert row.verdict == verdicts.REPRODUCED and row.n == "3 + 3 + 3 + 3"
     # Runs are 0.01 apart: means of three resampled ones differ by 0.02 at most.
     assert row.number.startswith("DPG loses +30.0 [+30.0, +30.0], SVG(1) +10.0 [")
     assert row.number.endswith(": +20.0 [+20.0, +20.0]")
@@ -199,9 +195,9 @@ def test_what_smaller_networks_cost(tmp_path):
         td_actor_critic=90,
     )
     found = numbered(tmp_path)
-    assert found["S4"].verdict == claims.REPRODUCED
+    assert found["S4"].verdict == verdicts.REPRODUCED
     # SVG(1) is at its end what it was at its beginning.
-    assert found["S5"].verdict == claims.PARTLY
+    assert found["S5"].verdict == verdicts.PARTLY
     assert found["S5"].number.endswith("; SVG(1) had learned +0.00 [−0.01, +0.01]")
     assert statistics.excess(*(np.full(3, x) for x in (9, 5, 8, 7))).value == 3
 
@@ -216,9 +212,9 @@ def test_what_smaller_models_cost_those_that_learn(tmp_path):
     ):
         arm = figures.with_model_units(arm, units)
         for seed in range(3):
-            write_run(tmp_path, figures.SWIMMER_3, arm, seed, returns + 0.01 * seed)
+            leave(tmp_path, figures.SWIMMER_3, arm, seed, returns + 0.01 * seed)
     row = numbered(tmp_path)["S5"]
-    assert row.verdict == claims.REPRODUCED
+    assert row.verdict == verdicts.REPRODUCED
     assert "SVG(1) had learned +97.4 [" in row.number
 
 
@@ -238,14 +234,14 @@ def test_claims_of_figure_4(tmp_path):
             (figures.MONOPED, "stands, 25 % noise"): 0.3,
         },
     )
-    verdicts = {name: row.verdict for name, row in numbered(tmp_path).items()}
-    assert verdicts["S7"] == claims.REPRODUCED
-    assert verdicts["S8"] == claims.PARTLY  # Ahead, but at the target too rarely.
-    assert verdicts["S9"] == claims.REPRODUCED
-    assert verdicts["S10"] == claims.NOT
-    assert verdicts["S11"] == claims.PARTLY
-    assert verdicts["S12"] == claims.PARTLY
-    assert verdicts["S13"] == claims.REPRODUCED
+    found = {name: row.verdict for name, row in numbered(tmp_path).items()}
+    assert found["S7"] == verdicts.REPRODUCED
+    assert found["S8"] == verdicts.PARTLY  # Ahead, but at the target too rarely.
+    assert found["S9"] == verdicts.REPRODUCED
+    assert found["S10"] == verdicts.NOT
+    assert found["S11"] == verdicts.PARTLY
+    assert found["S12"] == verdicts.PARTLY
+    assert found["S13"] == verdicts.REPRODUCED
 
 
 def test_a_figure_of_panels_from_its_command(

@@ -16,6 +16,7 @@ from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.runs import launch, ray_launch
 from smoothie_tf.runs.status import Status, current_status, read_json
+from smoothie_tf.runs.workers import LocalWorkers, WorkerLostError
 from smoothie_tf.training import gin_directory
 
 ROOT = gin_directory.PRESETS.parents[1]
@@ -75,7 +76,7 @@ def test_no_cluster_here_is_one_sentence(monkeypatch, capsys):
     assert len(errors.strip().splitlines()) == 1
 
 
-class LosingWorkers(launch.LocalWorkers):
+class LosingWorkers(LocalWorkers):
     """Workers that are lost with their first runs, once those have begun."""
 
     def __init__(self, losses):
@@ -98,7 +99,7 @@ class Lost:
     def poll(self):
         self._process.kill()
         self._process.wait()
-        raise launch.WorkerLostError("its node died")
+        raise WorkerLostError("its node died")
 
 
 def test_a_lost_worker_is_no_attempt(runs, fake_command, behave):

@@ -265,7 +265,7 @@ def _draw(
         frame, figure, runs, out_dir / f"{figure.name}_stddev.png"
     )
     if baseline is not None:
-        comparison = metrics.compare(frame, baseline)
+        comparison = metrics.compare(metrics.by_run(frame), baseline)
         path = out_dir / f"{figure.name}_comparison.csv"
         comparison.to_csv(path, index=False)
         if len(comparison):

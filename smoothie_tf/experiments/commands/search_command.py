@@ -11,6 +11,7 @@ from smoothie_tf.experiments.figures.grids import Arm
 from smoothie_tf.runs import launch, prefix, ray_launch
 from smoothie_tf.runs.run import Run, read_preset
 from smoothie_tf.runs.tasks import check_envs
+from smoothie_tf.runs.workers import LocalWorkers, Workers
 from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError
@@ -61,7 +62,7 @@ def search_command(
     try:
         plan = _plan(flags)
         if flags.plot_only:
-            return _search(flags, plan, launch.LocalWorkers(), train_command)
+            return _search(flags, plan, LocalWorkers(), train_command)
         with ray_launch.connect(flags.launcher, flags.ray_address) as workers:
             return _search(flags, plan, workers, train_command)
     except InputError as error:
@@ -69,7 +70,7 @@ def search_command(
         return command_line.BAD_INPUT
 
 
-def _search(flags, plan, workers: launch.Workers, train_command) -> int:
+def _search(flags, plan, workers: Workers, train_command) -> int:
     """Conducts the study, or draws it as it is; returns the exit status."""
     # Optuna, tables and pictures take seconds to import; `--help` needs none of them.
     from smoothie_tf.experiments.evidence import metrics

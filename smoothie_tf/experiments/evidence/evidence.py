@@ -1,26 +1,32 @@
 """What results/ holds, as tables: the only thing that the report rests on."""
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from smoothie_tf.experiments.evidence import metrics
+from smoothie_tf.experiments.figures import svg as svg_figures
 from smoothie_tf.experiments.figures.continuous_control import (
     FIGURE_3,
     SMOOTHIE_SEARCHED_WITHOUT_KL,
     SMOOTHIE_WITHOUT_KL,
 )
-from smoothie_tf.experiments.figures.grids import Figure, grid
-from smoothie_tf.experiments.theory import section3
+from smoothie_tf.experiments.figures.grids import Arm, Figure, grid
+from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Preset, Run, read_preset
+from smoothie_tf.runs.status import read_json
 
 #: The presets whose runs are results, the longer one first.
 PRESETS = ("paper", "short")
+#: That of the SVG family's figures.
+SVG_PRESET = "svg"
 #: Fewer finished runs than this say nothing.
 LEAST_SEEDS = 3
+#: Those of Figures 3 and 4 together.
 ARMS = (*FIGURE_3.arms, SMOOTHIE_WITHOUT_KL, SMOOTHIE_SEARCHED_WITHOUT_KL)
 
 
@@ -32,6 +38,96 @@ def without_kl(env: str) -> str:
     """
     searched = SMOOTHIE_SEARCHED_WITHOUT_KL
     return (searched if searched.is_on(env) else SMOOTHIE_WITHOUT_KL).variant
+
+
+class Finals:
+    """Runs of one preset, every evaluation of them and a row a finished run."""
+
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        runs: Sequence[Run] = (),
+        last: Callable[[pd.Series], pd.Series] = metrics.last_evaluations,
+    ):
+        """Reduces runs to rows.
+
+        Args:
+            frame: As `metrics.read_runs` and `metrics.read_table` return it.
+            runs: Those that it is of, where it is of some.
+            last: Which evaluations make up a final return, see `metrics.by_run`.
+        """
+        self.frame = frame
+        self.runs = tuple(runs)
+        self.by_run = metrics.by_run(frame, last)
+
+    @classmethod
+    def collected(
+        cls,
+        root: pathlib.Path,
+        preset: Preset,
+        figures: Iterable[Figure],
+        last: Callable[[pd.Series], pd.Series] = metrics.last_evaluations,
+    ) -> "Finals":
+        """Reads the runs of figures, by what gin/tuned says now.
+
+        Args:
+            root: The folder of runs.
+            preset: Their length; longer runs of the same values count as far as that.
+            figures: The figures.
+            last: As above.
+
+        Raises:
+            metrics.DamagedRunError: If a run's metrics are damaged.
+        """
+        names = (
+            path.name.removeprefix("seed")
+            for label in preset.labels
+            for path in (root / label).glob("*/*/seed*")
+        )
+        seeds = sorted({int(name) for name in names if name.isdigit()})
+        runs = {
+            run.directory: prefix.locate(run)
+            for figure in figures
+            for run in grid(figure, preset, seeds=seeds, root=root)
+        }
+        there = [run for run in runs.values() if _is_as_long(run)]
+        return cls(metrics.read_runs(there), there, last)
+
+    def values(
+        self, env: str, arm: Arm | str, column: str = "evaluation_return"
+    ) -> np.ndarray:
+        """Returns a number of each finished run of an arm on a task, by seed.
+
+        Args:
+            env: Gymnasium id of the task.
+            arm: The arm, or its variant.
+            column: One of `metrics.NUMBERS`.
+
+        Returns:
+            The numbers, shape [N].
+        """
+        table = self.by_run
+        chosen = (table["env"] == env) & (table["variant"] == _variant(arm))
+        return table.loc[chosen].sort_values("seed")[column].to_numpy()
+
+    def has(self, env: str, arms: Iterable[Arm | str]) -> bool:
+        """Says whether arms have finished runs enough on a task to be judged."""
+        return all(len(self.values(env, each)) >= LEAST_SEEDS for each in arms)
+
+    def count(self, env: str, arms: Iterable[Arm | str]) -> str:
+        """Says how many finished runs of each arm on a task there are."""
+        return " + ".join(str(len(self.values(env, each))) for each in arms)
+
+
+def _variant(arm: Arm | str) -> str:
+    return arm if isinstance(arm, str) else arm.variant
+
+
+def _is_as_long(run: Run) -> bool:
+    """Says whether a run was to be as long, and is not only another figure's as yet."""
+    if not (run.directory / "metrics.csv").is_file():
+        return False
+    return read_json(run.directory / "run.json").get("num_steps", 0) >= run.num_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,30 +149,47 @@ class Evidence:
     """Reads results/; whatever is not there yet is simply missing."""
 
     def __init__(self, results_dir: pathlib.Path):
-        """Reads everything.
+        """Reads the runs of all figures.
 
         Args:
-            results_dir: As `reproduce/collect.py`, `figure2.py`, `identities.py` and
-                `section3.py` leave it.
+            results_dir: As the commands leave it: runs below `runs/`, where
+                `reproduce/collect.py` copies them, and tables.
 
         Raises:
             metrics.DamagedRunError: If a file is there and cannot be read.
         """
         self.directory = results_dir
         self.presets = [read_preset(name) for name in PRESETS]
-        self.runs = {each.name: self._runs(each) for each in self.presets}
-        self.frames = {
-            name: metrics.read_runs(runs) for name, runs in self.runs.items()
-        }
+        root = results_dir / "runs"
+        figure = Figure(0, "", ARMS, FIGURE_3.envs)
+        #: Runs of Figures 3 and 4, by the name of their preset.
         self.finals = {
-            name: metrics.final_by_run(frame) for name, frame in self.frames.items()
+            preset.name: Finals.collected(root, preset, [figure])
+            for preset in self.presets
         }
-        self.figure2 = self._table("figure2/figure2_runs.csv")
-        self.identities = self._table("identities/identities.csv")
-        self.section3 = {
-            name: self._table(f"section3/{name}.csv") for name in section3.TABLES
-        }
-        self.published = self._table("published_ddpg.csv", text=True)
+        of_svg = functools.partial(
+            Finals.collected, root, read_preset(SVG_PRESET), last=metrics.last_tenth
+        )
+        self.svg = of_svg(svg_figures.FIGURES)
+        self.svg_tasks = of_svg([svg_figures.SVG_TASKS])
+        self._tables: dict[tuple[str, bool], pd.DataFrame | None] = {}
+
+    def table(self, name: str, text: bool = False) -> pd.DataFrame | None:
+        """Reads a table, if it is there.
+
+        Args:
+            name: Its path below the folder of results.
+            text: Whether cells are left as they are.
+
+        Raises:
+            metrics.DamagedRunError: If it cannot be read.
+        """
+        path = self.directory / name
+        if (name, text) not in self._tables:
+            there = path.is_file()
+            table = metrics.read_table(path, text) if there else None
+            self._tables[name, text] = table
+        return self._tables[name, text]
 
     def comparison(self, env: str, ours: str, theirs: str) -> Comparison | None:
         """Returns the longest finished comparison of two arms on a task.
@@ -91,32 +204,38 @@ class Evidence:
             `None` if there is none.
         """
         for preset in self.presets:
-            pair = [self.returns(preset.name, env, each) for each in (ours, theirs)]
-            if min(map(len, pair)) >= LEAST_SEEDS:
+            finals = self.finals[preset.name]
+            if finals.has(env, (ours, theirs)):
+                pair = (finals.values(env, each) for each in (ours, theirs))
                 return Comparison(preset, *pair)
         return None
 
-    def returns(self, preset: str, env: str, variant: str) -> np.ndarray:
-        """Returns an arm's final returns, by seed, shape [N]."""
-        table = self.finals[preset]
-        chosen = (table["env"] == env) & (table["variant"] == variant)
-        return table.loc[chosen].sort_values("seed")["evaluation_return"].to_numpy()
+    def measured(self, name: str, measure: str, **keys: str) -> np.ndarray:
+        """Returns what a table says of runs, by seed.
 
-    def progress(self, env: str, variants: Sequence[str]) -> str:
-        """Says how many finished runs of arms on a task there are, where few."""
-        counts = {
-            variant: max(
-                len(self.returns(preset.name, env, variant)) for preset in self.presets
-            )
-            for variant in variants
-        }
-        if not any(counts.values()):
-            return "no run"
-        return ", ".join(f"{variant} {count}" for variant, count in counts.items())
+        Args:
+            name: As for `table`; it has columns measure, seed and value.
+            measure: Which rows.
+            **keys: Values of further columns of those rows.
+
+        Returns:
+            The values, shape [N]; none where the table is not there.
+        """
+        table = self.table(name)
+        if table is None:
+            return np.zeros(0)
+        for column, value in {"measure": measure, **keys}.items():
+            table = table[table[column] == value]
+        return table.sort_values("seed")["value"].to_numpy()
 
     def other_values(self) -> int:
         """Counts collected runs whose values are not those of gin/tuned now."""
-        known = {run.directory for runs in self.runs.values() for run in runs}
+        known = {
+            directory
+            for each in self.finals.values()
+            for run in each.runs
+            for directory in run.directories
+        }
         found = {
             path.parent
             for name in PRESETS
@@ -124,26 +243,19 @@ class Evidence:
         }
         return len(found - known)
 
-    def _runs(self, preset: Preset) -> list[Run]:
-        """Lists the collected runs of both figures, by what gin/tuned says now."""
-        root = self.directory / "runs"
-        envs = FIGURE_3.envs
-        figure = Figure(0, "", ARMS, envs)
-        seeds = {
-            int(path.name.removeprefix("seed"))
-            for path in (root / preset.label).glob("*/*/seed*")
-            if path.name.removeprefix("seed").isdigit()
-        }
-        runs = grid(figure, preset, seeds=sorted(seeds), root=root)
-        return [run for run in runs if (run.directory / "metrics.csv").is_file()]
 
-    def _table(self, name: str, text: bool = False) -> pd.DataFrame | None:
-        path = self.directory / name
-        if not path.is_file():
-            return None
-        try:
-            return pd.read_csv(path, dtype=str if text else None)
-        except ValueError as error:
-            raise metrics.DamagedRunError(
-                f"{path} is damaged: {str(error).splitlines()[0]}"
-            ) from None
+def progress(env: str, arms: Iterable[Arm | str], *of: Finals) -> str:
+    """Says how many finished runs of arms on a task there are, where few.
+
+    Args:
+        env: Gymnasium id of the task.
+        arms: The arms, or their variants.
+        *of: Where they may be: of each arm, the most count.
+    """
+    counts = {
+        _variant(arm): max(len(finals.values(env, arm)) for finals in of)
+        for arm in arms
+    }
+    if not any(counts.values()):
+        return "no run"
+    return ", ".join(f"{variant} {count}" for variant, count in counts.items())

@@ -3,7 +3,7 @@
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,10 @@ from smoothie_tf.runs.run import Run
 from smoothie_tf.training.run_directory import COLUMNS as METRICS
 
 RUN_COLUMNS = ("agent", "env", "seed", "variant", "finished")
+#: What names a run of a figure, and what it is reduced to: see `by_run`.
+KEYS = ("env", "variant", "seed")
+FINAL = ("steps", "evaluation_return", "training_return", "policy_stddev")
+NUMBERS = (*FINAL, "first", "area", "evaluations")
 _FINAL_EVALUATIONS = 10
 
 
@@ -121,6 +125,23 @@ def read_runs(runs: Iterable[Run]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def read_table(path: pathlib.Path, text: bool = False) -> pd.DataFrame:
+    """Reads a CSV file: what `write_tables` has written, for one.
+
+    Args:
+        path: The file.
+        text: Whether cells are left as they are.
+
+    Raises:
+        DamagedRunError: If it cannot be read.
+    """
+    try:
+        return pd.read_csv(path, dtype=str if text else None)
+    except (ValueError, OSError) as error:
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise DamagedRunError(f"{path} is damaged: {reason}") from None
+
+
 def curves(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     """Averages a column over seeds, with the paper's band (caption of Figure 3).
 
@@ -159,110 +180,104 @@ def last_evaluations(
     return returns.iloc[-max(1, min(evaluations, len(returns) // 2)) :]
 
 
-def final_returns(
-    frame: pd.DataFrame, evaluations: int = _FINAL_EVALUATIONS
+def last_tenth(returns: pd.Series) -> pd.Series:
+    """Returns the last tenth of a run's evaluations, and at least one."""
+    return last_evaluations(returns, max(1, len(returns) // 10))
+
+
+def by_run(
+    frame: pd.DataFrame,
+    last: Callable[[pd.Series], pd.Series] = last_evaluations,
 ) -> pd.DataFrame:
-    """Averages the last evaluations of finished runs, then over seeds.
+    """Reduces each finished run to the numbers that count.
 
     Args:
-        frame: As `read_runs` returns it.
-        evaluations: As for `last_evaluations`.
+        frame: As `read_runs` and `read_table` return it.
+        last: Which evaluations make up the final return.
 
     Returns:
-        One row for each env and variant with a finished run: mean and std (divided by
-        n; none where n = 1) over seeds of the runs' own means, n, and the
-        evaluations that counted.
+        One row a finished run, columns `KEYS` and `NUMBERS`: steps, evaluation_return
+        (final, of the mean action), training_return (with noise, of the episodes that
+        ended between the same evaluations), policy_stddev (the last), first (the first
+        evaluation), area (mean of all, the greater the sooner a run learns) and
+        evaluations (how many make up the final return).
     """
-    keys = ["env", "variant"]
     rows = []
-    for key, (means, counted) in _final_returns_by_run(frame, evaluations).items():
+    finished = frame[frame["finished"].astype(bool)]
+    for key, run in finished.groupby(list(KEYS), sort=False):
+        run = run.sort_values("step")
+        returns = run["evaluation_return_mean"]
+        counted = run.loc[last(returns).index]
+        rows.append(
+            (
+                *key,
+                run["step"].iloc[-1],
+                counted["evaluation_return_mean"].mean(),
+                counted["training_return"].mean(),
+                run["policy_stddev"].iloc[-1],
+                returns.iloc[0],
+                returns.mean(),
+                len(counted),
+            )
+        )
+    return pd.DataFrame(rows, columns=[*KEYS, *NUMBERS])
+
+
+def final_returns(runs: pd.DataFrame) -> pd.DataFrame:
+    """Averages final returns over seeds.
+
+    Args:
+        runs: As `by_run` returns them.
+
+    Returns:
+        One row for each env and variant: mean and std (divided by n; none where n = 1)
+        over seeds, n, and the evaluations that counted.
+    """
+    arms = runs.groupby(list(KEYS[:2]), sort=False)
+    table = arms["evaluation_return"].agg(
+        mean="mean",
         # One run has no spread, which is not a spread of zero.
-        std = np.std(means) if len(means) > 1 else float("nan")
-        row = (*key, np.mean(means), std, len(means), max(counted))
-        rows.append(row)
-    return pd.DataFrame(rows, columns=[*keys, "mean", "std", "n", "evaluations"])
+        std=lambda means: means.std(ddof=0) if len(means) > 1 else float("nan"),
+        n="size",
+    )
+    table["evaluations"] = arms["evaluations"].max()
+    return table.reset_index()
 
 
-def compare(
-    frame: pd.DataFrame, baseline: str, evaluations: int = _FINAL_EVALUATIONS
-) -> pd.DataFrame:
+def compare(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Compares the final returns of all variants with those of one of them.
 
     The interval is the report's, `statistics.difference`: with three seeds too narrow,
     it says no more than how far apart the seeds are.
 
     Args:
-        frame: As `read_runs` returns it.
+        runs: As `by_run` returns them.
         baseline: The variant to compare with.
-        evaluations: As for `final_returns`.
 
     Returns:
-        One row for each env and variant with a finished run: mean, std and n as in
-        `final_returns`, difference (of means, from the baseline's), and low and high
-        of its interval; none where a variant or the baseline has too few runs.
+        One row for each env and variant: mean, std and n as in `final_returns`,
+        difference (of means, from the baseline's), and low and high of its interval;
+        none where a variant or the baseline has too few runs.
     """
     # rliable takes seconds to import, which curves alone need not wait for.
     from smoothie_tf.experiments.evidence import statistics
 
-    by_run = _final_returns_by_run(frame, evaluations)
-    table = final_returns(frame, evaluations).drop(columns="evaluations")
+    table = final_returns(runs).drop(columns="evaluations")
+    arms = {
+        key: arm.sort_values("seed")["evaluation_return"].to_numpy()
+        for key, arm in runs.groupby(list(KEYS[:2]))
+    }
     rows = []
     for row in table.itertuples():
-        means = np.asarray(by_run[row.env, row.variant][0])
-        others = np.asarray(by_run.get((row.env, baseline), ([],))[0])
+        ours, theirs = arms[row.env, row.variant], arms.get((row.env, baseline))
         difference = low = high = float("nan")
-        if row.variant != baseline and len(others):
-            difference = means.mean() - others.mean()
-            if min(len(means), len(others)) > 1:
-                _, low, high = statistics.difference(means, others)
+        if row.variant != baseline and theirs is not None:
+            difference = ours.mean() - theirs.mean()
+            if min(len(ours), len(theirs)) > 1:
+                _, low, high = statistics.difference(ours, theirs)
         rows.append((difference, low, high))
     columns = ["difference", "low", "high"]
     return table.join(pd.DataFrame(rows, columns=columns, index=table.index))
-
-
-def _final_returns_by_run(frame, evaluations):
-    """Returns, by env and variant, each finished run's mean and what it is of."""
-    finished = frame[frame["finished"].astype(bool)]
-    found = {}
-    for key, arm in finished.groupby(["env", "variant"], sort=False):
-        means, counted = [], []
-        for _, run in arm.groupby("seed"):
-            returns = run.sort_values("step")["evaluation_return_mean"]
-            last = last_evaluations(returns, evaluations)
-            means.append(last.mean())
-            counted.append(len(last))
-        found[key] = means, counted
-    return found
-
-
-def final_by_run(frame: pd.DataFrame) -> pd.DataFrame:
-    """Averages the last evaluations of each finished run.
-
-    Args:
-        frame: As `read_runs` returns it.
-
-    Returns:
-        One row a finished run: env, variant, seed, steps, evaluation_return (of the
-        mean action), training_return (with noise, of the episodes that ended between
-        the same evaluations) and policy_stddev (the last).
-    """
-    rows = []
-    keys = ["env", "variant", "seed"]
-    finished = frame[frame["finished"].astype(bool)]
-    for key, run in finished.groupby(keys, sort=False):
-        run = run.sort_values("step")
-        last = run.loc[last_evaluations(run["evaluation_return_mean"]).index]
-        rows.append(
-            (
-                *key,
-                run["step"].iloc[-1],
-                last["evaluation_return_mean"].mean(),
-                last["training_return"].mean(),
-                run["policy_stddev"].iloc[-1],
-            )
-        )
-    columns = ["steps", "evaluation_return", "training_return", "policy_stddev"]
-    return pd.DataFrame(rows, columns=[*keys, *columns])
 
 
 def provenance(runs: Iterable[Run]) -> list[dict[str, Any]]:
@@ -312,7 +327,7 @@ def write_tables(frame: pd.DataFrame, out_dir: pathlib.Path, name: str) -> None:
     pd.concat(drawn, ignore_index=True).to_csv(
         out_dir / f"{name}_curves.csv", index=False
     )
-    final_returns(frame).to_csv(out_dir / f"{name}_final.csv", index=False)
+    final_returns(by_run(frame)).to_csv(out_dir / f"{name}_final.csv", index=False)
 
 
 def _number(cell: str, path: pathlib.Path, number: int, column: str) -> float:

@@ -4,6 +4,7 @@ import json
 import pathlib
 from collections.abc import Callable
 
+from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
 from smoothie_tf.experiments.report import tables
@@ -75,7 +76,7 @@ def section(results_dir: pathlib.Path) -> list[str]:
     Args:
         results_dir: As `write` takes it.
     """
-    told = "Not yet run:\n\n```\npython reproduce/ablations.py\n```\n"
+    told = tables.not_yet("python reproduce/ablations.py")
     if (results_dir / _FILE_NAME).is_file():
         told = f"In [`{_FILE_NAME}`]({_FILE_NAME}).\n"
     return ["## The paper beside Algorithm 1\n", told]
@@ -87,8 +88,8 @@ def _part(results_dir: pathlib.Path, name: str, tabulate: Callable) -> list[str]
     parts = [f"## {title}\n", f"{text}\n"]
     if not path.is_file():
         command = f"python reproduce/ablations.py --only {name}"
-        return [*parts, f"Not yet run:\n\n```\n{command}\n```\n"]
-    table = tabulate(tables.read(path))
+        return [*parts, tables.not_yet(command)]
+    table = tabulate(metrics.read_table(path))
     origin = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return [
         *parts,

@@ -64,7 +64,7 @@ def _arms(figure, runs):
 
 def _improvement(figure, path):
     """Says how probably a run of each arm beats one of the first, on each task."""
-    finals = metrics.final_by_run(tables.read(path))
+    finals = metrics.by_run(metrics.read_table(path))
     rows = []
     for env in dict.fromkeys(finals["env"]):
         of_env = finals[finals["env"] == env]

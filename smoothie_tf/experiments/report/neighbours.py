@@ -2,7 +2,7 @@
 
 import pathlib
 
-from smoothie_tf.experiments.evidence import statistics
+from smoothie_tf.experiments.evidence import metrics, statistics
 from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
 from smoothie_tf.experiments.report import tables
 
@@ -56,8 +56,8 @@ def _escape(path: pathlib.Path) -> list[str]:
     parts = ["### The two-Gaussians task\n"]
     table = path / f"{path.name}_runs.csv"
     if not table.is_file():
-        return [*parts, f"Not yet run:\n\n```\n{_ESCAPE_COMMAND}\n```\n"]
-    runs = tables.read(table)
+        return [*parts, tables.not_yet(_ESCAPE_COMMAND)]
+    runs = metrics.read_table(table)
     rows = []
     for (environment, agent), arm in runs.groupby(["environment", "agent"], sort=False):
         reward = "discretized" if "Discretized" in environment else "dense"

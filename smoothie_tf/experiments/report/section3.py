@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf.experiments.evidence import evidence, statistics
-from smoothie_tf.experiments.report.verdicts import (
+from smoothie_tf.experiments.evidence.verdicts import (
     NOT,
     NOT_YET,
     PARTLY,
@@ -15,6 +15,7 @@ from smoothie_tf.experiments.report.verdicts import (
     Finding,
     all_or_some,
 )
+from smoothie_tf.experiments.report import tables
 from smoothie_tf.experiments.theory import figure1, likelihood_ratio, section3
 
 _COMMAND = "python reproduce/section3.py"
@@ -108,10 +109,10 @@ def section(results_dir: pathlib.Path, found: evidence.Evidence) -> list[str]:
         results_dir: Where its picture is, in `section3/`.
         found: What there is.
     """
-    title, learned = f"## {_SOURCE}\n", found.section3["learned_updates"]
-    fits = found.section3["fits"]
+    title, learned = f"## {_SOURCE}\n", found.table("section3/learned_updates.csv")
+    fits = found.table("section3/fits.csv")
     if learned is None or fits is None:
-        return [title, f"Not yet run:\n\n```\n{_COMMAND}\n```\n"]
+        return [title, tables.not_yet(_COMMAND)]
     head = _HEAD.format(
         stddev=_START, critics=learned["seed"].nunique(), fits=fits["seed"].nunique()
     )
@@ -122,7 +123,7 @@ def section(results_dir: pathlib.Path, found: evidence.Evidence) -> list[str]:
 
 
 def _naive_variance(found) -> Finding:
-    table = found.section3["likelihood_ratio"]
+    table = found.table("section3/likelihood_ratio.csv")
     if table is None:
         return Finding(NOT_YET)
     large, grows, numbers = [], [], []
@@ -144,7 +145,8 @@ def _naive_variance(found) -> Finding:
 
 def _learned_variance(found) -> Finding:
     learned, exact = (
-        found.section3[name] for name in ("learned_updates", "likelihood_ratio")
+        found.table(f"section3/{name}.csv")
+        for name in ("learned_updates", "likelihood_ratio")
     )
     if learned is None or exact is None:
         return Finding(NOT_YET)
@@ -180,7 +182,7 @@ def _at_start(exact: pd.DataFrame, parameter: str) -> pd.Series:
 
 
 def _never_adds(found) -> Finding:
-    table = found.section3["local_optima"]
+    table = found.table("section3/local_optima.csv")
     if table is None:
         return Finding(NOT_YET)
     by_function = table.groupby("function")
@@ -207,7 +209,7 @@ def _never_adds(found) -> Finding:
 
 
 def _removes(found) -> Finding:
-    table = found.section3["local_optima"]
+    table = found.table("section3/local_optima.csv")
     if table is None:
         return Finding(NOT_YET)
     rows = table[table["function"] == section3.TWO_GAUSSIANS]
@@ -222,7 +224,7 @@ def _removes(found) -> Finding:
 
 
 def _easier(found) -> Finding:
-    table = found.section3["fits"]
+    table = found.table("section3/fits.csv")
     if table is None:
         return Finding(NOT_YET)
     last = table[table["updates"] == table["updates"].max()]
@@ -246,7 +248,7 @@ def _easier(found) -> Finding:
 
 
 def _limit(found) -> Finding:
-    table = found.section3["ddpg_limit"]
+    table = found.table("section3/ddpg_limit.csv")
     if table is None:
         return Finding(NOT_YET)
     table = table.sort_values("stddev")

@@ -4,9 +4,9 @@ import pathlib
 
 import pandas as pd
 
-from smoothie_tf.experiments.evidence import statistics
+from smoothie_tf.experiments.evidence import statistics, verdicts, writing
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
-from smoothie_tf.experiments.report import claims, tables
+from smoothie_tf.experiments.report import tables
 
 #: Around the summary in README.
 BEGIN, END = "<!-- summary -->", "<!-- /summary -->"
@@ -30,13 +30,12 @@ def summary(found, judged: pd.DataFrame) -> str:
             rows.append([env, "not yet run", "", "", "", ""])
             continue
         estimate = statistics.difference(pair.ours, pair.theirs)
-        low, high = claims.signed(estimate.low), claims.signed(estimate.high)
         rows.append(
             [
                 env,
-                _mean_and_std(pair.ours),
-                _mean_and_std(pair.theirs),
-                f"{claims.signed(estimate.value)} [{low}, {high}]",
+                writing.mean_and_std(pair.ours),
+                writing.mean_and_std(pair.theirs),
+                writing.interval(estimate, with_signs=True),
                 f"{pair.preset.num_steps:,}",
                 f"{len(pair.ours)} + {len(pair.theirs)}",
             ]
@@ -71,10 +70,6 @@ def write(text: str, results_dir: pathlib.Path) -> None:
 
 def _counts(judged):
     counts = judged["verdict"].value_counts()
-    words = (claims.REPRODUCED, claims.PARTLY, claims.NOT, claims.NOT_YET)
+    words = (verdicts.REPRODUCED, verdicts.PARTLY, verdicts.NOT, verdicts.NOT_YET)
     told = ", ".join(f"{counts.get(word, 0)} {word}" for word in words)
     return f"{len(judged)} claims, of which {told}"
-
-
-def _mean_and_std(returns):
-    return f"{returns.mean():,.0f} ± {returns.std():,.0f}"

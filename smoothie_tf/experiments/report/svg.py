@@ -6,25 +6,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from smoothie_tf.experiments.drawing import curves
-from smoothie_tf.experiments.evidence import statistics
+from smoothie_tf.experiments.evidence import evidence, statistics, writing
 from smoothie_tf.experiments.figures import svg as svg_figures
 from smoothie_tf.experiments.figures.grids import Figure
 from smoothie_tf.experiments.report import tables
-from smoothie_tf.experiments.svg import claims as svg_claims
 from smoothie_tf.experiments.svg import models
 from smoothie_tf.runs.run import Run
 
 _COLLECT = "python reproduce/collect.py --presets svg"
+_MODELS = f"{svg_figures.SVG_FIGURE_2.name}-{evidence.SVG_PRESET}/{svg_figures.MODELS}"
 
 
-def section(
-    found: svg_claims.Evidence, first: svg_claims.Evidence, out_dir: pathlib.Path
-) -> list[str]:
+def section(found: evidence.Evidence, out_dir: pathlib.Path) -> list[str]:
     """Writes the section, and draws its pictures.
 
     Args:
-        found: What there is of Figures 2 to 4.
-        first: What there is of `svg_figures.SVG_TASKS`.
+        found: What there is.
         out_dir: Where the pictures go, a directory below that of the report.
 
     Returns:
@@ -39,25 +36,23 @@ def section(
         "learns. Both with 95 % intervals over runs. Hyperparameters are those of "
         "`gin/agents/` and `gin/environments/`, the same for all seeds.\n",
     ]
-    for source, figure in (
-        *((found, figure) for figure in svg_figures.FIGURES),
-        (first, svg_figures.SVG_TASKS),
-    ):
+    for figure in (*svg_figures.FIGURES, svg_figures.SVG_TASKS):
+        finals = found.svg_tasks if figure is svg_figures.SVG_TASKS else found.svg
         parts.append(f"### {figure.title}: {figure.subject}\n")
-        runs = [run for run in source.runs if run.env in figure.envs]
+        runs = [run for run in finals.runs if run.env in figure.envs]
         if runs:
-            parts += _drawn(source, figure, runs, out_dir)
+            parts += _drawn(finals, figure, runs, out_dir)
             if figure is svg_figures.SVG_FIGURE_2:
-                parts += _models(source)
+                parts += _models(found)
         else:
             script = figure.name.replace("figure_", "figure")
             command = f"python reproduce/{script}.py --preset svg"
-            parts.append(f"Not yet run:\n\n```\n{command}\n{_COLLECT}\n```\n")
+            parts.append(tables.not_yet(command, _COLLECT))
     return parts
 
 
 def _drawn(
-    found: svg_claims.Evidence,
+    finals: evidence.Finals,
     figure: Figure,
     runs: Sequence[Run],
     out_dir: pathlib.Path,
@@ -67,7 +62,8 @@ def _drawn(
     for panel in figure.panels:
         for arm in panel.arms:
             final, area = (
-                found.arm(panel.env, arm, column) for column in ("final", "area")
+                finals.values(panel.env, arm, column)
+                for column in ("evaluation_return", "area")
             )
             cells = [panel.title, arm.label, "not yet run", "", str(len(final))]
             if len(final):
@@ -75,14 +71,14 @@ def _drawn(
             lines.append("| " + " | ".join(cells) + " |")
     picture = out_dir / f"{figure.name}.png"
     panels = curves.compared(figure, runs)
-    curves.draw_returns(found.frame, figure, runs, picture, panels)
+    curves.draw_returns(finals.frame, figure, runs, picture, panels)
     return [
         "\n".join(lines) + "\n",
         f"![{figure.title}, {figure.subject}]({out_dir.name}/{picture.name})\n",
     ]
 
 
-def _models(found: svg_claims.Evidence) -> list[str]:
+def _models(found: evidence.Evidence) -> list[str]:
     """Writes how good Hand's learned models are, which claim S1 is about."""
     digits = {
         models.DERIVATIVES: 4,
@@ -93,7 +89,9 @@ def _models(found: svg_claims.Evidence) -> list[str]:
     }
     rows = []
     for arm in models.ARMS:
-        values = {name: found.modelled(arm, name) for name in digits}
+        values = {
+            name: found.measured(_MODELS, name, variant=arm.variant) for name in digits
+        }
         count = len(values[models.DRIFT])
         if count:
             cells = [_interval(values[name], digits[name]) for name in digits]
@@ -128,6 +126,4 @@ def _interval(values: np.ndarray, digits: int | None = None) -> str:
         digits = 0 if size >= 100 else 1 if size >= 1 else 2
     if len(values) == 1:
         return f"{values[0]:,.{digits}f}".replace("-", "−")
-    estimate = statistics.mean(values)
-    value, low, high = (f"{each:,.{digits}f}" for each in estimate)
-    return f"{value} [{low}, {high}]".replace("-", "−")
+    return writing.interval(statistics.mean(values), digits)

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import pandas as pd
 
 from smoothie_tf.experiments.evidence import evidence, metrics, statistics
 from smoothie_tf.experiments.figures.grids import Figure
@@ -34,16 +33,16 @@ def returns(
     Raises:
         metrics.DamagedRunError: If the table cannot be read.
     """
-    finals = metrics.final_by_run(read(path))
+    finals = evidence.Finals(metrics.read_table(path))
     labels = {arm.variant: arm.label for arm in figure.arms}
     parts = []
-    for steps, of_length in finals.groupby("steps"):
+    for steps, of_length in finals.by_run.groupby("steps"):
         rows = []
         for env in [e for e in figure.envs if e in set(of_length["env"])]:
+            of_task = of_length[of_length["env"] == env]
             arms = {
-                variant: of_length.loc[
-                    (of_length["env"] == env) & (of_length["variant"] == variant),
-                    "evaluation_return",
+                variant: of_task.loc[
+                    of_task["variant"] == variant, "evaluation_return"
                 ].to_numpy()
                 for variant in labels
             }
@@ -107,18 +106,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read(path: pathlib.Path) -> pd.DataFrame:
-    """Reads a CSV file.
-
-    Args:
-        path: The file.
-
-    Raises:
-        metrics.DamagedRunError: If it cannot be read.
-    """
-    try:
-        return pd.read_csv(path)
-    except ValueError as error:
-        raise metrics.DamagedRunError(
-            f"{path} is damaged: {str(error).splitlines()[0]}"
-        ) from None
+def not_yet(*commands: str) -> str:
+    """Says that something is not yet run, and how it is."""
+    return "\n".join(["Not yet run:\n", "```", *commands, "```\n"])

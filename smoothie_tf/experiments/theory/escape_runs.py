@@ -29,7 +29,7 @@ from smoothie_tf.experiments.theory.escape import (
     FinishedRun,
     near,
 )
-from smoothie_tf.runs import launch
+from smoothie_tf.runs.workers import usable_cores
 
 #: Environment steps from one record to the next.
 RECORD_INTERVAL = 50
@@ -68,7 +68,7 @@ def train_runs(
         KeyboardInterrupt: On Ctrl-C.
     """
     tasks = list(itertools.product(environments, agents, seeds))
-    num_workers = min(num_workers or launch.usable_cores(), len(tasks))
+    num_workers = min(num_workers or usable_cores(), len(tasks))
     # A fork would inherit the threads' locks of whatever is imported already.
     context = multiprocessing.get_context("spawn")
     steps, num_steps = context.Value("q", 0), context.Value("q", 0)

@@ -1,0 +1,59 @@
+"""Numbers as the report writes them."""
+
+import numpy as np
+
+from smoothie_tf.experiments.evidence import statistics
+
+
+def signed(value: float, digits: int = 0) -> str:
+    """Writes a difference with its sign."""
+    return f"{value:+,.{digits}f}".replace("-", "−")
+
+
+def interval(
+    estimate: statistics.Estimate, digits: int = 0, with_signs: bool = False
+) -> str:
+    """Writes a number and its interval.
+
+    Args:
+        estimate: The number.
+        digits: Decimals of all three.
+        with_signs: Whether it is a difference.
+    """
+    sign = "+" if with_signs else ""
+    value, low, high = (f"{each:{sign},.{digits}f}" for each in estimate)
+    return f"{value} [{low}, {high}]".replace("-", "−")
+
+
+def gap(estimate: statistics.Estimate) -> str:
+    """Writes a difference and its interval, with decimals where they are small."""
+    value, low, high = (with_decimals(each) for each in estimate)
+    return f"{value} [{low}, {high}]"
+
+
+def with_decimals(value: float) -> str:
+    """Writes a difference with its sign, and decimals where it is small."""
+    return signed(value, 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2)
+
+
+def percent(estimate: statistics.Estimate) -> str:
+    """Writes a share and its interval."""
+    value, low, high = (f"{100 * each:.0f}" for each in estimate)
+    return f"{value} % [{low}, {high}]"
+
+
+def mean_and_std(values: np.ndarray, digits: int = 0) -> str:
+    """Writes mean ± standard deviation; of one value, the value alone."""
+    values = np.asarray(values, float)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return "–"
+    text = f"{values.mean():,.{digits}f}"
+    if len(values) > 1:
+        text += f" ± {values.std():,.{digits}f}"
+    return text.replace("-", "−")
+
+
+def least_and_most(values: np.ndarray) -> str:
+    """Writes the least and the most of values."""
+    return f"{values.min():,.0f} to {values.max():,.0f}".replace("-", "−")

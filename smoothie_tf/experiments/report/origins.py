@@ -1,0 +1,136 @@
+"""The report's sections on where numbers come from: searches, commits, versions."""
+
+import json
+import pathlib
+
+import pandas as pd
+
+from smoothie_tf.experiments.evidence import evidence, metrics
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
+from smoothie_tf.experiments.report import tables
+from smoothie_tf.runs.status import read_json
+from smoothie_tf.training import gin_directory
+
+_SEARCH = "python reproduce/table1.py"
+
+
+def searches(found: evidence.Evidence) -> list[str]:
+    """Writes what was searched, and which values each task trains with."""
+    parts = ["## Hyperparameters\n"]
+    rows = []
+    for path in sorted(found.directory.glob("table1-*/*.json")):
+        record = read_json(path)
+        table = path.with_suffix(".csv")
+        if not record or not table.is_file():
+            continue
+        trials = pd.read_csv(table)
+        best = trials[trials["trial"] == record.get("best_trial")]
+        value = f"{best['objective'].iloc[0]:,.0f}" if len(best) else "not yet run"
+        states = trials["state"].value_counts()
+        told = ", ".join(f"{count} {state}" for state, count in states.items())
+        link = path.relative_to(found.directory).with_suffix("")
+        rows.append(
+            [
+                record["env"],
+                record["agent"],
+                f"{len(trials)} ({told})",
+                value,
+                f"[picture]({link}.png), [trials]({link}.csv)",
+                f"`{record['command']}`",
+            ]
+        )
+    if rows:
+        parts.append(
+            tables.table(["task", "agent", "trials", "best", "search", "command"], rows)
+        )
+        parts.append(
+            "Best: the objective of the trial that was chosen, on its own seed. As the "
+            "best of many it flatters.\n"
+        )
+    searched = {(row[0], row[1]) for row in rows}
+    missing = [
+        f"{_SEARCH} --agent {agent} --env {env} --num_trials 16"
+        for env in ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
+        for agent in ("smoothie", "ddpg")
+        if (env, agent) not in searched
+    ]
+    if missing:
+        parts += [tables.not_yet(*missing)]
+    rows = []
+    for env in FIGURE_3.envs:
+        cells = [env]
+        for agent in ("smoothie", "ddpg"):
+            path = gin_directory.find_tuned(agent, env)
+            if path is None:
+                origin = f"`gin/agents/{agent}.gin`, not searched on this task"
+            elif path.stem == gin_directory.file_name(env):
+                origin = f"`gin/tuned/{agent}/{path.name}`: {_origin(path)}"
+            else:
+                origin = f"{path.stem}'s: not searched on this task"
+            cells.append(origin)
+        rows.append(cells)
+    head = ["task", "Smoothie's values", "DDPG's values"]
+    parts.append(tables.table(head, rows))
+    return parts
+
+
+def _origin(path: pathlib.Path) -> str:
+    """Returns the first sentence of a gin file's comment."""
+    words = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        words.append(line.lstrip("# "))
+    return " ".join(words).split(". ")[0].rstrip(".")
+
+
+def provenance(found: evidence.Evidence) -> list[str]:
+    """Writes which code and which versions the runs come from."""
+    parts = ["## Where the numbers come from\n"]
+    rows = []
+    of = {name: finals.runs for name, finals in found.finals.items()}
+    svg = {run.directory: run for run in (*found.svg_tasks.runs, *found.svg.runs)}
+    for name, runs in (of | {evidence.SVG_PRESET: svg.values()}).items():
+        records = metrics.provenance(runs)
+        made: dict[tuple[str, ...], list] = {}
+        for record in records:
+            made.setdefault(tuple(metrics.commits(record)), []).append(record)
+        for commits, of_commit in sorted(made.items(), key=lambda each: each[0]):
+            versions = {
+                json.dumps(each.get("versions", {}), sort_keys=True)
+                for each in of_commit
+            }
+            seconds = sum(each.get("wall_seconds") or 0 for each in of_commit)
+            done = sum(each.get("status") == "done" for each in of_commit)
+            rows.append(
+                [
+                    name,
+                    ", then ".join(
+                        each[:10] + ("-dirty" if each.endswith("-dirty") else "")
+                        for each in commits
+                    ),
+                    f"{done} of {len(of_commit)}",
+                    f"{seconds / 3600:.1f}",
+                    "; ".join(_versions(each) for each in sorted(versions)),
+                ]
+            )
+    if rows:
+        head = ["preset", "commit", "finished runs", "hours", "versions"]
+        parts.append(tables.table(head, rows))
+    else:
+        parts.append("No run has been collected yet.\n")
+    if other := found.other_values():
+        parts.append(
+            f"{other} collected runs are left out: their hyperparameters are not those "
+            "that `gin/tuned` has now.\n"
+        )
+    parts.append(
+        "Per-seed files are in `runs/`: `metrics.csv`, a row an evaluation, `run.json` "
+        "and `operative_config.gin` of each run, as the run left them. Figures 1 and 2 "
+        "are in [`figure1/`](figure1) and [`figure2/`](figure2).\n"
+    )
+    return parts
+
+
+def _versions(text: str) -> str:
+    return ", ".join(f"{name} {version}" for name, version in json.loads(text).items())

@@ -1,0 +1,215 @@
+"""The rules by which the claims of Smoothie's paper are judged, as functions."""
+
+import numpy as np
+import pandas as pd
+
+from smoothie_tf.experiments.evidence import evidence, statistics, writing
+from smoothie_tf.experiments.evidence.evidence import Evidence
+from smoothie_tf.experiments.evidence.verdicts import (
+    NOT,
+    NOT_YET,
+    PARTLY,
+    REPRODUCED,
+    Finding,
+    all_or_some,
+)
+
+#: How much of DDPG's return "at least as good" may lack.
+MARGIN = 0.1
+IDENTITY = 1e-6
+HESSIAN = 1e-4
+MOST = 0.9
+
+
+def _check(found, name: str) -> pd.Series | None:
+    """Returns one row of the identities."""
+    table = found.table("identities/identities.csv")
+    if table is None or "check" not in table:
+        return None
+    rows = table[table["check"] == name]
+    return rows.iloc[0] if len(rows) else None
+
+
+def theorem_1(found: Evidence) -> Finding:
+    """Judges Theorem 1."""
+    row = _check(found, "theorem 1")
+    if row is None:
+        return Finding(NOT_YET)
+    verdict = REPRODUCED if row["largest_error"] <= IDENTITY else NOT
+    number = f"largest relative error {row['largest_error']:.0e}"
+    return Finding(verdict, number, f"{row['cases']:.0f} functions")
+
+
+def fixed_point(found: Evidence) -> Finding:
+    """Judges the fixed point of (18)."""
+    rows = [_check(found, f"fixed point, 1/q, {q}") for q in ("uniform", "on-policy")]
+    if any(row is None for row in rows):
+        return Finding(NOT_YET)
+    held = [row["largest_error"] <= IDENTITY for row in rows]
+    number = "largest relative error {:.0e} (uniform), {:.0e} (on-policy)".format(
+        *(row["largest_error"] for row in rows)
+    )
+    return Finding(all_or_some(held), number, f"{rows[0]['cases']:.0f} actions")
+
+
+def without_weights(found: Evidence) -> Finding:
+    """Judges whether the weights 1/q can be left out."""
+    names = [f"fixed point, no weights, {q}" for q in ("uniform", "on-policy")]
+    rows = [_check(found, name) for name in names]
+    if any(row is None for row in rows):
+        return Finding(NOT_YET)
+    held = [abs(row["gradient"] - 1) <= 0.1 for row in rows]
+    number = "{:.2f} (uniform) and {:.2f} (on-policy) of the slope of Q̃".format(
+        *(row["gradient"] for row in rows)
+    )
+    return Finding(all_or_some(held), number, f"{rows[0]['cases']:.0f} actions")
+
+
+def hessians(found: Evidence) -> Finding:
+    """Judges the Hessians of supplement D.1."""
+    rows = [_check(found, f"hessian, {size} actions") for size in (3, 6, 17)]
+    if any(row is None for row in rows):
+        return Finding(NOT_YET)
+    equal = all(row["largest_error"] <= HESSIAN for row in rows)
+    faster = [row["speedup"] > 1 for row in rows]
+    verdict = all_or_some(faster) if equal else NOT
+    number = "relative error ≤ {:.0e}; {} times as fast (median; {})".format(
+        max(row["largest_error"] for row in rows),
+        ", ".join(f"{row['speedup']:.1f}" for row in rows),
+        ", ".join(
+            f"{row['speedup_low']:.1f} to {row['speedup_high']:.1f}" for row in rows
+        ),
+    )
+    return Finding(verdict, number, f"{rows[0]['cases']:.0f} calls each")
+
+
+def _arms_of_figure2(found) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    table = found.table("figure2/figure2_runs.csv")
+    if table is None:
+        return None
+    arms = [table[table["agent"] == agent] for agent in ("smoothie", "ddpg")]
+    return None if any(arm.empty for arm in arms) else tuple(arms)
+
+
+def escape(found: Evidence) -> Finding:
+    """Judges who leaves the local optimum in Figure 2."""
+    arms = _arms_of_figure2(found)
+    if arms is None:
+        return Finding(NOT_YET)
+    ours, theirs = (
+        statistics.share(int((arm["ends_on"] == "better").sum()), len(arm))
+        for arm in arms
+    )
+    if ours.value >= MOST and theirs.value <= 1 - MOST:
+        verdict = REPRODUCED
+    else:
+        verdict = PARTLY if ours.value > theirs.value else NOT
+    number = f"Smoothie {writing.percent(ours)}, DDPG {writing.percent(theirs)} on the "
+    number += "better mode"
+    return Finding(verdict, number, f"{len(arms[0])} + {len(arms[1])}")
+
+
+def critic_knows(found: Evidence) -> Finding:
+    """Judges whether DDPG's critic knows of the better mode."""
+    arms = _arms_of_figure2(found)
+    if arms is None:
+        return Finding(NOT_YET)
+    ddpg = arms[1]
+    knows = ddpg["value_at_better"] > ddpg["value_at_worse"]
+    return _counted(knows, "of DDPG's runs")
+
+
+def turns(found: Evidence) -> Finding:
+    """Judges whether σ falls, rises and falls."""
+    arms = _arms_of_figure2(found)
+    if arms is None:
+        return Finding(NOT_YET)
+    return _counted(arms[0]["stddev_fell_rose_fell"].astype(bool), "of Smoothie's runs")
+
+
+def _counted(holds: pd.Series, what: str) -> Finding:
+    estimate = statistics.share(int(holds.sum()), len(holds))
+    if estimate.value >= MOST:
+        verdict = REPRODUCED
+    else:
+        verdict = PARTLY if estimate.value >= 0.5 else NOT
+    return Finding(verdict, f"{writing.percent(estimate)} {what}", str(len(holds)))
+
+
+def near_zero(found: Evidence) -> Finding:
+    """Judges whether σ ends near zero."""
+    arms = _arms_of_figure2(found)
+    if arms is None:
+        return Finding(NOT_YET)
+    start = np.exp(-0.5)
+    final = arms[0]["final_stddev"]
+    left = final.mean() / start
+    verdict = NOT
+    if left <= 0.5:
+        verdict = REPRODUCED if left <= 0.1 else PARTLY
+    number = f"σ from {start:.2f} to {final.mean():.2f}"
+    number += f" (runs {final.min():.2f} to {final.max():.2f})"
+    return Finding(verdict, number, str(len(final)))
+
+
+def at_least_as_good(found: Evidence, env: str) -> Finding:
+    """Judges Smoothie against DDPG on a task by rule A."""
+    pair = found.comparison(env, "smoothie", "ddpg")
+    if pair is None:
+        return _not_yet(found, env, "smoothie", "ddpg")
+    estimate = statistics.difference(pair.ours, pair.theirs)
+    if estimate.low >= -MARGIN * abs(pair.theirs.mean()):
+        verdict = REPRODUCED
+    else:
+        verdict = NOT if estimate.high < 0 else PARTLY
+    return _compared(verdict, estimate, pair)
+
+
+def better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
+    """Judges an arm against another on a task by rule B; both by their variants."""
+    pair = found.comparison(env, ours, theirs)
+    if pair is None:
+        return _not_yet(found, env, ours, theirs)
+    estimate = statistics.difference(pair.ours, pair.theirs)
+    if estimate.low > 0:
+        verdict = REPRODUCED
+    else:
+        verdict = PARTLY if estimate.value > 0 else NOT
+    return _compared(verdict, estimate, pair)
+
+
+def doubled(found: Evidence) -> Finding:
+    """Judges whether Smoothie doubles DDPG's return on Hopper."""
+    pair = found.comparison("Hopper-v5", "smoothie", "ddpg")
+    if pair is None:
+        return _not_yet(found, "Hopper-v5", "smoothie", "ddpg")
+    estimate = statistics.ratio(pair.ours, pair.theirs)
+    if np.isnan(estimate.value):
+        number = f"no ratio: DDPG's mean is {pair.theirs.mean():.0f}"
+        return Finding(NOT, number, _runs(pair))
+    if estimate.value >= 2 and estimate.low > 1:
+        verdict = REPRODUCED
+    else:
+        verdict = PARTLY if estimate.value > 1 else NOT
+    number = f"{estimate.value:.2f} times [{estimate.low:.2f}, {estimate.high:.2f}]"
+    return Finding(verdict, f"{number}, {_steps(pair)}", _runs(pair))
+
+
+def _compared(verdict: str, estimate: statistics.Estimate, pair) -> Finding:
+    number = f"{pair.ours.mean():,.0f} against {pair.theirs.mean():,.0f}: "
+    number += f"{writing.interval(estimate, with_signs=True)}, {_steps(pair)}"
+    return Finding(verdict, number, _runs(pair))
+
+
+def _not_yet(found, env: str, *variants: str) -> Finding:
+    return Finding(
+        NOT_YET, "–", evidence.progress(env, variants, *found.finals.values())
+    )
+
+
+def _runs(pair) -> str:
+    return f"{len(pair.ours)} + {len(pair.theirs)}"
+
+
+def _steps(pair) -> str:
+    return f"{pair.preset.num_steps:,} steps"

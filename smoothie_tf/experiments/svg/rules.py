@@ -1,0 +1,272 @@
+"""The rules by which the claims of the SVG paper are judged, as functions.
+
+Two numbers of a run count: its final return, the mean of the last tenth of its
+evaluations, and its area, the mean of all.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from smoothie_tf.experiments.evidence import evidence, statistics, writing
+from smoothie_tf.experiments.evidence.evidence import Evidence
+from smoothie_tf.experiments.evidence.verdicts import (
+    NOT,
+    NOT_YET,
+    PARTLY,
+    REPRODUCED,
+    Finding,
+    all_or_some,
+)
+from smoothie_tf.experiments.figures import svg as figures
+from smoothie_tf.experiments.figures.grids import Arm
+
+_MOST = 0.9
+#: "Barely improves": at most this share of what the other arm does.
+_LITTLE = 1 / 3
+_BEHAVIOUR = f"{figures.SVG_FIGURE_4.name}-{evidence.SVG_PRESET}/{figures.BEHAVIOUR}"
+
+
+def ahead(
+    found: Evidence,
+    env: str,
+    ours: Arm,
+    others: Sequence[Arm],
+    columns: Sequence[str],
+) -> Finding:
+    """Judges whether an arm is ahead of each of the others.
+
+    Args:
+        found: What there is.
+        env: The task.
+        ours: The arm.
+        others: The others.
+        columns: Of `metrics.NUMBERS`: in which numbers.
+    """
+    arms = (ours, *others)
+    if not found.svg.has(env, arms):
+        return _not_yet(found, env, arms)
+    estimates = {
+        (other, column): statistics.difference(
+            found.svg.values(env, ours, column), found.svg.values(env, other, column)
+        )
+        for other in others
+        for column in columns
+    }
+    number = ", ".join(
+        f"{writing.gap(estimate)} over {other.label} ({_NAMES[column]})"
+        for (other, column), estimate in estimates.items()
+    )
+    return Finding(_sign(estimates.values()), number, found.svg.count(env, arms))
+
+
+def hand(found: Evidence) -> Finding:
+    """Judges S1."""
+    arms = (figures.SVG_INFINITY, figures.PLANNER)
+    if not found.svg.has(figures.HAND, arms):
+        return _not_yet(found, figures.HAND, arms)
+    ours, theirs = (found.svg.values(figures.HAND, arm) for arm in arms)
+    gains = [
+        final.mean() - found.svg.values(figures.HAND, arm, "first").mean()
+        for arm, final in zip(arms, (ours, theirs), strict=True)
+    ]
+    estimate = statistics.difference(ours, theirs)
+    verdict = _sign([estimate])
+    if gains[1] > _LITTLE * gains[0]:
+        verdict = PARTLY if verdict == REPRODUCED else NOT
+    number = f"{writing.gap(estimate)}; gains "
+    number += " against ".join(map(writing.with_decimals, gains))
+    return Finding(verdict, number, found.svg.count(figures.HAND, arms))
+
+
+def _losses(found, env, smaller, arms, sizes):
+    """Returns counts, and what two arms lose by size, and the first more; or None."""
+    four = [smaller(arm, size) for arm in arms for size in (sizes[0], sizes[-1])]
+    if not found.svg.has(env, four):
+        return _not_yet(found, env, four), None
+    finals = [found.svg.values(env, arm) for arm in four]
+    own = [statistics.difference(*finals[:2]), statistics.difference(*finals[2:])]
+    return found.svg.count(env, four), [*own, statistics.excess(*finals)]
+
+
+def value_units(found: Evidence) -> Finding:
+    """Judges S3."""
+    counts, losses = _losses(
+        found,
+        figures.CARTPOLE,
+        figures.with_value_units,
+        (figures.DPG, figures.SVG1),
+        figures.VALUE_UNITS,
+    )
+    if losses is None:
+        return counts
+    of_dpg, of_svg, more = map(writing.gap, losses)
+    number = f"DPG loses {of_dpg}, SVG(1) {of_svg}: {more}"
+    return Finding(_sign(losses[2:]), number, counts)
+
+
+def model_units(found: Evidence) -> Finding:
+    """Judges S5."""
+    counts, losses = _losses(
+        found,
+        figures.SWIMMER_3,
+        figures.with_model_units,
+        (figures.SVG_INFINITY, figures.SVG1),
+        figures.MODEL_UNITS,
+    )
+    if losses is None:
+        return counts
+    verdict = _sign(losses[2:])
+    whole = figures.with_model_units(figures.SVG1, figures.MODEL_UNITS[0])
+    gain = statistics.difference(
+        *(
+            found.svg.values(figures.SWIMMER_3, whole, column)
+            for column in ("evaluation_return", "first")
+        )
+    )
+    hurts_one = losses[0].low > 0 >= losses[1].low
+    if verdict == REPRODUCED and not (hurts_one and gain.low > 0):
+        verdict = PARTLY
+    of_infinity, of_one, more = map(writing.gap, losses)
+    number = f"SVG(∞) loses {of_infinity}, SVG(1) {of_one}: {more}; SVG(1) had learned "
+    number += writing.gap(gain)
+    return Finding(verdict, number, counts)
+
+
+def swimmer_3(found: Evidence) -> Finding:
+    """Judges S4."""
+    env = figures.SWIMMER_3
+    arms = (figures.SVG_INFINITY, figures.SVG1, figures.ACTOR_CRITIC)
+    if not found.svg.has(env, arms):
+        return _not_yet(found, env, arms)
+    whole, ours, theirs = (found.svg.values(env, arm) for arm in arms)
+    estimate = statistics.difference(ours, theirs)
+    verdict = _sign([estimate])
+    if verdict == REPRODUCED and whole.mean() < ours.mean():
+        verdict = PARTLY
+    number = f"SVG(1) {writing.gap(estimate)} over the actor-critic; SVG(∞) "
+    number += f"{writing.gap(statistics.difference(whole, ours))} over SVG(1)"
+    return Finding(verdict, number, found.svg.count(env, arms))
+
+
+def swimmer_7(found: Evidence) -> Finding:
+    """Judges S7."""
+    env = figures.SWIMMER_7
+    arms = (figures.SVG1_ER, figures.SVG1, figures.ACTOR_CRITIC)
+    if not found.svg.has(env, arms):
+        return _not_yet(found, env, arms)
+    replayed, ours, theirs = (found.svg.values(env, arm) for arm in arms)
+    over_critic = statistics.difference(ours, theirs)
+    by_replay = statistics.difference(replayed, ours)
+    if by_replay.high < 0:
+        verdict = NOT
+    else:
+        verdict = _sign([over_critic])
+    number = f"SVG(1) {writing.gap(over_critic)} over the actor-critic; SVG(1)-ER "
+    number += f"{writing.gap(by_replay)} over SVG(1)"
+    return Finding(verdict, number, found.svg.count(env, arms))
+
+
+def four_targets(found: Evidence) -> Finding:
+    """Judges S8."""
+    env = figures.FOUR_TARGETS
+    others = (figures.SVG1, figures.ACTOR_CRITIC)
+    returns = ahead(found, env, figures.SVG1_ER, others, ("evaluation_return", "area"))
+    reached = found.measured(_BEHAVIOUR, "ends at the target", env=env)
+    if returns.verdict == NOT_YET or not len(reached):
+        return Finding(NOT_YET, "–", returns.n)
+    verdict = returns.verdict
+    if verdict == REPRODUCED and reached.mean() < _MOST:
+        verdict = PARTLY
+    number = f"{returns.number}; at the target in {100 * reached.mean():.0f} %"
+    return Finding(verdict, number, returns.n)
+
+
+def every_run(
+    found: Evidence,
+    env: str,
+    name: str,
+    holds: Callable[[float], bool],
+    unit: str,
+    digits: int,
+) -> Finding:
+    """Judges whether every run's policy behaves as it is claimed to.
+
+    Args:
+        found: What there is.
+        env: The task.
+        name: What was measured of its behaviour.
+        holds: Whether a run's number is as claimed.
+        unit: Of the numbers.
+        digits: Decimals of the numbers.
+    """
+    values = found.measured(_BEHAVIOUR, name, env=env)
+    if len(values) < evidence.LEAST_SEEDS:
+        return _not_yet(found, env, (figures.SVG1_ER,))
+    held = [bool(holds(value)) for value in values]
+    number = f"{values.mean():.{digits}f} {unit} "
+    number += f"(runs {values.min():.{digits}f} to {values.max():.{digits}f})"
+    return Finding(all_or_some(held), number, str(len(values)))
+
+
+def monoped(found: Evidence) -> Finding:
+    """Judges S11."""
+    env = figures.MONOPED
+    little, much = (
+        found.measured(_BEHAVIOUR, f"stands, {x} % noise", env=env) for x in (5, 25)
+    )
+    if min(len(little), len(much)) < evidence.LEAST_SEEDS:
+        return _not_yet(found, env, (figures.SVG1_ER,))
+    verdict = PARTLY if little.mean() >= 0.5 else NOT
+    if much.mean() >= 0.5:
+        verdict = REPRODUCED
+    number = f"stands in {100 * little.mean():.0f} % of episodes at 5 % noise, in "
+    number += f"{100 * much.mean():.0f} % at 25 %"
+    return Finding(verdict, number, str(len(much)))
+
+
+def cheetahs(found: Evidence) -> Finding:
+    """Judges S12."""
+    arm = figures.SVG1_ER
+    for env in figures.CHEETAHS:
+        if not found.svg.has(env, (arm,)):
+            return _not_yet(found, env, (arm,))
+    finals = [found.svg.values(env, arm) for env in figures.CHEETAHS]
+    share = np.mean(np.concatenate(finals) > 0)
+    verdict = PARTLY if share >= 0.5 else NOT
+    number = "with springs {}, without {}".format(*map(writing.least_and_most, finals))
+    number += f"; {100 * share:.0f} % above 0"
+    return Finding(
+        REPRODUCED if share == 1 else verdict,
+        number,
+        " + ".join(str(len(each)) for each in finals),
+    )
+
+
+def walker(found: Evidence) -> Finding:
+    """Judges S13."""
+    env, arm = figures.WALKER, figures.SVG1_ER
+    if not found.svg.has(env, (arm,)):
+        return _not_yet(found, env, (arm,))
+    finals = found.svg.values(env, arm)
+    verdict = NOT
+    if finals.min() > 1000:
+        alike = np.abs(finals - finals.mean()).max() <= 0.5 * finals.mean()
+        verdict = REPRODUCED if alike else PARTLY
+    return Finding(verdict, writing.least_and_most(finals), str(len(finals)))
+
+
+_NAMES = {"evaluation_return": "final return", "area": "area"}
+
+
+def _sign(estimates) -> str:
+    """The verdict of differences that are all to be above 0."""
+    estimates = list(estimates)
+    if any(estimate.high < 0 for estimate in estimates):
+        return NOT
+    above = all(estimate.low > 0 for estimate in estimates)
+    return REPRODUCED if above else PARTLY
+
+
+def _not_yet(found, env, arms) -> Finding:
+    return Finding(NOT_YET, "–", evidence.progress(env, arms, found.svg))
