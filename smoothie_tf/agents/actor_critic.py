@@ -11,26 +11,22 @@ import dataclasses
 from typing import Any, ClassVar
 
 import tensorflow as tf
-from tf_agents.agents import data_converter, tf_agent
 from tf_agents.networks import network
-from tf_agents.policies import greedy_policy
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 from tf_agents.utils import common
 
-from smoothie_tf import covariances, gaussian, validation
-from smoothie_tf.agents import parts
+from smoothie_tf import gaussian
+from smoothie_tf.agents import gaussian_agent, parts
 from smoothie_tf.networks import covariance_network, keras_network
-from smoothie_tf.policies import gaussian_policy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ActorCriticConfig:
-    """Settings of every actor-critic, bound in gin as `SmoothieAgent.gamma` is.
+class ActorCriticConfig(gaussian_agent.AgentConfig):
+    """Settings of every actor-critic.
 
     Attributes:
-      gamma: Discount γ, in [0, 1].
       target_update_tau: Share τ of the new weights in each target update, in (0, 1].
       reward_scale_factor: Multiplies every reward, > 0.
       gradient_clipping: Largest global norm of the critic's weight gradients, > 0;
@@ -40,36 +36,24 @@ class ActorCriticConfig:
         Experience then comes as one batch of 2B: its first half trains the policy, its
         second the critic. Otherwise both learn from the whole batch, as in TF-Agents'
         own agents.
-      name: Name of the agent.
     """
 
-    #: The agent's name in bindings and errors.
     owner: ClassVar[str] = "ActorCriticAgent"
 
-    gamma: float = 0.995
     target_update_tau: float = 0.01
     reward_scale_factor: float = 1.0
     gradient_clipping: float | None = 4.0
     td_errors_loss_fn: types.LossFn = common.element_wise_huber_loss
     independent_minibatches: bool = True
-    name: str | None = None
 
     # Settings of some agents, and fixed for the others.
     covariance: ClassVar[str] = "diagonal"
     initial_log_variance: ClassVar[float] = -1.0
-    learns_covariance: ClassVar[bool] = True
     covariance_learning_rate_factor: ClassVar[float] = 1.0
     policy_gradient_clipping: ClassVar[float | None] = None
-    stores_log_probability: ClassVar[bool] = False
-    clip_actions: ClassVar[bool] = False
 
     def __post_init__(self):
-        """Checks the settings.
-
-        Raises:
-          ValueError: If one is out of range.
-        """
-        self._check("probability", "gamma")
+        super().__post_init__()
         self._check("share", "target_update_tau")
         self._check("positive", "reward_scale_factor")
         self._check("positive", "gradient_clipping", optional=True)
@@ -81,16 +65,8 @@ class ActorCriticConfig:
                 f" values, but is {self.td_errors_loss_fn!r}."
             )
 
-    def _check(self, rule, *names, optional=False):
-        values = {name: getattr(self, name) for name in names}
-        validation.check(self.owner, rule, optional, **values)
 
-    def _check_flags(self, *names):
-        values = {name: getattr(self, name) for name in names}
-        validation.check_flags(self.owner, **values)
-
-
-class ActorCriticAgent(tf_agent.TFAgent):
+class ActorCriticAgent(gaussian_agent.GaussianAgent):
     """A Gaussian policy and a critic, with what training them takes.
 
     Subclasses give `config_class`, `policy_loss`, `critic_loss`, `_train`, which orders
@@ -135,88 +111,27 @@ class ActorCriticAgent(tf_agent.TFAgent):
           ValueError: If an optimizer is missing, or a network does not map the specs
             to the shapes above.
         """
-        config = dataclasses.replace(config or self.config_class(), **settings)
-        tf.Module.__init__(self, name=config.name)
+        config = self._configure(config, settings)
         parts.check_optimizers(
             config.owner,
             actor_optimizer=actor_optimizer,
             critic_optimizer=critic_optimizer,
         )
-        self._config = config
         self._create_networks(
             actor_network, critic_network, time_step_spec.observation, action_spec
         )
-        self._actor_optimizer = actor_optimizer
         self._critic_optimizer = critic_optimizer
-        self._seed = parts.seed_variable(seed, "phantom_action_seed")
         #: Minibatches that one call of `train` consumes.
         self.minibatches_per_train = 2 if config.independent_minibatches else 1
-
-        def policy(**options):
-            return gaussian_policy.GaussianPolicy(
-                time_step_spec,
-                action_spec,
-                self._actor_network,
-                self._covariance,
-                **options,
-            )
-
-        mean_policy = collect_policy = policy()
-        if config.stores_log_probability or config.clip_actions:
-            collect_policy = policy(
-                emit_log_probability=config.stores_log_probability,
-                clip=config.clip_actions,
-            )
         super().__init__(
-            time_step_spec,
-            action_spec,
-            policy=greedy_policy.GreedyPolicy(mean_policy),
-            collect_policy=collect_policy,
-            train_sequence_length=2,
-            train_step_counter=train_step_counter,
+            time_step_spec, action_spec, actor_optimizer, seed, train_step_counter
         )
-        self._as_transition = data_converter.AsTransition(
-            self.data_context, squeeze_time_dim=True
-        )
-        self._policy_variables = [
-            *self._actor_network.trainable_variables,
-            *(self._covariance.variables if config.learns_covariance else []),
-        ]
-        parts.build_optimizer(actor_optimizer, self._policy_variables)
         parts.build_optimizer(critic_optimizer, self._critic_variables())
-
-    @property
-    def config(self) -> ActorCriticConfig:
-        """The settings."""
-        return self._config
-
-    @property
-    def actor_network(self) -> network.Network:
-        """μ_θ."""
-        return self._actor_network
 
     @property
     def critic_network(self) -> network.Network:
         """The critic."""
         return self._critic_network
-
-    @property
-    def covariance(self) -> covariances.Covariance:
-        """Σ_φ and, as its `target`, Σ_φ′."""
-        return self._covariance
-
-    @property
-    def log_variance(self) -> tf.Variable | None:
-        """φ, shape [P], A for a diagonal covariance; None where a network gives it."""
-        return self._log_variance
-
-    def policy_stddev(self, observation: tf.Tensor) -> tf.Tensor:
-        """Returns the policy's standard deviations, shape [A] or [B, A].
-
-        Args:
-          observation: States, shape [B, S].
-        """
-        return self._covariance.at(observation).stddev()
 
     def _create_networks(self, actor, critic, observation_spec, action_spec):
         """Hook: makes θ, φ, w and their targets, which `_initialize` sets equal."""

@@ -143,15 +143,3 @@ def check_optimizers(owner: str, **optimizers: types.Optimizer | None) -> None:
     for name, optimizer in optimizers.items():
         if optimizer is None:
             raise ValueError(f"{owner}.{name} must be an optimizer, but is None.")
-
-
-def seed_variable(seed: int | None, name: str) -> tf.Variable:
-    """Returns a seed as a variable, so that a checkpoint holds it.
-
-    Args:
-      seed: The seed; None draws one from TensorFlow's global seed.
-      name: Name of the variable.
-    """
-    if seed is None:
-        seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
-    return tf.Variable(tf.cast(seed, tf.int64), trainable=False, name=name)

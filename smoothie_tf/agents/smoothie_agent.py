@@ -98,11 +98,6 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
         return self.replay_weight_clipping is not None
 
     def __post_init__(self):
-        """Checks the settings.
-
-        Raises:
-          ValueError: If one is out of range, or two contradict each other.
-        """
         super().__post_init__()
         self._check("non-negative", "kl_penalty", "covariance_learning_rate_factor")
         self._check(

@@ -68,11 +68,6 @@ class VariantConfig(smoothie_agent.SmoothieConfig):
         return super().stores_log_probability or any(self.mean_error_weights)
 
     def __post_init__(self):
-        """Checks the settings.
-
-        Raises:
-          ValueError: If one is out of range, or two contradict each other.
-        """
         # First what the checks of the base rest on.
         self._check_weights("bellman_error_weights", "(1.0, 0.0, 0.0)")
         self._check_weights("mean_error_weights", "(0.0, 0.0, 0.0)")
@@ -203,7 +198,7 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
         covariance = self._covariance.at(observation)
         target = self._smoothed_target(next_time_steps)
         noise = self._noise(tf.shape(action))
-        loss = tf.zeros([])
+        loss = 0.0
         if any(self._config.bellman_error_weights):
             phantom = covariance.perturb(action, noise)
             errors = self._errors(

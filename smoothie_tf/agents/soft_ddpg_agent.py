@@ -78,11 +78,6 @@ class SoftDdpgConfig(actor_critic.ActorCriticConfig):
         return 2 * float(np.log(self.stddev))
 
     def __post_init__(self):
-        """Checks the settings.
-
-        Raises:
-          ValueError: If one is out of range, or two contradict each other.
-        """
         self._check("positive", "stddev")
         super().__post_init__()
         self._check("count", "actor_samples", "target_samples")

@@ -27,7 +27,7 @@ from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import gaussian, value_gradients
-from smoothie_tf.agents import actor_critic, parts, value_gradient_agent
+from smoothie_tf.agents import actor_critic, parts, stages
 
 
 class Svg0Info(NamedTuple):
@@ -105,11 +105,6 @@ class Svg0Config(actor_critic.ActorCriticConfig):
         return self.learn_stddev and not self.deterministic
 
     def __post_init__(self):
-        """Checks the settings.
-
-        Raises:
-          ValueError: If one is out of range, or two contradict each other.
-        """
         self._check_flags(
             "infer_noise",
             "learn_stddev",
@@ -161,7 +156,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         # Draws of one training step: of the policy's noise, and of next actions.
         self._policy_draws = self._critic_draws = 1
         if config.policy_from_last_episode:
-            self._critic_draws, self._policy_draws = value_gradient_agent.updates_of(
+            self._critic_draws, self._policy_draws = stages.updates_of(
                 config, ("critic_updates", "policy_updates"), max_episode_steps
             )
             self.minibatches_per_train = self._critic_draws
@@ -313,7 +308,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
 
     def _train_after_episode(self, experience, weights, stored, episode, mask):
         """Trains the critic from replay, then the policy from the last episode."""
-        value_gradient_agent.check_episode(self, episode)
+        stages.check_episode(self, episode)
         transition = self._as_transition(experience)
         boundary = parts.boundary_weights(transition.time_step, weights)
         batch = (*self._critic_batch(transition, boundary), stored or ())
@@ -332,15 +327,11 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
                 )
             return loss, [updated]
 
-        critic_loss = value_gradient_agent.total_over(
-            update_critic, number, batch, tf.zeros([])
-        )
+        critic_loss = stages.total_over(update_critic, number, batch, tf.zeros([]))
         critic_loss /= number
-        for_policy = self._policy_batch(
-            episode, value_gradient_agent.episode_weights(mask)
-        )
+        for_policy = self._policy_batch(episode, stages.episode_weights(mask))
         with tf.control_dependencies([critic_loss]):
-            totals = value_gradient_agent.total_over(
+            totals = stages.total_over(
                 lambda i, _: (self._train_policy((*for_policy, i)), []),
                 self._policy_draws,
                 (),
@@ -370,7 +361,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         return next_action_step.action, log_probability, next_is_stored
 
     def _update_targets_when_due(self, done):
-        return value_gradient_agent.when_due(
+        return stages.when_due(
             done,
             self._config.target_update_period,
             lambda: self._update_targets(self._config.target_update_tau),

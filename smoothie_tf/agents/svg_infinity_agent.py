@@ -46,7 +46,6 @@ class SvgInfinityConfig(value_gradient_agent.ValueGradientConfig):
     kl_penalty: float = dataclasses.field(default=0.0, init=False)
 
     def __post_init__(self):
-        """Checks the settings, as `ValueGradientConfig`."""
         super().__post_init__()
         validation.check_flags(self.owner, plans=self.plans)
         validation.check(self.owner, "count", optional=True, horizon=self.horizon)

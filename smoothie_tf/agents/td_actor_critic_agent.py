@@ -39,7 +39,6 @@ class TdActorCriticConfig(value_gradient_agent.ValueGradientConfig):
     kl_penalty: float = dataclasses.field(default=0.0, init=False)
 
     def __post_init__(self):
-        """Checks the settings, as `ValueGradientConfig`."""
         super().__post_init__()
         validation.check(self.owner, "probability", trace_decay=self.trace_decay)
 
@@ -66,7 +65,7 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
             batch.action, mean, tf.exp(0.5 * self._log_variance)
         )
         value, _ = self._value_network(batch.state)
-        advantage = tf.stop_gradient(self.advantages(batch))
+        advantage = tf.stop_gradient(self._advantages(batch, value))
         importance = self._importance_weights(batch)
         return (
             -tf.reduce_mean(batch.weight * importance * advantage * log_probability),
@@ -83,7 +82,9 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
         Returns:
           The advantages, shape [T]; those behind the episode's end have no meaning.
         """
-        value, _ = self._value_network(batch.state)
+        return self._advantages(batch, self._value_network(batch.state)[0])
+
+    def _advantages(self, batch, value):
         next_value, _ = self._value_network(batch.next_state)
         following = self._config.gamma * batch.discount * next_value
         if not self._config.trace_decay:

@@ -14,22 +14,20 @@ Shapes: B batch, T transitions of an episode, K updates, S state, A action.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
-from tf_agents.agents import data_converter, tf_agent
+from tf_agents.agents import tf_agent
 from tf_agents.networks import network
-from tf_agents.policies import greedy_policy
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 from tf_agents.utils import common
 
 from smoothie_tf import covariances, gaussian, validation, value_gradients
-from smoothie_tf.agents import parts
+from smoothie_tf.agents import gaussian_agent, parts, stages
 from smoothie_tf.networks import keras_network
-from smoothie_tf.policies import gaussian_policy
 
 
 class Batch(NamedTuple):
@@ -77,13 +75,12 @@ class ValueGradientInfo(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ValueGradientConfig:
-    """Settings of the SVG family, bound in gin by the agent's name.
+class ValueGradientConfig(gaussian_agent.AgentConfig):
+    """Settings of the SVG family.
 
     Each agent has a subclass, with its own defaults and without what it does not use.
 
     Attributes:
-      gamma: Discount γ, in [0, 1].
       stddev: σ_π in every action dimension, > 0, in action units.
       learn_stddev: Whether σ_π learns by its pathwise gradient.
       model_updates: Updates of the model a training step, ≥ 1; if None, T, the task's
@@ -100,13 +97,12 @@ class ValueGradientConfig:
         the training step.
       policy_gradient_clipping: V_max of Appendix D, largest norm of the policy's
         gradient, > 0; None leaves it alone.
-      name: Name of the agent.
     """
 
-    #: The agent's name in bindings and errors.
     owner: ClassVar[str] = "ValueGradientAgent"
     #: Steps that derivatives are carried back from V̂, a setting of SVG(∞)'s.
     horizon: ClassVar[int | None] = None
+    stores_log_probability: ClassVar[bool] = True
 
     gamma: float = 0.99
     stddev: float = 0.2
@@ -120,32 +116,21 @@ class ValueGradientConfig:
     target_update_period: int = 50
     kl_penalty: float = 0.0
     policy_gradient_clipping: float | None = 10.0
-    name: str | None = None
+
+    @property
+    def learns_covariance(self) -> bool:
+        """Whether φ = ln σ² is trained."""
+        return self.learn_stddev
 
     def __post_init__(self):
-        """Checks the settings.
-
-        Raises:
-          ValueError: If one is out of range, or two contradict each other.
-        """
-
-        def check(rule, *names, optional=False):
-            values = {name: getattr(self, name) for name in names}
-            validation.check(self.owner, rule, optional, **values)
-
-        check("count", "model_updates", "value_updates", optional=True)
-        check("count", "policy_updates", optional=True)
-        check("count", "target_update_period")
-        check("probability", "gamma")
-        check("non-negative", "kl_penalty")
-        check("positive", "stddev", "importance_weight_clipping")
-        check("positive", "policy_gradient_clipping", optional=True)
-        validation.check_flags(
-            self.owner,
-            learn_stddev=self.learn_stddev,
-            policy_replay=self.policy_replay,
-            trains_at_episode_end=self.trains_at_episode_end,
-        )
+        super().__post_init__()
+        updates = ("model_updates", "value_updates", "policy_updates")
+        self._check("count", *updates, optional=True)
+        self._check("count", "target_update_period")
+        self._check("non-negative", "kl_penalty")
+        self._check("positive", "stddev", "importance_weight_clipping")
+        self._check("positive", "policy_gradient_clipping", optional=True)
+        self._check_flags("learn_stddev", "policy_replay", "trains_at_episode_end")
         if not (self.policy_replay or self.trains_at_episode_end):
             raise ValueError(
                 f"{self.owner}.trains_at_episode_end must be True where the policy"
@@ -153,7 +138,7 @@ class ValueGradientConfig:
             )
 
 
-class ValueGradientAgent(tf_agent.TFAgent):
+class ValueGradientAgent(gaussian_agent.GaussianAgent):
     """Trains a model, a value function and a policy, in this order.
 
     Subclasses give `config_class`, `takes` and `policy_loss`.
@@ -210,8 +195,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
             None and so is the time limit, or a network does not map the specs to the
             shapes above.
         """
-        config = dataclasses.replace(config or self.config_class(), **settings)
-        tf.Module.__init__(self, name=config.name)
+        config = self._configure(config, settings)
         owner = config.owner
         if config.horizon is not None:
             if make_value_network is None:
@@ -242,7 +226,9 @@ class ValueGradientAgent(tf_agent.TFAgent):
         parts.check_optimizers(owner, **optimizers)
         # One of each kind for an environment step, whenever training follows.
         steps = max_episode_steps if config.trains_at_episode_end else 1
-        numbers = updates_of(config, [f"{each}_updates" for each in learned], steps)
+        numbers = stages.updates_of(
+            config, [f"{each}_updates" for each in learned], steps
+        )
         if dynamics_network is not None and not (
             reward_fn is not None or dynamics_network.learns_reward
         ):
@@ -259,6 +245,9 @@ class ValueGradientAgent(tf_agent.TFAgent):
             tf.fill(action_spec.shape, 2 * math.log(config.stddev)),
             trainable=config.learn_stddev,
             name="log_variance",
+        )
+        self._covariance = covariances.Covariance(
+            covariances.Diagonal, self._log_variance
         )
         self._start_actor_network = None
         if config.kl_penalty > 0:
@@ -277,11 +266,10 @@ class ValueGradientAgent(tf_agent.TFAgent):
             self._target_value_network = common.maybe_copy_target_network_with_checks(
                 self._value_network, None, "TargetValueNetwork", observation_spec
             )
-        self._config = config
         self._dynamics_network = dynamics_network
         self._reward_fn = reward_fn
-        self._actor_optimizer = actor_optimizer
-        self._critic_optimizer = critic_optimizer
+        # A checkpoint holds an optimizer only of what there is.
+        self._critic_optimizer = None if value_network is None else critic_optimizer
         self._model_optimizer = model_optimizer
         self._updates = {
             "model": 0,
@@ -289,7 +277,6 @@ class ValueGradientAgent(tf_agent.TFAgent):
             **dict(zip(learned, numbers, strict=True)),
         }
         self._max_episode_steps = max_episode_steps
-        self._seed = parts.seed_variable(seed, "seed")
         #: Whether the loop trains when an episode has ended, with the episode.
         self.trains_at_episode_end = config.trains_at_episode_end
         #: Minibatches that one call of `train` consumes.
@@ -298,47 +285,15 @@ class ValueGradientAgent(tf_agent.TFAgent):
             for what, number in self._updates.items()
             if what != "policy" or config.policy_replay
         )
-
-        def policy(**options):
-            covariance = covariances.Covariance(
-                covariances.Diagonal, self._log_variance
-            )
-            return gaussian_policy.GaussianPolicy(
-                time_step_spec, action_spec, self._actor_network, covariance, **options
-            )
-
         super().__init__(
-            time_step_spec,
-            action_spec,
-            policy=greedy_policy.GreedyPolicy(policy()),
-            collect_policy=policy(emit_log_probability=True),
-            train_sequence_length=2,
-            train_step_counter=train_step_counter,
+            time_step_spec, action_spec, actor_optimizer, seed, train_step_counter
         )
-        self._as_transition = data_converter.AsTransition(
-            self.data_context, squeeze_time_dim=True
-        )
-        self._policy_variables = [
-            *self._actor_network.trainable_variables,
-            *([self._log_variance] if config.learn_stddev else []),
-        ]
-        parts.build_optimizer(actor_optimizer, self._policy_variables)
         if value_network is not None:
             parts.build_optimizer(
                 critic_optimizer, self._value_network.trainable_variables
             )
         if dynamics_network is not None:
             parts.build_optimizer(model_optimizer, dynamics_network.trainable_variables)
-
-    @property
-    def config(self) -> ValueGradientConfig:
-        """The settings."""
-        return self._config
-
-    @property
-    def actor_network(self) -> network.Network:
-        """μ_θ."""
-        return self._actor_network
 
     @property
     def value_network(self) -> network.Network | None:
@@ -419,7 +374,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
     def _train(self, experience, weights=None, episode=None, episode_mask=None):
         for_model, for_value, for_policy = self._minibatches(experience, weights)
         if not self._config.policy_replay:
-            check_episode(self, episode)
+            stages.check_episode(self, episode)
             for_policy = self._episode(episode, episode_mask)
         nothing = tf.zeros([1])
         model_loss = critic_loss = nothing
@@ -453,7 +408,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
         )
 
         def update(_, batch):
-            loss = _descend(
+            loss = stages.descend(
                 lambda: (self.model_loss(batch),),
                 self._model_optimizer,
                 network.trainable_variables,
@@ -461,7 +416,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
             return tf.stack(loss)
 
         with tf.control_dependencies([observed]):
-            return _mean_over(update, self._updates["model"], batches, 1)
+            return stages.mean_over(update, self._updates["model"], batches, 1)
 
     def _train_value(self, batches):
         number = self._updates["value"]
@@ -470,13 +425,13 @@ class ValueGradientAgent(tf_agent.TFAgent):
         before = tf.cast(self.train_step_counter, tf.int64) * number
 
         def update(i, batch):
-            loss = _descend(
+            loss = stages.descend(
                 lambda: (self.value_loss(batch),),
                 self._critic_optimizer,
                 self._value_network.trainable_variables,
             )
             with tf.control_dependencies(loss):
-                copied = when_due(
+                copied = stages.when_due(
                     before + tf.cast(i, tf.int64) + 1,
                     self._config.target_update_period,
                     self._copy_value_network,
@@ -484,7 +439,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
             with tf.control_dependencies([copied]):
                 return tf.stack(loss)
 
-        return _mean_over(update, number, batches, 1)
+        return stages.mean_over(update, number, batches, 1)
 
     def _train_policy(self, batches):
         remembered = tf.no_op()
@@ -508,7 +463,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
 
         def update(_, batch):
             return tf.stack(
-                _descend(
+                stages.descend(
                     lambda: losses(batch),
                     self._actor_optimizer,
                     self._policy_variables,
@@ -519,9 +474,9 @@ class ValueGradientAgent(tf_agent.TFAgent):
         number = self._updates["policy"]
         with tf.control_dependencies([remembered]):
             if self._config.policy_replay:
-                return _mean_over(update, number, batches, 4)
+                return stages.mean_over(update, number, batches, 4)
             # Each update on the whole episode.
-            return _mean_over(lambda i, _: update(i, batches), number, (), 4)
+            return stages.mean_over(lambda i, _: update(i, batches), number, (), 4)
 
     def _importance_weights(self, batch):
         mean, _ = self._actor_network(batch.state)
@@ -560,7 +515,7 @@ class ValueGradientAgent(tf_agent.TFAgent):
         return shares
 
     def _episode(self, episode, mask):
-        return _batch(episode, episode_weights(mask))
+        return _batch(episode, stages.episode_weights(mask))
 
 
 def _batch(transition: trajectory.Transition, weight: tf.Tensor) -> Batch:
@@ -573,155 +528,4 @@ def _batch(transition: trajectory.Transition, weight: tf.Tensor) -> Batch:
         following.discount,
         following.observation,
         weight,
-    )
-
-
-def _descend(
-    losses: Callable[[], tuple[tf.Tensor, ...]],
-    optimizer: types.Optimizer,
-    variables: Sequence[tf.Variable],
-    clipping: float | None = None,
-) -> tuple[tf.Tensor, ...]:
-    """Descends the first of some losses once, and returns them all.
-
-    A gradient that is not finite, which a long product of Jacobians can have, moves
-    nothing: its direction is lost.
-    """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(variables)
-        seen = losses()
-    gradients = tape.gradient(seen[0], variables)
-    if clipping is not None:
-        norm = tf.linalg.global_norm(gradients)
-        # As tf.clip_by_global_norm, but for norms that are not finite.
-        scale = clipping / tf.maximum(norm, clipping)
-        usable = tf.math.is_finite(norm)
-        gradients = [
-            tf.where(usable, scale * gradient, tf.zeros_like(gradient))
-            for gradient in gradients
-        ]
-    parts.descend(optimizer, gradients, variables)
-    return seen
-
-
-def updates_of(
-    config: Any, names: Sequence[str], default: int | None
-) -> tuple[int, ...]:
-    """Returns numbers of updates a training step.
-
-    Args:
-      config: The settings that have them.
-      names: Their names there.
-      default: What None stands for, where the task says it.
-
-    Raises:
-      ValueError: If a number is None, and `default` is None.
-    """
-    numbers = []
-    for name in names:
-        number = getattr(config, name)
-        number = default if number is None else number
-        if number is None:
-            raise ValueError(
-                f"{config.owner}.{name} must be a whole number of at least 1 for a task"
-                " without max_episode_steps, but is None."
-            )
-        numbers.append(int(number))
-    return tuple(numbers)
-
-
-def check_episode(agent: tf_agent.TFAgent, episode: Any) -> None:
-    """Checks that an agent that learns from the last episode was given one.
-
-    Args:
-      agent: The agent.
-      episode: What it was given.
-
-    Raises:
-      ValueError: If it is None.
-    """
-    if episode is None:
-        raise ValueError(
-            f"{type(agent).__name__} learns from the last episode, but was trained"
-            " without one."
-        )
-
-
-def episode_weights(mask: tf.Tensor) -> tf.Tensor:
-    """Returns weights with which means over a padded episode are over its transitions.
-
-    Args:
-      mask: 1 for the episode's transitions, 0 for padding, shape [T].
-    """
-    mask = tf.cast(mask, tf.float32)
-    return mask / tf.reduce_mean(mask)
-
-
-def when_due(done: tf.Tensor, period: int, update: Callable[[], None]) -> tf.Tensor:
-    """Updates once in every so many, and returns whether it did.
-
-    Args:
-      done: How many have been done.
-      period: The period, ≥ 1.
-      update: What is due.
-    """
-    due = done % period == 0
-
-    def updated():
-        update()
-        return True
-
-    return tf.cond(due, updated, lambda: False)
-
-
-def total_over(
-    update: Callable[[tf.Tensor, Any], tuple[Any, Sequence[tf.Tensor]]],
-    number: int,
-    batches: Any,
-    zeros: Any,
-) -> Any:
-    """Updates once for each minibatch, and returns the total of what was seen.
-
-    A loop, so that the trace has the update once however often it is done.
-
-    Args:
-      update: Takes the update's number and its minibatch, and returns what it saw, and
-        what has to be there before the next update.
-      number: K.
-      batches: The minibatches, a nest of shapes [K, …], or nothing.
-      zeros: A nest of zeros of the structure of what is seen.
-    """
-
-    def body(i, total):
-        seen, before = update(i, tf.nest.map_structure(lambda x: x[i], batches))
-        with tf.control_dependencies(before):
-            return i + 1, tf.nest.map_structure(lambda t, x: t + x, total, seen)
-
-    _, total = tf.while_loop(
-        lambda i, _: i < number, body, (0, zeros), parallel_iterations=1
-    )
-    return total
-
-
-def _mean_over(
-    update: Callable[[tf.Tensor | int, Batch], tf.Tensor],
-    number: int,
-    batches: Batch | tuple[()],
-    size: int,
-) -> tf.Tensor:
-    """Updates once for each minibatch, and returns the mean of what was seen.
-
-    Args:
-      update: Takes the update's number and its minibatch, and returns a vector.
-      number: K.
-      batches: The minibatches, shape [K, B, …], or nothing.
-      size: Length of the vector.
-    """
-    if number == 1:
-        return update(0, tf.nest.map_structure(lambda x: x[0], batches))
-    return (
-        total_over(
-            lambda i, batch: (update(i, batch), []), number, batches, tf.zeros([size])
-        )
-        / number
     )

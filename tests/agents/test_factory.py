@@ -1,12 +1,20 @@
 """Agents from specs and bindings."""
 
+import dataclasses
+
 import gin
 import pytest
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf.agents import factory, smoothie_agent
+from smoothie_tf.agents import (
+    factory,
+    protocol,
+    smoothie_agent,
+    smoothie_variants,
+)
+from smoothie_tf.networks import critic_network, mean_network
 from smoothie_tf.training import config
 
 TIME_STEP = ts.time_step_spec(tensor_spec.TensorSpec([4], tf.float32))
@@ -154,3 +162,115 @@ def test_unknown_agents_and_bad_rates_are_named():
         factory.create_agent(
             "ddpg", TIME_STEP, ACTION, actor_learning_rate=0, critic_learning_rate=1
         )
+
+
+# What bindings of `SmoothieAgent` select.
+
+
+@pytest.mark.parametrize(
+    ("bindings", "kind"),
+    [
+        ((), smoothie_agent.SmoothieAgent),
+        (("evaluation = 'smoothed'",), smoothie_agent.SmoothieAgent),
+        (("bellman_error_weights = (1.0, 0.0, 0.0)",), smoothie_agent.SmoothieAgent),
+        (
+            ("evaluation = 'expected'", "smoothing_samples = 3"),
+            smoothie_variants.ExpectedSmoothieAgent,
+        ),
+        (
+            ("bellman_error_weights = (1.0, 0.1, 0.01)", "derivative_baseline = True"),
+            smoothie_variants.DerivativeSmoothieAgent,
+        ),
+    ],
+)
+def test_bindings_select_how_q_is_learned(bindings, kind):
+    gin.parse_config([f"SmoothieAgent.{binding}" for binding in bindings])
+    agent = factory.create_agent("smoothie", TIME_STEP, ACTION, **RATES)
+    assert type(agent) is kind
+    assert agent.config == smoothie_variants.VariantConfig(
+        **{name: eval(value) for name, value in (b.split(" = ") for b in bindings)}
+    )
+    assert "SmoothieAgent.evaluation = " in gin.operative_config_str()
+
+
+@pytest.mark.parametrize(
+    ("binding", "near"),
+    [
+        ("SmoothieAgent.evaluatoin='expected'", "SmoothieAgent.evaluation"),
+        ("SmoothieAgent.smoothing_sample=3", "SmoothieAgent.smoothing_samples"),
+        ("SmoothieAgent.kl_penalti=1.0", "SmoothieAgent.kl_penalty"),
+        ("Svg1Agent.polici_replay=True", "Svg1Agent.policy_replay"),
+        ("SvgInfinityAgent.policy_replay=True", "SvgInfinityAgent.p"),
+    ],
+)
+def test_misspelt_settings_are_caught_with_the_nearest_name(binding, near):
+    with pytest.raises(config.ConfigError, match=f"Did you mean {near}"):
+        config.parse("smoothie", "Hopper-v5", bindings=[binding])
+
+
+def test_a_binding_of_before_has_its_name_of_today():
+    config.parse(
+        "smoothie",
+        "Hopper-v5",
+        bindings=[
+            "SmoothieAgent.importance_weight_clipping = 5.0",
+            "Svg1Agent.importance_weight_clipping = 3.0",
+        ],
+    )
+    assert gin.query_parameter("SmoothieAgent.replay_weight_clipping") == 5.0
+    # The SVG family's is another, and keeps its name.
+    assert gin.query_parameter("Svg1Agent.importance_weight_clipping") == 3.0
+    agent = factory.create_agent("smoothie", TIME_STEP, ACTION)
+    assert agent.config.replay_weight_clipping == 5.0
+
+
+def test_settings_are_a_configuration_or_fields_of_it():
+    observation = TIME_STEP.observation
+
+    def make(**arguments):
+        return smoothie_agent.SmoothieAgent(
+            TIME_STEP,
+            ACTION,
+            mean_network.MeanNetwork(observation, ACTION, (3,)),
+            critic_network.CriticNetwork((observation, ACTION), (3,), (3,)),
+            tf.keras.optimizers.Adam(1e-3),
+            tf.keras.optimizers.Adam(1e-3),
+            **arguments,
+        )
+
+    config = smoothie_agent.SmoothieConfig(gamma=0.5, kl_penalty=0.25)
+    assert make(config=config).config == config
+    assert make(gamma=0.5, kl_penalty=0.25).config == config
+    assert make(config=config, gamma=0.75).config.gamma == 0.75
+    with pytest.raises(TypeError, match="kl_penalti"):
+        make(kl_penalti=0.25)
+    with pytest.raises(ValueError, match="SmoothieAgent.gamma must be"):
+        make(gamma=2.0)
+
+
+# What the loop asks.
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ddpg", protocol.Contract()),
+        ("smoothie", protocol.Contract(minibatches_per_train=2)),
+        ("soft_ddpg", protocol.Contract()),
+        (
+            "svg1",
+            # Of each episode's 7 steps, an update of model and of value function.
+            protocol.Contract(
+                takes=("value_network", "dynamics_network", "max_episode_steps"),
+                minibatches_per_train=14,
+                trains_at_episode_end=True,
+            ),
+        ),
+    ],
+)
+def test_what_the_loop_asks_of_an_agent(name, expected):
+    config.parse(name, "Pendulum-v1")
+    agent = factory.create_agent(name, TIME_STEP, ACTION, max_episode_steps=7)
+    found = protocol.contract(agent)
+    assert dataclasses.replace(found, config_class=None) == expected
+    assert protocol.contract(object()) == protocol.Contract()

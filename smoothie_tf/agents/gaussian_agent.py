@@ -1,0 +1,155 @@
+"""What agents with a Gaussian policy share: settings, the policies, and the seed.
+
+Shapes: B batch, S state, A action.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import tensorflow as tf
+from tf_agents.agents import data_converter, tf_agent
+from tf_agents.networks import network
+from tf_agents.policies import greedy_policy
+from tf_agents.trajectories import time_step as ts
+from tf_agents.typing import types
+
+from smoothie_tf import covariances, validation
+from smoothie_tf.agents import parts
+from smoothie_tf.policies import gaussian_policy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AgentConfig:
+    """Settings of an agent, bound in gin by its name as `SmoothieAgent.gamma` is.
+
+    Out of range, they raise a ValueError that names them.
+
+    Attributes:
+      gamma: Discount γ, in [0, 1].
+      name: Name of the agent.
+    """
+
+    #: The agent's name in bindings and errors.
+    owner: ClassVar[str] = "GaussianAgent"
+
+    gamma: float = 0.995
+    name: str | None = None
+
+    # Settings of some agents, and fixed for the others.
+    learns_covariance: ClassVar[bool] = True
+    stores_log_probability: ClassVar[bool] = False
+    clip_actions: ClassVar[bool] = False
+
+    def __post_init__(self):
+        self._check("probability", "gamma")
+
+    def _check(self, rule, *names, optional=False):
+        values = {name: getattr(self, name) for name in names}
+        validation.check(self.owner, rule, optional, **values)
+
+    def _check_flags(self, *names):
+        values = {name: getattr(self, name) for name in names}
+        validation.check_flags(self.owner, **values)
+
+
+class GaussianAgent(tf_agent.TFAgent):
+    """An agent that acts by N(μ_θ(s), Σ_φ(s)) and is evaluated by μ_θ."""
+
+    config_class: type[AgentConfig] = AgentConfig
+
+    def __init__(
+        self,
+        time_step_spec: ts.TimeStep,
+        action_spec: types.BoundedTensorSpec,
+        actor_optimizer: types.Optimizer,
+        seed: int | None,
+        train_step_counter: tf.Variable | None,
+    ):
+        """Makes the policies.
+
+        A subclass has called `_configure` before, and has made `_actor_network` and
+        `_covariance`.
+
+        Args:
+          time_step_spec: Spec of the time steps, observations of shape [S].
+          action_spec: Bounded float spec of the actions, shape [A].
+          actor_optimizer: Optimizer of θ and φ.
+          seed: Seed of the draws in training; None draws one from TensorFlow's global
+            seed. A training step's draws are a function of the seed and
+            `train_step_counter` alone.
+          train_step_counter: Counts training steps; the global step if None.
+        """
+        if seed is None:
+            seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
+        self._seed = tf.Variable(tf.cast(seed, tf.int64), trainable=False, name="seed")
+        config = self._config
+
+        def policy(**options):
+            return gaussian_policy.GaussianPolicy(
+                time_step_spec,
+                action_spec,
+                self._actor_network,
+                self._covariance,
+                **options,
+            )
+
+        mean_policy = collect_policy = policy()
+        if config.stores_log_probability or config.clip_actions:
+            collect_policy = policy(
+                emit_log_probability=config.stores_log_probability,
+                clip=config.clip_actions,
+            )
+        super().__init__(
+            time_step_spec,
+            action_spec,
+            policy=greedy_policy.GreedyPolicy(mean_policy),
+            collect_policy=collect_policy,
+            train_sequence_length=2,
+            train_step_counter=train_step_counter,
+        )
+        self._as_transition = data_converter.AsTransition(
+            self.data_context, squeeze_time_dim=True
+        )
+        self._actor_optimizer = actor_optimizer
+        self._policy_variables = [
+            *self._actor_network.trainable_variables,
+            *(self._covariance.variables if config.learns_covariance else []),
+        ]
+        parts.build_optimizer(actor_optimizer, self._policy_variables)
+
+    @property
+    def config(self) -> AgentConfig:
+        """The settings."""
+        return self._config
+
+    @property
+    def actor_network(self) -> network.Network:
+        """μ_θ."""
+        return self._actor_network
+
+    @property
+    def covariance(self) -> covariances.Covariance:
+        """Σ_φ and, where the policy has a target, Σ_φ′."""
+        return self._covariance
+
+    @property
+    def log_variance(self) -> tf.Variable | None:
+        """φ, shape [P], A for a diagonal covariance; None where a network gives it."""
+        return self._log_variance
+
+    def policy_stddev(self, observation: tf.Tensor) -> tf.Tensor:
+        """Returns the policy's standard deviations, shape [A] or [B, A].
+
+        Args:
+          observation: States, shape [B, S].
+        """
+        return self._covariance.at(observation).stddev()
+
+    def _configure(
+        self, config: AgentConfig | None, settings: Mapping[str, Any]
+    ) -> AgentConfig:
+        """Takes the settings over: `config`, or the defaults, with some otherwise."""
+        self._config = dataclasses.replace(config or self.config_class(), **settings)
+        tf.Module.__init__(self, name=self._config.name)
+        return self._config
