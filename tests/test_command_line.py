@@ -6,10 +6,12 @@ from smoothie_tf import command_line
 from smoothie_tf.experiments.commands.collect import collect_command
 from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.commands.report import report_command
+from smoothie_tf.experiments.commands.theory import (
+    figure1_command,
+    figure2_command,
+    identities_command,
+)
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
-from smoothie_tf.experiments.theory.figure1 import figure1_command
-from smoothie_tf.experiments.theory.figure2 import figure2_command
-from smoothie_tf.experiments.theory.identities import identities_command
 from smoothie_tf.export.export_command import evaluate_main, export_main
 from smoothie_tf.training import main
 
