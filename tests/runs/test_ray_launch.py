@@ -177,7 +177,9 @@ def script(tmp_path, cluster):
     path.write_text(
         textwrap.dedent(
             f"""
-            import pathlib, sys
+            import pathlib, signal, sys
+            # Where the tests run in a shell's background, it is inherited as ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             from smoothie_tf.experiments.commands.figure import figure_command
             from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
             from smoothie_tf.runs import launch
