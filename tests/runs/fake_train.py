@@ -81,7 +81,7 @@ def main():
             stddev = "" if flags.agent == "ddpg" else "0.5"
             with open(metrics, "a") as file:
                 file.write(f"{step},{value},1.0,,{stddev},0.0,0.0,0.0,,50.0\n")
-            checkpoint.write_text(str(step))
+            write_json(checkpoint, step)
             progress = {"step": step, "num_steps": flags.num_steps}
             write_json(run_dir / "progress.json", {**progress, "steps_per_second": 50})
             time.sleep(SECONDS_A_TICK.get(behaviour, 0.01))
