@@ -25,6 +25,10 @@ def test_a_policy_is_what_its_card_says(path):
     actions = policy.action(np.array([pair["observation"] for pair in pairs]))
     expected = np.array([pair["action"] for pair in pairs])
     np.testing.assert_allclose(actions, expected, rtol=1e-4, atol=1e-5)
+    # What docs/deployment.md says of wrong input.
+    for wrong in (pairs[0]["observation"], [pairs[0]["observation"][:-1]]):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="expected shape"):
+            policy.action(np.array(wrong))
 
     (evaluation,) = described["evaluations"]
     card = (path / "README.md").read_text()
