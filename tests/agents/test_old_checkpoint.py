@@ -51,7 +51,18 @@ CASES = {
             "SmoothieAgent.importance_weight_clipping=5.0",
         ),
     ),
-    **{name: (name, ()) for name in ("ddpg", "soft_ddpg", "svg0", "dpg", "svg1_er")},
+    **{
+        name: (name, ())
+        for name in (
+            "ddpg",
+            "soft_ddpg",
+            "svg0",
+            "dpg",
+            "svg1_er",
+            "svg_infinity",
+            "td_actor_critic",
+        )
+    },
 }
 
 
