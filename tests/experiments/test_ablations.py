@@ -143,6 +143,55 @@ def test_plots_from_what_there_is(records, results_dir, capsys):
     assert "--only values-tanh" in text and "--hopper" in text
 
 
+def test_what_a_table_lacks_is_added_to_it(records, results_dir, monkeypatch, capsys):
+    # Of the escapes one variant is missing, another has too few seeds.
+    path = results_dir / "ablations/escapes.csv"
+    few, missing, *there = ablations.ESCAPES
+    escapes = records["escapes"]
+    old = pd.concat([escapes.assign(seed=seed) for seed in (0, 1)])
+    old = old[old["variant"] != missing]
+    old = old[(old["variant"] != few) | (old["seed"] == 0)]
+    old.to_csv(path, index=False, float_format="%.6g")
+    lines = set(path.read_text().splitlines())
+    asked = []
+
+    def learn(seeds, known):
+        asked.append((seeds, known))
+        new = pd.concat([escapes.assign(seed=seed) for seed in range(seeds)])
+        return new[~new["variant"].isin(known)].assign(stddev=0.123456789)
+
+    _, tabulate, draw = ablations.PARTS["escapes"]
+    monkeypatch.setitem(ablations.PARTS, "escapes", (learn, tabulate, draw))
+    flags = ["--only", "escapes", "--seeds", "2", "--results_dir", str(results_dir)]
+    assert ablations_command([*flags, "--add"]) == 0
+    assert asked == [(2, set(there))]
+    table = pd.read_csv(path)
+    assert len(table) == 2 * len(ablations.ESCAPES) * 5
+    # What was there is there as it was, letter by letter.
+    kept = {line for line in lines if not line.startswith(f"{few},")}
+    assert kept <= set(path.read_text().splitlines())
+    assert (table.loc[table["variant"] == few, "stddev"] == 0.123457).all()
+    text = (results_dir / "ablations.md").read_text()
+    assert "--only escapes --seeds 2 --add`, commit" in text
+    assert "rows that were there before: `python escapes`, commit 0123456." in text
+    # Now nothing is missing.
+    before = path.read_bytes()
+    assert ablations_command([*flags, "--add"]) == 0
+    assert len(asked) == 1 and path.read_bytes() == before
+    # A table that says nothing of where it is from is not added to.
+    path.with_suffix(".json").unlink()
+    assert ablations_command([*flags, "--add"]) == 2
+    assert "--add" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("part", ["values-quadratic", "policies", "escapes"])
+def test_kinds_of_runs_and_those_that_are_known(records, part):
+    kinds = set(ablations.all_kinds(part))
+    known = ablations.known_kinds(part, records[part], 1)
+    assert known <= kinds and len(known) > 1
+    assert ablations.known_kinds(part, records[part], 3) == set()
+
+
 def test_returns_on_hopper_are_told(results_dir):
     folder = results_dir / ablations.HOPPER_FOLDER
     folder.mkdir()

@@ -73,6 +73,46 @@ def _on_hopper(flags, of_figure):
     )
 
 
+def _learn(part, learn, path, flags):
+    """Makes the table of a part, or what it lacks, and says beside it where from."""
+    earlier, known = None, set()
+    if flags.add and path.exists():
+        try:
+            earlier = pd.read_csv(path)
+            origin = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            known = ablations.known_kinds(part, earlier, flags.seeds)
+        except (OSError, ValueError, KeyError) as error:
+            print(f"--add: {path} cannot be added to: {error}", file=sys.stderr)
+            return BAD_INPUT
+        if known >= set(ablations.all_kinds(part)):
+            return DONE
+    try:
+        records = learn(flags.seeds, known)
+    except escape_runs.RunFailedError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print(f"Stopped; nothing new of {part} is written.", file=sys.stderr)
+        return INTERRUPTED
+    # Where the results went changes no number.
+    words = called_as("ablations")
+    arguments = ["--only", part, "--seeds", f"{flags.seeds}"]
+    provenance = {"command": shlex.join([*words, *arguments])}
+    provenance |= run_directory.provenance()
+    if known:
+        kind = ablations.kind_column(part)
+        kept = earlier[earlier[kind].astype(str).isin(known)]
+        records = pd.concat([kept, records], ignore_index=True)
+        provenance = {
+            **provenance,
+            "command": f"{provenance['command']} --add",
+            "earlier": origin,
+        }
+    records.to_csv(path, index=False, float_format="%.6g")
+    path.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    return DONE
+
+
 def _parts(flags):
     folder = flags.results_dir / ablations.FOLDER
     folder.mkdir(exist_ok=True)
@@ -80,22 +120,9 @@ def _parts(flags):
         learn, _, draw = ablations.PARTS[part]
         path = folder / f"{part}.csv"
         if not flags.plot_only:
-            try:
-                records = learn(flags.seeds)
-            except escape_runs.RunFailedError as error:
-                print(error, file=sys.stderr)
-                return FAILED
-            except KeyboardInterrupt:
-                print(f"Stopped; nothing of {part} is written.", file=sys.stderr)
-                return INTERRUPTED
-            records.to_csv(path, index=False, float_format="%.6g")
-            # Where the results went changes no number.
-            words = called_as("ablations")
-            made = shlex.join([*words, "--only", part, "--seeds", f"{flags.seeds}"])
-            provenance = {"command": made, **run_directory.provenance()}
-            path.with_suffix(".json").write_text(
-                json.dumps(provenance, indent=1) + "\n", encoding="utf-8"
-            )
+            status = _learn(part, learn, path, flags)
+            if status != DONE:
+                return status
         elif not path.exists():
             print(f"--plot_only: there is no {path} to draw from.", file=sys.stderr)
             return BAD_INPUT
@@ -120,6 +147,11 @@ def _parser():
     )
     parser.add_directory(
         "--results_dir", "results", "where ablations.md, tables and pictures go"
+    )
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="keep the kinds of runs that a table has, and run those that it lacks",
     )
     parser.add_argument(
         "--plot_only",

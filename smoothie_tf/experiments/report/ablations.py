@@ -95,8 +95,16 @@ def _part(results_dir: pathlib.Path, name: str, tabulate: Callable) -> list[str]
         *parts,
         tables.table(list(table.columns), table.itertuples(index=False)),
         f"![{title}]({ablations.FOLDER}/{name}.png)\n",
-        f"`{origin['command']}`, commit {str(origin['commit'])[:7]}.\n",
+        _origin(origin),
     ]
+
+
+def _origin(origin: dict) -> str:
+    """Says what made a table, the rows that were added last first."""
+    told = f"`{origin['command']}`, commit {str(origin['commit'])[:7]}"
+    if "earlier" in origin:
+        return f"{told}; rows that were there before: {_origin(origin['earlier'])}"
+    return f"{told}.\n"
 
 
 def _hopper(results_dir: pathlib.Path) -> list[str]:

@@ -7,7 +7,7 @@ it, and the two-Gaussians task. Hopper's is a grid of runs, `figures.ablations`.
 import functools
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import pandas as pd
 import tqdm
@@ -76,16 +76,18 @@ ESCAPES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def learn_values(critic: str, seeds: int) -> pd.DataFrame:
+def learn_values(critic: str, seeds: int, known: Container[str] = ()) -> pd.DataFrame:
     """Learns the fixed policy's value in every way; see `ground_truth.learn_values`.
 
     Args:
         critic: One of `ground_truth.CRITICS`.
         seeds: How many of each, from seed 0 on.
+        known: Names of ways that are left out.
     """
     from smoothie_tf.experiments.theory import ground_truth
 
-    runs = [(arm, seed) for arm in ground_truth.ARMS for seed in range(seeds)]
+    arms = [arm for arm in ground_truth.ARMS if arm.name not in known]
+    runs = [(arm, seed) for arm in arms for seed in range(seeds)]
     with _bar(len(runs) * _UPDATES, f"{critic} critic", " updates") as bar:
         return pd.concat(
             [
@@ -98,39 +100,44 @@ def learn_values(critic: str, seeds: int) -> pd.DataFrame:
         )
 
 
-def learn_policies(seeds: int) -> pd.DataFrame:
+def learn_policies(seeds: int, known: Container[str] = ()) -> pd.DataFrame:
     """Lets Smoothie learn with and without λ; see `ground_truth.learn_policy`.
 
     Args:
         seeds: How many of each, from seed 0 on.
+        known: λ that are left out, as text.
     """
     from smoothie_tf.experiments.theory import ground_truth
 
-    total = seeds * len(KL_PENALTIES) * _NUM_STEPS
+    kl_penalties = [each for each in KL_PENALTIES if str(each) not in known]
+    total = seeds * len(kl_penalties) * _NUM_STEPS
     with _bar(total, "policies", " steps") as bar:
         return pd.concat(
             [
                 ground_truth.learn_policy(
                     seed, _NUM_STEPS, kl_penalty, on_record=bar.update
                 )
-                for kl_penalty in KL_PENALTIES
+                for kl_penalty in kl_penalties
                 for seed in range(seeds)
             ],
             ignore_index=True,
         )
 
 
-def learn_escapes(seeds: int) -> pd.DataFrame:
+def learn_escapes(seeds: int, known: Container[str] = ()) -> pd.DataFrame:
     """Runs every variant on the two-Gaussians task.
 
     Args:
         seeds: How many of each, from seed 0 on.
+        known: Names of variants that are left out.
 
     Returns:
         The records of `escape.FinishedRun`, with a column variant.
     """
     frames = []
     for name, (label, bindings) in ESCAPES.items():
+        if name in known:
+            continue
         runs = escape_runs.train_runs(
             range(seeds), 1, bindings, ("smoothie",), title=f"escape, {label}"
         )
@@ -383,3 +390,34 @@ PARTS: dict[str, tuple[Callable, Callable, Callable]] = {
     "policies": (learn_policies, tabulate_policies, draw_policies),
     "escapes": (learn_escapes, tabulate_escapes, draw_escapes),
 }
+
+#: Column that names the kind of a run, by part.
+_KINDS = {"policies": "kl_penalty", "escapes": "variant"}
+
+
+def kind_column(part: str) -> str:
+    """Returns the column of a part's table that names the kind of a run."""
+    return _KINDS.get(part, "arm")
+
+
+def known_kinds(part: str, records: pd.DataFrame, seeds: int) -> set[str]:
+    """Returns the kinds of runs of which a table has so many seeds.
+
+    Args:
+        part: One of `PARTS`.
+        records: Its table.
+        seeds: How many are asked for, from seed 0 on.
+    """
+    kinds = records.groupby(kind_column(part))["seed"]
+    return {str(kind) for kind, each in kinds if set(range(seeds)) <= set(each)}
+
+
+def all_kinds(part: str) -> list[str]:
+    """Returns the kinds of runs that a part has."""
+    from smoothie_tf.experiments.theory import ground_truth
+
+    if part == "policies":
+        return [str(each) for each in KL_PENALTIES]
+    return (
+        list(ESCAPES) if part == "escapes" else [arm.name for arm in ground_truth.ARMS]
+    )
