@@ -105,6 +105,10 @@ def test_tables_by_hand(records):
     assert len(table) == len(ARMS)
     # 0.5/20 and 0.01 more: mean 0.03, standard deviation 0.01/√2.
     assert table["error of Q̃"].iloc[0] == "0.030 ± 0.007"
+    # A way that has not been run is left out.
+    first = records["values-quadratic"]
+    first = first[first["arm"] != first["arm"].iloc[0]]
+    assert len(ablations.tabulate_values(first)) == len(ARMS) - 1
     table = ablations.tabulate_policies(records["policies"])
     assert list(table["largest spectral radius"]) == ["1.0010", "0.9000"]
     assert list(table["ever outside the stable region"]) == ["yes", "no"]

@@ -165,6 +165,8 @@ def tabulate_values(records: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for arm in ground_truth.ARMS:
         chosen = final[final["arm"] == arm.name]
+        if chosen.empty:
+            continue
         row = {"way and replay": arm.label}
         for column, name in _ERRORS.items():
             row[f"error of {name}"] = _spread(chosen[column])
@@ -284,6 +286,8 @@ def draw_values(records: pd.DataFrame, path: pathlib.Path) -> None:
         for panel, (column, name) in zip(grid.flat, columns.items(), strict=False):
             for arm in ground_truth.ARMS:
                 chosen = records[records["arm"] == arm.name]
+                if chosen.empty:
+                    continue
                 mean = chosen.groupby("update")[list(columns)].mean()
                 label = arm.label
                 if mean["value_error"].iloc[-1] > _DIVERGED:
