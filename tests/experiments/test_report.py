@@ -25,7 +25,9 @@ from smoothie_tf.training import gin_directory
 from tests.experiments.made_up_runs import write_run
 
 
-def leave(root, env, variant, seed, final, preset="short", status="done"):
+def leave(
+    root, env, variant, seed, final, preset="short", status="done", training=None
+):
     """Leaves a run whose last evaluations all returned `final`; returns where."""
     arm = next((arm for arm in evidence.ARMS if arm.variant == variant), None)
     agent = arm.agent if arm else variant
@@ -34,8 +36,8 @@ def leave(root, env, variant, seed, final, preset="short", status="done"):
     record = {"versions": {"tensorflow": "2.15.1"}}
     record["command"] = f"python train.py --run_dir /there/{seed} --seed {seed}"
     returns = [0.0] * 10 + [final] * 10
-    training = {"training_return": final - 1}
-    write_run(run, returns, status=status, record=record, **training)
+    training = final - 1 if training is None else training
+    write_run(run, returns, status=status, record=record, training_return=training)
     return run.directory
 
 
@@ -108,6 +110,47 @@ def test_a_longer_run_is_evidence_of_a_shorter_one(results_dir):
     assert again.values("Hopper-v5", "smoothie").tolist() == returns
 
 
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    # DDPG's runs are at 300 ± 10, a tenth of which is 30.
+    [
+        ((310.0, 320.0, 330.0), verdicts.REPRODUCED),
+        ((200.0, 320.0, 400.0), verdicts.PARTLY),
+        ((280.0, 290.0, 320.0), verdicts.NOT),
+    ],
+)
+def test_a_slight_advantage_is_above_and_hardly_below(tmp_path, ours, verdict):
+    root = tmp_path / "runs"
+    for seed, value in enumerate(ours):
+        leave(root, "Swimmer-v5", "smoothie", seed, value)
+        leave(root, "Swimmer-v5", "ddpg", seed, 290.0 + 10 * seed)
+    found = judged(tmp_path)
+    claim = "Smoothie has a slight advantage over DDPG on "
+    assert found[f"{claim}Swimmer"] == verdict
+    assert found[f"{claim}Ant"] == verdicts.NOT_YET
+
+
+def test_training_returns_stand_beside_the_mean_actions(results_dir):
+    found = evidence.Evidence(results_dir)
+    table = claims.judge(found).set_index("claim")["number"]
+    # The training returns of both are 1 lower.
+    number = table["Smoothie is at least as good as DDPG on Hopper"]
+    assert number.startswith("2,500 against 1,000: +1,500 [")
+    assert "300,000 steps; training returns +1,500 [" in number
+    # 2,499 against 999.
+    number = table["Smoothie doubles DDPG's return on Hopper"]
+    assert "300,000 steps; training returns 2.50 times [" in number
+    for task in ("Walker2d", "Ant"):
+        assert table[f"The KL penalty helps on {task}"] == "–"
+    text = report.report(results_dir).read_text()
+    assert "figure4_short_training.png" in text
+    # Runs in whose evaluations no training episode has ended have none.
+    leave(results_dir / "runs", "Hopper-v5", "ddpg", 3, 1000.0, training="")
+    table = claims.judge(evidence.Evidence(results_dir)).set_index("claim")["number"]
+    assert "training" not in table["Smoothie is at least as good as DDPG on Hopper"]
+    assert " | – | 3 + 4 |" in report.report(results_dir).read_text()
+
+
 def test_runs_that_have_not_ended_do_not_count(results_dir):
     path = results_dir / "runs/short/Hopper-v5/ddpg/seed2/run.json"
     path.write_text(path.read_text().replace('"done"', '"running"'))
@@ -164,7 +207,18 @@ def test_no_folder_is_bad_input(tmp_path, capsys):
 def one_evaluation_each(env, step, seeds=3, **values):
     """Finished runs of one evaluation, some of each variant."""
     rows = [
-        (variant, env, seed, variant, True, step, value + seed, 1.0, 0.0, 0.3)
+        (
+            variant,
+            env,
+            seed,
+            variant,
+            True,
+            step,
+            value + seed,
+            1.0,
+            (value + seed) / 2,
+            0.3,
+        )
         for variant, value in values.items()
         for seed in range(seeds)
     ]
@@ -183,8 +237,12 @@ def test_what_holds_smoothie_back_is_held_against_equal_values(tmp_path):
     frame = one_evaluation_each(env, behind_ddpg.STEPS[env], **values)
     frame.to_csv(folder / "behind_ddpg_runs.csv")
     text = report.report(tmp_path).read_text()
-    assert "| HalfCheetah-v5 | Smoothie, DDPG's values | 101 ± 1 | 3 |  |" in text
-    assert "| ... σ held at 0.14 | 301 ± 1 | 3 | +200 [+199, +201]: better |" in text
+    assert (
+        "| HalfCheetah-v5 | Smoothie, DDPG's values | 3 | 101 ± 1 |  | 202 ± 2 |"
+        in text
+    )
+    held = "| ... σ held at 0.14 | 3 | 301 ± 1 | +200 [+199, +201]: better | 602 ± 2 |"
+    assert f"{held} +400 [+398, +402]: better |" in text
     assert "(behind_ddpg-short/behind_ddpg_stddev.png)" in text
 
 
@@ -212,12 +270,12 @@ def test_neighbours_with_their_intervals(tmp_path):
     ).to_csv(escape / "neighbours_escape_runs.csv")
     text = report.report(tmp_path).read_text()
     assert "### After 100,000 steps" in text
-    assert "| Hopper-v5 | DDPG | 101 ± 1 | 3 |  |" in text
-    assert "| Hopper-v5 | Soft DDPG | 201 ± 1 | 3 | +100 [+99, +101]: better |" in text
-    assert "| Hopper-v5 | SVG(0) | 50 ± 0 | 2 | too few runs |" in text
+    assert "| Hopper-v5 | DDPG | 3 | 101 ± 1 |  |" in text
+    assert "| Hopper-v5 | Soft DDPG | 3 | 201 ± 1 | +100 [+99, +101]: better |" in text
+    assert "| Hopper-v5 | SVG(0) | 2 | 50 ± 0 | too few runs |" in text
     assert "Commits ab12ab1, c0dec0d.\n" in text
     assert "### Soft DDPG's width σ, after 100,000 steps" in text
-    assert "| Hopper-v5 | σ = 0.1 | 101 ± 1 | 3 | −100 [−101, −99]: worse |" in text
+    assert "| Hopper-v5 | σ = 0.1 | 3 | 101 ± 1 | −100 [−101, −99]: worse |" in text
     assert "| dense | SVG(0) | 100 % [84, 100] | 20 |" in text
     for damage in ("[", "{}x", '[{"seed": 0}]', "[1]"):
         record.write_text(damage)

@@ -136,13 +136,20 @@ class Comparison:
 
     Attributes:
         preset: Preset of the runs.
-        ours: Of the first arm, shape [N].
-        theirs: Of the second, shape [M].
+        ours: Of the first arm's mean action, shape [N].
+        theirs: Of the second's, shape [M].
+        training: Of the training episodes of both, with noise, shapes [N] and [M].
     """
 
     preset: Preset
     ours: np.ndarray
     theirs: np.ndarray
+    training: tuple[np.ndarray, np.ndarray]
+
+    @property
+    def has_training(self) -> bool:
+        """Whether every run has ended training episodes between its evaluations."""
+        return not any(np.isnan(returns).any() for returns in self.training)
 
 
 class Evidence:
@@ -206,8 +213,11 @@ class Evidence:
         for preset in self.presets:
             finals = self.finals[preset.name]
             if finals.has(env, (ours, theirs)):
-                pair = (finals.values(env, each) for each in (ours, theirs))
-                return Comparison(preset, *pair)
+                evaluation, training = (
+                    tuple(finals.values(env, each, column) for each in (ours, theirs))
+                    for column in ("evaluation_return", "training_return")
+                )
+                return Comparison(preset, *evaluation, training)
         return None
 
     def measured(self, name: str, measure: str, **keys: str) -> np.ndarray:

@@ -31,9 +31,10 @@ Final return of a run: the mean of its last ten evaluations (never more than hal
 them). An evaluation is the mean action's return over ten episodes in environments of
 its own, without noise, every 5,000 steps. ± is the standard deviation over seeds,
 divided by n. Training return: the training episodes between the same evaluations, with
-noise. The headline is the evaluation. Final σ is the policy's at the last evaluation,
-in units of actions scaled to [−1, 1]; DDPG's is its noise's, which it does not learn.
-Intervals are 95 %: of returns by rliable's stratified bootstrap over runs
+noise. The paper does not say which of the two it plots: verdicts and headlines are the
+evaluation's, with training returns beside them. Final σ is the policy's at the last
+evaluation, in units of actions scaled to [−1, 1]; DDPG's is its noise's, which it does
+not learn. Intervals are 95 %: of returns by rliable's stratified bootstrap over runs
 ({repetitions:,} resamples, seeded), of counts Wilson's. With three to six runs
 bootstrap intervals are too narrow; read them as the least there is of doubt.
 Hyperparameters were chosen on other seeds than those shown.
@@ -104,7 +105,10 @@ def _claims(judged: pd.DataFrame) -> list[str]:
         "Those of returns (rules A and B, and Hopper doubled) were fixed before any "
         "run of 300,000 steps; those of identities, of Section 3 and of Figure 2 were "
         "written when these had been seen; S1 to S13 are claims of Heess et al. "
-        "(2015), whose rules were fixed before any of their runs. n is runs of the "
+        "(2015), whose rules were fixed before any of their runs. Rule C, and that the "
+        "penalty helps on Walker2d and Ant, were written before any run of Ant, of "
+        "Walker2d without a penalty, or of Swimmer with values searched there; with "
+        "HalfCheetah's values, Swimmer had been seen. n is runs of the "
         "first + of the second "
         f"arm; with fewer than {evidence.LEAST_SEEDS} finished runs of either a claim "
         "is not yet run. "

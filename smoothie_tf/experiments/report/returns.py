@@ -2,6 +2,7 @@
 
 import pathlib
 
+import numpy as np
 import pandas as pd
 
 from smoothie_tf.experiments.drawing import curves
@@ -89,43 +90,18 @@ def _aggregates(found, preset: Preset) -> list[str]:
     for title, ours, theirs, envs in pairs:
         if not envs:
             continue
-        rows, both = [], ([], [])
+        finals, arms = found.finals[preset.name], (ours, theirs)
+        compared = [env for env in envs if finals.has(env, arms)]
+        rows = []
         for env in envs:
-            finals, arms = found.finals[preset.name], (ours, theirs)
-            if not finals.has(env, arms):
+            if env in compared:
+                rows.append([env, *_aggregate(finals, [env], arms)])
+            else:
                 few = evidence.progress(env, arms, *found.finals.values())
-                rows.append([env, "not yet run", "", "", few])
-                continue
-            pair = [finals.values(env, arm) for arm in arms]
-            for arm, values in zip(both, pair, strict=True):
-                arm.append(values)
-            rows.append(
-                [
-                    env,
-                    *(
-                        writing.interval(statistics.interquartile_mean([each]))
-                        for each in pair
-                    ),
-                    writing.interval(
-                        statistics.probability_of_improvement([pair[0]], [pair[1]]), 2
-                    ),
-                    f"{len(pair[0])} + {len(pair[1])}",
-                ]
-            )
-        if len(both[0]) > 1:
-            scaled = statistics.scale_to_range(both)
-            number = min(len(each) for arm in both for each in arm)
-            rows.append(
-                [
-                    f"all {len(both[0])} tasks, scaled",
-                    *(
-                        writing.interval(statistics.interquartile_mean(arm), 2)
-                        for arm in scaled
-                    ),
-                    writing.interval(statistics.probability_of_improvement(*both), 2),
-                    f"{number} + {number} a task",
-                ]
-            )
+                rows.append([env, "not yet run", "", "", "", few])
+        if len(compared) > 1:
+            of_all = _aggregate(finals, compared, arms)
+            rows.append([f"all {len(compared)} tasks, scaled", *of_all])
         parts += [
             f"### {title}\n",
             tables.table(
@@ -134,18 +110,41 @@ def _aggregates(found, preset: Preset) -> list[str]:
                     f"{_label(ours)}, interquartile mean",
                     f"{_label(theirs)}, interquartile mean",
                     "probability of improvement",
+                    "... in training returns",
                     "n",
                 ],
                 rows,
             ),
         ]
-        if len(both[0]) > 1:
+        if len(compared) > 1:
             parts.append(
                 "Scaled: 0 and 1 are the lowest and the highest final return that any "
                 "run of the two reached on the task. Over all tasks, the first runs of "
                 "each, as many as every task has.\n"
             )
     return parts
+
+
+def _aggregate(finals, envs, arms) -> list[str]:
+    """Writes interquartile means, probabilities and counts of two arms on tasks."""
+    several = len(envs) > 1
+    pair, training = (
+        [[finals.values(env, arm, column) for env in envs] for arm in arms]
+        for column in ("evaluation_return", "training_return")
+    )
+    shown = statistics.scale_to_range(pair) if several else pair
+    digits = 2 if several else 0
+    cells = [
+        writing.interval(statistics.interquartile_mean(arm), digits) for arm in shown
+    ]
+    cells.append(writing.interval(statistics.probability_of_improvement(*pair), 2))
+    known = not any(np.isnan(each).any() for arm in training for each in arm)
+    better = statistics.probability_of_improvement(*training) if known else None
+    cells.append(writing.interval(better, 2) if known else "–")
+    if not several:
+        return [*cells, finals.count(envs[0], arms)]
+    number = min(len(each) for arm in pair for each in arm)
+    return [*cells, f"{number} + {number} a task"]
 
 
 def _pictures(figure, finals, out_dir, preset) -> list[str]:
@@ -161,15 +160,11 @@ def _pictures(figure, finals, out_dir, preset) -> list[str]:
     panels = curves.compared(figure, runs)
     parts = []
     drawings = [(curves.draw_returns, "", "returns of the mean action")]
+    what = "training returns, with noise"
+    drawings.append((curves.draw_training_returns, "_training", what))
     if figure.number == 3:
-        drawings += [
-            (
-                curves.draw_training_returns,
-                "_training",
-                "training returns, with noise",
-            ),
-            (curves.draw_policy_stddev, "_stddev", "learned σ over training"),
-        ]
+        what = "learned σ over training"
+        drawings.append((curves.draw_policy_stddev, "_stddev", what))
     for draw, suffix, what in drawings:
         name = f"{figure.name}_{preset.name}{suffix}.png"
         draw(frame, figure, runs, out_dir / name, panels)

@@ -178,6 +178,19 @@ def better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
     return _compared(verdict, estimate, pair)
 
 
+def slightly_better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
+    """Judges an arm against another on a task by rule C; both by their variants."""
+    pair = found.comparison(env, ours, theirs)
+    if pair is None:
+        return _not_yet(found, env, ours, theirs)
+    estimate = statistics.difference(pair.ours, pair.theirs)
+    verdict = NOT
+    if estimate.value > 0:
+        at_most_a_little_behind = estimate.low >= -MARGIN * abs(pair.theirs.mean())
+        verdict = REPRODUCED if at_most_a_little_behind else PARTLY
+    return _compared(verdict, estimate, pair)
+
+
 def doubled(found: Evidence) -> Finding:
     """Judges whether Smoothie doubles DDPG's return on Hopper."""
     pair = found.comparison("Hopper-v5", "smoothie", "ddpg")
@@ -191,14 +204,25 @@ def doubled(found: Evidence) -> Finding:
         verdict = REPRODUCED
     else:
         verdict = PARTLY if estimate.value > 1 else NOT
-    number = f"{estimate.value:.2f} times [{estimate.low:.2f}, {estimate.high:.2f}]"
-    return Finding(verdict, f"{number}, {_steps(pair)}", _runs(pair))
+    number = f"{_times(estimate)}, {_steps(pair)}"
+    if pair.has_training:
+        number += f"; training returns {_times(statistics.ratio(*pair.training))}"
+    return Finding(verdict, number, _runs(pair))
 
 
 def _compared(verdict: str, estimate: statistics.Estimate, pair) -> Finding:
     number = f"{pair.ours.mean():,.0f} against {pair.theirs.mean():,.0f}: "
     number += f"{writing.interval(estimate, with_signs=True)}, {_steps(pair)}"
+    if pair.has_training:
+        training = statistics.difference(*pair.training)
+        number += f"; training returns {writing.interval(training, with_signs=True)}"
     return Finding(verdict, number, _runs(pair))
+
+
+def _times(estimate: statistics.Estimate) -> str:
+    if np.isnan(estimate.value):
+        return "no ratio"
+    return f"{estimate.value:.2f} times [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
 def _not_yet(found, env: str, *variants: str) -> Finding:

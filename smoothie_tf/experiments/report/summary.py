@@ -27,25 +27,33 @@ def summary(found, judged: pd.DataFrame) -> str:
     for env in FIGURE_3.envs:
         pair = found.comparison(env, "smoothie", "ddpg")
         if pair is None:
-            rows.append([env, "not yet run", "", "", "", ""])
+            rows.append([env, "not yet run", *[""] * 5])
             continue
         estimate = statistics.difference(pair.ours, pair.theirs)
+        training = "–"
+        if pair.has_training:
+            difference = statistics.difference(*pair.training)
+            training = writing.interval(difference, with_signs=True)
         rows.append(
             [
                 env,
                 writing.mean_and_std(pair.ours),
                 writing.mean_and_std(pair.theirs),
                 writing.interval(estimate, with_signs=True),
+                training,
                 f"{pair.preset.num_steps:,}",
                 f"{len(pair.ours)} + {len(pair.theirs)}",
             ]
         )
-    head = "task", "Smoothie", "DDPG", "difference [95 % interval]", "steps", "seeds"
+    difference = "difference [95 % interval]"
+    head = ["task", "Smoothie", "DDPG", difference, "... in training returns"]
+    head += ["steps", "seeds"]
     return (
         f"Smoothie's paper: {_counts(judged[~of_svg])}. The SVG paper's methods, on"
         f" tasks of our own after its: {_counts(judged[of_svg])}.\n\n"
         "Return of the policy's mean action, mean of a run's last ten evaluations; ± is"
-        " the standard deviation over seeds.\n\n" + tables.table(head, rows)
+        " the standard deviation over seeds. Training returns are those of the noisy"
+        " policy; the paper does not say which it plots.\n\n" + tables.table(head, rows)
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from smoothie_tf.experiments.evidence import evidence, metrics, statistics
+from smoothie_tf.experiments.evidence import evidence, metrics, statistics, writing
 from smoothie_tf.experiments.figures.grids import Figure
 
 
@@ -40,24 +40,23 @@ def returns(
         rows = []
         for env in [e for e in figure.envs if e in set(of_length["env"])]:
             of_task = of_length[of_length["env"] == env]
-            arms = {
-                variant: of_task.loc[
-                    of_task["variant"] == variant, "evaluation_return"
-                ].to_numpy()
-                for variant in labels
-            }
             for variant, label in labels.items():
-                if len(arms[variant]):
-                    cells = _cells(arms[variant], arms[baseline])
+                ours, theirs = (
+                    of_task[of_task["variant"] == each] for each in (variant, baseline)
+                )
+                if len(ours):
+                    cells = [
+                        _cells(ours[column].to_numpy(), theirs[column].to_numpy())
+                        for column in ("evaluation_return", "training_return")
+                    ]
                     if variant == baseline:
-                        cells[-1] = ""
-                    rows.append([env, label, *cells])
+                        cells = [[cell, ""] for cell, _ in cells]
+                    rows.append([env, label, str(len(ours)), *cells[0], *cells[1]])
         after = f"{subject}, after" if subject else "After"
         versus = f"mean against {labels[baseline]}"
-        parts += [
-            f"### {after} {steps:,} steps\n",
-            table(["task", "agent", "return", "n", versus], rows),
-        ]
+        head = ["task", "agent", "n", "return", versus]
+        head += ["training return", f"training {versus}"]
+        parts += [f"### {after} {steps:,} steps\n", table(head, rows)]
     folder = path.parent.name if picture_folder is None else picture_folder
     picture = pathlib.PurePosixPath(folder, f"{figure.name}.png")
     parts.append(f"![{figure.subject}]({picture})\n")
@@ -80,18 +79,17 @@ def _commits(path: pathlib.Path) -> list[str]:
     return [f"Commit{'s' * (len(commits) > 1)} {', '.join(commits)}.\n"]
 
 
-def _cells(final_returns: np.ndarray, baseline: np.ndarray) -> list[str]:
-    cells = [f"{final_returns.mean():,.0f} ± {final_returns.std():,.0f}"]
-    cells.append(str(len(final_returns)))
-    if min(len(final_returns), len(baseline)) < evidence.LEAST_SEEDS:
-        cells.append("too few runs")
-    else:
-        estimate = statistics.difference(final_returns, baseline)
-        value, low, high = (f"{each:+,.0f}" for each in estimate)
-        word = "better" if estimate.low > 0 else "undecided"
-        word = "worse" if estimate.high < 0 else word
-        cells.append(f"{value} [{low}, {high}]: {word}")
-    return [cell.replace("-", "−") for cell in cells]
+def _cells(returns: np.ndarray, baseline: np.ndarray) -> list[str]:
+    """Writes an arm's returns, and how they compare with the baseline's."""
+    cell = writing.mean_and_std(returns)
+    if np.isnan([*returns, *baseline]).any():
+        return [cell, ""]
+    if min(len(returns), len(baseline)) < evidence.LEAST_SEEDS:
+        return [cell, "too few runs"]
+    estimate = statistics.difference(returns, baseline)
+    word = "better" if estimate.low > 0 else "undecided"
+    word = "worse" if estimate.high < 0 else word
+    return [cell, f"{writing.interval(estimate, with_signs=True)}: {word}"]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
