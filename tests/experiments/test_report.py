@@ -216,7 +216,7 @@ def one_evaluation_each(env, step, seeds=3, **values):
             step,
             value + seed,
             1.0,
-            (value + seed) / 2,
+            2 * (value + seed),
             0.3,
         )
         for variant, value in values.items()
@@ -242,7 +242,7 @@ def test_what_holds_smoothie_back_is_held_against_equal_values(tmp_path):
         in text
     )
     held = "| ... σ held at 0.14 | 3 | 301 ± 1 | +200 [+199, +201]: better | 602 ± 2 |"
-    assert f"{held} +400 [+398, +402]: better |" in text
+    assert f"{held} +400 [+397, +403]: better |" in text
     assert "(behind_ddpg-short/behind_ddpg_stddev.png)" in text
 
 
