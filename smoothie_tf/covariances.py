@@ -1,11 +1,11 @@
-"""The covariance Σ_φ of a Gaussian policy: what it may be, and who owns φ and φ′.
+"""The covariance Σ_φ of a Gaussian policy: its kinds, and the owner of φ and φ′.
 
 The paper's is diagonal, Σ = e^φ (supplement D); Theorem 1 holds for any. `Diagonal` and
-`Full` are Σ for a given φ, and know all that depends on it. `Covariance` owns φ, which
-is a variable, so that Σ is the same in every state, or a network, and gives Σ in a
-state; its `target` does the same for φ′.
+`Full` are Σ for a given φ, with all functions of it. `Covariance` owns φ, a variable
+(Σ is the same in every state) or a network (Σ depends on the state), and returns Σ in
+a state; its `target` does the same for φ′.
 
-Each kind has a factor L with Σ = LLᵀ, and what depends on Σ is written with it: with
+Each kind has a factor L with Σ = LLᵀ, and functions of Σ are written with L: with
 η ~ N(0, I), a phantom action is a = ã + L·η, and so Σ⁻¹(ã − a) = −L⁻ᵀη.
 
 Shapes: B batch, S state, A action, P parameters. φ has shape [P] or [B, P].
@@ -24,9 +24,9 @@ __all__ = ["KINDS", "Covariance", "Diagonal", "Full", "HermiteFactors", "Kind"]
 
 
 class HermiteFactors(NamedTuple):
-    """What multiplies a target in the derivative Bellman equations, supplement (8).
+    """Factors of the target in the derivative Bellman equations, supplement (8).
 
-    With d = ã − a, a stored action less the phantom action drawn around it:
+    With d = ã − a, a stored action minus the phantom action drawn around it:
 
     Attributes:
       first: Σ^(−1/2)·H₁ = Σ⁻¹d, shape [B, A].
@@ -53,21 +53,21 @@ class Diagonal:
 
     @classmethod
     def number_of_parameters(cls, actions: int) -> int:
-        """Returns P for actions of a size."""
+        """Returns P for actions of size A."""
         return actions
 
     @classmethod
     def initial_parameters(cls, actions: int, log_variance: float) -> tf.Tensor:
-        """Returns the φ of independent components of one variance, shape [P]."""
+        """Returns the φ of independent components of equal variance, shape [P]."""
         return tf.fill([actions], float(log_variance))
 
     @classmethod
     def parameter_sizes(cls, actions: int, log_variance: float) -> tf.Tensor:
-        """Returns changes of φ that move L alike from that start, shape [P].
+        """Returns changes of φ that change L equally at the initial φ, shape [P].
 
         Args:
           actions: A.
-          log_variance: Of the independent components at the start.
+          log_variance: Initial log-variance of the independent components.
         """
         del log_variance
         return tf.ones([actions])
@@ -87,12 +87,12 @@ class Diagonal:
           hessian: The diagonal of H, shape [B, A].
 
         Returns:
-          One number a row, shape [B].
+          One number per row, shape [B].
         """
         return 0.5 * tf.reduce_sum(hessian * tf.exp(self.parameters), axis=-1)
 
     def perturb(self, action: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        """Returns a ~ N(action, Σ): a phantom action, or a policy's.
+        """Returns a ~ N(action, Σ): a phantom action, or an action of the policy.
 
         Args:
           action: Shape [B, A], or [M, B, A].
@@ -101,7 +101,7 @@ class Diagonal:
         return gaussian.phantom_actions(action, self.stddev(), noise)
 
     def distribution(self, mean: tf.Tensor) -> tfp.distributions.Distribution:
-        """Returns N(mean, Σ), of means of shape [B, A]."""
+        """Returns N(mean, Σ), for means of shape [B, A]."""
         return tfp.distributions.MultivariateNormalDiag(mean, self.stddev())
 
     def kl_divergence(
@@ -110,9 +110,9 @@ class Diagonal:
         """Returns KL(N(mean, Σ) ‖ N(previous mean, previous Σ)), as in (20).
 
         Args:
-          mean: Of the current policy, shape [B, A].
-          previous_mean: Of the earlier policy, shape [B, A].
-          previous: The earlier policy's Σ, of the same kind.
+          mean: Mean of the current policy, shape [B, A].
+          previous_mean: Mean of the earlier policy, shape [B, A].
+          previous: Σ of the earlier policy, of the same kind.
 
         Returns:
           The divergence in nats, shape [B].
@@ -124,11 +124,11 @@ class Diagonal:
     def hermite_factors(self, noise: tf.Tensor) -> HermiteFactors:
         """Returns the factors at phantom actions a = ã + L·noise.
 
-        The supplement's (9) has a − ã in the place of its (7)'s ã − a, which is the
-        derivative's: with it, the first factor would have the wrong sign.
+        The supplement's (9) has a − ã where its (7) has ã − a. (7) is the derivative;
+        with (9), the first factor would have the wrong sign.
 
         Args:
-          noise: What the phantom actions were drawn with, shape [B, A].
+          noise: Noise of the phantom actions, shape [B, A].
         """
         stddev = self.stddev()
         return HermiteFactors(
@@ -139,27 +139,26 @@ class Diagonal:
 class Full(Diagonal):
     """Σ = LLᵀ with L lower triangular, P = A(A + 1)/2.
 
-    The first A parameters are the logarithms of the squares of L's diagonal, so that
-    with nothing below it they are those of `Diagonal`; the others are the entries
-    below it, row by row.
+    The first A parameters are the logarithms of the squares of L's diagonal: those of
+    `Diagonal` if the entries below it are 0. The others are these entries, row by row.
     """
 
     full_hessian = True
 
     @classmethod
     def number_of_parameters(cls, actions: int) -> int:
-        """Returns P for actions of a size."""
+        """Returns P for actions of size A."""
         return actions * (actions + 1) // 2
 
     @classmethod
     def initial_parameters(cls, actions: int, log_variance: float) -> tf.Tensor:
-        """Returns the φ of independent components of one variance, shape [P]."""
+        """Returns the φ of independent components of equal variance, shape [P]."""
         below = cls.number_of_parameters(actions) - actions
         return tf.concat([tf.fill([actions], float(log_variance)), tf.zeros(below)], 0)
 
     @classmethod
     def parameter_sizes(cls, actions: int, log_variance: float) -> tf.Tensor:
-        """As `Diagonal`: an entry on L's diagonal is e^(φ/2), one below it φ itself."""
+        """As `Diagonal`: L's diagonal entries are e^(φ/2), those below it are φ."""
         below = cls.number_of_parameters(actions) - actions
         slope = 0.5 * tf.exp(0.5 * float(log_variance))
         return tf.concat([tf.ones(actions), tf.fill([below], slope)], 0)
@@ -169,7 +168,7 @@ class Full(Diagonal):
         # P = A(A + 1)/2, solved for A.
         actions = int((np.sqrt(8 * self.parameters.shape[-1] + 1) - 1) // 2)
         diagonal = tf.exp(0.5 * self.parameters[..., :actions])
-        # A product with ones and zeros puts each entry into its place.
+        # A product with a matrix of ones and zeros puts each entry into its place.
         rows, columns = np.tril_indices(actions, -1)
         place = np.zeros([len(rows), actions * actions])
         place[np.arange(len(rows)), rows * actions + columns] = 1.0
@@ -191,7 +190,7 @@ class Full(Diagonal):
         return tf.matmul(factor, factor, transpose_b=True)
 
     def half_trace(self, hessian: tf.Tensor) -> tf.Tensor:
-        """As `Diagonal`, of the whole Hessian, shape [B, A, A]."""
+        """As `Diagonal`, for the whole Hessian, shape [B, A, A]."""
         factor = self.factor()
         return 0.5 * tf.reduce_sum(factor * (hessian @ factor), axis=[-2, -1])
 
@@ -218,7 +217,7 @@ class Full(Diagonal):
 
 
 class Kind(NamedTuple):
-    """What Σ_φ may be.
+    """A kind of covariance.
 
     Attributes:
       form: `Diagonal` or `Full`.
@@ -241,8 +240,8 @@ KINDS = {
 class Covariance:
     """Σ_φ of a policy, and Σ_φ′ of its target: owns φ and φ′.
 
-    No `tf.Module`: an agent tracks φ and φ′ as attributes of its own, whose names are
-    those in its checkpoints.
+    It is no `tf.Module`: the agent tracks φ and φ′ as its own attributes, whose names
+    are those in its checkpoints.
     """
 
     def __init__(
@@ -251,13 +250,13 @@ class Covariance:
         source: tf.Variable | Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
         target_source: tf.Variable | Callable | None = None,
     ):
-        """Takes φ and φ′ over.
+        """Wraps φ and φ′.
 
         Args:
           form: `Diagonal` or `Full`.
           source: φ, a variable of shape [P], or a network from states [B, S] to
             (φ(s) of shape [B, P], its state).
-          target_source: φ′, the same; None where there is no target.
+          target_source: φ′, the same; None if there is no target.
         """
         self.form = form
         self.source = source
@@ -266,7 +265,7 @@ class Covariance:
 
     @property
     def variables(self) -> Sequence[tf.Variable]:
-        """φ, or the variables of the network that gives it."""
+        """φ, or the variables of the network whose output it is."""
         return self.source.variables if callable(self.source) else [self.source]
 
     def parameters(self, observation: tf.Tensor) -> tf.Tensor | tf.Variable:

@@ -1,1 +1,1 @@
-"""Agents, one file an algorithm."""
+"""Agents, one file per algorithm."""

@@ -1,8 +1,8 @@
-"""What actor-critics share: networks, targets, minibatches, noise, optimizer steps.
+"""Base of the actor-critics: networks, targets, minibatches, noise, optimizer steps.
 
 `SmoothieAgent`, `SoftDdpgAgent` and `Svg0Agent` have a Gaussian policy
-N(μ_θ(s), Σ_φ(s)) and a critic of states and actions, each with a target. Their losses,
-and the order of a training step, are in their own files.
+N(μ_θ(s), Σ_φ(s)) and a critic of states and actions, each with a target. Their own
+files define the losses and the order of a training step.
 
 Shapes: B batch, S state, A action.
 """
@@ -24,18 +24,18 @@ from smoothie_tf.networks import covariance_network, keras_network
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ActorCriticConfig(gaussian_agent.AgentConfig):
-    """Settings of every actor-critic.
+    """Hyperparameters of every actor-critic.
 
     Attributes:
       target_update_tau: Share τ of the new weights in each target update, in (0, 1].
       reward_scale_factor: Multiplies every reward, > 0.
       gradient_clipping: Largest global norm of the critic's weight gradients, > 0;
-        None leaves them alone.
+        None does not clip.
       td_errors_loss_fn: Elementwise loss of targets and values, both [B].
-      independent_minibatches: Whether policy and critic learn from a minibatch each.
-        Experience then comes as one batch of 2B: its first half trains the policy, its
-        second the critic. Otherwise both learn from the whole batch, as in TF-Agents'
-        own agents.
+      independent_minibatches: Whether policy and critic have separate minibatches.
+        Experience is then one batch of 2B: its first half trains the policy, its second
+        half the critic. Otherwise both learn from the whole batch, as in TF-Agents' own
+        agents.
     """
 
     owner: ClassVar[str] = "ActorCriticAgent"
@@ -46,7 +46,7 @@ class ActorCriticConfig(gaussian_agent.AgentConfig):
     td_errors_loss_fn: types.LossFn = common.element_wise_huber_loss
     independent_minibatches: bool = True
 
-    # Settings of some agents, and fixed for the others.
+    # Hyperparameters of some agents, constant for the others.
     covariance: ClassVar[str] = "diagonal"
     initial_log_variance: ClassVar[float] = -1.0
     covariance_learning_rate_factor: ClassVar[float] = 1.0
@@ -67,10 +67,10 @@ class ActorCriticConfig(gaussian_agent.AgentConfig):
 
 
 class ActorCriticAgent(gaussian_agent.GaussianAgent):
-    """A Gaussian policy and a critic, with what training them takes.
+    """Base class of agents with a Gaussian policy and a critic.
 
-    Subclasses give `config_class`, `policy_loss`, `critic_loss`, `_train`, which orders
-    the steps, and `_loss_info`. Other methods that they may override say "Hook".
+    Subclasses define `config_class`, `policy_loss`, `critic_loss`, `_loss_info`, and
+    `_train`, which orders the steps. Methods marked "Hook" may be overridden as well.
     """
 
     config_class: type[ActorCriticConfig] = ActorCriticConfig
@@ -95,17 +95,17 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
           action_spec: Bounded float spec of the actions, shape [A].
           actor_network: μ_θ, from observations [B, S] to means [B, A].
           critic_network: The critic, from (observations [B, S], actions [B, A]) to
-            values [B]. A method `action_derivatives(observation, action)`, as
-            `CriticNetwork` has, makes Hessians fast (supplement D.1), and
-            `sample_values` several actions in a state.
+            values [B]. Optional methods, as in `CriticNetwork`:
+            `action_derivatives(observation, action)` makes Hessians fast (supplement
+            D.1), `sample_values` evaluates several actions in a state fast.
           actor_optimizer: Optimizer of θ and φ.
           critic_optimizer: Optimizer of the critic's weights.
-          config: The settings; `config_class`'s defaults if None.
+          config: The hyperparameters; `config_class`'s defaults if None.
           seed: Seed of the draws in training; None draws one from TensorFlow's global
-            seed. A training step's draws are a function of the seed and
-            `train_step_counter` alone.
+            seed. A training step's draws depend only on the seed and
+            `train_step_counter`.
           train_step_counter: Counts training steps; the global step if None.
-          **settings: Fields of `config` that are to be otherwise.
+          **settings: Replacements for fields of `config`.
 
         Raises:
           ValueError: If an optimizer is missing, or a network does not map the specs
@@ -134,7 +134,7 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         return self._critic_network
 
     def _create_networks(self, actor, critic, observation_spec, action_spec):
-        """Hook: makes θ, φ, w and their targets, which `_initialize` sets equal."""
+        """Hook: creates θ, φ, w and their targets, which `_initialize` sets equal."""
         critic_spec = (observation_spec, action_spec)
         self._actor_network = keras_network.as_network(
             actor, observation_spec, "ActorNetwork"
@@ -150,7 +150,7 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
             self._config.initial_log_variance,
             trainable=self._config.learns_covariance,
         )
-        # Tracked under the names that checkpoints have.
+        # Tracked under the names that checkpoints use.
         sources = self._covariance.source, self._covariance.target.source
         none = None, None
         is_variable = isinstance(self._covariance.source, tf.Variable)
@@ -173,12 +173,12 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         )
 
     def _bind(self, critic, actor, covariance):
-        """Tells a critic that is made for one policy, as (22) is, which it is."""
+        """Gives the policy to a critic that depends on one, as (22) does."""
         if hasattr(critic, "bind_policy"):
             critic.bind_policy(actor, covariance)
 
     def _critics(self) -> list[tuple[network.Network, network.Network]]:
-        """Hook: the critics that learn, each with its target."""
+        """Hook: the trained critics, each with its target."""
         return [(self._critic_network, self._target_critic_network)]
 
     def _critic_variables(self):
@@ -198,7 +198,7 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         raise NotImplementedError
 
     def _train_policy(self, batch: tuple[Any, ...]) -> tuple[tf.Tensor, ...]:
-        """Descends `policy_loss` once, and returns what it returned."""
+        """Takes one step down `policy_loss`, and returns its outputs."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._policy_variables)
             seen = self.policy_loss(*batch)
@@ -214,7 +214,7 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         return seen
 
     def _train_critic(self, batch: tuple[Any, ...]) -> tf.Tensor:
-        """Descends `critic_loss` once, and returns it."""
+        """Takes one step down `critic_loss`, and returns the loss."""
         variables = self._critic_variables()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
@@ -237,14 +237,14 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
             common.soft_variables_update(source.variables, target.variables, tau)
 
     def _bellman_target(self, next_time_steps, next_value):
-        """Returns r + γ·d·(value of s′), d 0 where the episode terminated; constant."""
+        """Returns r + γ·d·V(s′), constant; d is 0 where the episode terminated."""
         return tf.stop_gradient(
             self._config.reward_scale_factor * next_time_steps.reward
             + self._config.gamma * next_time_steps.discount * next_value
         )
 
     def _noise(self, shape, draw=0, draws_a_step=1):
-        """Draws standard normal numbers for one of the draws of a training step."""
+        """Returns standard normal numbers for one of a training step's draws."""
         step = tf.cast(self.train_step_counter, tf.int64)
         return gaussian.stateless_normal(
             shape, tf.stack([self._seed, draws_a_step * step + draw])
@@ -280,13 +280,13 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
     def _policy_batch(
         self, transition: trajectory.Transition, weights: tf.Tensor
     ) -> tuple[Any, ...]:
-        """Hook: returns what `policy_loss` takes of a minibatch."""
+        """Hook: returns the arguments of `policy_loss` from a minibatch."""
         return transition.time_step.observation, weights
 
     def _critic_batch(
         self, transition: trajectory.Transition, weights: tf.Tensor
     ) -> tuple[Any, ...]:
-        """Hook: returns what `critic_loss` takes of a minibatch."""
+        """Hook: returns the arguments of `critic_loss` from a minibatch."""
         return (
             transition.time_step,
             transition.action_step.action,

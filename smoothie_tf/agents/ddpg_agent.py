@@ -1,12 +1,12 @@
-"""DDPG, the paper's baseline: TF-Agents' own agent, mended where it has to be.
+"""DDPG, the paper's baseline: a subclass of TF-Agents' agent with three corrections.
 
-Lillicrap et al. (2016), as `tf_agents.agents.ddpg.ddpg_agent` implements it. Three
-things are mended around it, none of them by a copy:
+Lillicrap et al. (2016), as `tf_agents.agents.ddpg.ddpg_agent` implements it, with these
+changes:
 
-* exploration noise starts anew with every episode, and can be seeded;
-* pairs that cross an episode's end get no weight;
-* gradient clipping is of the critic's global norm, as Smoothie's, where TF-Agents
-  clips each variable of both networks by itself.
+* exploration noise restarts with every episode, and can be seeded;
+* pairs of steps across an episode's end have weight 0;
+* gradients are clipped by the critic's global norm, as for Smoothie, where TF-Agents
+  clips each variable of both networks separately.
 
 Its hyperparameters are bound in gin as `DdpgAgent.…`, on TF-Agents' class.
 """
@@ -26,11 +26,11 @@ from smoothie_tf.policies import ornstein_uhlenbeck_policy
 
 
 class DdpgInfo(NamedTuple):
-    """What one training step saw, each a scalar.
+    """Metrics of one training step, each a scalar.
 
     Attributes:
-      actor_loss: TF-Agents' loss, whose gradient is 2/A times that of −Q(s, μ(s)):
-        a factor that Adam cancels.
+      actor_loss: TF-Agents' loss; its gradient is 2/A times that of −Q(s, μ(s)), a
+        factor that Adam cancels.
       critic_loss: Huber loss of the Bellman error (8).
       q: Mean Q(s, μ(s)), of the scaled reward.
       policy_stddev: Stationary standard deviation of the exploration noise.
@@ -43,7 +43,7 @@ class DdpgInfo(NamedTuple):
 
 
 class DdpgAgent(ddpg_agent.DdpgAgent):
-    """TF-Agents' `DdpgAgent` with episodic noise and masked boundaries."""
+    """TF-Agents' `DdpgAgent` with episodic noise and masked episode boundaries."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
         Args:
           time_step_spec: Spec of the time steps, observations of shape [S].
           action_spec: Bounded float spec of the actions, shape [A].
-          seed: Accepted as every agent's is; DDPG's training step draws nothing.
+          seed: Ignored, since DDPG's training step draws no random numbers.
           **kwargs: Arguments of TF-Agents' `DdpgAgent`.
 
         Raises:
@@ -100,7 +100,7 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
     def critic_loss(
         self, time_steps, actions, next_time_steps, weights=None, training=False
     ) -> tf.Tensor:
-        """TF-Agents' critic loss, over true transitions alone; a scalar."""
+        """TF-Agents' critic loss, over true transitions only; a scalar."""
         weights = parts.boundary_weights(time_steps, weights)
         return super().critic_loss(
             time_steps, actions, next_time_steps, weights, training
@@ -111,7 +111,7 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
         weights = parts.boundary_weights(time_steps, weights)
         # The loss to weigh has shape [B, A].
         loss = super().actor_loss(time_steps, weights[:, tf.newaxis], training)
-        # The same Q(s, μ(s)) that the loss has just computed: compiled, it is one.
+        # The loss has just computed the same Q(s, μ(s)): XLA computes it once.
         action, _ = self._actor_network(time_steps.observation)
         value, _ = self._critic_network((time_steps.observation, action))
         self._q = tf.reduce_mean(weights * value)

@@ -24,18 +24,18 @@ from smoothie_tf.agents import (
     td_actor_critic_agent,
 )
 from smoothie_tf.networks import (
-    compatible_critic_network,  # noqa: F401  For bindings to name.
+    compatible_critic_network,  # noqa: F401  Used by gin bindings.
     critic_network,
     dynamics_network,
-    hand_dynamics,  # noqa: F401  For bindings to name.
-    linear_quadratic_networks,  # noqa: F401  For bindings to name.
+    hand_dynamics,  # noqa: F401  Used by gin bindings.
+    linear_quadratic_networks,  # noqa: F401  Used by gin bindings.
     mean_network,
-    squashed_gaussian_network,  # noqa: F401  For bindings to name.
+    squashed_gaussian_network,  # noqa: F401  Used by gin bindings.
     value_network,
 )
 
-#: Agents by the name that `--agent` takes; where two names have one class, their gin
-#: files differ. What each takes is said by `protocol.Contract`.
+#: Agents by their `--agent` names. Names with the same class have different gin files.
+#: `protocol.Contract` says which arguments each takes.
 AGENTS: dict[str, Callable[..., tf_agent.TFAgent]] = {
     "ddpg": ddpg_agent.DdpgAgent,
     "td3": td3_agent.Td3Agent,
@@ -51,7 +51,7 @@ AGENTS: dict[str, Callable[..., tf_agent.TFAgent]] = {
     "planner": svg_infinity_agent.SvgInfinityAgent,
     "td_actor_critic": td_actor_critic_agent.TdActorCriticAgent,
 }
-#: Settings as gin binds them, by their class.
+#: Gin's configurables for the config classes.
 _BOUND = {
     config_class: gin.external_configurable(
         config_class, config_class.owner, module="smoothie_tf"
@@ -89,17 +89,17 @@ def create_agent(
       critic_learning_rate: η_Q, > 0, for Adam.
       adam_epsilon: Adam's ε, > 0, of every optimizer: 1e-7 is Keras's default, 1e-8
         was TensorFlow 1's.
-      actor_network: Makes μ_θ from (observation spec, action spec).
-      critic_network: Makes the critic from (observation spec, action spec) as one
-        pair.
-      model_learning_rate: Of the model of the dynamics, > 0, for Adam, where the
+      actor_network: Creates μ_θ from (observation spec, action spec).
+      critic_network: Creates the critic from the pair (observation spec, action spec)
+        as one argument.
+      model_learning_rate: Adam's learning rate for the dynamics model, > 0, if the
         agent learns one.
-      value_network: Makes V̂ from the observation spec, for agents whose critic sees
-        states alone.
-      dynamics_network: Makes the model from (observation spec, action spec,
-        whether it learns rewards as well).
-      reward_fn: Rewards in TensorFlow from states, actions and next states, where
-        the task has such a function; an agent with a model learns them otherwise.
+      value_network: Creates V̂ from the observation spec, for agents whose critic takes
+        states only.
+      dynamics_network: Creates the model from (observation spec, action spec, whether
+        it learns rewards as well).
+      reward_fn: The task's reward function in TensorFlow, of states, actions and next
+        states; if None, an agent with a model learns rewards.
       max_episode_steps: The task's time limit, if it has one.
 
     Returns:
@@ -158,6 +158,6 @@ def create_agent(
 
 
 def _adam(learning_rate, epsilon):
-    # Whoever calls `train` decides whether to compile it: an optimizer that compiles
-    # its own update would do so variable by variable.
+    # The caller of `train` decides whether to compile it. An optimizer with
+    # jit_compile would compile the update of each variable separately.
     return tf.keras.optimizers.Adam(learning_rate, epsilon=epsilon, jit_compile=False)

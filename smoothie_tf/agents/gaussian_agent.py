@@ -1,4 +1,4 @@
-"""What agents with a Gaussian policy share: settings, the policies, and the seed.
+"""Base of agents with a Gaussian policy: hyperparameters, policies and the seed.
 
 Shapes: B batch, S state, A action.
 """
@@ -21,9 +21,9 @@ from smoothie_tf.policies import gaussian_policy
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AgentConfig:
-    """Settings of an agent, bound in gin by its name as `SmoothieAgent.gamma` is.
+    """Hyperparameters of an agent, bound in gin by its name: `SmoothieAgent.gamma`.
 
-    Out of range, they raise a ValueError that names them.
+    A value out of range raises a ValueError that names it.
 
     Attributes:
       gamma: Discount γ, in [0, 1].
@@ -36,7 +36,7 @@ class AgentConfig:
     gamma: float = 0.995
     name: str | None = None
 
-    # Settings of some agents, and fixed for the others.
+    # Hyperparameters of some agents, constant for the others.
     learns_covariance: ClassVar[bool] = True
     stores_log_probability: ClassVar[bool] = False
     clip_actions: ClassVar[bool] = False
@@ -54,7 +54,7 @@ class AgentConfig:
 
 
 class GaussianAgent(tf_agent.TFAgent):
-    """An agent that acts by N(μ_θ(s), Σ_φ(s)) and is evaluated by μ_θ."""
+    """An agent that collects with N(μ_θ(s), Σ_φ(s)) and is evaluated with μ_θ."""
 
     config_class: type[AgentConfig] = AgentConfig
 
@@ -66,9 +66,9 @@ class GaussianAgent(tf_agent.TFAgent):
         seed: int | None,
         train_step_counter: tf.Variable | None,
     ):
-        """Makes the policies.
+        """Creates the policies.
 
-        A subclass has called `_configure` before, and has made `_actor_network` and
+        Before, a subclass must call `_configure`, and set `_actor_network` and
         `_covariance`.
 
         Args:
@@ -76,8 +76,8 @@ class GaussianAgent(tf_agent.TFAgent):
           action_spec: Bounded float spec of the actions, shape [A].
           actor_optimizer: Optimizer of θ and φ.
           seed: Seed of the draws in training; None draws one from TensorFlow's global
-            seed. A training step's draws are a function of the seed and
-            `train_step_counter` alone.
+            seed. A training step's draws depend only on the seed and
+            `train_step_counter`.
           train_step_counter: Counts training steps; the global step if None.
         """
         if seed is None:
@@ -120,7 +120,7 @@ class GaussianAgent(tf_agent.TFAgent):
 
     @property
     def config(self) -> AgentConfig:
-        """The settings."""
+        """The hyperparameters."""
         return self._config
 
     @property
@@ -135,7 +135,7 @@ class GaussianAgent(tf_agent.TFAgent):
 
     @property
     def log_variance(self) -> tf.Variable | None:
-        """φ, shape [P], A for a diagonal covariance; None where a network gives it."""
+        """φ, shape [P], P = A if diagonal; None if φ is the output of a network."""
         return self._log_variance
 
     def policy_stddev(self, observation: tf.Tensor) -> tf.Tensor:
@@ -149,7 +149,7 @@ class GaussianAgent(tf_agent.TFAgent):
     def _configure(
         self, config: AgentConfig | None, settings: Mapping[str, Any]
     ) -> AgentConfig:
-        """Takes the settings over: `config`, or the defaults, with some otherwise."""
+        """Sets `_config`: `config`, or the defaults, with `settings` replaced."""
         self._config = dataclasses.replace(config or self.config_class(), **settings)
         tf.Module.__init__(self, name=self._config.name)
         return self._config

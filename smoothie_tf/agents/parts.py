@@ -1,4 +1,4 @@
-"""What the agents have in common below the level of their algorithms.
+"""Helper functions that the agents share.
 
 Shapes: B batch.
 """
@@ -18,18 +18,18 @@ def descend(
     variables: Sequence[tf.Variable],
     clipping: float | None = None,
 ) -> None:
-    """Takes one step of an optimizer, once all gradients are there.
+    """Takes one optimizer step after all gradients have been computed.
 
     A `tf.function` orders each read of a variable before the writes that follow, but
-    TensorFlow 2.15's graph optimizer can lose that order where it finds it implied by
-    an operation that it removes later: now and then a product then sees weights that
-    have moved on. An order between values, as here, is not lost.
+    TensorFlow 2.15's graph optimizer can drop this order if it is implied by an
+    operation that is removed later: some products then read weights that have been
+    updated already. A control dependency on the gradients, as here, is kept.
 
     Args:
       optimizer: The optimizer.
-      gradients: Of the loss, in the order of `variables`.
-      variables: What it updates.
-      clipping: Largest global norm of the gradients, > 0; None leaves them alone.
+      gradients: Gradients of the loss, in the order of `variables`.
+      variables: The variables to update.
+      clipping: Largest global norm of the gradients, > 0; None does not clip.
     """
     if clipping is not None:
         gradients, _ = tf.clip_by_global_norm(gradients, clipping)
@@ -42,12 +42,12 @@ def in_order(
     variables: Sequence[tf.Variable],
     wanted: Sequence[tf.Variable],
 ) -> tuple[list[tf.Tensor], Sequence[tf.Variable]]:
-    """Returns gradients, and the variables they are for, in another order.
+    """Returns gradients and their variables in another order.
 
     Args:
-      gradients: Of the loss, in the order of `variables`.
+      gradients: Gradients of the loss, in the order of `variables`.
       variables: The variables.
-      wanted: The same in the order that they are to have.
+      wanted: The same variables in the wanted order.
     """
     by_variable = {
         variable.ref(): gradient
@@ -58,13 +58,13 @@ def in_order(
 
 @contextlib.contextmanager
 def share_of_step(variables: Sequence[tf.Variable], share: float) -> Iterator[None]:
-    """Lets variables take but a share of the step that an optimizer takes inside.
+    """Scales the optimizer step that some variables take inside this context.
 
-    Adam's step does not grow with the gradient: to scale that would change nothing.
+    Scaling the gradient would have no effect: Adam's step does not grow with it.
 
     Args:
-      variables: Some of those that the optimizer updates.
-      share: Of each step, ≥ 0; at 1 nothing is done.
+      variables: Some of the variables that the optimizer updates.
+      share: Factor of each step, ≥ 0; 1 changes nothing.
     """
     if share == 1:
         yield
@@ -79,17 +79,18 @@ def share_of_step(variables: Sequence[tf.Variable], share: float) -> Iterator[No
 def boundary_weights(
     time_steps: ts.TimeStep, weights: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """Returns weights that leave out pairs which cross an episode's end.
+    """Returns weights that exclude pairs of steps across an episode's end.
 
-    A replay buffer of TF-Agents also holds the pair of an episode's last step with
-    the first of the next one, between which nothing was done.
+    A replay buffer of TF-Agents also holds the pair of an episode's last step and the
+    next episode's first step, which is no transition.
 
     Args:
       time_steps: The first step of each pair, shape [B].
-      weights: Weights of the pairs, scalar or shape [B]; None for one each.
+      weights: Weights of the pairs, scalar or shape [B]; None for weights of 1.
 
     Returns:
-      Weights whose mean against losses is the mean over true transitions, shape [B].
+      Weights, shape [B]. The mean of the weighted losses is the mean over true
+      transitions.
     """
     valid = tf.cast(~time_steps.is_last(), tf.float32)
     share = tf.math.divide_no_nan(valid, tf.reduce_mean(valid))
@@ -99,11 +100,11 @@ def boundary_weights(
 def build_optimizer(
     optimizer: types.Optimizer, variables: Sequence[tf.Variable]
 ) -> None:
-    """Makes an optimizer's slots, so that a checkpoint finds them when restored.
+    """Creates an optimizer's slots, so that a checkpoint can be restored into them.
 
     Args:
-      optimizer: The optimizer; one that makes its slots as it goes is left alone.
-      variables: What it will update, in that order.
+      optimizer: The optimizer; one without `build` is not changed.
+      variables: The variables that it will update, in this order.
     """
     if hasattr(optimizer, "build"):
         optimizer.build(variables)
@@ -112,15 +113,15 @@ def build_optimizer(
 def check_output(
     net: network.Network, input_spec: types.NestedTensorSpec, shape: tuple[int, ...]
 ) -> None:
-    """Makes a network's variables, and checks what it returns.
+    """Creates a network's variables, and checks the shape of its output.
 
     Args:
       net: The network.
       input_spec: Spec of its input.
-      shape: Of its output for one input.
+      shape: Shape of its output for one input.
 
     Raises:
-      ValueError: If it returns something of another shape.
+      ValueError: If the output has another shape.
     """
     output = net.create_variables(input_spec)
     if tuple(output.shape) != tuple(shape):
@@ -131,11 +132,11 @@ def check_output(
 
 
 def check_optimizers(owner: str, **optimizers: types.Optimizer | None) -> None:
-    """Checks that optimizers are there.
+    """Checks that no optimizer is missing.
 
     Args:
       owner: Name of the agent.
-      **optimizers: Optimizers by their arguments' names.
+      **optimizers: Optimizers by the names of their arguments.
 
     Raises:
       ValueError: If one is None.

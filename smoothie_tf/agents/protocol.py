@@ -1,8 +1,7 @@
-"""What the training loop and the factory ask of an agent beside `TFAgent`.
+"""Attributes of an agent that the training loop and the factory read.
 
-Any `TFAgent` that learns from transitions of flat observations can be trained: what it
-does not say has the defaults here. An agent says otherwise by attributes of these
-names.
+Any `TFAgent` that learns from transitions of flat observations can be trained. It may
+define the attributes below; those that it does not define have the defaults here.
 Its `train` returns a named tuple of scalars as `LossInfo.extra`.
 """
 
@@ -12,25 +11,25 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Contract:
-    """The attributes, and what they are for an agent that has none.
+    """The attributes and their defaults.
 
     Attributes:
-      takes: What its constructor takes beside the policy's network and optimizer, of
-        "critic_network", "value_network", "make_value_network" (each with
+      takes: Arguments of its constructor besides the policy's network and optimizer:
+        any of "critic_network", "value_network", "make_value_network" (each with
         `critic_optimizer`), "dynamics_network" (with `model_optimizer` and `reward_fn`)
         and "max_episode_steps". Read from the class.
-      config_class: A dataclass of its settings, whose class attribute `owner` names
-        them in gin, and which it takes as `config`; None where gin binds its
-        constructor. Read from the class.
-      minibatches_per_train: Minibatches of `train.batch_size` that one call of `train`
-        consumes, given as one batch.
-      trains_at_episode_end: Whether it trains once an episode has ended, in place of
-        after each step. `train` is then given the episode as well: `episode`, a
-        `Transition` of T steps in their order, padded to the task's time limit, and
-        `episode_mask`, 1 for what is no padding, shape [T].
-      uses_next_action: Whether `train` is given what was done after each transition:
+      config_class: Dataclass of its hyperparameters, passed to it as `config`; gin
+        binds them by the class attribute `owner`. None if gin binds the constructor.
+        Read from the class.
+      minibatches_per_train: Number of minibatches of `train.batch_size` that one call
+        of `train` receives, as one batch.
+      trains_at_episode_end: Whether it trains after each episode instead of after each
+        step. `train` then receives the episode as well: `episode`, a `Transition` of T
+        steps in order, padded to the task's time limit, and `episode_mask`, 0 for
+        padding, else 1, shape [T].
+      uses_next_action: Whether `train` receives the action after each transition:
         `next_action_step`, a `PolicyStep`, and `next_is_stored`, False where an episode
-        ended or replay holds no next one, shape [B].
+        ended or replay holds no next action, shape [B].
     """
 
     takes: tuple[str, ...] = ("critic_network",)
@@ -41,7 +40,7 @@ class Contract:
 
 
 def contract(agent: Any) -> Contract:
-    """Returns what an agent, or what makes one, says of itself, or the defaults.
+    """Returns an agent's attributes, with defaults for those that it does not define.
 
     Args:
       agent: A `TFAgent`, its class, or a function that creates one.

@@ -1,18 +1,17 @@
-"""SAC with a learned temperature: TF-Agents' own agent, mended where it has to be.
+"""SAC with a learned temperature: a subclass of TF-Agents' agent with corrections.
 
 Haarnoja et al. (2018), "Soft Actor-Critic Algorithms and Applications", as
-`tf_agents.agents.sac.sac_agent` implements it. What is mended around it, none of it by
-a copy:
+`tf_agents.agents.sac.sac_agent` implements it, with these changes:
 
 * the three draws of a training step are functions of a seed and of the step, and
   densities are those of the draw itself (see `squashed_gaussian_policy.draw`);
 * `policy`, which is evaluated and exported, takes the mean action; TF-Agents' samples;
-* the target of the entropy is −|A|, the paper's, where TF-Agents has half of it;
-* pairs that cross an episode's end get no weight;
+* the target entropy is −|A|, as in the paper; TF-Agents has half of it;
+* pairs of steps across an episode's end have weight 0;
 * exploration can be seeded, and is uniform before the first training step;
-* optimizers stay the ones they are, whose slots are made at once, and the two critics'
-  variables have one order: see `td3_agent`;
-* gradient clipping, where it is asked for, is of the critics' global norm alone.
+* optimizers are not converted to legacy ones, their slots are created at once, and the
+  two critics' variables have a fixed order: see `td3_agent`;
+* gradient clipping, if any, uses the critics' global norm only.
 
 Its hyperparameters are bound in gin as `SacAgent.…`, on TF-Agents' class.
 
@@ -39,14 +38,14 @@ _CRITIC, _ACTOR, _TEMPERATURE = range(3)
 
 
 class SacInfo(NamedTuple):
-    """What one training step saw, each a scalar.
+    """Metrics of one training step, each a scalar.
 
     Attributes:
       actor_loss: Mean of α·log π(a|s) − min Q(s, a).
       critic_loss: Half the squared Bellman errors of the two critics, summed.
       q: Mean min Q(s, a), of the scaled reward, a drawn from the policy.
       policy_stddev: Mean σ(s) of the Gaussian before the tanh: near the middle of the
-        action range, that of the action in halves of the range.
+        action range, the action's standard deviation in units of half the range.
       temperature_loss: Loss of the temperature α.
       temperature: α, in units of scaled reward per nat.
       entropy: Mean −log π(a|s), in nats.
@@ -62,7 +61,7 @@ class SacInfo(NamedTuple):
 
 
 class SacAgent(sac_agent.SacAgent):
-    """TF-Agents' `SacAgent` with draws that can be repeated and masked boundaries."""
+    """TF-Agents' `SacAgent`, reproducible, with masked episode boundaries."""
 
     def __init__(
         self,
@@ -79,17 +78,18 @@ class SacAgent(sac_agent.SacAgent):
         Args:
           time_step_spec: Spec of the time steps, observations of shape [S].
           action_spec: Bounded float spec of the actions, shape [A].
-          actor_network: From observations [B, S] to distributions of actions [B, A],
-            Gaussians that a tanh squashes, as `SquashedGaussianNetwork`'s.
-          actor_optimizer: Optimizer of its weights.
-          alpha_optimizer: Optimizer of log α; None for one as the actor's, since the
-            paper has one learning rate.
+          actor_network: From observations [B, S] to distributions of actions [B, A]:
+            tanh-squashed Gaussians, as of `SquashedGaussianNetwork`.
+          actor_optimizer: Optimizer of the actor's weights.
+          alpha_optimizer: Optimizer of log α; None for a copy of the actor's, since
+            the paper has one learning rate.
           seed: Seed of the draws in the training step. The draws of a step are
-            functions of it and of the step's number.
+            functions of the seed and the step's number.
           **kwargs: Arguments of TF-Agents' `SacAgent`.
 
         Raises:
-          ValueError: If a number is out of range, or the actor returns something else.
+          ValueError: If a number is out of range, or the actor returns another
+            distribution.
         """
         if alpha_optimizer is None:
             alpha_optimizer = type(actor_optimizer).from_config(
@@ -152,7 +152,7 @@ class SacAgent(sac_agent.SacAgent):
     def critic_loss(
         self, time_steps, actions, next_time_steps, *args, weights=None, **kwargs
     ) -> tf.Tensor:
-        """TF-Agents' critic loss, over true transitions alone; a scalar."""
+        """TF-Agents' critic loss, over true transitions only; a scalar."""
         weights = parts.boundary_weights(time_steps, weights)
         self._draw = _CRITIC
         return super().critic_loss(
@@ -195,8 +195,8 @@ class SacAgent(sac_agent.SacAgent):
         return -float(action_spec.shape.num_elements())
 
     def _convert_optimizer_to_legacy(self, optimizer):
-        # TF-Agents would put Keras's former ones in their place, whose slots a
-        # checkpoint cannot find before the first training step.
+        # TF-Agents would replace them by Keras's legacy optimizers, whose slots do not
+        # exist before the first training step, so that a checkpoint cannot find them.
         return optimizer
 
     def _train(self, experience, weights=None):
@@ -229,6 +229,6 @@ class SacAgent(sac_agent.SacAgent):
 
 def _wrong_actor(actor_network):
     return (
-        "SacAgent's actor_network must return Gaussians that a tanh squashes, as"
+        "SacAgent's actor_network must return tanh-squashed Gaussians, as"
         f" SquashedGaussianNetwork does, but is a {type(actor_network).__name__}."
     )

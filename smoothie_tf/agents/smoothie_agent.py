@@ -7,9 +7,9 @@ The critic learns the Gaussian-smoothed action value of a policy N(μ_θ(s), Σ_
 the return of first acting near a and then following the policy. Its gradient in the
 action, taken at the mean, is the policy gradient for μ_θ; half its Hessian there is
 the policy gradient for Σ_φ (Theorem 1). So a Gaussian policy learns its own
-exploration from a critic, without a single sampled action in its update.
+exploration from a critic, and its update needs no sampled actions.
 
-Algorithm 1's lines, in its order, and where they are:
+The lines of Algorithm 1, in order, and where this code implements them:
 
     Input: γ, λ, τ                          SmoothieConfig
     Input: η_π, η_Q; B, N                   the optimizers; the training loop
@@ -40,7 +40,7 @@ from smoothie_tf.agents import actor_critic
 
 
 class SmoothieInfo(NamedTuple):
-    """What one training step saw, each a scalar.
+    """Metrics of one training step, each a scalar.
 
     Attributes:
       actor_loss: Negative of the surrogate that the policy ascends.
@@ -59,26 +59,26 @@ class SmoothieInfo(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SmoothieConfig(actor_critic.ActorCriticConfig):
-    """Settings of Algorithm 1, beside those of every actor-critic.
+    """Hyperparameters of Algorithm 1, besides those of every actor-critic.
 
     Attributes:
       kl_penalty: λ of (20), ≥ 0. At 0 no divergence is computed.
       covariance: One of `covariances.KINDS`.
       initial_log_variance: Initial φ of every action dimension.
-      covariance_learning_rate_factor: Share of each step of the actor's optimizer that
-        φ takes, ≥ 0: at 1 θ and φ have one learning rate, as in Algorithm 1; at 0 Σ
-        stays as it starts.
-      clip_actions: Whether `collect_policy` clips what it draws to the action bounds,
-        as DDPG's does. Replay then holds the image of ã, where (18) asks for the draw.
+      covariance_learning_rate_factor: Factor of each optimizer step of φ, ≥ 0: at 1
+        θ and φ have one learning rate, as in Algorithm 1; at 0 Σ keeps its initial
+        value.
+      clip_actions: Whether `collect_policy` clips its actions to the action bounds, as
+        DDPG's does. Replay then holds clipped actions, where (18) asks for unclipped
+        ones.
       dqda_clipping: Largest absolute value of each component of ∂Q̃/∂a in the policy
-        update, > 0; None leaves them alone. The other reading of the paper's "clipping
-        on gradients of Q".
-      nested_tapes: Whether to differentiate by nested tapes even where the critic
-        offers `action_derivatives`.
+        update, > 0; None does not clip. The other reading of the paper's "clipping on
+        gradients of Q".
+      nested_tapes: Whether to differentiate by nested tapes even if the critic has
+        `action_derivatives`.
       replay_weight_clipping: Largest weight 1/q(ã|s) in (18), in multiples of the
-        minibatch's mean, ≥ 1; None leaves the weights out, as the paper's experiments
-        do. With weights, stored actions need the log-probability that `collect_policy`
-        then puts into its info.
+        minibatch's mean, ≥ 1; None uses no weights, as in the paper's experiments.
+        With weights, `collect_policy` stores the log-probability of each action.
     """
 
     owner: ClassVar[str] = "SmoothieAgent"
@@ -116,8 +116,8 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
         if self.stores_log_probability and self.clip_actions:
             raise ValueError(
                 f"{self.owner}.clip_actions must be False where stored actions are"
-                " weighed by their probability, which a clipped one has not, but is"
-                " True."
+                " weighted by their probability density, which clipped actions do not"
+                " have, but is True."
             )
 
 
@@ -139,8 +139,8 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
             ∇φ [½·H·Σ_φ]   = ½·H·∇φ Σ_φ      the integrand of (15),
 
         so descending −(g·μ_θ + ½·H·Σ_φ) + λ·KL ascends (20). Where Σ is not diagonal,
-        H·Σ is the trace of the product of two matrices. The surrogate's value
-        means nothing; only its gradient does.
+        H·Σ is the trace of the matrix product. Only the surrogate's gradient has a
+        meaning, not its value.
 
         Args:
           observation: States s_k, shape [B, S].
@@ -181,16 +181,16 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
     ) -> (
         action_derivatives.ActionDerivatives | action_derivatives.FullActionDerivatives
     ):
-        """Returns Q̃_w, its gradient, and what Σ needs of its Hessian, in the action.
+        """Returns Q̃_w, and its gradient and Hessian in the action.
 
         Args:
           observation: States, shape [B, S].
           action: Where to differentiate, shape [B, A].
 
         Returns:
-          Them, by forward propagation (supplement D.1) where the critic offers it and
-          `nested_tapes` does not forbid it, else by nested tapes. Of the Hessian, a
-          diagonal covariance needs the diagonal, a full one all.
+          The derivatives: by forward propagation (supplement D.1) if the critic has it
+          and `nested_tapes` is False, else by nested tapes. For a diagonal covariance
+          only the diagonal of the Hessian, for a full one the whole matrix.
         """
         full, critic = self._covariance.form.full_hessian, self._critic_network
         if self._config.nested_tapes or not hasattr(critic, "action_derivatives"):
@@ -213,10 +213,10 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
         """The Bellman error of the smoothed Q-function at phantom actions, (18).
 
         For a fixed pair (s, a), the expectation over stored actions ã and phantom
-        actions drawn around them weighs each target by N(a|ã, Σ) = N(ã|a, Σ), as
-        the Bellman equation (12) does, if stored actions are near uniform: the
-        weights 1/q(ã|s) are left out, as in the paper, unless
-        `replay_weight_clipping` asks for them; then they are part of `weights`.
+        actions drawn around them weights each target by N(a|ã, Σ) = N(ã|a, Σ), as the
+        Bellman equation (12) does, if stored actions are nearly uniform. The weights
+        1/q(ã|s) are left out, as in the paper, unless `replay_weight_clipping` is set;
+        then they are part of `weights`.
 
         Args:
           time_steps: States s_k, observations of shape [B, S].

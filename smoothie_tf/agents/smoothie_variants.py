@@ -1,8 +1,9 @@
-"""The paper's other ways to learn Q̃: Smoothie with other losses of the critic.
+"""The paper's other ways to learn Q̃: Smoothie with other critic losses.
 
-`SmoothieAgent` learns Q̃ by (18), as the paper's experiments do. Here are (16) with
-(17), and the derivative Bellman errors of supplement C. Bindings of `SmoothieAgent`
-select them: `evaluation`, `bellman_error_weights` and `mean_error_weights`.
+`SmoothieAgent` learns Q̃ by (18), as in the paper's experiments. This module has (16)
+with (17), and the derivative Bellman errors of supplement C. Bindings of
+`SmoothieAgent` select them: `evaluation`, `bellman_error_weights` and
+`mean_error_weights`.
 
 Equation numbers are the paper's. Shapes: B batch, S state, A action, M samples.
 """
@@ -19,31 +20,31 @@ from smoothie_tf import policy_evaluation, validation, value_gradients
 from smoothie_tf.agents import smoothie_agent
 from smoothie_tf.networks import critic_network as critic_networks
 
-#: The paper's two ways to learn Q̃: (18), which is its experiments' and the default, and
+#: The paper's two ways to learn Q̃: (18), the default and used in its experiments, and
 #: (16) with (17).
 EVALUATIONS = ("smoothed", "expected")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VariantConfig(smoothie_agent.SmoothieConfig):
-    """Settings of Algorithm 1 and of how Q̃ is learned.
+    """Hyperparameters of Algorithm 1 and its variants.
 
     Attributes:
-      evaluation: One of `EVALUATIONS`: "smoothed" learns Q̃ by (18), "expected" learns Q
-        by (16) with a critic of its own, and fits Q̃ to it by (17).
-      smoothing_samples: M, actions ã for the expectation in (17), ≥ 1.
-      bellman_error_weights: Of the errors of Q̃, of its gradient and of its Hessian,
-        k = 0, 1, 2 of supplement C; ≥ 0. (18) alone is (1, 0, 0). For a diagonal Σ
-        the Hessian's error is of its diagonal, which is all that (15) needs; off it
-        the critic is not fitted. A full covariance has the error of all entries.
-      mean_error_weights: The same, of errors at a = μ_θ(s) in the place of phantom
+      evaluation: One of `EVALUATIONS`: "smoothed" learns Q̃ by (18); "expected" learns Q
+        by (16) with a second critic, and fits Q̃ to it by (17).
+      smoothing_samples: M, number of actions ã for the expectation in (17), ≥ 1.
+      bellman_error_weights: Weights of the errors of Q̃, of its gradient and of its
+        Hessian, k = 0, 1, 2 of supplement C; ≥ 0. (18) alone is (1, 0, 0). For a
+        diagonal Σ only the Hessian's diagonal is fitted, which is all that (15)
+        needs; for a full Σ, all entries.
+      mean_error_weights: The same for errors at a = μ_θ(s) instead of at phantom
         actions: condition 2 of compatibility (Section 4.4). Stored actions are then
-        weighed by π(ã|s)/q(ã|s), for which they need the log-probability that
-        `collect_policy` puts into its info.
-      mean_error_clipping: Largest of these weights, > 0.
-      derivative_baseline: Whether targets of derivatives are less the target critic's
-        value at the same action. Hermite factors have mean 0: it changes the
-        targets' variance, not their mean.
+        weighted by π(ã|s)/q(ã|s), and `collect_policy` stores the log-probability of
+        each action.
+      mean_error_clipping: Largest of the weights π/q, > 0.
+      derivative_baseline: Whether to subtract the target critic's value at the same
+        action from the targets of derivatives. Hermite factors have mean 0: this
+        changes the targets' variance, not their mean.
     """
 
     evaluation: str = "smoothed"
@@ -55,7 +56,7 @@ class VariantConfig(smoothie_agent.SmoothieConfig):
 
     @property
     def agent_class(self) -> type[smoothie_agent.SmoothieAgent]:
-        """The agent that learns Q̃ so."""
+        """The agent class for these hyperparameters."""
         if self.evaluation == "expected":
             return ExpectedSmoothieAgent
         if any(self.bellman_error_weights[1:]) or any(self.mean_error_weights):
@@ -64,11 +65,11 @@ class VariantConfig(smoothie_agent.SmoothieConfig):
 
     @property
     def stores_log_probability(self) -> bool:
-        """Whether replay holds log q(ã|s), for one weight or the other."""
+        """Whether replay holds log q(ã|s), for the weights 1/q or π/q."""
         return super().stores_log_probability or any(self.mean_error_weights)
 
     def __post_init__(self):
-        # First what the checks of the base rest on.
+        # First, because the checks of the base class use these values.
         self._check_weights("bellman_error_weights", "(1.0, 0.0, 0.0)")
         self._check_weights("mean_error_weights", "(0.0, 0.0, 0.0)")
         super().__post_init__()
@@ -107,12 +108,12 @@ class VariantConfig(smoothie_agent.SmoothieConfig):
 def create_smoothie(
     *args: Any, config: VariantConfig | None = None, **kwargs: Any
 ) -> smoothie_agent.SmoothieAgent:
-    """Creates `SmoothieAgent` or the variant of it that a configuration selects.
+    """Creates `SmoothieAgent` or the variant that a configuration selects.
 
     Args:
-      *args: As `SmoothieAgent`'s.
-      config: The settings; the defaults if None.
-      **kwargs: As `SmoothieAgent`'s.
+      *args: As for `SmoothieAgent`.
+      config: The hyperparameters; the defaults if None.
+      **kwargs: As for `SmoothieAgent`.
     """
     fields = {field.name for field in dataclasses.fields(VariantConfig)}
     settings = {name: kwargs.pop(name) for name in fields & kwargs.keys()}
@@ -126,7 +127,7 @@ create_smoothie.config_class = VariantConfig
 class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):
     """Learns Q by (16), and Q̃ from it by (17).
 
-    Nothing is assumed about how stored actions are distributed.
+    Stored actions may have any distribution.
     """
 
     config_class = VariantConfig
@@ -143,7 +144,7 @@ class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):
         target = self._bellman_target(next_time_steps, next_value)
         value, _ = self._action_value_network((observation, action), training=True)
         errors = self._config.td_errors_loss_fn(target, value)  # (16)
-        # ã ~ N(a, Σ(s)), several for each a.
+        # ã ~ N(a, Σ(s)), M for each a.
         samples = self._config.smoothing_samples
         shape = tf.concat([[samples], tf.shape(action)], axis=0)
         noise = self._noise(shape, draw=1, draws_a_step=2)
@@ -190,9 +191,10 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
     ) -> tf.Tensor:
         """The Bellman errors for k = 0, 1, 2, supplement (9); a scalar.
 
-        Arguments are those of (18), and `mean_weights`, shape [B]: of the errors at
-        a = μ_θ(s), where those of own actions, ã ~ N(μ, Σ), have the derivatives of Q̃
-        as their minimum without the weights 1/q that phantom actions would need.
+        The arguments are those of (18) and `mean_weights`, shape [B], the weights of
+        the errors at a = μ_θ(s). For actions of the current policy, ã ~ N(μ, Σ), the
+        derivatives of Q̃ minimise these errors without the weights 1/q that phantom
+        actions would need.
         """
         observation = time_steps.observation
         covariance = self._covariance.at(observation)
@@ -211,7 +213,7 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
             loss = tf.reduce_mean(weights * errors)
         if mean_weights is not None:
             mean = tf.stop_gradient(self._actor_network(observation)[0])
-            # The noise that a = μ would have been drawn with around ã.
+            # The noise with which a = μ would have been drawn around ã.
             noise = -covariance.distribution(mean).bijector.inverse(action)
             errors = self._errors(
                 observation,

@@ -1,6 +1,6 @@
 """Soft DDPG: a smoothed Bellman operator, and an actor without ∂Q/∂a.
 
-The deterministic actor π_θ acts, and is valued, through the Gaussian around it,
+Both acting and evaluation use a Gaussian around the deterministic actor π_θ,
 
     ν_θ(·|s) = N(π_θ(s), σ²I),  σ fixed,                                        (S1)
 
@@ -8,13 +8,13 @@ The deterministic actor π_θ acts, and is valued, through the Gaussian around i
 
     ∇θ J ∝ E_{s, u}[(1/σ)·∇θ π_θ(s)·u·Q_σ(s, π_θ(s) + σu)].                     (S7)
 
-The last line asks for values of the critic and for no derivative, so that a critic
-with steps in it still teaches the actor.
+(S7) needs values of the critic but no derivatives, so a critic with discontinuities
+still trains the actor.
 
-The algorithm's printed equations are not available to us: these are our reading, and
-docs/soft_ddpg.md derives them from the stochastic policy gradient theorem. Equation
-numbers are that page's. Networks, minibatches and optimizer steps are `actor_critic`'s,
-and so equal to Smoothie's.
+We had no access to the algorithm's printed equations: these are our reading, derived in
+docs/soft_ddpg.md from the stochastic policy gradient theorem. Equation numbers are
+that page's. Networks, minibatches and optimizer steps are those of `actor_critic`, as
+for Smoothie.
 
 Shapes: B batch, S state, A action, M samples.
 """
@@ -33,7 +33,7 @@ from smoothie_tf.networks import critic_network as critic_networks
 
 
 class SoftDdpgInfo(NamedTuple):
-    """What one training step saw, each a scalar.
+    """Metrics of one training step, each a scalar.
 
     Attributes:
       actor_loss: Negative of the surrogate that the actor ascends.
@@ -50,16 +50,16 @@ class SoftDdpgInfo(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SoftDdpgConfig(actor_critic.ActorCriticConfig):
-    """Settings of Soft DDPG, beside those of every actor-critic.
+    """Hyperparameters of Soft DDPG, besides those of every actor-critic.
 
-    DDPG has one minibatch for both networks, and so this has one by default.
+    By default both networks share one minibatch, as in DDPG.
 
     Attributes:
-      stddev: σ of (S1), > 0, the same in every action dimension: how far the value is
-        smoothed, and how widely the agent explores.
-      actor_samples: M of (S8), values of the critic a state in the actor's update, ≥ 1;
+      stddev: σ of (S1), > 0, the same in every action dimension: the width of the
+        smoothing and of the exploration.
+      actor_samples: M of (S8), critic values per state in the actor's update, ≥ 1;
         even for "antithetic".
-      target_samples: Samples of (S3) a target, ≥ 1.
+      target_samples: Samples of (S3) per target, ≥ 1.
       variance_reduction: One of `gaussian.REDUCTIONS`, for the actor's update.
     """
 
@@ -92,7 +92,7 @@ class SoftDdpgConfig(actor_critic.ActorCriticConfig):
 
 
 class SoftDdpgAgent(actor_critic.ActorCriticAgent):
-    """Learns the mean of a Gaussian policy of fixed width from values alone."""
+    """Learns the mean of a Gaussian policy of fixed width from critic values only."""
 
     config_class = SoftDdpgConfig
 
@@ -105,8 +105,8 @@ class SoftDdpgAgent(actor_critic.ActorCriticAgent):
 
             ∇θ [g·π_θ(s)] = g·∇θ π_θ(s)      the integrand of (S7),
 
-        so descending −g·π_θ ascends J. The surrogate's value means nothing; only its
-        gradient does.
+        so descending −g·π_θ ascends J. Only the surrogate's gradient has a meaning, not
+        its value.
 
         Args:
           observation: States, shape [B, S].
@@ -137,9 +137,8 @@ class SoftDdpgAgent(actor_critic.ActorCriticAgent):
     ) -> tf.Tensor:
         """The error of the smoothed Bellman equation (S2) at stored actions.
 
-        The critic is valued where the agent acted: it is the next action that is
-        smoothed, and not the value. So no phantom actions, and no assumption on how
-        stored actions are distributed.
+        The critic is fitted at the stored actions; only the next action is smoothed.
+        So there are no phantom actions, and stored actions may have any distribution.
 
         Args:
           time_steps: States s, observations of shape [B, S].

@@ -1,7 +1,7 @@
 """Stages of a training step: several updates of one network in one call.
 
-The SVG family trains a model, then a value function, then a policy, each by as many
-updates as its settings say; so does SVG(0) where it trains after each episode.
+The SVG family trains a model, then a value function, then a policy, each by a
+configured number of updates; so does SVG(0) if it trains after each episode.
 
 Shapes: T transitions of an episode, K updates.
 """
@@ -22,10 +22,10 @@ def descend(
     variables: Sequence[tf.Variable],
     clipping: float | None = None,
 ) -> tuple[tf.Tensor, ...]:
-    """Descends the first of some losses once, and returns them all.
+    """Takes one optimizer step down the first loss, and returns all of them.
 
-    A gradient that is not finite, which a long product of Jacobians can have, moves
-    nothing: its direction is lost.
+    If `clipping` is given and the gradient is not finite, as after a long product of
+    Jacobians, the step uses zero gradients.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
@@ -47,15 +47,15 @@ def descend(
 def updates_of(
     config: Any, names: Sequence[str], default: int | None
 ) -> tuple[int, ...]:
-    """Returns numbers of updates a training step.
+    """Returns the numbers of updates in a training step.
 
     Args:
-      config: The settings that have them.
-      names: Their names there.
-      default: What None stands for, where the task says it.
+      config: The hyperparameters that hold them.
+      names: Their names in `config`.
+      default: Replaces None, if the task gives a default.
 
     Raises:
-      ValueError: If a number is None, and `default` is None.
+      ValueError: If a number is None and `default` is None.
     """
     numbers = []
     for name in names:
@@ -71,14 +71,14 @@ def updates_of(
 
 
 def check_episode(agent: tf_agent.TFAgent, episode: Any) -> None:
-    """Checks that an agent that learns from the last episode was given one.
+    """Checks that an agent that learns from the last episode received it.
 
     Args:
       agent: The agent.
-      episode: What it was given.
+      episode: The episode.
 
     Raises:
-      ValueError: If it is None.
+      ValueError: If `episode` is None.
     """
     if episode is None:
         raise ValueError(
@@ -88,7 +88,7 @@ def check_episode(agent: tf_agent.TFAgent, episode: Any) -> None:
 
 
 def episode_weights(mask: tf.Tensor) -> tf.Tensor:
-    """Returns weights with which means over a padded episode are over its transitions.
+    """Returns weights that exclude padding from means over an episode, shape [T].
 
     Args:
       mask: 1 for the episode's transitions, 0 for padding, shape [T].
@@ -98,12 +98,12 @@ def episode_weights(mask: tf.Tensor) -> tf.Tensor:
 
 
 def when_due(done: tf.Tensor, period: int, update: Callable[[], None]) -> tf.Tensor:
-    """Updates once in every so many, and returns whether it did.
+    """Calls `update` if `done` is a multiple of `period`, and returns whether it did.
 
     Args:
-      done: How many have been done.
+      done: Number of training updates done so far.
       period: The period, ≥ 1.
-      update: What is due.
+      update: The function to call.
     """
     due = done % period == 0
 
@@ -120,16 +120,16 @@ def total_over(
     batches: Any,
     zeros: Any,
 ) -> Any:
-    """Updates once for each minibatch, and returns the total of what was seen.
+    """Updates once for each minibatch, and returns the sum of the metrics.
 
-    A loop, so that the trace has the update once however often it is done.
+    It uses a loop, so that the trace holds the update once for any K.
 
     Args:
-      update: Takes the update's number and its minibatch, and returns what it saw, and
-        what has to be there before the next update.
+      update: Takes the update's number and its minibatch, and returns its metrics and
+        the tensors that the next update must wait for.
       number: K.
-      batches: The minibatches, a nest of shapes [K, …], or nothing.
-      zeros: A nest of zeros of the structure of what is seen.
+      batches: The minibatches, a nest of shapes [K, …], or an empty nest.
+      zeros: A nest of zeros with the structure of the metrics.
     """
 
     def body(i, total):
@@ -149,12 +149,12 @@ def mean_over(
     batches: Any,
     size: int,
 ) -> tf.Tensor:
-    """Updates once for each minibatch, and returns the mean of what was seen.
+    """Updates once for each minibatch, and returns the mean of the metrics.
 
     Args:
       update: Takes the update's number and its minibatch, and returns a vector.
       number: K.
-      batches: The minibatches, shape [K, B, …], or nothing.
+      batches: The minibatches, shape [K, B, …], or an empty nest.
       size: Length of the vector.
     """
     if number == 1:

@@ -1,4 +1,4 @@
-"""Noise of a training step that is the same whenever the step is repeated."""
+"""Noise of a training step, reproducible when the step is repeated."""
 
 import tensorflow as tf
 
@@ -8,8 +8,8 @@ from smoothie_tf import gaussian
 class StepNoise(tf.Module):
     """Standard normal numbers as a function of a seed and of the training step.
 
-    TF-Agents draws from TensorFlow's global stream, which no checkpoint holds: a run
-    that is taken up again would go on with other numbers.
+    TF-Agents draws from TensorFlow's global stream, which checkpoints do not hold: a
+    resumed run would get other numbers.
     """
 
     def __init__(
@@ -19,19 +19,19 @@ class StepNoise(tf.Module):
         draws_a_step: int = 1,
         name: str = "StepNoise",
     ):
-        """Roots the noise.
+        """Creates the noise.
 
         Args:
           seed: The seed, a 31-bit integer; None for one from TensorFlow's global
             stream.
           train_step_counter: The agent's count of its training steps.
-          draws_a_step: How many draws a training step takes, ≥ 1.
+          draws_a_step: Number of draws in a training step, ≥ 1.
           name: Name of the module.
         """
         super().__init__(name=name)
         if seed is None:
             seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
-        # A variable, so that a run which is taken up again keeps what it drew.
+        # A variable, so that a resumed run keeps the seed that it drew.
         self._seed = tf.Variable(
             tf.cast(seed, tf.int64), trainable=False, name="noise_seed"
         )

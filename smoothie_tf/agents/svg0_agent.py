@@ -1,17 +1,16 @@
 """SVG(0), Algorithms 3 and 4 of Heess et al. (2015), and DPG as SVG(0) at η = 0.
 
-A Gaussian policy as a function of its noise, a = μ_θ(s) + σ_φ·η with η ~ N(0, I), is
-differentiated through: E_η[Q_a·π_θ|η] is the policy gradient of the mean and of the
-standard deviation alike. The critic is the ordinary one of this policy, nothing in it
-is smoothed.
+The action is a function of the policy's noise, a = μ_θ(s) + σ_φ·η with η ~ N(0, I), and
+gradients flow through it: E_η[Q_a·π_θ|η] is the policy gradient of both the mean and
+the standard deviation. The critic is the policy's ordinary action value, without
+smoothing.
 
 Equation and line numbers are those of "Learning Continuous Control Policies by
-Stochastic Value Gradients". What it leaves open, and we chose, is in
-docs/differences.md. Networks, minibatches and optimizer steps are `actor_critic`'s, and
-so equal to Smoothie's.
+Stochastic Value Gradients". Our choices where it is silent are in docs/differences.md.
+Networks, minibatches and optimizer steps are those of `actor_critic`, as for Smoothie.
 
-With replay, policy and critic learn at each step, as in Algorithm 3. The paper's own
-comparisons (Appendix D) train when an episode has ended, the critic from replay and the
+With replay, policy and critic learn at each step, as in Algorithm 3. In the paper's own
+comparisons (Appendix D) they learn after each episode, the critic from replay and the
 policy from that episode: `Svg0Config.policy_from_last_episode`.
 
 Shapes: B batch, T transitions of an episode, S state, A action.
@@ -31,7 +30,7 @@ from smoothie_tf.agents import actor_critic, parts, stages
 
 
 class Svg0Info(NamedTuple):
-    """What one training step saw, each a scalar.
+    """Metrics of one training step, each a scalar.
 
     Attributes:
       actor_loss: Negative of the surrogate that the policy ascends.
@@ -56,25 +55,25 @@ def squared_error(target: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Svg0Config(actor_critic.ActorCriticConfig):
-    """Settings of SVG(0), beside those of every actor-critic.
+    """Hyperparameters of SVG(0), besides those of every actor-critic.
 
-    Targets are copied, as in Algorithm 4, by default. Lines 7 and 9 of Algorithm 3
-    sample a minibatch each: `independent_minibatches`.
+    By default targets are copied, as in Algorithm 4. Lines 7 and 9 of Algorithm 3
+    sample separate minibatches: `independent_minibatches`.
 
     Attributes:
-      infer_noise: Whether η is what the stored action says it was, weighted by
-        importance, as in Algorithm 3; otherwise it is drawn anew, weight 1.
+      infer_noise: Whether η is inferred from the stored action, with an importance
+        weight, as in Algorithm 3; otherwise η is newly drawn, with weight 1.
       importance_weight_clipping: Largest importance weight, > 0; None for no limit.
       target_update_period: C of Algorithm 4, updates of the critic between updates of
         its target, ≥ 1.
       initial_log_variance: Initial φ of every action dimension; σ² = e^φ.
-      learn_stddev: Whether φ learns; otherwise σ stays as it is.
+      learn_stddev: Whether φ is trained; otherwise σ is constant.
       policy_gradient_clipping: V_max of Appendix D, largest global norm of the
-        policy's gradient, > 0; None leaves it alone.
-      deterministic: Whether η is 0 in policy and targets and σ_φ only explores, as in
-        DPG.
-      stored_next_action: Whether the target's next action is the stored one, weighted,
-        where there is one.
+        policy's gradient, > 0; None does not clip.
+      deterministic: Whether η is 0 in the losses and σ_φ is used for exploration only,
+        as in DPG.
+      stored_next_action: Whether the target uses the stored next action, if any, with
+        an importance weight.
       policy_from_last_episode: Whether a training step follows each episode, and the
         policy learns from that episode, as in Appendix D.
       critic_updates: Updates of the critic in such a step, ≥ 1; the task's
@@ -139,21 +138,21 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         """Creates the agent.
 
         Args:
-          *args: As `ActorCriticAgent`'s.
+          *args: As for `ActorCriticAgent`.
           max_episode_steps: The task's time limit.
-          **kwargs: As `ActorCriticAgent`'s.
+          **kwargs: As for `ActorCriticAgent`.
 
         Raises:
-          ValueError: As `ActorCriticAgent`; or if a number of updates is None, and so
-            is the time limit.
+          ValueError: As `ActorCriticAgent`; or if a number of updates and the time
+            limit are both None.
         """
         super().__init__(*args, **kwargs)
         config = self._config
-        #: Whether training is given what was done after each transition.
+        #: Whether `train` receives the action after each transition.
         self.uses_next_action = config.stored_next_action
-        #: Whether the loop trains when an episode has ended, with the episode.
+        #: Whether the loop trains after each episode, and passes the episode.
         self.trains_at_episode_end = config.policy_from_last_episode
-        # Draws of one training step: of the policy's noise, and of next actions.
+        # Numbers of draws in one training step, for the policy's and the next actions.
         self._policy_draws = self._critic_draws = 1
         if config.policy_from_last_episode:
             self._critic_draws, self._policy_draws = stages.updates_of(
@@ -175,8 +174,8 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
 
             ∇ [w·Q̂(s, ã)] = w·Q̂_a(s, ã)·(∇θ μ_θ(s) + η·∇φ σ_φ)     v_θ at η,
 
-        so descending −w·Q̂ ascends the return. Where η is inferred, ã has the stored
-        action's value, and w corrects for the policy that chose it, (13).
+        so descending −w·Q̂ ascends the return. If η is inferred, ã equals the stored
+        action, and w corrects for the policy that chose it, (13).
 
         Args:
           observation: States s^k, shape [B, S].
@@ -231,10 +230,10 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
     ) -> tf.Tensor:
         """The error of fitted policy evaluation, Algorithm 4, for Q̂.
 
-        The next action is drawn anew from the current policy, so that nothing is to
-        be weighted: the value of a stored action does not depend on how it was
-        chosen. With `stored_next_action` it is the stored one where there is one, and
-        what is weighted is how probable that is now.
+        The next action is newly drawn from the current policy. This needs no weights:
+        the value of a stored action does not depend on how the action was chosen. With
+        `stored_next_action` it is the stored one, if any, and the importance weight
+        compares its densities under the current policy and the one that chose it.
 
         Args:
           time_steps: States s^k, observations of shape [B, S].
@@ -243,7 +242,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
             and next states s^{k+1}.
           weights: Weight of each transition, shape [B].
           stored: The stored next actions, shape [B, A], their log-probabilities under
-            the policies that chose them, shape [B], and whether there is one, shape
+            the policies that chose them, shape [B], and whether each exists, shape
             [B]; None to draw them.
           draw: Number of the critic's update within the training step.
 
@@ -260,8 +259,8 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
                 stored_log_probability,
                 self._config.importance_weight_clipping,
             )
-            # After an episode's end, and before the newest action is stored, there is
-            # none. A value that is discounted by 0 does not depend on it.
+            # None is stored after an episode's end or after the newest transition. A
+            # value with discount 0 does not depend on it.
             weighs = is_stored & (next_time_steps.discount > 0)
             weights *= tf.where(weighs, importance, tf.ones_like(importance))
             next_action = tf.where(is_stored[:, tf.newaxis], stored_action, next_action)
@@ -295,7 +294,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
             )
         policy_batch, critic_batch = self._minibatches(experience, weights)
         if stored is not None:
-            # The critic's minibatch is the last.
+            # The critic's minibatch is the last one in the batch.
             size = tf.shape(critic_batch[1])[0]
             critic_batch = (*critic_batch, tuple(x[-size:] for x in stored))
         critic_loss = self._train_critic(critic_batch)  # Lines 6 and 7.
@@ -343,7 +342,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         return self._loss_info(for_policy, critic_loss, *seen_by_policy)
 
     def _stored(self, experience, next_action_step, next_is_stored):
-        """Returns the stored next actions, as `critic_loss` takes them, if it does."""
+        """Returns `critic_loss`'s argument `stored`, or None if it is not used."""
         if not self.uses_next_action:
             return None
         if next_action_step is None:

@@ -1,12 +1,12 @@
 """SVG(1), and with replay SVG(1)-ER: Algorithms 2 and 4 of Heess et al. (2015).
 
-The value gradient of one step: a learned model says how an action changes the next
-state, a learned V̂ what that state is worth,
+The value gradient of one step: a learned model gives the derivative of the next state
+in the action, a learned V̂ the value of that state,
 
     v_θ = w·(r_a + γ·V̂_{s'}·f̂_a)·π_θ        at the inferred η and ξ, (13).
 
-Both derivatives are taken where the task really went, so that an error of the model
-does not add up: only its Jacobian counts.
+Both derivatives are taken at the observed next state, so that model errors do not
+accumulate: only the model's Jacobian is used.
 
 Equation and line numbers are that paper's. Shapes: B batch, S state, A action.
 """
@@ -22,7 +22,7 @@ from smoothie_tf.agents import value_gradient_agent
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Svg1Config(value_gradient_agent.ValueGradientConfig):
-    """Settings of SVG(1): with `policy_replay`, the default, SVG(1)-ER."""
+    """Hyperparameters of SVG(1), or of SVG(1)-ER if `policy_replay` (the default)."""
 
     owner: ClassVar[str] = "Svg1Agent"
 
@@ -41,8 +41,8 @@ class Svg1Agent(value_gradient_agent.ValueGradientAgent):
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The surrogate whose gradient is (13), negated.
 
-        With ã = μ_θ(s) + σ·η and s̃' = s + μ̂(s, ã) + σ̂·ξ, where η and ξ are held at
-        what the stored a and s' say they were, ã = a and s̃' = s' in value, and
+        With ã = μ_θ(s) + σ·η and s̃' = s + μ̂(s, ã) + σ̂·ξ, where η and ξ are constants
+        inferred from the stored a and s', ã = a and s̃' = s' in value, and
 
             ∇ w·[r(s, ã, s̃') + γ·d·V̂(s̃')] = w·(r_a + r_{s'}·f̂_a + γ·d·V̂_{s'}·f̂_a)·π_θ
 

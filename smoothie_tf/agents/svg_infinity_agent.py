@@ -1,15 +1,14 @@
 """SVG(∞), Algorithm 1 of Heess et al. (2015), SVG(k), and the planner.
 
-No critic: the derivative of an episode's return is carried back through the policy and
-a learned model, along the trajectory that the task really took. The model's Jacobians
-are needed there, its predictions are not. The planner (Section 6.1) does the same
-along a trajectory that the model itself rolls out from a real first state, where its
-errors add up.
+No critic: the derivative of an episode's return is propagated back through the policy
+and a learned model, along the observed trajectory. It uses the model's Jacobians, but
+not its predictions. The planner (Section 6.1) does the same along a trajectory that the
+model rolls out from an observed first state, where the model's errors accumulate.
 
-The horizon is an episode: rewards are weighted by γ^t and nothing is bootstrapped.
-SVG(k), which the paper's conclusion names and does not test, carries derivatives back
-through k steps, from a value function V̂ behind them. With k as long as an episode this
-is SVG(∞) with V̂ at the end, for episodes that a time limit cuts off.
+The horizon is an episode: rewards are weighted by γ^t, without bootstrapping. SVG(k),
+which the paper's conclusion mentions but does not test, propagates derivatives back
+through k steps, from a value function V̂ after them. With k as long as an episode, this
+is SVG(∞) with V̂ at the end, for episodes that a time limit truncates.
 
 Equation and line numbers are that paper's. Shapes: T transitions of an episode, S
 state, A action.
@@ -26,14 +25,14 @@ from smoothie_tf.agents import value_gradient_agent
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SvgInfinityConfig(value_gradient_agent.ValueGradientConfig):
-    """Settings of SVG(∞), whose policy learns once from each episode.
+    """Hyperparameters of SVG(∞), whose policy learns once from each episode.
 
     Attributes:
-      plans: Whether trajectories are the model's own, from each episode's first state:
-        the planner.
-      horizon: k ≥ 1, how many steps derivatives are carried back from V̂, which is then
-        learned by Algorithm 4; None carries them back from the episode's end, where it
-        takes the value for 0, and needs no V̂.
+      plans: Whether the model rolls out the trajectories from each episode's first
+        state: the planner.
+      horizon: k ≥ 1, number of steps that derivatives are propagated back from V̂, which
+        is learned by Algorithm 4. None propagates them from the episode's end, with
+        value 0 there, and needs no V̂.
     """
 
     owner: ClassVar[str] = "SvgInfinityAgent"
@@ -64,14 +63,14 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
 
         Line 12 of Algorithm 1, unrolled, is v_θ⁰ = Σ_t γ^t·v_a^t·π_θ^t with v_a = r_a
         + γ·v'_{s'}·f̂_a; with v_a held constant that is the gradient of
-        Σ_t γ^t·v_a^t·ã_t, in which ã is the stored action as a function of θ.
+        Σ_t γ^t·v_a^t·ã_t, where ã is the stored action as a function of θ.
 
         Args:
-          batch: The episode in its order, padded to T, shape [T, …]; the model's
-            where the agent plans.
+          batch: The episode in order, padded to T, shape [T, …]; rolled out by the
+            model if `plans`.
 
         Returns:
-          The loss; the discounted return of the trajectory by its rewards; and 1.
+          The loss, the discounted return of the trajectory, and 1.
         """
         mask = tf.cast(batch.weight > 0, batch.state.dtype)
         mean, _ = self._actor_network(batch.state, training=True)
@@ -85,14 +84,14 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         surrogate = tf.reduce_sum(
             weight[:, tf.newaxis] * tf.stop_gradient(by_action) * action
         )
-        # A product of Jacobians may overflow; then the policy stays as it is.
+        # A product of Jacobians may overflow; then the policy is not updated.
         surrogate = tf.where(tf.math.is_finite(surrogate), surrogate, 0.0)
         returned = tf.reduce_sum(weight * batch.reward)
         return -surrogate, returned, tf.ones([])
 
     def _episode(self, episode, mask):
         batch = super()._episode(episode, mask)
-        # Here and not in the loss: its gradient is to see the trajectory as given.
+        # Not in the loss, whose gradient must treat the trajectory as constant.
         return self._rollout(batch.state[0]) if self._config.plans else batch
 
     def action_gradients(
@@ -102,7 +101,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
 
         Args:
           batch: The trajectory in its order, shape [T, …].
-          mask: 1 for its transitions, 0 for those behind its end, shape [T].
+          mask: 1 for its transitions, 0 for padding, shape [T].
 
         Returns:
           v_a, shape [T, A].
@@ -124,7 +123,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
             return value_gradients.truncated_recursion(
                 at, self._config.gamma, mask, self._config.horizon, by_next_state
             )
-        # As long as any episode: V̂ counts behind the last transition alone.
+        # As long as any episode: V̂ is used after the last transition only.
         last = tf.maximum(tf.cast(tf.reduce_sum(mask), tf.int32) - 1, 0)
         return value_gradients.backward_recursion(
             at, self._config.gamma, mask, tf.gather(by_next_state, last)
@@ -145,7 +144,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
             [length, actions + size],
             tf.stack([self._seed, tf.cast(self.train_step_counter, tf.int64)]),
         )
-        # Ahead of the loop: XLA gets a slice of one step's row wrong.
+        # Before the loop: XLA computes a slice of one step's row wrongly.
         eta = tf.exp(0.5 * self._log_variance) * noise[:, :actions]
         xi = model.stddev * noise[:, actions:]
 

@@ -1,19 +1,17 @@
-"""TD3: TF-Agents' own agent, mended where it has to be.
+"""TD3: a subclass of TF-Agents' agent with corrections.
 
 Fujimoto et al. (2018), "Addressing Function Approximation Error in Actor-Critic
-Methods", as `tf_agents.agents.td3.td3_agent` implements it. What is mended around it,
-none of it by a copy:
+Methods", as `tf_agents.agents.td3.td3_agent` implements it, with these changes:
 
 * the noise of the target action is a function of a seed and of the training step, and
-  the noisy action is clipped to the bounds, as the authors' code does: no critic has
-  seen an action beyond them;
-* targets move in the steps that move the actor (Algorithm 1), and not in those between;
-* pairs that cross an episode's end get no weight;
+  the noisy action is clipped to the bounds, as in the authors' code: the critics are
+  not trained on actions beyond them;
+* targets are updated only in the steps that update the actor (Algorithm 1);
+* pairs of steps across an episode's end have weight 0;
 * exploration can be seeded, and is uniform before the first training step;
-* the two critics' variables have one order, where TF-Agents takes them by their
-  addresses in memory: else an optimizer's slots would go to other variables when a run
-  is taken up again;
-* gradient clipping, where it is asked for, is of the critics' global norm alone.
+* the two critics' variables have a fixed order, where TF-Agents orders them by memory
+  address: otherwise a resumed run would assign an optimizer's slots to other variables;
+* gradient clipping, if any, uses the critics' global norm only.
 
 Its hyperparameters are bound in gin as `Td3Agent.…`, on TF-Agents' class.
 
@@ -34,17 +32,17 @@ from smoothie_tf import validation
 from smoothie_tf.agents import parts, step_noise
 from smoothie_tf.policies import ornstein_uhlenbeck_policy, uniform_start_policy
 
-#: For `Td3Agent.td_errors_loss_fn` to name: the paper has squares, TF-Agents Huber.
+#: For `Td3Agent.td_errors_loss_fn`: the paper's loss; TF-Agents' default is Huber.
 squared_difference = gin.external_configurable(
     tf.math.squared_difference, "squared_difference", module="smoothie_tf"
 )
 
 
 class Td3Info(NamedTuple):
-    """What one training step saw, each a scalar.
+    """Metrics of one training step, each a scalar.
 
     Attributes:
-      actor_loss: −Q₁(s, μ(s)), also in steps that do not move the actor.
+      actor_loss: −Q₁(s, μ(s)), also in steps that do not update the actor.
       critic_loss: Loss of the two critics' Bellman errors, summed.
       q: Mean Q₁(s, μ(s)), of the scaled reward.
       policy_stddev: Standard deviation of the exploration noise.
@@ -57,7 +55,7 @@ class Td3Info(NamedTuple):
 
 
 class _SmoothedTargetNetwork(network.Network):
-    """A target actor whose actions carry clipped noise, within the bounds."""
+    """A target actor that adds clipped noise and clips its actions to the bounds."""
 
     def __init__(self, target, action_spec, noise, stddev, clip):
         super().__init__(target.input_tensor_spec, (), "SmoothedTargetActorNetwork")
@@ -73,7 +71,7 @@ class _SmoothedTargetNetwork(network.Network):
 
 
 class Td3Agent(td3_agent.Td3Agent):
-    """TF-Agents' `Td3Agent` with noise that can be repeated and masked boundaries."""
+    """TF-Agents' `Td3Agent`, reproducible, with masked episode boundaries."""
 
     def __init__(
         self,
@@ -88,7 +86,7 @@ class Td3Agent(td3_agent.Td3Agent):
           time_step_spec: Spec of the time steps, observations of shape [S].
           action_spec: Bounded float spec of the actions, shape [A].
           seed: Seed of the target actions' noise. The noise of a training step is a
-            function of it and of the step's number.
+            function of the seed and the step's number.
           **kwargs: Arguments of TF-Agents' `Td3Agent`.
 
         Raises:
@@ -121,19 +119,19 @@ class Td3Agent(td3_agent.Td3Agent):
         self._target_actor_network = _SmoothedTargetNetwork(
             self._target_actor_network,
             action_spec,
-            # A function, whose insides no network tracks: the target has the actor's
+            # A function, which a network does not track: the target has the actor's
             # variables and no others.
             lambda shape: self._noise(shape),
             self._target_policy_noise,
             self._target_policy_noise_clip,
         )
         self._target_actor_network.create_variables()
-        # The actor moves in the first training step, and then once a period: counted
-        # from here, the targets do, too.
+        # The actor is updated in the first training step, and then once per period.
+        # This counter makes the targets do the same.
         self._update_target._counter.assign(self._target_update_period - 1)
-        # TF-Agents adds noise of its own to what the network returns.
+        # Otherwise TF-Agents would add its own noise to the network's output.
         self._target_policy_noise = 0.0
-        # Where nothing is kept from step to step, the process is white noise.
+        # With damping 1 the process is white noise.
         exploration = ornstein_uhlenbeck_policy.OrnsteinUhlenbeckPolicy(
             self.policy, self._exploration_noise_std, damping=1.0
         )
@@ -154,7 +152,7 @@ class Td3Agent(td3_agent.Td3Agent):
     def critic_loss(
         self, time_steps, actions, next_time_steps, weights=None, training=False
     ) -> tf.Tensor:
-        """TF-Agents' critic loss, over true transitions alone; a scalar."""
+        """TF-Agents' critic loss, over true transitions only; a scalar."""
         weights = parts.boundary_weights(time_steps, weights)
         return super().critic_loss(
             time_steps, actions, next_time_steps, weights, training
@@ -169,7 +167,7 @@ class Td3Agent(td3_agent.Td3Agent):
         return self._with_info(super()._train(experience, weights))
 
     def _loss(self, experience, weights=None, training=False):
-        # TF-Agents' TD3 has none.
+        # TF-Agents' TD3 has no `_loss`.
         time_steps, policy_steps, next_time_steps = self._as_transition(experience)
         critic_loss = self.critic_loss(
             time_steps, policy_steps.action, next_time_steps, weights, training

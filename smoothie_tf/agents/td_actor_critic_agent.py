@@ -2,9 +2,9 @@
 
 It has the same value function, learned by the same code, and no model: "the TD-error
 δ = r + γV' − V as an estimate of the advantage, yielding the policy gradient
-v_θ = δ∇_θ log π". With the return of the rest of the episode in the place of r + γV'
-it is REINFORCE (Williams, 1992), which the paper "also tested" (footnote 5), with V as
-its baseline.
+v_θ = δ∇_θ log π". With the return of the rest of the episode instead of r + γV' it is
+REINFORCE (Williams, 1992) with V as baseline, which the paper "also tested"
+(footnote 5).
 
 Shapes: B batch, T transitions of an episode, S state, A action.
 """
@@ -21,13 +21,13 @@ from smoothie_tf.agents import value_gradient_agent
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TdActorCriticConfig(value_gradient_agent.ValueGradientConfig):
-    """Settings of the actor-critic, which has no model and no replay for the policy.
+    """Hyperparameters of the actor-critic: no model, no replay for the policy.
 
     Attributes:
       trace_decay: λ in [0, 1] of the advantage Σᵢ(γλ)ⁱδ_{t+i} (Schulman et al., 2016):
         0 is the TD error, as in the paper; 1 is the return of the rest of the episode
-        less V̂(s), REINFORCE with a baseline. An episode that a time limit cuts off has
-        V̂ behind its end.
+        minus V̂(s), REINFORCE with a baseline. An episode that a time limit truncates
+        is bootstrapped with V̂.
     """
 
     owner: ClassVar[str] = "TdActorCriticAgent"
@@ -80,7 +80,7 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
           batch: The episode in its order, padded to T, shape [T, …].
 
         Returns:
-          The advantages, shape [T]; those behind the episode's end have no meaning.
+          The advantages, shape [T]; those after the episode's end have no meaning.
         """
         return self._advantages(batch, self._value_network(batch.state)[0])
 
@@ -89,7 +89,7 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
         following = self._config.gamma * batch.discount * next_value
         if not self._config.trace_decay:
             return batch.reward + following - value  # δ
-        # Behind the last transition there is only V̂: then a discount of 0 ends all.
+        # After the last transition only V̂ follows: the discount there is 0.
         within = tf.cast(batch.weight[1:] > 0, value.dtype)
         within = tf.concat([within, tf.zeros_like(within[:1])], axis=0)
         within = self._config.gamma * within

@@ -1,13 +1,13 @@
-"""What the agents of the SVG family share: data, model, critic and order of training.
+"""Base of the SVG family: data, model, critic and order of training.
 
 After each episode "the model is trained first, followed by the value function,
 followed by the policy" (Section 5 of Heess et al., 2015). Model and value function
 learn from minibatches of replay; the policy from the episode that has just ended, or
-from replay. All of a training step is one call. The policies' losses are the agents'
-own: `svg1_agent`, `svg_infinity_agent`, `td_actor_critic_agent`.
+from replay. A training step is one call. Subclasses define the policy's loss:
+`svg1_agent`, `svg_infinity_agent`, `td_actor_critic_agent`.
 
-Equation, algorithm and line numbers are those of that paper. What it leaves open, and
-we chose, is in docs/svg.md.
+Equation, algorithm and line numbers are those of that paper. Our choices where it is
+silent are in docs/svg.md.
 
 Shapes: B batch, T transitions of an episode, K updates, S state, A action.
 """
@@ -40,7 +40,7 @@ class Batch(NamedTuple):
       reward: r.
       discount: d, 0 where the episode terminated, else 1.
       next_state: s'.
-      weight: Weight of the transition in means; 0 for what is padded.
+      weight: Weight of the transition in means; 0 for padding.
     """
 
     state: tf.Tensor
@@ -53,14 +53,14 @@ class Batch(NamedTuple):
 
 
 class ValueGradientInfo(NamedTuple):
-    """What one training step saw, each a scalar, the mean over its updates.
+    """Metrics of one training step, each a scalar, the mean over its updates.
 
     Attributes:
       actor_loss: Negative of the surrogate that the policy ascends.
       critic_loss: Error of fitted policy evaluation, Algorithm 4; 0 without a critic.
       model_loss: Negative log-likelihood of the model, in nats; 0 without a model.
       kl: Mean divergence from the policy before the step, in nats.
-      q: Mean value that the policy's loss saw: see the agent.
+      q: Mean value in the policy's loss: see the agent.
       importance_weight: Mean of the truncated weights w.
       policy_stddev: Mean of the policy's standard deviations, in action units.
     """
@@ -76,31 +76,31 @@ class ValueGradientInfo(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ValueGradientConfig(gaussian_agent.AgentConfig):
-    """Settings of the SVG family.
+    """Hyperparameters of the SVG family.
 
-    Each agent has a subclass, with its own defaults and without what it does not use.
+    Each agent has a subclass with its own defaults and without the unused fields.
 
     Attributes:
       stddev: σ_π in every action dimension, > 0, in action units.
       learn_stddev: Whether σ_π learns by its pathwise gradient.
-      model_updates: Updates of the model a training step, ≥ 1; if None, T, the task's
-        time limit, or 1 where training follows each environment step.
-      value_updates: Updates of V̂ a training step; None as for the model.
-      policy_updates: Updates of the policy a training step; None as for the model.
-      policy_replay: Whether the policy learns from replay, a minibatch an update, in
-        place of the last episode.
+      model_updates: Updates of the model per training step, ≥ 1; if None, T, the task's
+        time limit, or 1 if training follows each environment step.
+      value_updates: Updates of V̂ per training step; None as for the model.
+      policy_updates: Updates of the policy per training step; None as for the model.
+      policy_replay: Whether the policy learns from replay, one minibatch per update,
+        instead of from the last episode.
       trains_at_episode_end: Whether a training step follows each episode, as in
-        Appendix D, in place of each environment step, as in Algorithm 2.
+        Appendix D, instead of each environment step, as in Algorithm 2.
       importance_weight_clipping: Largest importance weight, > 0.
       target_update_period: C of Algorithm 4: updates between copies of ν_new, ≥ 1.
       kl_penalty: λ of Appendix D, ≥ 0: weight of E[KL(π_θ ‖ π)] to the policy π before
         the training step.
       policy_gradient_clipping: V_max of Appendix D, largest norm of the policy's
-        gradient, > 0; None leaves it alone.
+        gradient, > 0; None does not clip.
     """
 
     owner: ClassVar[str] = "ValueGradientAgent"
-    #: Steps that derivatives are carried back from V̂, a setting of SVG(∞)'s.
+    #: Steps that derivatives are propagated back from V̂; `SvgInfinityConfig` sets it.
     horizon: ClassVar[int | None] = None
     stores_log_probability: ClassVar[bool] = True
 
@@ -141,11 +141,11 @@ class ValueGradientConfig(gaussian_agent.AgentConfig):
 class ValueGradientAgent(gaussian_agent.GaussianAgent):
     """Trains a model, a value function and a policy, in this order.
 
-    Subclasses give `config_class`, `takes` and `policy_loss`.
+    Subclasses define `config_class`, `takes` and `policy_loss`.
     """
 
     config_class: type[ValueGradientConfig] = ValueGradientConfig
-    #: Of `value_network`, `dynamics_network` and `max_episode_steps`, what it needs.
+    #: Arguments that it needs: see `protocol.Contract`.
     takes: tuple[str, ...] = ()
 
     def __init__(
@@ -175,24 +175,23 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
           action_spec: Bounded float spec of the actions, shape [A].
           actor_network: μ_θ, from observations [B, S] to means [B, A].
           actor_optimizer: Optimizer of θ, and of σ where it is learned.
-          config: The settings; `config_class`'s defaults if None.
+          config: The hyperparameters; `config_class`'s defaults if None.
           value_network: V̂, from observations [B, S] to values [B].
-          make_value_network: Makes it, for agents that need one only with a horizon.
+          make_value_network: Creates V̂, for agents that need it only with a horizon.
           critic_optimizer: Optimizer of V̂'s parameters, ν.
-          dynamics_network: The model, as `DynamicsNetwork`.
+          dynamics_network: The model, such as `DynamicsNetwork`.
           model_optimizer: Optimizer of the model.
-          reward_fn: The task's rewards, where they are known; else the model learns
-            them.
-          max_episode_steps: T, the task's time limit; it may be None where all
-            updates are numbers and the policy learns from replay.
-          seed: Seed of the draws in training, where there are any. A training step's
-            draws are a function of it and `train_step_counter` alone.
+          reward_fn: The task's reward function if known; else the model learns rewards.
+          max_episode_steps: T, the task's time limit; may be None if all numbers of
+            updates are given and the policy learns from replay.
+          seed: Seed of the draws in training, if any. A training step's draws depend
+            only on the seed and `train_step_counter`.
           train_step_counter: Counts training steps; the global step if None.
-          **settings: Fields of `config` that are to be otherwise.
+          **settings: Replacements for fields of `config`.
 
         Raises:
-          ValueError: If a network or an optimizer is missing, a number of updates is
-            None and so is the time limit, or a network does not map the specs to the
+          ValueError: If a network or an optimizer is missing, a number of updates and
+            the time limit are both None, or a network does not map the specs to the
             shapes above.
         """
         config = self._configure(config, settings)
@@ -200,10 +199,10 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         if config.horizon is not None:
             if make_value_network is None:
                 raise ValueError(
-                    f"{owner}.make_value_network must make a value function where there"
-                    f" is a horizon, which is {config.horizon}, but is None."
+                    f"{owner}.make_value_network must create a value function for"
+                    f" horizon {config.horizon}, but is None."
                 )
-            # A network that nothing asks for would draw weights in others' place.
+            # Only if needed: its initial weights shift the later random draws.
             value_network = make_value_network()
         networks = {
             "value_network": value_network,
@@ -224,7 +223,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
             learned.append("model")
             optimizers["model_optimizer"] = model_optimizer
         parts.check_optimizers(owner, **optimizers)
-        # One of each kind for an environment step, whenever training follows.
+        # By default one update of each kind per environment step.
         steps = max_episode_steps if config.trains_at_episode_end else 1
         numbers = stages.updates_of(
             config, [f"{each}_updates" for each in learned], steps
@@ -268,7 +267,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
             )
         self._dynamics_network = dynamics_network
         self._reward_fn = reward_fn
-        # A checkpoint holds an optimizer only of what there is.
+        # A checkpoint holds the optimizer only if there is a value network.
         self._critic_optimizer = None if value_network is None else critic_optimizer
         self._model_optimizer = model_optimizer
         self._updates = {
@@ -277,7 +276,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
             **dict(zip(learned, numbers, strict=True)),
         }
         self._max_episode_steps = max_episode_steps
-        #: Whether the loop trains when an episode has ended, with the episode.
+        #: Whether the loop trains after each episode, and passes the episode.
         self.trains_at_episode_end = config.trains_at_episode_end
         #: Minibatches that one call of `train` consumes.
         self.minibatches_per_train = sum(
@@ -309,11 +308,11 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         """The surrogate whose gradient the policy ascends, negated.
 
         Args:
-          batch: Transitions, shape [B, …]; those of an episode in their order, and
-            padded, where the policy learns from the last one.
+          batch: Transitions, shape [B, …]; if the policy learns from the last episode,
+            its transitions in order, padded.
 
         Returns:
-          The loss, the mean value that it saw, and the mean importance weight.
+          The loss, the mean value in it, and the mean importance weight.
         """
         raise NotImplementedError
 
@@ -344,8 +343,8 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
     def divergence(self, batch: Batch) -> tf.Tensor:
         """E[KL(π_θ ‖ π_start)] over the states of a batch, Appendix D, in nats.
 
-        The first argument is the policy that learns, and carries the gradient; the
-        second is the policy as it was before the training step.
+        The gradient flows through the first argument, the learning policy; the second
+        is the policy before the training step.
         """
         if self._start_actor_network is None:
             return tf.zeros([])
@@ -362,7 +361,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
     def reward(
         self, state: tf.Tensor, action: tf.Tensor, next_state: tf.Tensor
     ) -> tf.Tensor:
-        """Rewards [B] by the task's own function, or as the model has learned them."""
+        """Rewards [B], from the task's own function or from the learned model."""
         if self._reward_fn is not None:
             return self._reward_fn(state, action, next_state)
         return self._dynamics_network(state, action).reward
@@ -380,7 +379,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         model_loss = critic_loss = nothing
         if self._updates["model"]:
             model_loss = self._train_model(for_model)
-        # Each stage after the one before: why, see `parts.descend`.
+        # Each stage waits for the one before: `parts.descend` says why.
         with tf.control_dependencies([model_loss]):
             if self._updates["value"]:
                 critic_loss = self._train_value(for_value)
@@ -420,8 +419,8 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
 
     def _train_value(self, batches):
         number = self._updates["value"]
-        # The updates of all training steps are counted, so that copies lie at 50,
-        # 100, … however they are shared out.
+        # Updates are counted over all training steps, so that copies happen at updates
+        # 50, 100, … for any number of updates per step.
         before = tf.cast(self.train_step_counter, tf.int64) * number
 
         def update(i, batch):
@@ -494,7 +493,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         )
 
     def _minibatches(self, experience, weights):
-        """Returns K minibatches each for model, value function and policy."""
+        """Returns the minibatches for the model, the value function and the policy."""
         transition = self._as_transition(experience)
         boundary = parts.boundary_weights(transition.time_step, weights)
         batch = _batch(transition, boundary)

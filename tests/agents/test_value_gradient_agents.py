@@ -670,7 +670,7 @@ def test_what_is_not_allowed_is_named(changes, sentence):
         (
             "svg_infinity",
             {"horizon": 3},
-            "SvgInfinityAgent.make_value_network must make a value function where",
+            "SvgInfinityAgent.make_value_network must create a value function for",
         ),
         (
             "svg_infinity",
