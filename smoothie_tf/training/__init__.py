@@ -1,1 +1,1 @@
-"""The loop: collect, learn, evaluate, checkpoint."""
+"""The training loop: collect, learn, evaluate, checkpoint."""

@@ -1,9 +1,9 @@
-"""A run's best policy by evaluation: its weights alone, in one small file.
+"""A run's best policy by evaluation return: only its weights, in one small file.
 
-Checkpoints hold everything, and only the last two are kept. What was best before is
-kept here. Which that is follows from metrics.csv alone, so a run that goes on from a
-checkpoint, where metrics.csv is cut as well, ends with the same file as one that was
-never stopped.
+Checkpoints hold the whole run, but only the last two are kept; this file keeps the best
+policy. metrics.csv alone determines which policy is the best. So a run that is resumed
+from a checkpoint, which truncates metrics.csv as well, ends with the same file as an
+uninterrupted run.
 """
 
 import csv
@@ -31,19 +31,19 @@ def save_if_best(
     step: int,
     mean_return: float,
 ) -> None:
-    """Keeps a policy that is better than all that metrics.csv has so far.
+    """Saves a policy if its return is above all returns in metrics.csv so far.
 
-    To be called before the evaluation's row is appended there.
+    Call it before the evaluation's row is appended to metrics.csv.
 
     Args:
       run_dir: The run's directory.
-      variables: The policy's, as `TFPolicy.variables` returns them.
+      variables: The policy's variables, as `TFPolicy.variables` returns them.
       step: Environment steps so far.
       mean_return: Mean return of the policy's evaluation.
 
     Raises:
-      files.StorageError: If there is no room, or no permission; what was best before
-        is still there then.
+      files.StorageError: If there is no room, or no permission; the previous best
+        policy is kept then.
     """
     run_dir = pathlib.Path(run_dir)
     with open(run_dir / "metrics.csv", encoding="utf-8", newline="") as file:
@@ -51,20 +51,20 @@ def save_if_best(
     if mean_return <= max(earlier, default=-np.inf):
         return
     arrays = {f"variable_{i}": v.numpy() for i, v in enumerate(variables)}
-    # In memory first: zipfile tells of a full disk by errors of many kinds.
+    # In memory first: on a full disk, zipfile raises errors of many kinds.
     content = io.BytesIO()
     np.savez(content, step=step, mean_return=mean_return, **arrays)
     files.replace(run_dir / FILE_NAME, content.getvalue())
 
 
 def saved_step(run_dir: str | os.PathLike[str]) -> int | None:
-    """Returns the step of the policy that a run has kept, or None.
+    """Returns the step of a run's best policy, or None if there is none.
 
     Args:
       run_dir: The run's directory.
 
     Raises:
-      BestPolicyError: If there is a file, but it cannot be read.
+      BestPolicyError: If the file exists, but cannot be read.
     """
     if not (pathlib.Path(run_dir) / FILE_NAME).exists():
         return None
@@ -72,31 +72,31 @@ def saved_step(run_dir: str | os.PathLike[str]) -> int | None:
 
 
 class BestPolicy:
-    """The policy that a run has kept, as its file was at one moment."""
+    """A run's best policy, as it was when its file was read."""
 
     def __init__(self, run_dir: str | os.PathLike[str]):
-        """Reads it; what the run keeps later changes nothing here.
+        """Reads the file; later changes by the run have no effect.
 
         Args:
           run_dir: The run's directory.
 
         Raises:
-          BestPolicyError: If there is none, or it cannot be read.
+          BestPolicyError: If the file does not exist or cannot be read.
         """
         self._path = pathlib.Path(run_dir) / FILE_NAME
         arrays = _read(run_dir)
-        #: Environment steps behind it.
+        #: Environment steps of training at its evaluation.
         self.step = int(arrays["step"])
         self._kept = [arrays[f"variable_{i}"] for i in range(len(arrays) - 2)]
 
     def restore(self, variables: Sequence[tf.Variable]) -> None:
-        """Gives a policy its weights.
+        """Assigns the saved weights to a policy's variables.
 
         Args:
-          variables: The policy's, in the order in which they were saved.
+          variables: The policy's variables, in the order in which they were saved.
 
         Raises:
-          BestPolicyError: If they are another policy's.
+          BestPolicyError: If their number or shapes differ from the saved ones.
         """
         shapes = [tuple(variable.shape) for variable in variables]
         if [array.shape for array in self._kept] != shapes:

@@ -1,12 +1,12 @@
-"""Checkpoints of a whole run, from which it goes on bit for bit.
+"""Checkpoints of a whole run, from which it resumes bit for bit.
 
 A checkpoint of step N is TensorFlow's own, ckpt-N.index and ckpt-N.data-…: every
-variable of the agent and its optimizers, and the loop's state as JSON. Replay lies
-beside it in a file that only grows; a checkpoint says how many of its rows belong to
-it, and their checksum. Last comes ckpt-N.json with the length and checksum of each of
-its files: a process that is killed before has left no checkpoint N.
+variable of the agent and its optimizers, and the loop's state as JSON. Replay is in a
+separate file that only grows; a checkpoint holds the number of its rows and their
+checksum. ckpt-N.json, with the length and checksum of each of the checkpoint's files,
+is written last: if a process is killed before, there is no checkpoint N.
 
-Nothing here is unpickled or evaluated: tensors and JSON alone are read.
+Nothing here is unpickled or evaluated: only tensors and JSON are read.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from smoothie_tf.training import files, replay_buffer
 
 _NUMBER_KEPT = 2
 _NUMBERED = re.compile(r"ckpt-(\d+)[._].*")
-# What a file that was cut off, or that holds something else, makes others raise.
+# Errors that truncated or wrong files cause in the libraries.
 _UNREADABLE = (
     tf.errors.OpError,
     AssertionError,
@@ -55,7 +55,7 @@ class _JsonState(tf.train.experimental.PythonState):
 
 
 class Checkpointer:
-    """Saves a run, keeps its last two checkpoints, and restores the newest whole."""
+    """Saves a run, keeps its last two checkpoints, and restores the newest valid."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class Checkpointer:
         """Prepares to save to, or restore from, a directory.
 
         Args:
-          directory: Where the run's checkpoints are; made by the first of them.
-          agent: The agent, with all its variables made.
-          replay: The run's replay.
+          directory: Directory of the run's checkpoints; the first save creates it.
+          agent: The agent, with all its variables created.
+          replay: The run's replay buffer.
         """
         self._directory = pathlib.Path(directory)
         self._replay = replay
@@ -87,15 +87,15 @@ class Checkpointer:
 
     @property
     def latest(self) -> str | None:
-        """The newest checkpoint that was saved or restored here, without its suffix."""
+        """Path of the newest checkpoint saved or restored here, without its suffix."""
         return str(self._path(self._steps[-1])) if self._steps else None
 
     def not_finite(self) -> str | None:
-        """Returns the name of a variable that holds a NaN or infinity, if one does.
+        """Returns the name of a variable that holds a NaN or infinity, or None.
 
-        It looks at all that a checkpoint holds: weights, targets and optimizer slots.
+        It checks all variables in a checkpoint: weights, targets and optimizer slots.
         """
-        # A sum is not finite if an element is not, and may overflow besides.
+        # A sum is not finite if an element is not; it may also overflow.
         for place in np.flatnonzero(~np.isfinite(self._sums().numpy())):
             variable = self._variables[place]
             if not np.isfinite(variable.numpy()).all():
@@ -107,17 +107,17 @@ class Checkpointer:
 
         Args:
           step: Environment steps so far: the checkpoint's number.
-          state: What else the loop needs to go on, as JSON takes it.
+          state: The loop's state, as a JSON value.
 
         Raises:
-          StorageError: If there is no room for it; earlier checkpoints are whole.
+          StorageError: If there is no room; earlier checkpoints remain valid.
         """
         path = self._path(step)
         self._steps = [kept for kept in self._steps if kept != step]
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            # What bears this number, or is left of a save that was cut off, was of no
-            # use to `restore`. Its list of checksums goes first.
+            # Files with this number, or of an interrupted save, were not usable by
+            # `restore`. The list of checksums is removed first.
             self._remove_others()
             self._append_replay()
             replay = {"rows": self._saved_rows, "crc32": self._checksum}
@@ -127,7 +127,7 @@ class Checkpointer:
             for file in _files(self._directory, step):
                 files.sync(file)
             manifest = {"files": _fingerprints(self._directory, step)}
-            # Without a line end: no byte of it can be cut off unnoticed.
+            # Without a line end, so that every truncation makes it invalid JSON.
             files.replace(f"{path}.json", json.dumps(manifest))
             self._steps = [*self._steps, step][-_NUMBER_KEPT:]
             # For TensorFlow's own tools.
@@ -145,15 +145,15 @@ class Checkpointer:
             raise files.failed(path, error) from error
 
     def restore(self) -> tuple[dict[str, Any] | None, list[str]]:
-        """Restores the newest checkpoint that is whole.
+        """Restores the newest valid checkpoint.
 
         Returns:
-          The loop's state, or None if the run has no checkpoint yet; and a sentence
-          for each newer checkpoint that could not be read, the last of which says
-          which one is used in its place.
+          The loop's state, or None if the run has no checkpoint yet; and a sentence for
+          each newer checkpoint that could not be read. The last sentence names the
+          checkpoint that is used instead.
 
         Raises:
-          CheckpointError: If there are checkpoints, but none of them is whole.
+          CheckpointError: If there are checkpoints, but none is valid.
         """
         problems: list[str] = []
         found = self._found()
@@ -195,7 +195,7 @@ class Checkpointer:
         return self._path(step).with_suffix(".json").exists()
 
     def _found(self):
-        """Returns the numbers of all checkpoints that there are, in order."""
+        """Returns the numbers of all existing checkpoints, in order."""
         numbers = set()
         for file in self._directory.glob("ckpt-*"):
             match = _NUMBERED.fullmatch(file.name)
@@ -204,23 +204,23 @@ class Checkpointer:
         return sorted(numbers)
 
     def _check(self, step, found):
-        """Raises one of `_UNREADABLE` if a checkpoint is not what was written."""
+        """Raises one of `_UNREADABLE` if a checkpoint's files have changed."""
         if not self._has_manifest(step):
-            # Where not one has it, the process was killed during its first, or comes
-            # from a version without; TensorFlow's own checksums are relied on.
+            # If none has it, the process was killed during its first save, or an older
+            # version wrote them; TensorFlow's own checksums are used then.
             if any(self._has_manifest(each) for each in found):
                 raise ValueError("it was never finished")
             return
         check_files(self._directory, step)
 
     def _remove_others(self):
-        """Removes what belongs to no checkpoint that is kept."""
+        """Removes files that belong to no kept checkpoint."""
         others = []
         for file in self._directory.glob("ckpt-*"):
             match = _NUMBERED.fullmatch(file.name)
             if match and int(match[1]) not in self._steps:
                 others.append(file)
-        # Without its list of checksums, what is left of a checkpoint is none.
+        # Checksums first: without them, the remaining files are no valid checkpoint.
         for file in sorted(others, key=lambda file: file.suffix != ".json"):
             if file.is_dir():
                 for part in file.iterdir():
@@ -257,14 +257,14 @@ class Checkpointer:
 
 
 def check_files(directory: pathlib.Path, step: int) -> None:
-    """Holds the files of a checkpoint against its ckpt-N.json.
+    """Compares the files of a checkpoint with its ckpt-N.json.
 
     Args:
-      directory: Where they are.
+      directory: Directory of the files.
       step: N.
 
     Raises:
-      ValueError: If one is missing, or is not what was written.
+      ValueError: If a file is missing or has changed.
       FileNotFoundError: If there is no ckpt-N.json.
     """
     manifest = directory / f"ckpt-{step}.json"

@@ -1,4 +1,4 @@
-"""A function traced and compiled once, and called at little cost from then on."""
+"""A function that is traced and compiled once, and then called with low overhead."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,11 +16,11 @@ _NO_ATTRIBUTES: dict[str, object] = {}
 class Compiled:
     """A function of arrays of fixed shapes and dtypes.
 
-    `tf.function` looks at every call's arguments to find the trace that fits, a
-    concrete function looks at them again, and both rebuild the structure of what is
-    returned: together a fifth of a training step. Here there is one trace, of tensors
-    in a row, and its function is called by name. That is not public in TensorFlow,
-    whose version this package pins.
+    In every call, `tf.function` selects the trace that matches the arguments, a
+    concrete function checks them again, and both rebuild the structure of the result:
+    together a fifth of a training step. Here there is one trace of a flat list of
+    tensors, and its function is called by name. This uses private TensorFlow functions;
+    the package pins TensorFlow's version.
     """
 
     def __init__(
@@ -29,9 +29,9 @@ class Compiled:
         """Prepares a function; it is traced and compiled at its first call.
 
         Args:
-          function: Takes tensors by position and returns some.
-          use_xla: Whether to compile with XLA; otherwise its graph is run op by op,
-            with the same result within float error.
+          function: Takes tensors by position and returns a list of tensors.
+          use_xla: Whether to compile with XLA; otherwise the graph runs op by op, with
+            the same result within float error.
         """
         self._function = tf.function(function, jit_compile=use_xla, autograph=False)
         self._concrete = None
@@ -48,8 +48,8 @@ class Compiled:
         results = self._context.call_function(
             self._name, tensors + self._captured, self._number_of_outputs
         )
-        # On Python 3.11, TensorFlow 2.15 loses what a tensor keeps its attributes in,
-        # about 50 bytes each (its issue 62551), unless that is replaced.
+        # On Python 3.11, TensorFlow 2.15 leaks each tensor's attribute dictionary,
+        # about 50 bytes (its issue 62551), unless it is replaced.
         for tensor in (*tensors, *results):
             tensor.__dict__ = _NO_ATTRIBUTES
         return results
@@ -62,6 +62,6 @@ class Compiled:
         self._name = concrete.name
         self._captured = list(concrete.captured_inputs)
         self._number_of_outputs = len(concrete.outputs)
-        # The function lives as long as this refers to it.
+        # This reference keeps the function alive.
         self._concrete = concrete
         return list(concrete(*tensors))

@@ -1,7 +1,7 @@
-"""One compiled call an environment step: train, then choose the next action.
+"""One compiled call per environment step: train, then choose the next action.
 
 The agent's own `train` and its collect policy's own `action` are traced into one
-function. Nothing of an algorithm is written here.
+function. This module contains no part of an algorithm.
 
 Shapes: N sampled transitions, T transitions of an episode, S state, A action, P policy
 info, W = S + A + P + 2.
@@ -20,12 +20,12 @@ from smoothie_tf.training import compiled, replay_buffer
 
 
 class Decision(NamedTuple):
-    """What the agent does next.
+    """The agent's next action.
 
     Attributes:
-      action: As the collect policy chose it, shape [A].
-      info: What it stores beside it, flattened, shape [P].
-      policy_state: What it carries to its next action, flattened.
+      action: The collect policy's action, shape [A].
+      info: Its policy info, flattened, shape [P].
+      policy_state: The policy's state after the action, flattened.
     """
 
     action: np.ndarray
@@ -47,13 +47,13 @@ class CompiledStep:
 
         Args:
           agent: Any TFAgent that learns from transitions of flat observations. Its
-            training step returns a named tuple of scalars as `LossInfo.extra`. What
-            else its `train` is given is said by `agents.protocol.Contract`.
-          seed: Seed of the collect policy's draws. The draws for a step are a
-            function of the seed and the step's number alone.
-          use_xla: Whether to compile with XLA; otherwise graphs are run op by op,
-            with the same result within float error.
-          updates_per_call: How often a call trains, each time on a share of its rows.
+            training step returns a named tuple of scalars as `LossInfo.extra`.
+            `agents.protocol.Contract` lists further arguments of its `train`.
+          seed: Seed of the collect policy's draws. The draws for a step depend only on
+            the seed and the step's number.
+          use_xla: Whether to compile with XLA; otherwise graphs run op by op, with the
+            same result within float error.
+          updates_per_call: Updates per call, each on an equal part of its rows.
         """
         self._agent = agent
         self._contract = protocol.contract(agent)
@@ -88,9 +88,9 @@ class CompiledStep:
         """Chooses an action without training.
 
         Args:
-          observation: Where to act, float32, shape [S].
-          is_first: Whether an episode begins there.
-          policy_state: From the decision before.
+          observation: The observation, float32, shape [S].
+          is_first: Whether it is an episode's first.
+          policy_state: From the previous decision.
           step: Number of the environment step that the action is for.
         """
         numbers, *state = self._act(
@@ -112,9 +112,9 @@ class CompiledStep:
         Args:
           rows: Transitions as `ReplayBuffer.sample` returns them, shape [2, N, W],
             for all updates of the call.
-          observation: Where to act, float32, shape [S].
-          is_first: Whether an episode begins there.
-          policy_state: From the decision before.
+          observation: The observation, float32, shape [S].
+          is_first: Whether it is an episode's first.
+          policy_state: From the previous decision.
           step: Number of the environment step that the action is for.
           episode: As `ReplayBuffer.last_episode` returns it, for an agent that trains
             at an episode's end.
@@ -157,7 +157,7 @@ class CompiledStep:
             return self._traced_update(rows)
         shares = tf.stack(tf.split(rows, self._updates_per_call, axis=1))
         first = self._traced_update(shares[0])
-        # A loop, so that the trace has the update twice however often it is done.
+        # A loop, so that the trace holds the update twice for any number of updates.
         _, sums = tf.while_loop(
             lambda i, sums: i < self._updates_per_call,
             lambda i, sums: (i + 1, sums + self._traced_update(shares[i])),

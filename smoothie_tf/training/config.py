@@ -1,7 +1,7 @@
 """Finds gin files, parses them with a command's bindings, and explains mistakes.
 
 Gin files are code: they can name any function of the package and bind any of its
-parameters. Use your own.
+parameters. Use only files that you trust.
 """
 
 import difflib
@@ -18,7 +18,7 @@ from smoothie_tf.training import (
     gin_directory,
     gin_text,
     renamed_bindings,
-    train,  # noqa: F401  Registers what files bind.
+    train,  # noqa: F401  Registers the configurables.
 )
 
 
@@ -37,11 +37,11 @@ def parse(
 ) -> list[pathlib.Path]:
     """Parses the configuration of a run, later sources over earlier ones.
 
-    In this order: the agent's file, its recommended values if they are asked for, the
-    environment's file and those with the agent's paper's and its tuned values for it
-    where they exist, the preset, `gin_files`, `bindings`. A task with a discretized
-    reward has the files of the task itself before its own. Tuned values may be those of
-    the nearest task that has been searched.
+    The order is: the agent's file; its recommended values if selected; the
+    environment's file, and the agent's paper's and tuned values for the environment, if
+    these exist; the preset; `gin_files`; `bindings`. For a task with a discretized
+    reward, the files of the original task come before its own. Tuned values may be
+    those of the nearest task with a search.
 
     Args:
       agent: Name of the agent.
@@ -49,15 +49,15 @@ def parse(
       preset: Name of a preset.
       gin_files: Paths of further files.
       bindings: Such as "SmoothieAgent.kl_penalty=0.01".
-      tuned: Whether to take tuned values, which recommended ones leave out.
+      tuned: Whether to use tuned values; ignored for recommended values.
       values: One of `gin_directory.VALUES`.
 
     Returns:
-      The files that the agent's values come from, before the preset.
+      The files of the agent's and environment's values, without the preset.
 
     Raises:
       ConfigError: If a file is missing, or a binding cannot be used; the message
-        names the nearest parameter there is.
+        suggests the nearest parameter name.
     """
     if values not in gin_directory.VALUES:
         raise ConfigError(
@@ -114,10 +114,10 @@ def parse(
 
 
 def _parse_file(path, including=()):
-    """Parses a file, and what it includes in its place."""
+    """Parses a file, and included files at their include statements."""
     lines, start = _read(path).split("\n"), 0
     for number, name in gin_text.includes("\n".join(lines)):
-        # Empty lines for those that have been parsed: messages count them.
+        # Empty lines replace the parsed ones, so that messages give line numbers.
         _parse("\n" * start + "\n".join(lines[start : number - 1]), f"{path}")
         start = number
         file = gin_text.included(path, name)
@@ -145,7 +145,7 @@ def _read(path):
 
 
 def parse_operative(path: pathlib.Path) -> None:
-    """Parses the operative configuration that a run has left, and nothing else.
+    """Parses the operative configuration of a run, and nothing else.
 
     Args:
       path: The run's operative_config.gin.
@@ -164,10 +164,10 @@ def parse_operative(path: pathlib.Path) -> None:
 def _parse(text, source):
     text = renamed_bindings.renamed(text)
     try:
-        # Gin skips what it cannot import once it may skip anything.
+        # With skip_unknown, gin would ignore failing imports: import them here.
         for name in re.findall(r"(?m)^[ \t]*(?:import|from)[ \t]+([\w.]+)", text):
             importlib.import_module(name)
-        # These belong to the experiments, which a single run need not import.
+        # The experiments define these, and a single run need not import them.
         gin.parse_config(text, skip_unknown=["grid", "search"])
     except Exception as error:  # Gin raises many kinds, SyntaxError among them.
         reason = (str(error).splitlines() or [repr(error)])[0].strip()

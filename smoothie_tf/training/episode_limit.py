@@ -1,4 +1,4 @@
-"""Where an episode ends that its task does not end."""
+"""A step limit for episodes of tasks without a time limit."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import typing
 
 import tqdm
 
-if typing.TYPE_CHECKING:  # Commands know of the limit before they import anything.
+if typing.TYPE_CHECKING:  # Commands use the limit before they import Gymnasium.
     import gymnasium
 
-#: Steps after which it ends, unless something else is asked for.
+#: Default number of steps after which an episode ends.
 MAX_STEPS = 10_000
 
 
 class EpisodeLimit:
-    """A limit of steps for the episodes of one task; reaching it is said once."""
+    """A step limit for the episodes of one task; reports once when it is reached."""
 
     def __init__(
         self,
@@ -23,12 +23,12 @@ class EpisodeLimit:
         max_steps: int = MAX_STEPS,
         setting: str = "train.evaluation_max_steps",
     ):
-        """Takes the limit from the task where that has one.
+        """Takes the limit from the task if it has one.
 
         Args:
-          task: A task as Gymnasium makes it, or around one.
-          max_steps: The limit, at least 1, of a task without max_episode_steps.
-          setting: Where `max_steps` can be set.
+          task: A Gymnasium task, or a wrapper around one.
+          max_steps: The limit for a task without max_episode_steps, at least 1.
+          setting: Name of the setting for `max_steps`, for the message.
         """
         own = task.spec and task.spec.max_episode_steps
         self.steps: int = own or max_steps
@@ -37,15 +37,15 @@ class EpisodeLimit:
         self._said = False
 
     def ends(self, length: int) -> bool:
-        """Returns whether an episode that goes on after `length` steps is to end.
+        """Returns whether to end an episode after `length` steps.
 
-        The first time it does, a sentence on standard error says so.
+        The first time, it prints a message on standard error.
         """
         if length < self.steps:
             return False
         if not self._said:
             self._said = True
-            # Which puts a progress bar out of the way.
+            # `tqdm.write` does not break a progress bar.
             tqdm.tqdm.write(
                 f"{self._name} did not end an episode within {self.steps:,} steps"
                 f" ({self._reason}): it counts as ended there.",

@@ -1,4 +1,4 @@
-"""Evaluation of a policy over several episodes side by side.
+"""Evaluation of a policy over several episodes in parallel.
 
 Shapes: E episodes, S state, A action.
 """
@@ -15,7 +15,7 @@ from smoothie_tf.training import compiled, episode_limit, random_streams, stoppi
 
 
 class Evaluator:
-    """Runs a policy in environments and random streams of its own."""
+    """Evaluates a policy with separate environments and random streams."""
 
     def __init__(
         self,
@@ -27,17 +27,17 @@ class Evaluator:
         max_steps: int = episode_limit.MAX_STEPS,
         stop: stopping.StopRequest | None = None,
     ):
-        """Makes one environment an episode, so that the policy acts in all at once.
+        """Creates one environment per episode, so that the policy acts in one batch.
 
         Args:
-          make_environment: Makes a task with flat observations.
+          make_environment: Creates a task with flat observations.
           policy: A stateless policy; `TFAgent.policy` for the mean action.
           num_episodes: E, at least 1.
           streams: Source of the reset seeds.
           use_xla: Whether to compile the policy with XLA.
-          max_steps: Steps at which an episode ends in a task that has no
+          max_steps: Steps after which an episode ends in a task without
             max_episode_steps, at least 1.
-          stop: Once made, an evaluation takes no further environment step.
+          stop: Once set, an evaluation takes no further environment step.
         """
         self._environments = [make_environment() for _ in range(num_episodes)]
         self._limit = episode_limit.EpisodeLimit(self._environments[0], max_steps)
@@ -52,19 +52,19 @@ class Evaluator:
         return tuple(self._environments)
 
     def evaluate(self, step: int) -> np.ndarray:
-        """Runs E episodes, each from the first reset to its end.
+        """Runs E episodes, each from its reset to its end.
 
         Args:
-          step: Environment steps of training so far. The resets are a function of
-            it and of the run's seed, not of earlier evaluations.
+          step: Environment steps of training so far. The resets depend on it and on
+            the run's seed, not on earlier evaluations.
 
         Returns:
           The episodes' undiscounted returns in the task's own reward, float64, shape
           [E].
 
         Raises:
-          Interrupted: If somebody asked to stop.
-          EnvironmentFault: If the task raised, or broke what it announces.
+          Interrupted: If a stop was requested.
+          EnvironmentFault: If the task raised an error or violated its specs.
           NotFiniteError: If an observation, reward or action is not finite.
         """
         environments, stop = self._environments, self._stop
@@ -75,7 +75,7 @@ class Evaluator:
         returns = np.zeros(len(environments))
         running, length = list(range(len(environments))), 0
         while running:
-            # Ended episodes keep their rows: one shape, one compilation.
+            # Finished episodes keep their rows: a constant shape compiles only once.
             (actions,) = self._act(observations)
             actions = actions.numpy()
             length += 1

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, and that TensorFlow finds."""
+"""Atomic writes of files, and paths that TensorFlow accepts."""
 
 import contextlib
 import os
@@ -6,20 +6,20 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
-# What TensorFlow's patterns, and Python's, give a meaning to.
+# Characters with a meaning in file patterns of TensorFlow and Python.
 _PATTERN_SIGNS = frozenset("*?[\\")
 
 
 class StorageError(Exception):
-    """A file could not be written; the message is a sentence without its full stop."""
+    """A file could not be written; the message is a sentence without a full stop."""
 
 
 def failed(path: str | os.PathLike[str], error: Exception) -> StorageError:
-    """Returns the error that says what could not be written, and why.
+    """Returns an error that says which file could not be written, and why.
 
     Args:
       path: The file.
-      error: What the system, or TensorFlow, said.
+      error: The error of the system or of TensorFlow.
     """
     reason = getattr(error, "strerror", None) or (str(error) or repr(error))
     return StorageError(f"{path} cannot be written ({reason.splitlines()[0]})")
@@ -28,15 +28,15 @@ def failed(path: str | os.PathLike[str], error: Exception) -> StorageError:
 def replace(
     path: str | os.PathLike[str], content: str | bytes, lasts_power_cut: bool = True
 ) -> None:
-    """Writes a file aside and renames it, so that nobody ever sees half of it.
+    """Writes a temporary file and renames it, so that other processes see no half file.
 
     Args:
-      path: The file; where it exists, what it held stays until all is written.
-      content: What it is to hold.
-      lasts_power_cut: Whether to wait until the disk has it.
+      path: The file; it keeps its old content until the new one is written completely.
+      content: The new content.
+      lasts_power_cut: Whether to wait until it is on disk.
 
     Raises:
-      StorageError: If there is no room, or no permission; nothing has changed then.
+      StorageError: If there is no room, or no permission; the file is unchanged then.
     """
     path = pathlib.Path(path)
     aside = path.with_name(f".{path.name}.tmp")
@@ -58,7 +58,7 @@ def replace(
 
 
 def sync(path: str | os.PathLike[str]) -> None:
-    """Waits until the disk has a file's content, or a directory's names."""
+    """Waits until a file's content, or a directory's names, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -68,20 +68,20 @@ def sync(path: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def literal(directory: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    r"""Gives a path to a directory that TensorFlow takes, and for nothing else.
+    r"""Yields a path to a directory that TensorFlow accepts, only for TensorFlow.
 
-    Before TensorFlow opens a checkpoint or a SavedModel's variables, it looks for the
-    files with their whole path as a pattern: below a folder named `[seed=0]` or `a\b`
-    it finds nothing that it has written there itself. An escaped path would be found,
-    but not opened. Nor does it take a path that is not UTF-8, as Python has every path
-    with other letters than English ones where the locale is C.
+    Before TensorFlow opens a checkpoint or a SavedModel's variables, it searches for
+    the files with the whole path as a pattern: below a directory named `[seed=0]` or
+    `a\b` it does not find its own files. It would find an escaped path, but not open
+    it. It also rejects paths that are not UTF-8, such as non-ASCII paths in Python
+    with the locale C.
 
     Args:
       directory: A directory to read from or write to.
 
     Yields:
-      The directory; where TensorFlow would not take it, a symbolic link to it, for as
-      long as the block lasts.
+      The directory; or, if TensorFlow would reject it, a symbolic link to it that
+      exists until the block ends.
     """
     path = pathlib.Path(directory)
     if not _PATTERN_SIGNS & set(str(path)) and _is_text(path):

@@ -1,4 +1,4 @@
-"""Where the gin files are: in `gin/` of a checkout, or inside the installed package.
+"""Paths of the gin files: in `gin/` of a checkout, or in the installed package.
 
 Importing this module imports no TensorFlow.
 """
@@ -8,24 +8,24 @@ import pathlib
 import re
 
 _PACKAGE = pathlib.Path(str(importlib.resources.files("smoothie_tf"))).resolve()
-# What setup.py calls the checkout's gin/ in what it builds.
+# setup.py installs the checkout's gin/ under this name.
 _INSTALLED = _PACKAGE / "gin_files"
 #: agents/, environments/, tuned/, recommended/, presets/ and search/.
 ROOT = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "gin"
 #: Lengths of runs and numbers of seeds.
 PRESETS = ROOT / "presets"
-#: What searches find goes here as <agent>/<environment>.gin: into the checkout, or,
-#: where the package is installed, below the working folder.
+#: Searches write <agent>/<environment>.gin here: into the checkout, or, if the package
+#: is installed, below the working directory.
 TUNED = pathlib.Path("gin", "tuned") if ROOT == _INSTALLED else ROOT / "tuned"
-# What came with an installed package is read after it.
+# An installed package's own tuned values; `TUNED` has precedence.
 _SHIPPED = (ROOT / "tuned",) if ROOT == _INSTALLED else ()
-#: What agents take on any task where asked to, <agent>.gin.
+#: Recommended values of agents for any task, <agent>.gin.
 RECOMMENDED = ROOT / "recommended"
-#: What `--values` takes: the agent's paper's, or its tuned ones where a search has
-#: found some; or those of `RECOMMENDED`.
+#: Choices of `--values`: the values of the agent's paper, or its tuned ones if they
+#: exist; or those of `RECOMMENDED`.
 VALUES = ("paper", "recommended")
-#: Task whose values one without a search of its own takes: that of the two with a
-#: search which ends, as it does, where the body falls, or goes on, as it does.
+#: The task whose tuned values are used for a task without a search. Of the two tasks
+#: with a search, the nearest is the one that also ends (or does not end) on a fall.
 NEAREST = {
     "Walker2d-v5": "Hopper-v5",
     "Ant-v5": "Hopper-v5",
@@ -35,12 +35,12 @@ NEAREST = {
 
 
 def agents() -> list[str]:
-    """Returns the names that `--agent` takes."""
+    """Returns the choices of `--agent`."""
     return _names("agents")
 
 
 def presets() -> list[str]:
-    """Returns the names that `--preset` takes."""
+    """Returns the choices of `--preset`."""
     return _names("presets")
 
 
@@ -54,34 +54,34 @@ def _names(folder):
 
 
 def file_name(env: str) -> str:
-    """Turns an id such as `module:Task-v0` or `namespace/Task-v0` into one name."""
+    """Returns a file name for an id such as `module:Task-v0` or `namespace/Task-v0`."""
     return re.sub(r"[/:]", "_", env)
 
 
 def paper_path(agent: str, env: str) -> pathlib.Path:
-    """Returns where an agent's paper's own values for a task are, or would be."""
+    """Returns the path of a paper's values for a task; it may not exist."""
     return ROOT / "agents" / agent / f"{file_name(env)}.gin"
 
 
 def recommended_path(agent: str) -> pathlib.Path:
-    """Returns where the recommended values of an agent are, or would be."""
+    """Returns the path of an agent's recommended values; it may not exist."""
     return RECOMMENDED / f"{agent}.gin"
 
 
 def tuned_path(agent: str, env: str) -> pathlib.Path:
-    """Returns where the values found for an agent on a task are, or would be."""
+    """Returns the path of an agent's tuned values for a task; it may not exist."""
     return TUNED / agent / f"{file_name(env)}.gin"
 
 
 def find_tuned(agent: str, env: str) -> pathlib.Path | None:
-    """Returns the tuned values that an agent takes on a task, if there are any.
+    """Returns the file of tuned values of an agent for a task, or None.
 
     Args:
         agent: Name of the agent.
         env: A Gymnasium id.
 
     Returns:
-        The file of the task itself, or else of the one in `NEAREST`.
+        The file of the task itself, or else of its `NEAREST` task.
     """
     for name in (env, NEAREST.get(env, env)):
         for directory in (TUNED, *_SHIPPED):

@@ -1,7 +1,7 @@
-"""Reads gin files and bindings as text: what they bind, without binding anything.
+"""Reads the values in gin files and bindings without applying them to gin.
 
-What bindings configure lives in modules that import TensorFlow; a launcher, which only
-needs a few of the values, does not wait for that.
+The configured functions are in modules that import TensorFlow; a launcher, which needs
+only a few of the values, need not wait for this import.
 """
 
 import pathlib
@@ -13,12 +13,12 @@ from gin import config_parser
 
 from smoothie_tf.validation import InputError
 
-#: Of gin files: UTF-8, with or without the mark that some editors begin it with.
+#: Encoding of gin files: UTF-8, with or without a byte order mark.
 ENCODING = "utf-8-sig"
 
 
 def bound_values(source: pathlib.Path | str) -> dict[str, Any]:
-    """Reads a gin file, or one binding, without binding anything.
+    """Reads a gin file, or one binding, without applying it to gin.
 
     Args:
         source: The file's path, or the binding's text.
@@ -38,14 +38,14 @@ def bound_values(source: pathlib.Path | str) -> dict[str, Any]:
             if isinstance(statement, config_parser.IncludeStatement):
                 values.update(bound_values(included(source, statement.filename)))
             elif isinstance(statement, config_parser.BindingStatement):
-                # A selector may carry its module, which says nothing new here.
+                # A selector may include its module, which is dropped.
                 name = statement.selector.rsplit(".", 1)[-1]
                 argument = statement.arg_name
                 values[f"{name}.{argument}" if argument else name] = statement.value
     except InputError:
         raise
-    # Text that is not UTF-8, or holds a NUL, is a ValueError; gin's parser also passes
-    # on what Python's makes of nonsense.
+    # Text that is not UTF-8, or holds a NUL, raises a ValueError; on invalid text,
+    # gin's parser also passes on errors of Python's parser.
     except (
         SyntaxError,
         tokenize.TokenError,
@@ -67,14 +67,14 @@ def bound_values(source: pathlib.Path | str) -> dict[str, Any]:
 
 
 def meaning(bindings: Iterable[str]) -> dict[str, Any]:
-    """Returns what bindings say, however they are written and in whatever order.
+    """Returns the values of bindings, independent of their formatting and order.
 
     Args:
         bindings: Such as "SmoothieAgent.kl_penalty=0.01"; later ones win.
 
     Returns:
-        Values by "scope/configurable.parameter". A binding that cannot be read stands
-        for itself, and so does a file that one includes.
+        Values by "scope/configurable.parameter". The key of a binding that cannot be
+        read, and of an include statement, is its own text.
     """
     values: dict[str, Any] = {}
     for binding in bindings:
@@ -86,9 +86,9 @@ def meaning(bindings: Iterable[str]) -> dict[str, Any]:
                     name += f".{statement.arg_name}"
                     read[name.removeprefix("/")] = statement.value
                 elif not isinstance(statement, config_parser.BlockDeclaration):
-                    # Of imports and includes: what, and not in which line.
+                    # Imports and includes, without their line numbers.
                     read[str(statement._replace(location=None))] = True
-        except Exception:  # Gin passes on what Python's parser makes of nonsense.
+        except Exception:  # Gin passes on errors of Python's parser.
             read = {binding: None}
         values |= read
     return values
@@ -98,31 +98,31 @@ def includes(text: str) -> list[tuple[int, str]]:
     """Returns the files that a gin text includes.
 
     Args:
-        text: The text, as far as it can be read.
+        text: The text; statements after a syntax error are ignored.
 
     Returns:
-        The line of each statement, from 1 on, and the file that it names, in order.
+        The line number of each statement, from 1 on, and its file name, in order.
     """
     found = []
     try:
         for statement in config_parser.ConfigParser(text, _Unbound({})):
             if isinstance(statement, config_parser.IncludeStatement):
                 found.append((statement.location.line_num, statement.filename))
-    except Exception:  # Whoever binds it says what is wrong.
+    except Exception:  # Parsing the text reports the error.
         pass
     return found
 
 
 def included(source: pathlib.Path | str, filename: str) -> pathlib.Path:
-    """Finds an included file beside the file that includes it, or as gin does.
+    """Finds an included file beside the including file, or as gin does.
 
     Args:
-        source: The file that includes it, or the text of a binding.
-        filename: What the statement names.
+        source: The including file, or the text of a binding.
+        filename: The name in the include statement.
 
     Returns:
-        The path beside `source` where there is such a file, else one that starts from
-        the working folder.
+        The path beside `source` if that file exists, else one relative to the working
+        directory.
     """
     beside = pathlib.Path(source).parent / filename
     if isinstance(source, pathlib.Path) and beside.is_file():
@@ -131,7 +131,7 @@ def included(source: pathlib.Path | str, filename: str) -> pathlib.Path:
 
 
 class _Unbound(config_parser.ParserDelegate):
-    """Reads references as text and macros as their values; binds nothing."""
+    """Reads references as text and macros as their values; applies nothing to gin."""
 
     def __init__(self, values: dict[str, Any]):
         self._values = values

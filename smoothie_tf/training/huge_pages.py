@@ -1,9 +1,9 @@
-"""Starts the process again with memory in huge pages, where Linux offers them.
+"""Restarts the process with memory in huge pages, if Linux supports them.
 
-A training step touches some ten megabytes, and between two steps whatever else runs
-on the machine evicts them from the caches. What is left of the cost of a cold step is
-mostly the search for pages of 4 KiB: with pages of 2 MiB a step takes 7 % less. The
-numbers are the same, bit for bit.
+A training step uses about ten megabytes, and between two steps other processes evict
+them from the caches. Most of the remaining cost of a cold step is the translation of
+addresses in pages of 4 KiB: with pages of 2 MiB a step takes 7 % less. The numbers are
+the same, bit for bit.
 """
 
 import os
@@ -14,11 +14,10 @@ _TUNABLE = "glibc.malloc.hugetlb=1"
 
 
 def restart() -> None:
-    """Replaces this process by the same command with huge pages asked for.
+    """Replaces this process by the same command with huge pages enabled.
 
-    To be called before anything is imported that takes long. Returns where there is
-    nothing to gain: after the restart itself, without glibc 2.35 or later, and where
-    `GLIBC_TUNABLES` says already what the user wants.
+    Call it before slow imports. It returns without a restart after the restart itself,
+    without glibc 2.35 or later, and if the user has set `GLIBC_TUNABLES`.
     """
     name, version = platform.libc_ver()
     if name != "glibc" or "GLIBC_TUNABLES" in os.environ:

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(flags, arguments, stop):
     stop.waits_for = "TensorFlow to be imported"
-    # Only now what takes seconds to import: bad flags are answered at once.
+    # Imported late, since it takes seconds: errors in flags are reported at once.
     from smoothie_tf import quiet
 
     quiet.silence_imports()
@@ -45,7 +45,7 @@ def _run(flags, arguments, stop):
         return command_line.INTERRUPTED
     if flags.num_threads < 1:
         return _refuse(f"--num_threads must be at least 1, but is {flags.num_threads}.")
-    # One run, one core: two runs side by side are faster than one on two.
+    # One core per run: two runs in parallel are faster than one run on two cores.
     threads.limit(flags.num_threads)
     bindings = list(flags.gin_bindings)
     if flags.num_steps is not None:
@@ -53,8 +53,8 @@ def _run(flags, arguments, stop):
     try:
         if flags.untuned and flags.values != "paper":
             return _refuse(
-                "--untuned is of no use with --values recommended, which takes nothing"
-                " that a search has found."
+                "--untuned is of no use with --values recommended, which has no tuned"
+                " values."
             )
         read = config.parse(
             flags.agent,
@@ -128,17 +128,17 @@ def _refuse(sentence):
 def _parser():
     parser = command_line.Parser(
         prog=_name(),
-        description="Trains an agent on a Gymnasium task. The same command again goes"
-        " on where the run stopped.",
+        description="Trains an agent on a Gymnasium task. Run the same command again to"
+        " resume a stopped run.",
     )
     parser.add_argument(
         "--agent", required=True, help=f"one of {', '.join(gin_directory.agents())}"
     )
     parser.add_argument("--env", required=True, help="Gymnasium id, such as Hopper-v5")
-    parser.add_argument("--seed", type=int, default=0, help="root of all randomness")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     parser.add_argument("--num_steps", type=int, help="environment steps")
     parser.add_argument(
-        "--run_dir", type=pathlib.Path, required=True, help="where the run lives"
+        "--run_dir", type=pathlib.Path, required=True, help="the run's directory"
     )
     parser.add_argument(
         "--preset",
@@ -149,13 +149,13 @@ def _parser():
         "--values",
         default="paper",
         choices=gin_directory.VALUES,
-        help="paper (default): the agent's paper's, or what a search has found for the"
-        " task; recommended: one setting for any task, gin/recommended",
+        help="hyperparameters: paper (default) for those of the agent's paper, or the"
+        " task's tuned ones; recommended for the same on any task, gin/recommended",
     )
     parser.add_argument(
         "--untuned",
         action="store_true",
-        help="leave out what a search has found for the task (gin/tuned)",
+        help="ignore the task's tuned hyperparameters (gin/tuned)",
     )
     parser.add_argument(
         "--gin_file", action="append", default=[], help="may be given several times"

@@ -1,4 +1,4 @@
-"""A run as a process: its directory, its record, how it is stopped and how it ends."""
+"""A run as a process: its directory, its record, and how it stops and ends."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ from smoothie_tf.training import (
     video,
 )
 
-# Errors of building a run that are clear sentences as they are, and a wish to stop.
+# Errors during setup whose messages are already clear, and a request to stop.
 _SAID_ALREADY = (
     ValueError,
     checkpoint.CheckpointError,
@@ -40,21 +40,21 @@ def run(
     on_step: Callable[[train.Trainer], None] | None = None,
     stop: stopping.StopRequest | None = None,
 ) -> run_directory.RunDirectory:
-    """Trains, or goes on training, an agent in a run directory.
+    """Starts or resumes the training of an agent in a run directory.
 
     Args:
       agent_name: One of `factory.AGENTS`.
       environment_id: A Gymnasium id.
-      seed: Root of all random streams, ≥ 0.
-      run_dir: Where the run lives; a run that is done there is left as it is.
-      command: How to get the run again, for run.json.
-      gin_bindings: Bindings that the command gave, for run.json.
+      seed: Seed of all random streams, ≥ 0.
+      run_dir: The run's directory; a finished run in it is not changed.
+      command: Command that reproduces the run, for run.json.
+      gin_bindings: Bindings of the command, for run.json.
       quiet: Whether to show no progress bar.
-      record_video: Whether to record an episode of the final policy as video.mp4;
-        standard error says why where there can be none.
+      record_video: Whether to record an episode of the final policy as video.mp4; if
+        that fails, standard error says why.
       on_step: Called with the trainer after every step; it must change nothing.
-      stop: Once made, the run stops before its next environment step; if None,
-        SIGINT and SIGTERM make it while the run is in progress.
+      stop: Once set, the run stops before its next environment step; if None, SIGINT
+        and SIGTERM request a stop.
 
     Returns:
       The run's directory.
@@ -62,9 +62,9 @@ def run(
     Raises:
       ValueError: If an argument or a binding is not allowed.
       Interrupted: If the run was asked to stop.
-      CheckpointError: If there are checkpoints, but none that can be used.
+      CheckpointError: If there are checkpoints, but none can be used.
       NumericalError: If a number was not finite.
-      StorageError: If something could not be written, for want of room for one.
+      StorageError: If a file could not be written, for example on a full disk.
     """
     config = train.train()
     directory = run_directory.RunDirectory(
@@ -117,14 +117,14 @@ def run(
 
 
 def _begin(agent_name, environment_id, seed, directory, config, stop):
-    """Returns the trainer; where there is none, the directory is as it was before."""
+    """Returns the trainer; if this fails, the directory is not changed."""
     try:
         return train.Trainer(agent_name, environment_id, seed, directory, config, stop)
     except _SAID_ALREADY:
         directory.abandon()
         raise
     except Exception as error:
-        # What a binding of a wrong kind makes the library say that it ends up in.
+        # A library's error, caused by a binding of the wrong type.
         directory.abandon()
         reason = (str(error).splitlines() or [""])[0].rstrip(".")
         raise ValueError(
@@ -145,7 +145,7 @@ def _record_start(directory, step, num_steps, command):
 
 @contextlib.contextmanager
 def _outcome(directory, started, done):
-    """Records how the training within it ends, unless that was done before."""
+    """Records how the training in this context ends, unless the run was done before."""
     earlier_seconds = directory.info.get("wall_seconds", 0.0)
 
     def finish(status):
@@ -158,7 +158,7 @@ def _outcome(directory, started, done):
         finish("interrupted")
         raise
     except BaseException:
-        # A disk that is full has no room for this either, and has been reported.
+        # A full disk, which has been reported, has no room for this either.
         with contextlib.suppress(files.StorageError):
             finish("failed")
         raise
@@ -180,7 +180,7 @@ def _take_up(directory, step, operative_config):
             if was.get(name) != now.get(name)
         ]
         print(
-            f"{directory.path} was made otherwise up to step {step:,}:"
+            f"{directory.path} was made with other versions up to step {step:,}:"
             f" {'; '.join(changes)}.",
             file=sys.stderr,
         )

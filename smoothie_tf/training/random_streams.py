@@ -1,4 +1,4 @@
-"""Named streams of random numbers below one seed."""
+"""Named streams of random numbers from one seed."""
 
 import zlib
 
@@ -8,12 +8,12 @@ import numpy as np
 class RandomStreams:
     """Derives independent seeds and generators from a run's seed by name.
 
-    A stream depends on the seed and its own name alone: a new one never shifts the
-    draws of another, and none has a state but the generators handed out.
+    A stream depends only on the seed and its own name: a new stream never shifts the
+    draws of another, and only the returned generators have state.
     """
 
     def __init__(self, seed: int):
-        """Roots the streams in `seed`, a non-negative integer.
+        """Derives the streams from `seed`, a non-negative integer.
 
         Raises:
           ValueError: If the seed is negative.

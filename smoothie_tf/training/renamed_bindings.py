@@ -1,20 +1,20 @@
-"""Bindings that have another name now, so that configurations of before still parse."""
+"""Renamed bindings, so that older configurations still parse."""
 
 import re
 
-#: The name of today by the one of before.
+#: Current names by former names.
 RENAMED = {
-    # The SVG family's limits importance weights, a ratio of policies; this one limits
-    # the weights 1/q(ã|s) of (18).
+    # In the SVG family the former name limits importance weights, a ratio of policies;
+    # this one limits the weights 1/q(ã|s) of (18).
     "SmoothieAgent.importance_weight_clipping": "SmoothieAgent.replay_weight_clipping",
 }
 
 
 def renamed(text: str) -> str:
-    """Returns gin statements with the names of today.
+    """Returns gin statements with the current names.
 
     Args:
-      text: Bindings, one or more.
+      text: One or more bindings.
     """
     for before, now in RENAMED.items():
         text = re.sub(rf"(?m)(?<!\w){re.escape(before)}(?=\s*=)", now, text)

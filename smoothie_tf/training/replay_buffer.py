@@ -1,16 +1,16 @@
-"""A ring of packed rows that stores each observation once.
+"""A ring buffer of packed rows that stores each observation once.
 
-Row i holds the observation of one time step with what was done there and what came
-of it: action, policy info, reward and discount. The next observation is row i + 1's.
-An episode's final observation has a row of its own, at which no transition starts,
-so no sampled pair ever crosses an episode's end.
+Row i holds the observation of one time step, and the action, policy info, reward and
+discount that follow it. The next observation is in row i + 1. An episode's final
+observation has its own row, at which no transition starts, so no sampled pair crosses
+an episode's end.
 
 Shapes: N sampled transitions, S state, A action, P policy info, W = S + A + P + 2.
 """
 
 import numpy as np
 
-#: Stands in place of a discount in rows at which no transition starts.
+#: Replaces the discount in rows at which no transition starts.
 NO_TRANSITION = -1.0
 
 
@@ -20,14 +20,14 @@ class ReplayBuffer:
     def __init__(
         self, capacity: int, observation_size: int, action_size: int, info_size: int = 0
     ):
-        """Allocates the ring; the system backs pages only as they are written.
+        """Allocates the ring; the system allocates pages only when they are written.
 
         Args:
-          capacity: Number of rows, at least 2: one a transition, and one more for
-            each episode's final observation.
+          capacity: Number of rows, at least 2: one per transition, and one for each
+            episode's final observation.
           observation_size: S.
           action_size: A.
-          info_size: P, how many numbers of policy info a transition has.
+          info_size: P, numbers of policy info per transition.
 
         Raises:
           ValueError: If the capacity is below 2.
@@ -47,12 +47,12 @@ class ReplayBuffer:
 
     @property
     def row_size(self) -> int:
-        """W, how many numbers a row has."""
+        """W, numbers per row."""
         return self._rows.shape[1]
 
     @property
     def total_rows(self) -> int:
-        """Complete rows ever written, those that were overwritten included."""
+        """Complete rows ever written, including overwritten ones."""
         return self._total_rows
 
     def add(
@@ -65,16 +65,16 @@ class ReplayBuffer:
         terminated: bool,
         truncated: bool,
     ) -> None:
-        """Adds a transition, which can be sampled at once.
+        """Adds a transition, which can be sampled immediately.
 
         Args:
-          observation: Where the agent acted, shape [S].
-          action: What it did, shape [A].
-          info: What its policy stores beside the action, shape [P].
-          reward: What came of it.
-          next_observation: Where it led, shape [S].
-          terminated: Whether the episode ended there for good: discount 0, else 1.
-          truncated: Whether it was cut off there.
+          observation: s, shape [S].
+          action: a, shape [A].
+          info: The policy's info of the action, shape [P].
+          reward: r.
+          next_observation: s', shape [S].
+          terminated: Whether the episode terminated there: discount 0, else 1.
+          truncated: Whether the episode was truncated there.
         """
         row = self._rows[self._total_rows % self.capacity]
         row[: self._observation_end] = observation
@@ -88,7 +88,7 @@ class ReplayBuffer:
             self._total_rows += 1
 
     def look_ahead(self, observation: np.ndarray) -> None:
-        """Writes an observation, shape [S], into the row that the next step fills."""
+        """Writes an observation, shape [S], into the row for the next step."""
         row = self._rows[self._total_rows % self.capacity]
         row[:] = 0.0
         row[: self._observation_end] = observation
@@ -102,8 +102,8 @@ class ReplayBuffer:
           rng: Stream to draw from.
 
         Returns:
-          Copies of the rows at which the transitions start, and of those that follow
-          each, float32, shape [2, N, W].
+          Copies of the rows at which the transitions start, and of the rows after them,
+          float32, shape [2, N, W].
 
         Raises:
           ValueError: If replay is empty.
@@ -125,19 +125,19 @@ class ReplayBuffer:
         """Returns the episode that the last transition ended, in order.
 
         Args:
-          length: T, the transitions that it is padded to.
+          length: T, number of transitions after padding.
 
         Returns:
-          Copies of the rows at which its transitions start, and of those that follow
-          each, float32, shape [2, T, W], zeros behind the last; and 1 for each
-          transition, 0 for what is padded, float32, shape [T].
+          Copies of the rows at which its transitions start, and of the rows after them,
+          float32, shape [2, T, W], padded with zeros; and a mask, 1 for transitions, 0
+          for padding, float32, shape [T].
 
         Raises:
           ValueError: If the last transition ended no episode, or if the episode has
-            more than T transitions or is no longer whole in the ring.
+            more than T transitions or was partly overwritten.
         """
         oldest = max(0, self._total_rows - self.capacity)
-        # All that it may take, and the final observation of the episode before.
+        # Its longest extent, and the final observation of the episode before.
         first = max(oldest, self._total_rows - length - 2)
         window = self.rows_since(first)
         ends = np.flatnonzero(window[:, -1] == NO_TRANSITION)
@@ -164,7 +164,7 @@ class ReplayBuffer:
         """Returns the complete rows written since `total_rows`, oldest first.
 
         Args:
-          total_rows: An earlier value of `total_rows`, at most `capacity` ago.
+          total_rows: An earlier value of `total_rows`, at most `capacity` rows ago.
 
         Returns:
           A copy, shape [rows, W].
@@ -173,11 +173,11 @@ class ReplayBuffer:
         return self._rows.take(indices, axis=0)
 
     def load(self, rows: np.ndarray, total_rows: int) -> None:
-        """Fills the ring as it was after `total_rows`.
+        """Restores the ring to its content after `total_rows` rows.
 
         Args:
           rows: The last rows that were written, oldest first, shape [rows, W].
-          total_rows: How many had ever been written by then.
+          total_rows: Number of rows ever written at that time.
         """
         rows = rows[-self.capacity :]
         indices = np.arange(total_rows - len(rows), total_rows) % self.capacity

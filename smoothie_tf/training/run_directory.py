@@ -1,4 +1,4 @@
-"""What a run leaves behind: metrics.csv, run.json, progress.json and TensorBoard."""
+"""The files of a run: metrics.csv, run.json, progress.json and TensorBoard's."""
 
 import configparser
 import contextlib
@@ -22,7 +22,7 @@ from typing import Any
 import smoothie_tf
 from smoothie_tf.training import files, gin_text, renamed_bindings
 
-#: Columns of metrics.csv, one row an evaluation.
+#: Columns of metrics.csv, one row per evaluation.
 COLUMNS = (
     "step",
     "evaluation_return_mean",
@@ -35,33 +35,33 @@ COLUMNS = (
     "kl",
     "steps_per_second",
 )
-#: Version of what a run directory holds; a newer one is refused.
+#: Version of the run directory's format; newer ones are refused.
 FORMAT = 1
 _PROGRESS_SECONDS = 2.0
-# Others look, for a moment, whether somebody is at work here.
+# Other processes hold the lock for a moment to check whether the run is in progress.
 _LOCK_SECONDS = 1.0
-# A finished run may be made longer.
+# A finished run may be extended.
 _MAY_CHANGE = ("train.num_steps",)
 _PACKAGES = ("tensorflow", "tf-agents", "gymnasium", "mujoco", "numpy")
 
 
 class RunDirectoryError(ValueError):
-    """A run directory cannot be used for the run that was asked for."""
+    """A run directory cannot be used for the requested run."""
 
 
 class RunDirectory:
-    """The files of one run, held by one process at a time."""
+    """The files of one run, locked by one process at a time."""
 
     def __init__(self, path: str | os.PathLike[str], identity: dict[str, Any]):
-        """Opens or creates a run directory and takes hold of it.
+        """Opens or creates a run directory and locks it.
 
         Args:
           path: The directory.
-          identity: What the run is; what run.json holds from before must agree.
+          identity: Agent, task, seed and so on; an existing run.json must agree.
 
         Raises:
           RunDirectoryError: If it cannot be written, holds another run or one of a
-            newer version, or another process holds it. Nothing has changed then.
+            newer format, or is locked by another process. It is unchanged then.
           StorageError: If there is no room for the lock.
         """
         self.path = pathlib.Path(path)
@@ -92,12 +92,12 @@ class RunDirectory:
             raise
 
     def close(self) -> None:
-        """Lets go of the directory."""
+        """Unlocks the directory."""
         self._lock.close()
 
     def abandon(self) -> None:
-        """Lets go of a directory in which nothing was begun, and leaves no trace."""
-        # While it is held: nobody else can have begun anything there.
+        """Unlocks a directory without a run, and removes what this object created."""
+        # While it is locked, so that no other process can have begun a run there.
         self._remove_what_was_made()
         self.close()
 
@@ -110,25 +110,25 @@ class RunDirectory:
     def take_up(
         self, step: int, config: str, provenance: dict[str, Any]
     ) -> dict[str, Any] | None:
-        """Notes with what the run is made from a step on; `write_info` writes it.
+        """Records the commit and versions in use from a step on, for `write_info`.
 
         Args:
-          step: Of the checkpoint from which it goes on; 0 where it begins.
+          step: Step of the checkpoint from which the run resumes; 0 for a new run.
           config: The operative configuration as gin writes it.
           provenance: Commit and versions, as `provenance` returns them.
 
         Returns:
-          The stretch that ends here, where it was made with another commit or other
-          versions: to_step, commit and versions, as run.json's "earlier" keeps them.
+          If the part of the run before `step` has another commit or other versions,
+          its to_step, commit and versions, as in run.json's "earlier"; else None.
 
         Raises:
-          RunDirectoryError: If the run was begun with another value of a binding.
+          RunDirectoryError: If the run was started with another value of a binding.
         """
         if step:
             self._check_config(config)
         recorded = {key: self.info.get(key) for key in provenance}
         stretches = [*self.info.get("earlier", []), recorded]
-        # A checkpoint may be older than the last time somebody took the run up.
+        # The checkpoint may be older than the last time that the run was resumed.
         ended = [each for each in stretches[:-1] if each["to_step"] < step]
         maker = {key: stretches[len(ended)].get(key) for key in provenance}
         other = {"to_step": step, **maker} if step and maker != provenance else None
@@ -152,37 +152,37 @@ class RunDirectory:
                 )
 
     def write_progress(self, **progress: Any) -> None:
-        """Rewrites progress.json, unless it was written within the last seconds."""
+        """Writes progress.json, unless it was written within the last two seconds."""
         now = time.monotonic()
         if now - self._last_progress >= _PROGRESS_SECONDS:
             self._last_progress = now
             text = json.dumps(progress) + "\n"
-            # Nothing depends on it: not worth ending a run for.
+            # Nothing depends on this file: an error must not end the run.
             with contextlib.suppress(files.StorageError):
                 files.replace(self.path / "progress.json", text, lasts_power_cut=False)
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a file aside and renames it, so that no reader sees half of it."""
+        """Writes a temporary file and renames it, so that no reader sees half of it."""
         files.replace(self.path / name, text)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The lines of metrics.csv as they are to be, without the header."""
+        """The lines for metrics.csv, without the header."""
         return tuple(self._metrics[1:])
 
     def set_metrics(self, lines: Sequence[str]) -> None:
-        """Takes over the lines that a checkpoint holds; `write_metrics` writes them."""
+        """Sets the lines from a checkpoint; `write_metrics` writes them."""
         self._metrics[1:] = lines
 
     def read_metrics(self, step: int) -> None:
-        """Takes over what metrics.csv has up to `step`: the rest will come again."""
+        """Reads the lines of metrics.csv up to `step`; the run repeats the others."""
         self._metrics[1:] = []
         path = self.path / "metrics.csv"
         if path.exists():
             text = path.read_text(encoding="utf-8", errors="replace")
             for line in text.splitlines(keepends=True)[1:]:
                 number = line.split(",")[0]
-                # A line without an end was cut off while it was written.
+                # A line without a line end was truncated while it was written.
                 whole = line.endswith("\n") and re.fullmatch(r"[0-9]{1,18}", number)
                 if whole and int(number) <= step:
                     self._metrics.append(line)
@@ -193,17 +193,17 @@ class RunDirectory:
         self.write_metrics()
 
     def write_metrics(self) -> None:
-        """Writes metrics.csv.
+        """Writes metrics.csv atomically.
 
-        As a whole, aside, and renamed: at a row an evaluation it is small, and no
-        reader, full disk or killed process ever leaves half a row.
+        With one row per evaluation the file is small, and even a full disk or a killed
+        process leaves no half row.
         """
         self.write_text("metrics.csv", "".join(self._metrics))
 
     def _take_lock(self):
-        """Returns the lock, open and held by this process.
+        """Returns the lock file, open and locked by this process.
 
-        The system lets go of it as its holder ends, however that ends.
+        The system releases the lock when the process ends for any reason.
         """
         deadline = time.monotonic() + _LOCK_SECONDS
         while True:
@@ -220,7 +220,7 @@ class RunDirectory:
                     ) from None
                 time.sleep(0.05)
                 continue
-            # Whoever held it may have removed it since it was opened.
+            # Another process may have removed it since it was opened.
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(lock.fileno()), os.stat(lock.name)):
                     return lock
@@ -276,7 +276,7 @@ class RunDirectory:
                 f"{path} has earlier {earlier!r}, which is not a list of stretches,"
                 " each with its to_step."
             )
-        # Bindings may be written otherwise now.
+        # The text of equal bindings may differ.
         self.info = info | identity
 
     def _remove_what_was_made(self):
@@ -286,10 +286,10 @@ class RunDirectory:
 
 
 def same_bindings(before: Any, now: list[str]) -> bool:
-    """Says whether two lists of bindings are of one run, of whatever length.
+    """Returns whether two lists of bindings mean the same run, up to its length.
 
     Args:
-      before: What a run.json holds, which may be anything.
+      before: The value in a run.json, of any type.
       now: Bindings, such as "SmoothieAgent.kl_penalty=0.01".
     """
     if not isinstance(before, list) or not all(isinstance(b, str) for b in before):
@@ -309,7 +309,7 @@ def _is_stretch(value):
 
 def _bindings(config):
     """Returns the bindings of an operative configuration, by name."""
-    # Gin goes on in a line that begins with a space.
+    # Gin continues a statement in lines that begin with a space.
     joined = re.sub(r"\\?\n[ \t]+", " ", config)
     pairs = (line.partition(" = ") for line in joined.splitlines())
     return {name: value.strip() for name, equals, value in pairs if equals}
@@ -324,11 +324,11 @@ def _csv_line(values):
 
 
 def provenance() -> dict[str, Any]:
-    """Returns the commit and the versions that a run came from, for run.json.
+    """Returns this package's commit and all versions, for run.json.
 
-    The commit is that of a checkout of this package, with "-dirty" where something in
-    the package differs from it, or the one that it was installed from by a git
-    address; None where there is neither. The version is always there.
+    The commit is that of the package's checkout, with "-dirty" if files of the package
+    differ from it; or, if it was installed from a git address, the installed commit;
+    else None. The versions are always given.
     """
     versions = {"smoothie_tf": smoothie_tf.__version__}
     versions.update((name, importlib.metadata.version(name)) for name in _PACKAGES)
@@ -339,7 +339,7 @@ def provenance() -> dict[str, Any]:
 def _checked_out():
     """Returns the commit of the checkout that this package is imported from."""
     package = pathlib.Path(smoothie_tf.__file__).resolve().parent
-    # A hook of another repository, for one, sets variables that name that one.
+    # A hook of another repository, for example, sets variables that name that one.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
 
     def git(*arguments):
@@ -352,7 +352,7 @@ def _checked_out():
         ).stdout.rstrip("\n")
 
     try:
-        # Installed below another project, the package lies in that one's checkout.
+        # If it is installed below another project, this is that project's checkout.
         if pathlib.Path(git("rev-parse", "--show-toplevel")) != package.parent:
             return None
         if not _is_ours(package.parent):
@@ -365,7 +365,7 @@ def _checked_out():
 
 
 def _is_ours(root):
-    """Returns whether the project in a folder is this one."""
+    """Returns whether the project in a directory is this one."""
     parser = configparser.ConfigParser()
     try:
         parser.read(root / "setup.cfg", encoding="utf-8")
@@ -375,7 +375,7 @@ def _is_ours(root):
 
 
 def _installed_from():
-    """Returns the commit that pip noted, where it installed from a git address."""
+    """Returns the commit that pip recorded if it installed from a git address."""
     try:
         distribution = importlib.metadata.distribution("smoothie_tf")
         here = distribution.locate_file("smoothie_tf/__init__.py")

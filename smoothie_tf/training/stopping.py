@@ -1,13 +1,13 @@
-"""Requests to stop: Ctrl-C and SIGTERM, and what whoever sends them is told.
+"""Requests to stop by Ctrl-C or SIGTERM, and the messages to the user.
 
-The first asks, and what runs stops where it can leave everything whole. Where that
-takes longer than a moment, it is said what is being waited for. The next one after
-that ends the process at once.
+After the first signal, the program stops where it leaves all files complete. If this
+takes longer than a moment, a message says what it waits for. A signal after this
+message ends the process at once.
 
-Python runs a signal's handler between two of its own instructions: while a task waits
-in a library for its robot, never. What is said is therefore said by a thread, which
-hears of signals through `signal.set_wakeup_fd` and needs no more than that the main
-thread waits without holding Python's lock.
+Python runs signal handlers only between its own instructions: not while a task waits
+inside a library, for example for a robot. So a thread prints the messages. It receives
+signals through `signal.set_wakeup_fd`, and needs only that the main thread releases
+Python's lock while it waits.
 """
 
 import contextlib
@@ -21,47 +21,46 @@ from collections.abc import Callable, Iterator
 from smoothie_tf import command_line
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Most steps return before anybody has read a sentence about them.
+# Most steps take less time: no message is needed.
 _PATIENCE_SECONDS = 0.5
 # No signal has this number.
 _END = 0
 
 
 class Interrupted(Exception):
-    """Somebody asked to stop; a run in progress has left a checkpoint."""
+    """A stop was requested; a run in progress has saved a checkpoint."""
 
 
 class StopRequest(threading.Event):
-    """Set once somebody has asked to stop.
+    """An event that is set when a stop is requested.
 
     Attributes:
-      waits_for: What is being done, for those who wait for it to end.
-      goes_on_from: Returns what there is to go on from, as the second half of a
+      waits_for: The current activity, for the message to a waiting user.
+      goes_on_from: Returns from where the run can be resumed, as the second half of a
         sentence without its full stop.
     """
 
     def __init__(self):
-        """Makes a request that nobody has made yet."""
+        """Creates a request that is not set."""
         super().__init__()
         self.waits_for = "the beginning"
         self.goes_on_from: Callable[[], str] = lambda: "the same command begins again"
 
     def check(self) -> None:
-        """Raises `Interrupted` where somebody has asked to stop."""
+        """Raises `Interrupted` if a stop was requested."""
         if self.is_set():
             raise Interrupted
 
 
 @contextlib.contextmanager
 def signals() -> Iterator[StopRequest]:
-    """Gives a request that Ctrl-C and SIGTERM make.
+    """Yields a request that Ctrl-C and SIGTERM set.
 
-    An exception in their place would end the import or the compilation that it falls
-    into, unless that has a bare `except`, which some libraries' imports do: then it
-    would be lost.
+    An exception instead would abort a running import or compilation; a bare `except`,
+    which some libraries have in their imports, would swallow it.
 
-    Only in the main thread, where Python lets signals be handled; elsewhere nobody
-    makes the request.
+    Python handles signals only in the main thread; in other threads the request is
+    never set.
     """
     stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -81,7 +80,7 @@ def signals() -> Iterator[StopRequest]:
         _writing_ends.discard(writing)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        # Not by closing it: a process that was forked meanwhile has it open, too.
+        # Not by closing it, since a forked process may still have it open.
         os.write(writing, bytes([_END]))
         answer.join()
         os.close(writing)
@@ -89,8 +88,8 @@ def signals() -> Iterator[StopRequest]:
 
 
 def _answer(reading, stop):
-    """Says what is waited for after a signal, and ends the process after the next."""
-    # Standard error itself may be caught while a library writes to it.
+    """Prints what the program waits for, and ends the process at the next signal."""
+    # A duplicate, since `quiet` may redirect standard error for a while.
     try:
         where = os.dup(2)
     except OSError:
@@ -99,7 +98,7 @@ def _answer(reading, stop):
         if not _asked(reading):
             return
         stop.set()
-        # A terminal and a launcher may both pass on one Ctrl-C.
+        # A terminal and a launcher may both forward the same Ctrl-C.
         until = time.monotonic() + _PATIENCE_SECONDS
         while (left := until - time.monotonic()) > 0:
             if select.select([reading], [], [], left)[0] and _ends(reading):
@@ -121,7 +120,7 @@ def _answer(reading, stop):
 
 
 def _asked(reading):
-    """Waits for a signal that asks to stop; False if nobody waits for one any more."""
+    """Waits for a signal to stop; returns False when the context has ended."""
     while True:
         numbers = os.read(reading, 1)
         if numbers[0] == _END:
@@ -137,13 +136,13 @@ def _ends(reading):
 def _say(where, sentence):
     if where is None:
         return
-    # A progress bar may stand in the line.
+    # The line may hold a progress bar.
     start = "\n" if os.isatty(where) else ""
     with contextlib.suppress(OSError):
         os.write(where, f"{start}{sentence}\n".encode())
 
 
-# Where signals are told of; a process that is forked must not tell of its own there.
+# Pipes that report signals; a forked process must not report its own signals there.
 _writing_ends: set[int] = set()
 
 
@@ -151,7 +150,7 @@ _mask = threading.local()
 
 
 def _before_fork():
-    # So that none is handled in the new process before that has handlers of its own.
+    # So that the new process handles no signal before it has its own handlers.
     _mask.earlier = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
@@ -160,7 +159,7 @@ def _after_in_parent():
 
 
 def _after_in_child():
-    """Lets a process that a task forks end as any other does upon a signal."""
+    """Restores the default signal handling in a process that a task forks."""
     if _writing_ends:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""TensorBoard's events of a run that may have been stopped and taken up again."""
+"""TensorBoard events of a run that may be resumed."""
 
 import os
 import time
@@ -11,15 +11,15 @@ from smoothie_tf.training import files
 def create_writer(
     directory: str | os.PathLike[str], first_step: int
 ) -> tf.summary.SummaryWriter:
-    """Makes a writer whose events take the place of an earlier process's.
+    """Creates a writer whose events replace those of an earlier process.
 
-    A process that was killed has written events that its last checkpoint does not
-    know of, and they come again. TensorBoard drops them where a session's start says
-    from which step on; TensorFlow 2 has no argument for that.
+    A killed process may have written events after its last checkpoint, which the
+    resumed run writes again. TensorBoard drops the old ones if a session-start event
+    names the step to drop from; TensorFlow 2 has no argument for this.
 
     Args:
-      directory: Where the run's events are.
-      first_step: The first step that is to come, or to come again.
+      directory: Directory of the run's events.
+      first_step: The first step that will be written, possibly again.
 
     Returns:
       The writer.
@@ -28,7 +28,7 @@ def create_writer(
       StorageError: If there is no room, or no permission.
     """
     try:
-        # Bytes: a path need not be text.
+        # As bytes, since a path need not be valid text.
         writer = tf.summary.create_file_writer(os.fsencode(directory))
         start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
         event = tf.compat.v1.Event(

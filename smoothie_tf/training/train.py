@@ -1,8 +1,8 @@
 """The training loop: collect, learn, evaluate, checkpoint.
 
-One environment step is one trip with no way back: environment, replay, minibatch,
-one compiled call (train, then choose the next action), environment. The loop knows
-agents through `TFAgent` and what `agents.protocol.Contract` lists.
+Each environment step runs, in this order: environment, replay, minibatch, and one
+compiled call (train, then choose the next action). The loop uses agents through
+`TFAgent` and the attributes in `agents.protocol.Contract`.
 """
 
 import contextlib
@@ -35,9 +35,9 @@ from smoothie_tf.training import (
     summaries,
 )
 
-# Environment steps from one look at the clock to the next.
+# Environment steps between updates of the progress file.
 _PROGRESS_STEPS = 100
-# And from one look at all variables, a millisecond for a million of them.
+# Environment steps between checks of all variables: 1 ms for a million numbers.
 _VARIABLES_STEPS = 1000
 
 
@@ -48,22 +48,22 @@ class NumericalError(ArithmeticError):
 @gin.configurable(module="smoothie_tf")
 @dataclasses.dataclass(frozen=True)
 class train:  # noqa: N801  Named for its bindings: train.num_steps.
-    """How a run goes; bound in gin.
+    """Settings of a run; bound in gin.
 
     Attributes:
       num_steps: Environment steps of the run.
-      batch_size: Transitions a minibatch, B of Algorithm 1.
+      batch_size: Transitions per minibatch, B of Algorithm 1.
       initial_collect_steps: Environment steps before the first training step.
-      replay_capacity: Rows of replay: one a transition, one more an episode.
+      replay_capacity: Rows of replay: one per transition, and one more per episode.
       evaluation_interval: Environment steps between evaluations.
-      evaluation_episodes: Episodes an evaluation.
-      evaluation_max_steps: Environment steps at which an evaluation's episode ends,
-        in a task that has no max_episode_steps.
+      evaluation_episodes: Episodes per evaluation.
+      evaluation_max_steps: Environment steps after which an evaluation episode ends,
+        in a task without max_episode_steps.
       checkpoint_interval: Environment steps between checkpoints.
-      updates_per_call: Environment steps between calls that train, each as often as
-        there were steps. More than 1 is faster, and not the paper's algorithm: the
-        policy that acts is up to that many updates old, and the updates of a call
-        do not see the transitions between them.
+      updates_per_call: Environment steps between training calls; each call makes as
+        many updates. More than 1 is faster but not the paper's algorithm: the acting
+        policy is up to that many updates old, and the updates of a call do not see the
+        transitions collected between them.
       use_xla: Whether to compile with XLA.
     """
 
@@ -82,7 +82,7 @@ class train:  # noqa: N801  Named for its bindings: train.num_steps.
         values = dataclasses.asdict(self)
         del values["use_xla"]
         for name, value in values.items():
-            if value is None:  # Which elsewhere means that a number is left out.
+            if value is None:  # Elsewhere None means "not set".
                 raise ValueError(
                     f"train.{name} must be a whole number of at least 1, but is None."
                 )
@@ -102,7 +102,7 @@ class train:  # noqa: N801  Named for its bindings: train.num_steps.
 
 
 class Trainer:
-    """A run in progress: everything that a checkpoint has to hold."""
+    """A run in progress, with all the state that a checkpoint holds."""
 
     def __init__(
         self,
@@ -113,20 +113,19 @@ class Trainer:
         config: train,
         stop: stopping.StopRequest,
     ):
-        """Makes the task, the agent and replay, and restores an earlier process's run.
+        """Creates the task, the agent and replay, and restores the last checkpoint.
 
         Args:
           agent_name: One of `factory.AGENTS`.
           environment_id: A Gymnasium id.
-          seed: Root of all random streams, ≥ 0.
-          directory: Where the run lives.
-          config: How it goes.
-          stop: Once made, the run saves a checkpoint and stops before it takes
-            another environment step.
+          seed: Seed of all random streams, ≥ 0.
+          directory: The run's directory.
+          config: The run's settings.
+          stop: Once set, the run saves a checkpoint and stops before the next
+            environment step.
 
         Raises:
-          Interrupted: If `stop` was made while the episode in progress was played
-            again.
+          Interrupted: If `stop` was set while the episode in progress was replayed.
         """
         self._config = config
         self._stop = stop
@@ -144,7 +143,7 @@ class Trainer:
         )
         minibatches = protocol.contract(self.agent).minibatches_per_train
         self._sample_size = config.updates_per_call * minibatches * config.batch_size
-        #: The longest episode, where the agent trains at the end of each.
+        #: The longest episode, if the agent trains at episode ends; else None.
         self._episode_limit = self._longest_episode(agent_name)
         self._compiled = compiled_step.CompiledStep(
             self.agent,
@@ -153,7 +152,7 @@ class Trainer:
             config.updates_per_call,
         )
         self._replay = replay_buffer.ReplayBuffer(
-            # No more than the run can fill: at worst every episode has one step.
+            # At most what the run can fill: in the worst case, episodes of one step.
             min(config.replay_capacity, 2 * config.num_steps + 2),
             self._env.observation_space.shape[0],
             self._env.action_space.shape[0],
@@ -175,7 +174,7 @@ class Trainer:
         self.step = 0
         self.last_row: dict[str, float] = {}
         self._replay_rng = self._streams.generator("replay")
-        # Whether the evaluation of this step was stopped before its end.
+        # Whether the evaluation at this step was interrupted.
         self._evaluation_due = False
         self._reset_sums()
         stop.goes_on_from = self._goes_on_from
@@ -184,7 +183,7 @@ class Trainer:
 
     @property
     def replay(self) -> replay_buffer.ReplayBuffer:
-        """What the agent has done so far."""
+        """The run's replay buffer."""
         return self._replay
 
     def run(
@@ -192,24 +191,24 @@ class Trainer:
         progress: tqdm.tqdm,
         on_step: Callable[["Trainer"], None] | None = None,
     ) -> None:
-        """Trains to the end, evaluating and saving on the way.
+        """Trains to the end, with evaluations and checkpoints.
 
         Args:
-          progress: Bar that is told of every step.
+          progress: Progress bar, updated after every step.
           on_step: Called with the trainer after every step; it must change nothing.
 
         Raises:
-          Interrupted: If somebody asked to stop; there is a checkpoint of this step.
-          EnvironmentFault: If the task raised, or broke what it announces.
+          Interrupted: If a stop was requested; a checkpoint of this step was saved.
+          EnvironmentFault: If the task raised an error or violated its specs.
           NumericalError: If an observation, reward, loss, action or weight is not
             finite.
-          StorageError: If something could not be written.
+          StorageError: If a file could not be written.
         """
         with self._faults_explained():
             self._directory.write_metrics()
             self._summaries = summaries.create_writer(
                 self._directory.path / "tensorboard",
-                # All that is not in the rows that the checkpoint has.
+                # The first step without a row in the checkpoint.
                 int(self.last_row.get("step", 0)) + 1,
             )
             self._run(progress, on_step)
@@ -247,15 +246,15 @@ class Trainer:
                 raise stopping.Interrupted
 
     def _evaluate_or_stop(self, rate, progress):
-        """Evaluates; where somebody asks to stop, leaves a checkpoint that says so.
+        """Evaluates; if interrupted, saves a checkpoint that marks it as due.
 
-        Whoever goes on from there evaluates first.
+        The resumed run then evaluates first.
         """
         again, self._evaluation_due = self._evaluation_due, True
         try:
             self._evaluate(rate)
         except stopping.Interrupted:
-            # The second time, the checkpoint that says so is there.
+            # If it was due already, that checkpoint exists.
             if not again:
                 self._save()
             raise
@@ -270,13 +269,13 @@ class Trainer:
 
     @contextlib.contextmanager
     def _faults_explained(self) -> Iterator[None]:
-        """Adds to errors what the run knows: the step, and what there is to go on."""
+        """Adds the step and the last checkpoint to error messages."""
         try:
             yield
         except gymnasium_environment.NotFiniteError as error:
             self._raise_numerical(str(error), error)
         except tf.errors.InvalidArgumentError as error:
-            # TF-Agents' DDPG looks at its losses itself where XLA does not compile.
+            # Without XLA, TF-Agents' DDPG checks its losses itself.
             found = re.search(r"(\w+) loss is inf or nan", error.message)
             if not found:
                 raise
@@ -354,8 +353,8 @@ class Trainer:
         return limit
 
     def _begin_episode(self):
-        # Each episode's reset has a seed of its own, so that a resumed run can play
-        # the episode in progress again from its beginning.
+        # Each episode's reset has its own seed, so that a resumed run can replay the
+        # episode in progress from its beginning.
         seed = self._streams.seed("environment", self._episode)
         self._stop.waits_for = "the environment's reset"
         self._observation, _ = self._env.reset(seed=seed)
@@ -397,10 +396,9 @@ class Trainer:
                 self._raise_numerical(f"{name} is {value}")
 
     def _check_variables(self):
-        """Looks at weights, targets and optimizer slots.
+        """Checks weights, targets and optimizer slots.
 
-        A NaN in one shows in the next step's losses by itself; an infinity need not,
-        behind a tanh.
+        A NaN appears in the next step's losses; an infinity may not, because of tanh.
         """
         name = self._checkpointer.not_finite()
         if name is not None:
@@ -425,7 +423,7 @@ class Trainer:
             if not np.isfinite(value):
                 self._raise_numerical(f"{name} is {value}")
         self._check_variables()
-        # Only here: an agent's own summaries cannot be compiled.
+        # A default writer only here: an agent's own summaries cannot be compiled.
         with self._summaries.as_default(self.step):
             try:
                 for name, value in row.items():
@@ -433,7 +431,7 @@ class Trainer:
                         tf.summary.scalar(name, value)
                 self._summaries.flush()
             except tf.errors.OpError as error:
-                # Or it would be flushed once more, and fail, where the block ends.
+                # Otherwise the end of the block would flush again, and fail.
                 with contextlib.suppress(tf.errors.OpError):
                     self._summaries.close()
                 path = self._directory.path / "tensorboard"
@@ -497,7 +495,7 @@ class Trainer:
         self.step = state["step"]
         if "metrics" in state:
             self._directory.set_metrics(state["metrics"])
-        else:  # Checkpoints of older versions leave it to the file.
+        else:  # Older checkpoints do not hold them.
             self._directory.read_metrics(self.step)
         self._episode = state["episode"]
         self._replay_rng.bit_generator.state = state["replay_rng"]
@@ -549,7 +547,7 @@ class Trainer:
 
 
 class _Rate:
-    """Environment steps a second since the last evaluation ended, or before it."""
+    """Environment steps per second since the last evaluation, or else before it."""
 
     def __init__(self, step):
         self._last = 0.0

@@ -1,7 +1,7 @@
-"""Records an episode of a policy as MP4 or GIF, without a screen where need be.
+"""Records an episode of a policy as MP4 or GIF, also without a screen.
 
-Pictures are for people: nothing depends on them. Whatever keeps one from being made is
-a `RenderingError`, whose message says why in one sentence.
+No results depend on videos. If one cannot be recorded, a `RenderingError` says why in
+one sentence.
 """
 
 import contextlib
@@ -30,16 +30,16 @@ _GIF_SIZE = 160  # pixels a side, at most
 _GIF_COLOURS = 64
 
 
-# Frames a second of a task that does not say.
+# Default frames per second.
 _FPS = 30
-# MuJoCo's ways to draw, the library that each needs, and Debian's name of that.
+# MuJoCo's renderers, the library that each needs, and its Debian package.
 _RENDERERS = {"egl": ("EGL", "libegl1"), "osmesa": ("OSMesa", "libosmesa6")}
-# Modules whose errors are those of a renderer and not of the task.
+# Modules whose errors come from a renderer and not from the task.
 _OF_RENDERERS = ("mujoco", "OpenGL", "glfw", "gymnasium.envs.mujoco.mujoco_rendering")
 
 
 class RenderingError(RuntimeError):
-    """There is no picture of the task; the message says why, in one sentence."""
+    """The task cannot be rendered; the message says why, in one sentence."""
 
 
 def record(
@@ -57,15 +57,15 @@ def record(
       environment_id: A Gymnasium id.
       path: The MP4 to write.
       seed: Seed of the episode's reset, ≥ 0.
-      max_steps: Steps at which the episode ends in a task that has no
+      max_steps: Steps after which the episode ends in a task without
         max_episode_steps, at least 1.
-      stop: Once made, no further step is taken.
+      stop: Once set, no further step is taken.
 
     Returns:
       The episode's undiscounted return.
 
     Raises:
-      Interrupted: If somebody asked to stop; there is no video then.
+      Interrupted: If a stop was requested; there is no video then.
       RenderingError: If there is no video for another reason.
     """
 
@@ -86,34 +86,34 @@ def record_actions(
     max_steps: int = episode_limit.MAX_STEPS,
     stop: stopping.StopRequest | None = None,
 ) -> float:
-    """Records one episode of whatever acts.
+    """Records one episode of a function that acts.
 
     Args:
       act: From one observation of the task to its action.
-      make: Makes the task from its id and a `render_mode`.
+      make: Creates the task from its id and a `render_mode`.
       environment_id: A Gymnasium id.
       path: The MP4 to write.
       seed: Seed of the episode's reset, ≥ 0.
-      max_steps: Steps at which the episode ends in a task that has no
+      max_steps: Steps after which the episode ends in a task without
         max_episode_steps, at least 1.
-      stop: Once made, no further step is taken.
+      stop: Once set, no further step is taken.
 
     Returns:
       The episode's undiscounted return.
 
     Raises:
-      Interrupted: If somebody asked to stop; there is no video then.
+      Interrupted: If a stop was requested; there is no video then.
       RenderingError: If there is no video for another reason.
     """
     stop = stop or stopping.StopRequest()
     path = pathlib.Path(path)
-    # A video that is cut off in the middle does not take the place of a whole one.
+    # An incomplete video must not replace a complete one.
     aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
     with _rendering(make, environment_id, seed) as (env, frame):
         limit, length = episode_limit.EpisodeLimit(env, max_steps), 0
         fps = max(1, round(_frames_a_second(env)))
         try:
-            # Its own context leaves the encoder at work after an error.
+            # The writer's own context manager leaves the encoder running after errors.
             with contextlib.closing(
                 imageio.get_writer(aside, fps=fps, macro_block_size=1)
             ) as writer:
@@ -148,16 +148,16 @@ def record_gif(
 
     Args:
       act: From one observation of the task to its action.
-      make: Makes the task from its id and a `render_mode`.
+      make: Creates the task from its id and a `render_mode`.
       environment_id: A Gymnasium id.
       path: The GIF to write.
       seed: Seed of the episode's reset, ≥ 0.
-      seconds: Its length at most, in the task's own time, > 0.
-      stop: Once made, no further step is taken.
+      seconds: Its maximal length, in the task's time, > 0.
+      stop: Once set, no further step is taken.
 
     Raises:
-      Interrupted: If somebody asked to stop; there is no picture then.
-      RenderingError: If there is no picture for another reason.
+      Interrupted: If a stop was requested; there is no GIF then.
+      RenderingError: If there is no GIF for another reason.
     """
     stop = stop or stopping.StopRequest()
     with _rendering(make, environment_id, seed) as (env, frame):
@@ -177,7 +177,7 @@ def record_gif(
 
 
 def _write_gif(frames, path, milliseconds):
-    # One palette for all, and no dithering: noise is what makes a GIF large.
+    # One palette for all frames, and no dithering: noise makes a GIF large.
     width, height = frames[0].size
     strip = Image.new("RGB", (width, height * len(frames)))
     for i, each in enumerate(frames):
@@ -201,7 +201,7 @@ def _reduced(frame):
 
 
 def _even(frame):
-    """Returns a picture whose sides the encoder takes: each an even number."""
+    """Pads a picture to even width and height, which the encoder needs."""
     height, width = frame.shape[:2]
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
 
@@ -213,9 +213,9 @@ def _frames_a_second(env):
 
 
 def _picture(env):
-    """Returns the task's picture as it is now, uint8, shape [H, W, 3]."""
+    """Returns the task's current picture, uint8, shape [H, W, 3]."""
     picture = env.render()
-    # Some give all pictures since the last time.
+    # Some tasks return all pictures since the last call.
     several = isinstance(picture, list | tuple) and len(picture)
     if several and np.ndim(picture[-1]) == 3:
         picture = picture[-1]
@@ -231,7 +231,7 @@ def _picture(env):
     if array.shape[2] == 1:
         array = np.repeat(array, 3, 2)
     if array.dtype.kind == "f":
-        # By the convention of most who draw with floats.
+        # Most float pictures are in [0, 1].
         array = np.nan_to_num(array) * (255 if np.nanmax(array, initial=0) <= 1 else 1)
     elif array.dtype.kind == "b":
         array = array * 255
@@ -239,19 +239,19 @@ def _picture(env):
 
 
 class _NoPictureError(Exception):
-    """What a task gives is no picture."""
+    """A task's `render` returned no picture."""
 
 
 @contextlib.contextmanager
 def _rendering(make, environment_id, seed) -> Iterator[tuple[gymnasium.Env, Any]]:
-    """Gives the task and its first picture; errors within are `RenderingError`s."""
+    """Yields the task and its first picture; turns errors into `RenderingError`s."""
     chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
     if chosen in ("1", "enable", "enabled", "on", "true"):
         chosen = ""
     renderer = chosen or _renderer()
     screen = _has_screen()
     with contextlib.ExitStack() as stack:
-        # What reaches no loudspeaker, nor a screen, where there is none.
+        # No sound, and no window if there is no screen.
         stack.enter_context(
             _environment(
                 MUJOCO_GL=renderer,
@@ -260,7 +260,7 @@ def _rendering(make, environment_id, seed) -> Iterator[tuple[gymnasium.Env, Any]
                     "SDL_VIDEODRIVER", None if screen else "dummy"
                 ),
                 PYGAME_HIDE_SUPPORT_PROMPT="1",
-                # MuJoCo sets it to what it draws with.
+                # MuJoCo sets it to its renderer; restored afterwards.
                 PYOPENGL_PLATFORM=os.environ.get("PYOPENGL_PLATFORM"),
             )
         )
@@ -273,8 +273,8 @@ def _rendering(make, environment_id, seed) -> Iterator[tuple[gymnasium.Env, Any]
             yield env, frame
         except stopping.Interrupted:
             raise
-        # Missing libraries show as errors of many kinds, AttributeError among them,
-        # and a task may call sys.exit.
+        # Missing libraries cause errors of many kinds, such as AttributeError, and a
+        # task may call sys.exit.
         except (Exception, SystemExit) as error:
             if isinstance(error, gymnasium_environment.EnvironmentFault):
                 raise RenderingError(f"{error}.") from error
@@ -289,7 +289,7 @@ def _rendering(make, environment_id, seed) -> Iterator[tuple[gymnasium.Env, Any]
 
 @contextlib.contextmanager
 def _environment(**values):
-    """Sets variables of the environment for the time; None sets none."""
+    """Sets environment variables in this context; None leaves one as it is."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update({k: value for k, value in values.items() if value is not None})
     try:
@@ -307,7 +307,7 @@ def _has_screen():
 
 
 def _renderer():
-    """Returns the way to draw that MuJoCo is to take."""
+    """Returns the renderer for MuJoCo."""
     for name, (library, _) in _RENDERERS.items():
         if ctypes.util.find_library(library):
             return name
@@ -315,7 +315,7 @@ def _renderer():
 
 
 def _why_not(error, chosen, renderer):
-    """Returns why there is no picture, as a sentence without its full stop."""
+    """Returns why there is no picture, as a sentence without a full stop."""
     if isinstance(error, _NoPictureError):
         return str(error)
     if isinstance(error, NotImplementedError) and not str(error):
@@ -324,7 +324,7 @@ def _why_not(error, chosen, renderer):
         return f"{error.filename} cannot be written ({error.strerror})"
     try:
         reason = f"{type(error).__name__}: {gymnasium_environment.reason(error)}"
-    except Exception:  # PyOpenGL has errors that cannot say what they are.
+    except Exception:  # Some errors of PyOpenGL have no text.
         reason = type(error).__name__
     if not _is_renderers(error):
         return reason
@@ -334,7 +334,7 @@ def _why_not(error, chosen, renderer):
     if renderer == "glfw" and not _has_screen():
         return f"{where}GLFW needs a screen, which EGL and OSMesa do not"
     library, package = _RENDERERS.get(renderer, ("GLFW", "libglfw3"))
-    # MuJoCo's package brings a GLFW of its own.
+    # MuJoCo's package includes GLFW.
     if renderer == "glfw" or ctypes.util.find_library(library):
         return f"{where}{library} gives no picture ({reason})"
     if chosen:
@@ -344,7 +344,7 @@ def _why_not(error, chosen, renderer):
 
 
 def _collect(error):
-    """Lets go of what an error holds: viewers that are half made complain of it."""
+    """Frees objects that an error refers to: incomplete viewers print warnings."""
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:
         with quiet.silent():
@@ -357,7 +357,7 @@ def _collect(error):
 
 
 def _is_renderers(error):
-    """Whether an error comes from what draws, and not from the task's own code."""
+    """Whether an error comes from a renderer, and not from the task's own code."""
     while error is not None:
         for frame, _ in traceback.walk_tb(error.__traceback__):
             name = frame.f_globals.get("__name__", "")

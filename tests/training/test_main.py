@@ -279,7 +279,7 @@ def test_a_run_says_what_it_was_made_with(
     monkeypatch.setattr(run_directory, "provenance", lambda: later)
     assert main.main(arguments(tmp_path)) == 0
     assert capsys.readouterr().err == (
-        f"{tmp_path} was made otherwise up to step 50: commit"
+        f"{tmp_path} was made with other versions up to step 50: commit"
         f" {str(made['commit'])[:10]}, now 0123456789.\n"
     )
     info = json.loads((tmp_path / "run.json").read_text())
