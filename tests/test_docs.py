@@ -1,11 +1,13 @@
 """The site holds what pages link to, and a link to nothing fails its build."""
 
+import base64
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 
+import nbformat
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -80,6 +82,31 @@ def test_files_outside_docs_that_are_linked_are_on_the_site(repository):
     assert 'href="index.html"' in (site / "overview.html").read_text()
     for name in ("results/one.csv", "results/a.png", "package/a.py"):
         assert (site / name).read_bytes() == (repository / name).read_bytes()
+
+
+def test_the_tutorial_is_a_page_with_the_outputs_kept_in_it(repository):
+    picture = base64.b64encode(b"picture").decode()
+    cells = [
+        nbformat.v4.new_markdown_cell("# Tutorial\n\n[Report](../results/README.md)"),
+        nbformat.v4.new_code_cell(
+            "draw()",
+            outputs=[nbformat.v4.new_output("display_data", {"image/png": picture})],
+        ),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    nbformat.write(notebook, repository / "docs" / "tutorial.ipynb")
+    with open(repository / "docs" / "index.md", "a") as page:
+        page.write("\n[Tutorial](tutorial.ipynb)\n")
+    with open(repository / "mkdocs.yml", "a") as config:
+        config.write('exclude_docs: "*.ipynb"\n')
+    code, said = build(repository)
+    assert code == 0, said
+    site = repository / "site"
+    assert 'href="tutorial.html"' in (site / "index.html").read_text()
+    page = (site / "tutorial.html").read_text()
+    assert 'href="results/index.html"' in page
+    assert "draw()" in page
+    assert f'src="data:image/png;base64,{picture}"' in page
 
 
 def test_folders_are_looked_at_in_the_repository(repository):

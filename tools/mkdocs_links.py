@@ -4,15 +4,19 @@ In the repository a page links to any file by its relative path, which code host
 follow. On the site there is `docs/` alone, so this hook
 
 - makes pages of Markdown files outside it that pages link to, and of those in `nav`,
+- makes a page of the tutorial's notebook, with the outputs that are kept in it,
 - copies other files that are linked: pictures, tables, sources,
 - leads links to folders to `extra.repository`, or leaves their text alone without it,
 - and warns, which fails a strict build, where a path does not exist.
 """
 
+import base64
+import functools
 import logging
 import pathlib
 import re
 
+import nbconvert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -20,7 +24,7 @@ from mkdocs.structure.pages import Page
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # The site's index.html is that of docs/index.md.
-_RENAMED = {"README.md": "overview.md"}
+_RENAMED = {"README.md": "overview.md", "docs/tutorial.ipynb": "tutorial.md"}
 _LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^()\s]+)\)")
 _CODE = re.compile(r"^( *)(```|~~~).*?^\1\2 *$|(`+)(?!`).+?(?<!`)\3(?!`)", re.M | re.S)
 _log = logging.getLogger("mkdocs.plugins.links")
@@ -37,14 +41,19 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     while waiting:
         page = waiting.pop()
         source = pathlib.Path(page.abs_src_path)
-        for _, target in _LINK.findall(source.read_text(encoding="utf-8")):
+        for _, target in _LINK.findall(_markdown(source)):
             path = _path(source, target)
-            if path is None or path.suffix != ".md" or not path.is_file():
+            if path is None or not _name(path).endswith(".md") or not path.is_file():
                 continue
             if files.get_file_from_path(_name(path)) is None:
                 files.append(_file(config, path))
                 waiting.append(files.get_file_from_path(_name(path)))
     return files
+
+
+def on_page_read_source(page: Page, config: MkDocsConfig) -> str:
+    """Returns the Markdown of a page, also of one that is a notebook."""
+    return _markdown(pathlib.Path(page.file.abs_src_path))
 
 
 def on_page_markdown(
@@ -100,9 +109,23 @@ def _path(source, target):
 
 def _name(path):
     """Returns what a file is called on the site."""
-    name = path.relative_to(DOCS if DOCS in path.parents else ROOT).as_posix()
-    return _RENAMED.get(name, name)
+    renamed = _RENAMED.get(path.relative_to(ROOT).as_posix())
+    return (
+        renamed or path.relative_to(DOCS if DOCS in path.parents else ROOT).as_posix()
+    )
 
 
 def _file(config, path):
     return File.generated(config, _name(path), abs_src_path=str(path))
+
+
+@functools.cache
+def _markdown(path):
+    """Reads a page; a notebook's pictures become part of its text."""
+    if path.suffix != ".ipynb":
+        return path.read_text(encoding="utf-8-sig")
+    text, resources = nbconvert.MarkdownExporter().from_filename(str(path))
+    for name, picture in resources["outputs"].items():
+        data = base64.b64encode(picture).decode()
+        text = text.replace(f"]({name})", f"](data:image/png;base64,{data})")
+    return text

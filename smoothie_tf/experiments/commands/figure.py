@@ -269,7 +269,10 @@ def _draw(
         path = out_dir / f"{figure.name}_comparison.csv"
         comparison.to_csv(path, index=False)
         if len(comparison):
-            print(comparison.to_string(index=False, float_format="{:.0f}".format))
+            labels = {arm.variant: arm.label for arm in figure.arms}
+            comparison["variant"] = comparison["variant"].replace(labels)
+            shown = comparison.rename(columns={"variant": "arm"})
+            print(shown.to_string(index=False, float_format="{:.0f}".format, na_rep=""))
     return True
 
 
