@@ -356,16 +356,18 @@ def test_searches_that_are_missing_are_named(results_dir):
         text = "\n".join(origins.searches(evidence.Evidence(results_dir)))
         return text, text.count("python reproduce/table1.py")
 
-    assert section()[1] == 6
+    assert section()[1] == 8  # Four tasks, two agents.
     home = results_dir / "table1-short"
     home.mkdir()
     (home / "a.csv").write_text("trial,state,objective\n0,stopped,\n7,complete,12.3\n")
     record = {"env": "Hopper-v5", "agent": "ddpg", "best_trial": 7, "command": "typed"}
+    record["study"] = "ddpg-first_block-tpe-2000"
     (home / "a.json").write_text(json.dumps(record))
     text, commands = section()
     assert "| Hopper-v5 | ddpg | 2 (1 stopped, 1 complete) | 12 |" in text
-    assert commands == 5
+    assert commands == 7
     assert "--agent ddpg --env Hopper-v5" not in text
+    assert "--agent ddpg --env Swimmer-v5" in text
 
 
 def test_readme_shows_the_summary_that_the_report_wrote():

@@ -6,23 +6,35 @@ import pathlib
 import pandas as pd
 
 from smoothie_tf.experiments.evidence import evidence, metrics
+from smoothie_tf.experiments.figures.choices import DECIDED
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.report import tables
 from smoothie_tf.runs.status import read_json
 from smoothie_tf.training import gin_directory
 
-_SEARCH = "python reproduce/table1.py"
+# The study of each agent on each task that figures 3 and 4 are to take values from.
+_SEARCH = "--space first_block --sampler tpe --seed 2000"
+_STUDY = "first_block-tpe-2000"
+_SEARCHED = ("HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Swimmer-v5")
+
+
+def _command(agent: str, env: str) -> str:
+    bindings = "".join(f" --gin_bindings '{each}'" for each in DECIDED[agent])
+    where = "--out_dir results/table1-short --tuned_dir gin/tuned"
+    command = f"python reproduce/table1.py --agent {agent} --env {env} {_SEARCH}"
+    return f"{command} {where}{bindings}"
 
 
 def searches(found: evidence.Evidence) -> list[str]:
     """Writes what was searched, and which values each task trains with."""
     parts = ["## Hyperparameters\n"]
-    rows = []
+    rows, studies = [], set()
     for path in sorted(found.directory.glob("table1-*/*.json")):
         record = read_json(path)
         table = path.with_suffix(".csv")
         if not record or not table.is_file():
             continue
+        studies.add((record["env"], record["study"]))
         trials = pd.read_csv(table)
         best = trials[trials["trial"] == record.get("best_trial")]
         value = f"{best['objective'].iloc[0]:,.0f}" if len(best) else "not yet run"
@@ -47,12 +59,11 @@ def searches(found: evidence.Evidence) -> list[str]:
             "Best: the objective of the trial that was chosen, on its own seed. As the "
             "best of many it flatters.\n"
         )
-    searched = {(row[0], row[1]) for row in rows}
     missing = [
-        f"{_SEARCH} --agent {agent} --env {env} --num_trials 16"
-        for env in ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
-        for agent in ("smoothie", "ddpg")
-        if (env, agent) not in searched
+        _command(agent, env)
+        for env in _SEARCHED
+        for agent in DECIDED
+        if (env, f"{agent}-{_STUDY}") not in studies
     ]
     if missing:
         parts += [tables.not_yet(*missing)]
