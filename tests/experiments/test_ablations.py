@@ -177,7 +177,7 @@ def test_what_a_table_lacks_is_added_to_it(records, results_dir, monkeypatch, ca
     assert (table.loc[table["variant"] == few, "stddev"] == 0.123457).all()
     text = (results_dir / "ablations.md").read_text()
     assert "--only escapes --seeds 2 --add`, commit" in text
-    assert "rows that were there before: `python escapes`, commit 0123456." in text
+    assert "earlier rows: `python escapes`, commit 0123456." in text
     # Now nothing is missing.
     before = path.read_bytes()
     assert ablations_command([*flags, "--add"]) == 0

@@ -141,7 +141,7 @@ def test_variances_are_compared_by_their_interval(tmp_path, spread, verdict):
         # 0.09·10/9 = 0.10 of the squared mean; error √0.09; 1.5/√1000 = 0.047.
         assert "on-policy, μ: 0.10 [" in finding.number
         assert "1.00 of the slope, error 0.300" in finding.number
-        assert "averaged over the same, 0.047)" in finding.number
+        assert "mean of as many actions, 0.047)" in finding.number
         assert finding.n == "10 critics a case"
 
 
@@ -150,7 +150,7 @@ def test_numbers_say_what_was_found(tmp_path):
     assert finding.number.startswith("μ: 1.50, 1.5 times the mean's size, and 2 at σ")
     finding = judged(ADDS, tmp_path, local_optima=local_optima())
     assert "0 of 51 functions" in finding.number
-    assert "a ridge has 1 and, from σ = 0.607 to 0.607, 2" in finding.number
+    assert "a ridge has 1, and 2 from σ = 0.607 to 0.607" in finding.number
     finding = judged(EASIER, tmp_path, fits=fits(0.5, 0.9))
     assert finding.number.startswith("smoothed: 0.50 [0.50, 0.50] times at 10 units, ")
     assert finding.n == "10 + 10 a case"

@@ -1,4 +1,4 @@
-"""What a claim is, what was found of it, and the words of verdicts."""
+"""Claims, findings on them, and the four verdicts."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -10,12 +10,12 @@ REPRODUCED, PARTLY, NOT, NOT_YET = "reproduced", "partly", "not", "not yet run"
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What we found.
+    """What the evidence says on a claim.
 
     Attributes:
-        verdict: One of the four words above.
-        number: The number with its interval, and what it is.
-        n: How many runs, or cases, it rests on.
+        verdict: One of the four verdicts above.
+        number: The number with its interval and its meaning.
+        n: How many runs or cases it is computed from.
     """
 
     verdict: str
@@ -28,11 +28,11 @@ class Claim:
     """A claim of the paper.
 
     Attributes:
-        statement: What the paper says, in our words.
-        source: Where it says so.
+        statement: The paper's statement, in our words.
+        source: Its place in the paper.
         rule: When it counts as reproduced, partly, or not.
-        command: What makes, or finishes, the evidence.
-        judge: Reads the evidence.
+        command: Makes or completes the evidence.
+        judge: Returns the finding from the evidence.
     """
 
     statement: str
@@ -43,5 +43,5 @@ class Claim:
 
 
 def all_or_some(held: Sequence[bool]) -> str:
-    """Returns the verdict on a claim that has parts, by which of them hold."""
+    """Returns the verdict on a claim of several parts: all, some or none hold."""
     return REPRODUCED if all(held) else PARTLY if any(held) else NOT

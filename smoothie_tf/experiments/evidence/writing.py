@@ -1,4 +1,4 @@
-"""Numbers as the report writes them."""
+"""Formats numbers for the report."""
 
 import numpy as np
 
@@ -26,13 +26,13 @@ def interval(
 
 
 def gap(estimate: statistics.Estimate) -> str:
-    """Writes a difference and its interval, with decimals where they are small."""
+    """Writes a difference and its interval; small numbers have decimals."""
     value, low, high = (with_decimals(each) for each in estimate)
     return f"{value} [{low}, {high}]"
 
 
 def with_decimals(value: float) -> str:
-    """Writes a difference with its sign, and decimals where it is small."""
+    """Writes a difference with its sign; a small one has decimals."""
     return signed(value, 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2)
 
 
@@ -55,5 +55,5 @@ def mean_and_std(values: np.ndarray, digits: int = 0) -> str:
 
 
 def least_and_most(values: np.ndarray) -> str:
-    """Writes the least and the most of values."""
+    """Writes the minimum and the maximum of values."""
     return f"{values.min():,.0f} to {values.max():,.0f}".replace("-", "−")

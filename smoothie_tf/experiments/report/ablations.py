@@ -14,32 +14,32 @@ _FILE_NAME = "ablations.md"
 _HEAD = """\
 # Ablations
 
-What the paper has beside Algorithm 1, held against the truth and against the default.
-[`docs/variants.md`](../docs/variants.md) says how to switch each on, and what we
-advise. Written by `python reproduce/ablations.py` from the CSV files beside it; ± is
-the standard deviation over seeds.
+The paper's variants of Algorithm 1, compared with exact values and with the default.
+[`docs/variants.md`](../docs/variants.md) says how to switch each on, and which we
+advise. Written by `python reproduce/ablations.py` from the CSV files beside this page.
+± is the standard deviation over seeds.
 """
 _VALUES = (
     "The value of a fixed policy on a linear–quadratic task, learned in each way by a "
-    "{} critic, against its closed form at a = μ(s). Errors are root mean squares "
-    "relative to the truth's size; a share of 1 is an unbiased derivative. On-policy "
-    "replay without weights is predicted to show ½ of the gradient and ¼ of the "
-    "Hessian."
+    "{} critic and compared with its closed form at a = μ(s). Errors are root mean "
+    "squares relative to the size of the exact value; a share of 1 means an unbiased "
+    "derivative. Theory predicts that on-policy replay without weights yields ½ of the "
+    "gradient and ¼ of the Hessian."
 )
-#: Titles and what to know, by part.
+#: Title and introduction of each part.
 _SECTIONS = {
     "values-quadratic": (
-        "Values, with a critic that can be exactly right",
+        "Values, with a critic that can represent them exactly",
         _VALUES.format("quadratic"),
     ),
     "values-tanh": (
-        "Values, with a critic of the paper's kind",
+        "Values, with a tanh critic like the paper's",
         _VALUES.format("tanh"),
     ),
     "policies": (
         "A policy",
-        "Smoothie on an unstable linear–quadratic task, from a gain that barely "
-        "stabilises it, in the package's own loop. Cost is that of the mean action.",
+        "Smoothie in the package's training loop, on an unstable linear–quadratic "
+        "task, from a gain that barely stabilises it. Costs are of the mean action.",
     ),
     "escapes": (
         "The two-Gaussians task",
@@ -49,17 +49,17 @@ _SECTIONS = {
 
 
 def write(results_dir: pathlib.Path) -> pathlib.Path:
-    """Writes the file from what there is.
+    """Writes the file from the tables that exist.
 
     Args:
-        results_dir: Read are its `ablations/` and `ablations-hopper/`, as
-            `reproduce/ablations.py` leaves them.
+        results_dir: Directory of results. Its `ablations/` and `ablations-hopper/`,
+            written by `reproduce/ablations.py`, are read.
 
     Returns:
         The file's path.
 
     Raises:
-        metrics.DamagedRunError: If a table is there and cannot be read.
+        metrics.DamagedRunError: If a table exists but cannot be read.
     """
     parts = [_HEAD]
     for name, (_, tabulate, _) in ablations.PARTS.items():
@@ -71,10 +71,10 @@ def write(results_dir: pathlib.Path) -> pathlib.Path:
 
 
 def section(results_dir: pathlib.Path) -> list[str]:
-    """Returns the report's lines on it.
+    """Returns the report's section, which links to the file.
 
     Args:
-        results_dir: As `write` takes it.
+        results_dir: Directory of results.
     """
     told = tables.not_yet("python reproduce/ablations.py")
     if (results_dir / _FILE_NAME).is_file():
@@ -100,10 +100,10 @@ def _part(results_dir: pathlib.Path, name: str, tabulate: Callable) -> list[str]
 
 
 def _origin(origin: dict) -> str:
-    """Says what made a table, the rows that were added last first."""
+    """Names the commands and commits that made a table, latest first."""
     told = f"`{origin['command']}`, commit {str(origin['commit'])[:7]}"
     if "earlier" in origin:
-        return f"{told}; rows that were there before: {_origin(origin['earlier'])}"
+        return f"{told}; earlier rows: {_origin(origin['earlier'])}"
     return f"{told}.\n"
 
 

@@ -1,4 +1,4 @@
-"""The report's section on what holds Smoothie back where it is behind DDPG."""
+"""The report's section on why Smoothie is behind DDPG on some tasks."""
 
 import pathlib
 
@@ -13,24 +13,25 @@ def section(results_dir: pathlib.Path) -> list[str]:
     """Writes the section.
 
     Args:
-        results_dir: Read are its `behind_ddpg-*/`, as `reproduce/behind_ddpg.py` leaves
-            them.
+        results_dir: Directory of results. Its `behind_ddpg-*/`, written by
+            `reproduce/behind_ddpg.py`, are read.
 
     Returns:
         Lines of Markdown, with pictures where there are results and the command where
         there are none.
 
     Raises:
-        metrics.DamagedRunError: If a table is there and cannot be read.
+        metrics.DamagedRunError: If a table exists but cannot be read.
     """
     parts = ["## Behind DDPG: what holds Smoothie back\n"]
     paths = sorted(results_dir.glob(f"{_FIGURE.name}-*/{_FIGURE.name}_runs.csv"))
     if not paths:
         return [*parts, f"Not yet run:\n\n{_COMMAND}"]
     parts.append(
-        "Smoothie and DDPG as in Figure 3, each with the values searched for it on "
-        "HalfCheetah; Smoothie with the learning rates and the reward scale that the "
-        'search found for DDPG; and from there, one change at a time ("...").\n'
+        "Smoothie and DDPG are as in Figure 3, each with the hyperparameters searched "
+        'for it on HalfCheetah. "Smoothie, DDPG\'s values" has the learning rates and '
+        "the reward scale that the search found for DDPG. Rows that begin with "
+        '"..." add the named changes to it.\n'
     )
     for path in paths:
         parts += tables.returns(path, _FIGURE, behind_ddpg.EQUAL.variant)

@@ -1,7 +1,4 @@
-"""The paper's claims, each with the rule that its verdict follows from.
-
-A claim that fails is printed as plainly as one that holds.
-"""
+"""The paper's claims, each with the rule that decides its verdict."""
 
 from collections.abc import Sequence
 
@@ -67,15 +64,15 @@ def claims() -> list[Claim]:
             rules.escape,
         ),
         Claim(
-            "DDPG stays although its critic knows of the better mode",
+            "DDPG stays on the worse mode although its critic knows of the better one",
             "Section 6.1",
-            f"reproduced: its critic values the better mode more at the end in at "
+            f"reproduced: at the end, the critic values the better mode more in at "
             f"least {_MOST_WORDS} of runs; partly: in at least half; else not",
             figure2,
             rules.critic_knows,
         ),
         Claim(
-            "On the way σ falls, rises and falls",
+            "During training σ falls, rises and falls again",
             "Section 6.1, Figure 2",
             f"reproduced: in at least {_MOST_WORDS} of Smoothie's runs, each turn by "
             "1 % or more; partly: in at least half; else not",
@@ -83,10 +80,10 @@ def claims() -> list[Claim]:
             rules.turns,
         ),
         Claim(
-            "… to near zero",
+            "σ ends near zero",
             "Section 6.1",
-            "reproduced: σ ends at most at a tenth of its start, on average; partly: "
-            "at most at half of it; else not",
+            "reproduced: the final σ is on average at most a tenth of the initial σ; "
+            "partly: at most half of it; else not",
             figure2,
             rules.near_zero,
         ),
@@ -105,7 +102,7 @@ def claims() -> list[Claim]:
         Claim(
             "Smoothie doubles DDPG's return on Hopper",
             "Section 6.2, Figure 3",
-            "reproduced: the ratio of means is at least 2, the interval above 1; "
+            "reproduced: the ratio of means is at least 2 and its interval above 1; "
             "partly: the ratio is above 1; else not",
             _figure(3, "Hopper-v5"),
             rules.doubled,
@@ -150,13 +147,14 @@ def claims() -> list[Claim]:
 
 #: Rules that several claims share.
 SHARED_RULES = {
-    "A": "of the difference of mean final returns, the 95 % interval. reproduced: its "
-    f"lower end is at or above −{100 * rules.MARGIN:.0f} % of DDPG's mean return; not: "
-    "its upper end is below 0; else partly, which with few runs means undecided",
-    "B": "of the difference of mean final returns, the 95 % interval. reproduced: it "
-    "is above 0; partly: the difference is above 0; else not",
-    "C": "of the difference of mean final returns, the 95 % interval. reproduced: the "
-    "difference is above 0, and the interval's lower end at or above "
+    "A": "the 95 % interval of the difference of mean final returns decides. "
+    f"reproduced: its lower end is at or above −{100 * rules.MARGIN:.0f} % of DDPG's "
+    "mean return; not: its upper end is below 0; else partly, which with few runs "
+    "means undecided",
+    "B": "the 95 % interval of the difference of mean final returns decides. "
+    "reproduced: it is above 0; partly: the difference is above 0; else not",
+    "C": "the difference of mean final returns and its 95 % interval decide. "
+    "reproduced: the difference is above 0, and the interval's lower end at or above "
     f"−{100 * rules.MARGIN:.0f} % of DDPG's mean return; partly: the difference is "
     "above 0; else not",
 }
@@ -166,11 +164,11 @@ def judge(found: evidence.Evidence, more: Sequence[Claim] = ()) -> pd.DataFrame:
     """Judges every claim.
 
     Args:
-        found: What there is.
-        more: Claims of another paper, behind those of this one.
+        found: The evidence.
+        more: Claims of another paper, listed after those of this one.
 
     Returns:
-        One row a claim: claim, source, rule, verdict, number, n and command.
+        One row per claim: claim, source, rule, verdict, number, n and command.
     """
     rows = []
     for claim in [*claims(), *more]:

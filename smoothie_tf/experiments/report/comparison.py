@@ -1,4 +1,4 @@
-"""The README.md of a comparison: what was compared, and what came out."""
+"""The README.md of a comparison: its arms and their results."""
 
 import pathlib
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ def write(
     """Writes README.md beside a comparison's pictures and tables.
 
     Args:
-        figure: What was compared; differences are against its first arm.
+        figure: The comparison; differences are from its first arm.
         runs: All runs of the grid.
-        out_dir: Where `<figure>_runs.csv` and its pictures are.
-        command: The command that makes all of it again.
+        out_dir: Directory of `<figure>_runs.csv` and its pictures.
+        command: The command that reproduces all of it.
 
     Returns:
         The path of README.md.
@@ -30,10 +30,10 @@ def write(
         "```",
         command,
         "```\n",
-        "Return of the policy's mean action: the mean of a run's last ten evaluations, "
-        "never more than half of them. ± is the standard deviation over seeds, divided "
-        "by n. Intervals are 95 %, by a stratified bootstrap over runs; with few seeds "
-        "they are too narrow.\n",
+        "Returns are of the policy's mean action, averaged over a run's last ten "
+        "evaluations (at most half of all). ± is the standard deviation over seeds, "
+        "dividing by n. Intervals are 95 %, by a stratified bootstrap over runs; with "
+        "few seeds they are too narrow.\n",
         *_arms(figure, runs),
         *tables.returns(path, figure, baseline.variant, picture_folder=""),
         *_improvement(figure, path),
@@ -53,9 +53,9 @@ def _arms(figure, runs):
         for arm in figure.arms
     ]
     if recommended := sorted({run.agent for run in runs if run.recommended}):
-        values += f", but of {', '.join(recommended)} the recommended ones"
+        values += f"; {', '.join(recommended)} uses the recommended ones"
     shared = runs[0].preset.gin_bindings
-    of_all = f", and for all arms {'; '.join(shared)}" if shared else ""
+    of_all = f". All arms also bind {'; '.join(shared)}" if shared else ""
     return [
         tables.table(["arm", "agent", "bindings"], rows),
         f"Other values are {values}{of_all}.\n",
@@ -63,7 +63,7 @@ def _arms(figure, runs):
 
 
 def _improvement(figure, path):
-    """Says how probably a run of each arm beats one of the first, on each task."""
+    """Tabulates how probably a run of each arm beats one of the first, by task."""
     finals = metrics.by_run(metrics.read_table(path))
     rows = []
     for env in dict.fromkeys(finals["env"]):

@@ -16,23 +16,23 @@ def section(results_dir: pathlib.Path) -> list[str]:
     """Writes the section.
 
     Args:
-        results_dir: Read are its `soft_ddpg-*/`, as `reproduce/soft_ddpg.py` leaves
-            them, and `neighbours_escape/`.
+        results_dir: Directory of results. Its `soft_ddpg-*/`, written by
+            `reproduce/soft_ddpg.py`, and `neighbours_escape/` are read.
 
     Returns:
         Lines of Markdown, with pictures where there are results and commands where
         there are none.
 
     Raises:
-        metrics.DamagedRunError: If a table is there and cannot be read.
+        metrics.DamagedRunError: If a table exists but cannot be read.
     """
     parts = [
         "## Neighbours: Soft DDPG and SVG(0)\n",
-        "Soft DDPG is our reading of it, see "
-        "[`docs/soft_ddpg.md`](../docs/soft_ddpg.md). Returns are always in the task's "
-        "own reward, also where agents learn from a discretized one. Hyperparameters "
-        "are those of `gin/agents/`: Smoothie's and DDPG's come from trials on Hopper, "
-        "the others' were not searched.\n",
+        "Soft DDPG is our interpretation of that method, see "
+        "[`docs/soft_ddpg.md`](../docs/soft_ddpg.md). Returns are in the task's own "
+        "reward even where agents learn from a discretized one. Hyperparameters are "
+        "those of `gin/agents/`: Smoothie's and DDPG's come from trials on Hopper; the "
+        "others' were not searched.\n",
     ]
     paths = sorted(results_dir.glob(f"{_RETURNS.name}-*/{_RETURNS.name}_runs.csv"))
     for path in paths:
@@ -70,5 +70,5 @@ def _escape(path: pathlib.Path) -> list[str]:
     return [
         *parts,
         tables.table(head, rows),
-        f"![Who leaves the worse mode]({picture})\n",
+        f"![Which agents leave the worse mode]({picture})\n",
     ]

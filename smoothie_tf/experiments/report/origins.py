@@ -1,4 +1,4 @@
-"""The report's sections on where numbers come from: searches, commits, versions."""
+"""The report's sections on the origin of its numbers: searches, commits, versions."""
 
 import json
 import pathlib
@@ -26,7 +26,7 @@ def _command(agent: str, env: str) -> str:
 
 
 def searches(found: evidence.Evidence) -> list[str]:
-    """Writes what was searched, and which values each task trains with."""
+    """Writes the searches, and the hyperparameters that each task trains with."""
     parts = ["## Hyperparameters\n"]
     rows, studies = [], set()
     for path in sorted(found.directory.glob("table1-*/*.json")):
@@ -56,8 +56,8 @@ def searches(found: evidence.Evidence) -> list[str]:
             tables.table(["task", "agent", "trials", "best", "search", "command"], rows)
         )
         parts.append(
-            "Best: the objective of the trial that was chosen, on its own seed. As the "
-            "best of many it flatters.\n"
+            "Best: the objective of the chosen trial, on the trial's seed. As the best "
+            "of many trials it is optimistic.\n"
         )
     missing = [
         _command(agent, env)
@@ -96,7 +96,7 @@ def _origin(path: pathlib.Path) -> str:
 
 
 def provenance(found: evidence.Evidence) -> list[str]:
-    """Writes which code and which versions the runs come from."""
+    """Writes the commits and package versions of the runs."""
     parts = ["## Where the numbers come from\n"]
     rows = []
     of = {name: finals.runs for name, finals in found.finals.items()}
@@ -132,13 +132,13 @@ def provenance(found: evidence.Evidence) -> list[str]:
         parts.append("No run has been collected yet.\n")
     if other := found.other_values():
         parts.append(
-            f"{other} collected runs are left out: their hyperparameters are not those "
-            "that `gin/tuned` has now.\n"
+            f"{other} collected runs are left out: their hyperparameters differ from "
+            "those that are in `gin/tuned` now.\n"
         )
     parts.append(
-        "Per-seed files are in `runs/`: `metrics.csv`, a row an evaluation, `run.json` "
-        "and `operative_config.gin` of each run, as the run left them. Figures 1 and 2 "
-        "are in [`figure1/`](figure1) and [`figure2/`](figure2).\n"
+        "`runs/` has the files that each run wrote: `metrics.csv` (one row per "
+        "evaluation), `run.json` and `operative_config.gin`. Figures 1 and 2 are in "
+        "[`figure1/`](figure1) and [`figure2/`](figure2).\n"
     )
     return parts
 

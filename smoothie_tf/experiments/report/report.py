@@ -1,4 +1,4 @@
-"""Writes results/README.md and its pictures from what results/ holds, and no more."""
+"""Writes results/README.md and its pictures from the files in results/ alone."""
 
 import pathlib
 
@@ -22,22 +22,22 @@ from smoothie_tf.experiments.svg import claims as svg_claims
 _HEAD = """\
 # Results
 
-Written by `python reproduce/report.py` from the CSV files in this folder. Nothing here
-is edited by hand; what is missing says so.
+Written by `python reproduce/report.py` from the CSV files in this directory, and never
+edited by hand. Missing results are marked "not yet run".
 """
 
 _PROTOCOL = """\
-Final return of a run: the mean of its last ten evaluations (never more than half of
-them). An evaluation is the mean action's return over ten episodes in environments of
-its own, without noise, every 5,000 steps. ± is the standard deviation over seeds,
-divided by n. Training return: the training episodes between the same evaluations, with
-noise. The paper does not say which of the two it plots: verdicts and headlines are the
-evaluation's, with training returns beside them. Final σ is the policy's at the last
-evaluation, in units of actions scaled to [−1, 1]; DDPG's is its noise's, which it does
-not learn. Intervals are 95 %: of returns by rliable's stratified bootstrap over runs
-({repetitions:,} resamples, seeded), of counts Wilson's. With three to six runs
-bootstrap intervals are too narrow; read them as the least there is of doubt.
-Hyperparameters were chosen on other seeds than those shown.
+Final return of a run: the mean of its last ten evaluations (at most half of all). Every
+5,000 steps an evaluation runs the mean action, without noise, for ten episodes in
+separate environments. Training return: the mean return of the training episodes between
+the same evaluations, with noise. The paper does not say which of the two it plots:
+verdicts and headlines use the evaluation return, and training returns are shown beside
+it. ± is the standard deviation over seeds, dividing by n. Final σ is the policy's
+standard deviation at the last evaluation, with actions scaled to [−1, 1]; DDPG's is
+that of its exploration noise, which is not learned. Intervals are 95 %: rliable's
+stratified bootstrap over runs for returns ({repetitions:,} resamples, seeded), Wilson's
+for counts. With three to six runs bootstrap intervals are too narrow: the true
+uncertainty is larger. Hyperparameters were chosen on other seeds than those shown.
 """
 
 
@@ -45,13 +45,14 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     """Writes the report.
 
     Args:
-        results_dir: As `evidence.Evidence` reads it; README.md and report/ go there.
+        results_dir: Directory that `evidence.Evidence` reads; README.md and report/ are
+            written there.
 
     Returns:
         The path of README.md.
 
     Raises:
-        metrics.DamagedRunError: If a file is there and cannot be read.
+        metrics.DamagedRunError: If a file exists but cannot be read.
     """
     found = evidence.Evidence(results_dir)
     out_dir = results_dir / "report"
@@ -80,7 +81,7 @@ def _protocol() -> str:
 
 
 def _claims(judged: pd.DataFrame) -> list[str]:
-    """Writes the claims table, its rules, and what would finish it."""
+    """Writes the table of claims, their rules, and the commands that make them."""
     counts = judged["verdict"].value_counts()
     words = (verdicts.REPRODUCED, verdicts.PARTLY, verdicts.NOT, verdicts.NOT_YET)
     told = ", ".join(f"{counts.get(word, 0)} {word}" for word in words)
@@ -102,18 +103,17 @@ def _claims(judged: pd.DataFrame) -> list[str]:
             ],
         ),
         "### Rules\n",
-        "Those of returns (rules A and B, and Hopper doubled) were fixed before any "
-        "run of 300,000 steps; those of identities, of Section 3 and of Figure 2 were "
-        "written when these had been seen; S1 to S13 are claims of Heess et al. "
-        "(2015), whose rules were fixed before any of their runs. Rule C, and that the "
-        "penalty helps on Walker2d and Ant, were written before any run of Ant, of "
-        "Walker2d without a penalty, or of Swimmer with values searched there; with "
-        "HalfCheetah's values, Swimmer had been seen. n is runs of the "
-        "first + of the second "
-        f"arm; with fewer than {evidence.LEAST_SEEDS} finished runs of either a claim "
-        "is not yet run. "
-        "Where there are enough runs of 1,000,000 steps they count, else those of "
-        "300,000.\n",
+        "The rules for returns (rules A and B, and Hopper doubled) were fixed before "
+        "any run of 300,000 steps. The rules for identities, Section 3 and Figure 2 "
+        "were written after these results had been seen. S1 to S13 are claims of Heess "
+        "et al. (2015); their rules were fixed before any of their runs. Rule C, and "
+        "the claims that the penalty helps on Walker2d and Ant, were written before "
+        "any run of Ant, of Walker2d without a penalty, or of Swimmer with "
+        "hyperparameters searched there; runs of Swimmer with HalfCheetah's "
+        "hyperparameters had been seen. n is the number of runs of the first + of the "
+        f"second arm; with fewer than {evidence.LEAST_SEEDS} finished runs of either, "
+        "a claim is not yet run. Runs of 1,000,000 steps count where there are enough "
+        "of them, else those of 300,000.\n",
     ]
     for letter, rule in claims.SHARED_RULES.items():
         parts.append(f"- Rule {letter}: {rule}.")

@@ -1,4 +1,4 @@
-"""The report's sections on returns: Figures 3 and 4, and others' DDPG beside ours."""
+"""The report's sections on returns: Figures 3 and 4, and published DDPG returns."""
 
 import pathlib
 
@@ -17,12 +17,12 @@ _COLLECT = "python reproduce/collect.py"
 def section(
     found: evidence.Evidence, preset: Preset, out_dir: pathlib.Path
 ) -> list[str]:
-    """Writes tables and pictures of Figures 3 and 4, of runs of one length.
+    """Writes tables and pictures of Figures 3 and 4, for runs of one length.
 
     Args:
-        found: What there is.
-        preset: The length.
-        out_dir: Where the pictures go, a directory below that of the report.
+        found: The evidence.
+        preset: The preset, which sets the length.
+        out_dir: Directory of the pictures, a subdirectory of the report's.
     """
     finals = found.finals[preset.name]
     parts = [f"## Returns after {preset.num_steps:,} steps (preset {preset.name})\n"]
@@ -118,9 +118,9 @@ def _aggregates(found, preset: Preset) -> list[str]:
         ]
         if len(compared) > 1:
             parts.append(
-                "Scaled: 0 and 1 are the lowest and the highest final return that any "
-                "run of the two reached on the task. Over all tasks, the first runs of "
-                "each, as many as every task has.\n"
+                "Scaled: on each task, 0 and 1 are the lowest and the highest final "
+                "return of any run of the two agents. The last row uses equally many "
+                "runs of every task, the first ones.\n"
             )
     return parts
 
@@ -173,7 +173,7 @@ def _pictures(figure, finals, out_dir, preset) -> list[str]:
 
 
 def published(found: evidence.Evidence) -> list[str]:
-    """Writes others' DDPG beside ours."""
+    """Writes published returns of DDPG beside ours."""
     table = found.table("published_ddpg.csv", text=True)
     if table is None:
         return []
@@ -196,9 +196,9 @@ def published(found: evidence.Evidence) -> list[str]:
         rows.append([*head, *(cells.get(task, "") for task in table.columns[4:])])
     return [
         "## DDPG elsewhere\n",
-        "To tell a broken baseline from a working one. Versions of the tasks, networks "
-        "and hyperparameters differ: orders of magnitude can be compared, no more. "
-        "Others' numbers are as printed by their authors "
+        "This table checks that our baseline works. Task versions, networks and "
+        "hyperparameters differ, so only orders of magnitude can be compared. Others' "
+        "numbers are as printed by their authors "
         "([`published_ddpg.csv`](published_ddpg.csv)).\n",
         tables.table(list(table.columns), rows),
     ]

@@ -1,4 +1,4 @@
-"""The rules by which the claims of Smoothie's paper are judged, as functions."""
+"""The rules that decide the verdicts on the claims of Smoothie's paper."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from smoothie_tf.experiments.evidence.verdicts import (
     all_or_some,
 )
 
-#: How much of DDPG's return "at least as good" may lack.
+#: Share of DDPG's return by which "at least as good" may fall short.
 MARGIN = 0.1
 IDENTITY = 1e-6
 HESSIAN = 1e-4
@@ -22,7 +22,7 @@ MOST = 0.9
 
 
 def _check(found, name: str) -> pd.Series | None:
-    """Returns one row of the identities."""
+    """Returns one row of the table of identities, or `None` without it."""
     table = found.table("identities/identities.csv")
     if table is None or "check" not in table:
         return None
@@ -92,7 +92,7 @@ def _arms_of_figure2(found) -> tuple[pd.DataFrame, pd.DataFrame] | None:
 
 
 def escape(found: Evidence) -> Finding:
-    """Judges who leaves the local optimum in Figure 2."""
+    """Judges which agents leave the local optimum in Figure 2."""
     arms = _arms_of_figure2(found)
     if arms is None:
         return Finding(NOT_YET)
@@ -166,7 +166,7 @@ def at_least_as_good(found: Evidence, env: str) -> Finding:
 
 
 def better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
-    """Judges an arm against another on a task by rule B; both by their variants."""
+    """Judges by rule B whether `ours` is better on a task; arms are variants."""
     pair = found.comparison(env, ours, theirs)
     if pair is None:
         return _not_yet(found, env, ours, theirs)
@@ -179,7 +179,7 @@ def better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
 
 
 def slightly_better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
-    """Judges an arm against another on a task by rule C; both by their variants."""
+    """Judges by rule C whether `ours` is better on a task; arms are variants."""
     pair = found.comparison(env, ours, theirs)
     if pair is None:
         return _not_yet(found, env, ours, theirs)

@@ -22,14 +22,14 @@ _COMMAND = "python reproduce/section3.py"
 _SOURCE = "Section 3"
 _SYMBOLS = {"mean": "μ", "stddev": "σ"}
 _START = figure1.INITIAL_STDDEV
-#: Stored actions of the learned updates that the table shows.
+#: Number of stored actions behind the learned updates that the table shows.
 _SHOWN_ACTIONS = 1000
-#: Where single precision leaves the difference of two equal gradients.
+#: Single precision makes two equal gradients differ by up to this.
 _ROUNDING = 1e-5
 _HEAD = """\
-The naive update, local maxima and critics of the raw and of the smoothed reward, where
-Figure 2 starts: μ at the worse mode, σ = {stddev:.2f}. Bands are the least and greatest
-of {fits} seeds, bars the standard deviation over {critics}.
+The naive update, and local maxima and critics of the raw and of the smoothed reward, at
+the start of Figure 2: μ at the worse mode, σ = {stddev:.2f}. Bands span the minimum and
+maximum of {fits} seeds; bars are the standard deviation over {critics} seeds.
 """
 
 
@@ -37,51 +37,50 @@ def claims() -> list[Claim]:
     """Lists the claims of Section 3, in its order."""
     return [
         Claim(
-            "The naive update from one action has a large variance, the more so the "
-            "smaller σ is",
+            "The naive update from one action has a large variance, which grows as σ "
+            "shrinks",
             _SOURCE,
-            "reproduced: for μ and for σ, its standard deviation at "
-            f"σ = {_START:.2f} is above the size of its mean, and grows as σ falls "
-            "from 0.8 to 0.0125; partly: one of the two, or for one parameter; else "
-            "not",
+            "reproduced: for μ and for σ, the update's standard deviation at "
+            f"σ = {_START:.2f} is above the absolute value of its mean, and grows as σ "
+            "falls from 0.8 to 0.0125; partly: in some of these cases; else not",
             _COMMAND,
             _naive_variance,
         ),
         Claim(
-            "Smoothie's update, from a learned Q̃, has less",
+            "Smoothie's update, from a learned Q̃, has a smaller variance",
             _SOURCE,
-            "of the variance over critics in multiples of the squared mean, the 95 % "
-            "interval. reproduced: it is below that of one action's naive update for μ "
-            "and σ, after each number of actions, on-policy and uniform; partly: in "
-            "some cases; else not",
+            "the 95 % interval of the variance over critics, relative to the squared "
+            "mean, decides. reproduced: it is below the relative variance of one "
+            "action's naive update for μ and σ, after each number of actions, "
+            "on-policy and uniform; partly: in some cases; else not",
             _COMMAND,
             _learned_variance,
         ),
         Claim(
-            "Smoothing cannot add but only remove local optima",
+            "Smoothing can remove but never add local optima",
             f"{_SOURCE}, (1)",
-            "reproduced: no function, of one action or of two, has more local maxima "
-            "at a larger σ; partly: none of one action has; else not",
+            "reproduced: no function of one or of two actions has more local maxima "
+            "at a larger σ; partly: no function of one action has; else not",
             _COMMAND,
             _never_adds,
         ),
         Claim(
-            "It removes that of the synthetic task",
+            "Smoothing removes the local optimum of the synthetic task",
             f"{_SOURCE}, Figure 1",
-            f"reproduced: the reward has two local maxima, and smoothed with "
-            f"σ = {_START:.2f} one; else not",
+            f"reproduced: the reward has two local maxima, and one when smoothed with "
+            f"σ = {_START:.2f}; else not",
             _COMMAND,
             _removes,
         ),
         Claim(
             "Q̃ is easier to approximate than Q",
             f"{_SOURCE}, (2)",
-            "of the mean error over the box of actions after 3,000 updates, in "
-            "multiples of the standard deviation of what is fitted, the ratio to "
-            "that of the raw reward with the same critic and updates, and its 95 % "
-            "interval. reproduced: it is below 1 at 10 and at 300 units, for the "
-            "smoothed reward itself and for the rewards of sampled actions that "
-            "(18) has in its place; partly: in some cases; else not",
+            "error: the mean over the box of actions after 3,000 updates, relative to "
+            "the standard deviation of the fitted function. The ratio of this error to "
+            "that of the raw reward, with the same critic and updates, decides. "
+            "reproduced: its 95 % interval is below 1 at 10 and at 300 units, for the "
+            "smoothed reward itself and for the rewards of sampled actions that (18) "
+            "uses instead; partly: in some cases; else not",
             _COMMAND,
             _easier,
         ),
@@ -91,23 +90,23 @@ def claims() -> list[Claim]:
 def limit() -> Claim:
     """Returns the claim of Section 5 on the limit of small covariances."""
     return Claim(
-        "As Σ → 0, the updates of critic and mean are DDPG's",
+        "As Σ → 0, the updates of critic and mean become DDPG's",
         "Section 5",
-        "reproduced: relative to DDPG's, the gradient of the critic differs in "
-        "proportion to σ (exponent within 5 % of 1, from 0.1 to 1e-4) and at "
-        f"σ = 1e-6 by ≤ {_ROUNDING:g}, that of μ by ≤ {_ROUNDING:g} at each σ; partly: "
-        "one of the two gradients; else not",
+        "reproduced: the critic's gradient differs from DDPG's, relative to it, in "
+        "proportion to σ (exponent within 5 % of 1, from 0.1 to 1e-4) and by "
+        f"≤ {_ROUNDING:g} at σ = 1e-6, and μ's by ≤ {_ROUNDING:g} at each σ; partly: "
+        "one of the two gradients does; else not",
         _COMMAND,
         _limit,
     )
 
 
 def section(results_dir: pathlib.Path, found: evidence.Evidence) -> list[str]:
-    """Returns the report's lines on it.
+    """Returns the report's section on Section 3.
 
     Args:
-        results_dir: Where its picture is, in `section3/`.
-        found: What there is.
+        results_dir: Directory of results, with the picture in `section3/`.
+        found: The evidence.
     """
     title, learned = f"## {_SOURCE}\n", found.table("section3/learned_updates.csv")
     fits = found.table("section3/fits.csv")
@@ -167,7 +166,7 @@ def _learned_variance(found) -> Finding:
                     f"{replay}, {_SYMBOLS[parameter]}: {estimate.value:.2f} "
                     f"[{estimate.low:.2f}, {estimate.high:.2f}] (naive {one_action:.0f}"
                     f"), {updates.mean() / naive['exact']:.2f} of the slope, error "
-                    f"{error:.3f} (naive, averaged over the same, {averaged:.3f})"
+                    f"{error:.3f} (naive, mean of as many actions, {averaged:.3f})"
                 )
     number = f"after {_SHOWN_ACTIONS:,} actions: " + "; ".join(numbers)
     number = number.replace(" -", " −")
@@ -196,12 +195,13 @@ def _never_adds(found) -> Finding:
     ridge = table[table["function"] == section3.RIDGE]
     two = ridge.loc[ridge["maxima"] > ridge["maxima"].iloc[0], "stddev"]
     told = (
-        f"one action: {of_one} of {number + 1} functions gain one; two actions: a ridge"
+        f"one action: {of_one} of {number + 1} functions gain a maximum; "
+        "two actions: a ridge"
     )
     if len(two):
         told += (
-            f" has {ridge['maxima'].iloc[0]:.0f} and, from σ = {two.min():.3f} to "
-            f"{two.max():.3f}, {ridge['maxima'].max():.0f}"
+            f" has {ridge['maxima'].iloc[0]:.0f}, and {ridge['maxima'].max():.0f} from "
+            f"σ = {two.min():.3f} to {two.max():.3f}"
         )
     else:
         told += " gains none"
@@ -217,7 +217,8 @@ def _removes(found) -> Finding:
     smoothed = rows.loc[(rows["stddev"] - _START).abs().idxmin(), "maxima"]
     verdict = REPRODUCED if (raw, smoothed) == (2, 1) else NOT
     number = (
-        f"{raw:.0f}, and {smoothed:.0f} at σ = {_START:.2f}; the second vanishes at "
+        f"{raw:.0f} maxima, and {smoothed:.0f} at σ = {_START:.2f}; the second "
+        "vanishes at "
     )
     number += f"σ = {rows['vanishing_stddev'].iloc[0]:.4f}"
     return Finding(verdict, number, "exact")

@@ -1,4 +1,4 @@
-"""The table of results that README shows, so that nobody copies numbers by hand."""
+"""The table of results in README, which the report writes."""
 
 import pathlib
 
@@ -10,6 +10,8 @@ from smoothie_tf.experiments.report import tables
 
 #: Around the summary in README.
 BEGIN, END = "<!-- summary -->", "<!-- /summary -->"
+_TITLE = "Claims of Smoothie's paper"
+_SVG_TITLE = "Claims of the SVG paper, on our own versions of its tasks"
 
 
 def summary(found, judged: pd.DataFrame) -> str:
@@ -20,7 +22,7 @@ def summary(found, judged: pd.DataFrame) -> str:
         judged: The claims with their verdicts, as `claims.judge` returns them.
 
     Returns:
-        Markdown without links, so that it can stand in any folder.
+        Markdown without links, so that it is valid in any directory.
     """
     of_svg = judged["source"].str.startswith("SVG")
     rows = []
@@ -49,21 +51,22 @@ def summary(found, judged: pd.DataFrame) -> str:
     head = ["task", "Smoothie", "DDPG", difference, "... in training returns"]
     head += ["steps", "seeds"]
     return (
-        f"Smoothie's paper: {_counts(judged[~of_svg])}. The SVG paper's methods, on"
-        f" tasks of our own after its: {_counts(judged[of_svg])}.\n\n"
-        "Return of the policy's mean action, mean of a run's last ten evaluations; ± is"
-        " the standard deviation over seeds. Training returns are those of the noisy"
-        " policy; the paper does not say which it plots.\n\n" + tables.table(head, rows)
+        f"{_counts(judged[~of_svg], _TITLE)}. {_counts(judged[of_svg], _SVG_TITLE)}."
+        "\n\n"
+        "Returns are of the policy's mean action, averaged over a run's last ten"
+        " evaluations; ± is the standard deviation over seeds. Training returns are"
+        " of the policy with noise; the paper does not say which of the two it plots."
+        "\n\n" + tables.table(head, rows)
     )
 
 
 def write(text: str, results_dir: pathlib.Path) -> None:
-    """Writes the summary to report/summary.md, and between README's marks.
+    """Writes the summary to report/summary.md, and between the marks in README.
 
     Args:
         text: The summary.
-        results_dir: The folder of results. The README beside it is written where it is
-            there and has the marks.
+        results_dir: Directory of results. README.md in its parent directory is updated
+            if it exists and has the marks.
     """
     (results_dir / "report" / "summary.md").write_text(text, encoding="utf-8")
     readme = results_dir.absolute().parent / "README.md"
@@ -76,8 +79,8 @@ def write(text: str, results_dir: pathlib.Path) -> None:
         readme.write_text(whole, encoding="utf-8")
 
 
-def _counts(judged):
+def _counts(judged, title):
     counts = judged["verdict"].value_counts()
     words = (verdicts.REPRODUCED, verdicts.PARTLY, verdicts.NOT, verdicts.NOT_YET)
     told = ", ".join(f"{counts.get(word, 0)} {word}" for word in words)
-    return f"{len(judged)} claims, of which {told}"
+    return f"{title} ({len(judged)}): {told}"

@@ -1,4 +1,4 @@
-"""The report's section on the SVG family: figures of Heess et al. (2015), and ours."""
+"""The report's section on the SVG family: figures of Heess et al. (2015)."""
 
 import pathlib
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ def section(found: evidence.Evidence, out_dir: pathlib.Path) -> list[str]:
     """Writes the section, and draws its pictures.
 
     Args:
-        found: What there is.
-        out_dir: Where the pictures go, a directory below that of the report.
+        found: The evidence.
+        out_dir: Directory of the pictures, a subdirectory of the report's.
 
     Returns:
         Lines of Markdown, with pictures where there are results and commands where
@@ -30,10 +30,10 @@ def section(found: evidence.Evidence, out_dir: pathlib.Path) -> list[str]:
     """
     parts = [
         "## The SVG family\n",
-        "Heess et al. (2015), on tasks of our own after theirs: see "
+        "Methods of Heess et al. (2015) on our own versions of their tasks, see "
         "[`docs/svg.md`](../docs/svg.md). Final: mean of the last tenth of "
-        "evaluations. Area: mean of all evaluations, the greater the sooner a run "
-        "learns. Both with 95 % intervals over runs. Hyperparameters are those of "
+        "evaluations. Area: mean of all evaluations, which is larger the sooner a run "
+        "learns. Both have 95 % intervals over runs. Hyperparameters are those of "
         "`gin/agents/` and `gin/environments/`, the same for all seeds.\n",
     ]
     for figure in (*svg_figures.FIGURES, svg_figures.SVG_TASKS):
@@ -79,7 +79,7 @@ def _drawn(
 
 
 def _models(found: evidence.Evidence) -> list[str]:
-    """Writes how good Hand's learned models are, which claim S1 is about."""
+    """Tabulates the errors of Hand's learned models, which explain claim S1."""
     digits = {
         models.DERIVATIVES: 4,
         models.DRIFT: 2,
@@ -99,12 +99,13 @@ def _models(found: evidence.Evidence) -> list[str]:
     if not rows:
         return []
     return [
-        "Hand's models at the end of training, against the true one: the error of the "
-        "derivatives, root mean square of entries; how far the ball is from where the "
-        "model takes it within 10 s, metres; the cosine of v_θ with the true one, "
-        "by the model's derivatives along real trajectories, as SVG(∞) has it, and "
-        "along the model's own, as the planner; and the share of actions beyond the "
-        "bounds, where the hand is no faster.\n",
+        "Hand's learned models at the end of training, compared with the true one. "
+        "Derivatives: root mean square error of the entries. Drift: distance in metres "
+        "between the ball and the model's prediction of it within 10 s. Cosine: "
+        "between v_θ by the model's derivatives and the true v_θ, along real "
+        "trajectories, as SVG(∞) uses it, and along the model's own, as the planner "
+        "does. Actions beyond: share of actions beyond the bounds, where the hand "
+        "moves no faster.\n",
         tables.table(
             [
                 "agent, updates of the model",

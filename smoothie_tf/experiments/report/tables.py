@@ -1,4 +1,4 @@
-"""Parts that several sections of the report are made of."""
+"""Tables and texts that several sections of the report share."""
 
 import json
 import pathlib
@@ -20,12 +20,12 @@ def returns(
     """Writes the table and the picture of one table of runs.
 
     Args:
-        path: `<name>_runs.csv`, beside its picture.
-        figure: Whose runs they are.
-        baseline: Variant that the others are held against.
-        subject: What headings begin with, where a section has more than one table.
-        picture_folder: Where the picture is, seen from the file that the lines are
-            for; `None` for a file in the folder above.
+        path: `<name>_runs.csv`, in the same directory as its picture.
+        figure: The figure that the runs belong to.
+        baseline: Variant that the others are compared with.
+        subject: First words of headings, if a section has more than one table.
+        picture_folder: Directory of the picture, relative to the file that will hold
+            the lines; `None` if that file is in the parent directory.
 
     Returns:
         Lines of Markdown.
@@ -53,7 +53,7 @@ def returns(
                         cells = [[cell, ""] for cell, _ in cells]
                     rows.append([env, label, str(len(ours)), *cells[0], *cells[1]])
         after = f"{subject}, after" if subject else "After"
-        versus = f"mean against {labels[baseline]}"
+        versus = f"difference from {labels[baseline]}"
         head = ["task", "agent", "n", "return", versus]
         head += ["training return", f"training {versus}"]
         parts += [f"### {after} {steps:,} steps\n", table(head, rows)]
@@ -64,7 +64,7 @@ def returns(
 
 
 def _commits(path: pathlib.Path) -> list[str]:
-    """Says of which commits runs are, where their records lie beside their table."""
+    """Lists the commits of runs, if their records are beside their table."""
     if not path.is_file():
         return []
     try:
@@ -105,5 +105,5 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def not_yet(*commands: str) -> str:
-    """Says that something is not yet run, and how it is."""
+    """Says that something is not yet run, with the commands that run it."""
     return "\n".join(["Not yet run:\n", "```", *commands, "```\n"])

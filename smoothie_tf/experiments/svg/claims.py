@@ -1,8 +1,8 @@
 """The claims of Heess et al. (2015), S1 to S13, each with the rule of its verdict.
 
-The rules were written before any of their runs had been made. Two numbers of a run
-count: its final return, the mean of the last tenth of its evaluations, and its area,
-the mean of all, which is the greater the sooner a run learns.
+The rules were written before any of their runs. They use two numbers of each run: its
+final return, the mean of the last tenth of its evaluations, and its area, the mean of
+all evaluations, which is larger the sooner a run learns.
 """
 
 from smoothie_tf.experiments.evidence.evidence import SVG_PRESET
@@ -23,9 +23,9 @@ def claims() -> list[Claim]:
             "S1: on Hand, SVG(∞) learns and the planner barely improves",
             "Figure 2, left",
             "reproduced: the interval of the difference of final returns is above 0, "
-            "and the planner gains at most a third of what SVG(∞) gains from its first "
-            "evaluation; not: it is below 0, or neither holds (the latter added when "
-            "runs had been seen); else partly",
+            "and the planner's gain since its first evaluation is at most a third of "
+            "SVG(∞)'s; not: the interval is below 0, or neither holds (the latter was "
+            "added after runs had been seen); else partly",
             _command(2, figures.HAND),
             rules.hand,
         ),
@@ -45,8 +45,8 @@ def claims() -> list[Claim]:
         (
             "S3: a smaller value function hurts SVG(1) less than DPG",
             "Figure 2, right",
-            "of what 50 units in place of 200 lose of the final return, DPG's loss "
-            "less SVG(1)'s. reproduced: its interval is above 0; not: below 0; else "
+            "loss: final return with 200 units minus that with 50. reproduced: the "
+            "interval of DPG's loss minus SVG(1)'s is above 0; not: below 0; else "
             "partly",
             _command(2, figures.CARTPOLE),
             rules.value_units,
@@ -55,21 +55,21 @@ def claims() -> list[Claim]:
             "S4: on the 3-link swimmer, SVG(1) outperforms the actor-critic and SVG(∞) "
             "is slightly ahead",
             "Figure 3, left; Section 6.1",
-            "reproduced: the interval of SVG(1)'s final return less the actor-critic's "
-            "is above 0, and SVG(∞)'s mean is at least SVG(1)'s; not: that interval is "
-            "below 0; else partly",
+            "reproduced: the interval of SVG(1)'s final return minus the "
+            "actor-critic's is above 0, and SVG(∞)'s mean is at least SVG(1)'s; not: "
+            "that interval is below 0; else partly",
             _command(3, figures.SWIMMER_3),
             rules.swimmer_3,
         ),
         (
             "S5: a smaller model hurts SVG(∞), and not SVG(1)",
             "Figure 3, middle",
-            "of what 5 units in place of 20 lose of the final return. reproduced: the "
-            "interval of SVG(∞)'s loss is above 0 and so is that of its loss less "
-            "SVG(1)'s, and SVG(1)'s own is not; not: the second is below 0; else "
+            "loss: final return with 20 units minus that with 5. reproduced: the "
+            "intervals of SVG(∞)'s loss and of its loss minus SVG(1)'s are above 0, "
+            "and that of SVG(1)'s loss is not; not: the second is below 0; else "
             "partly. Partly at best if SVG(1) with 20 units has not learned and so "
-            "has nothing to lose: the interval of its final return less its first "
-            "evaluation is not above 0 (added when runs had been seen)",
+            "has nothing to lose: the interval of its final return minus its first "
+            "evaluation is not above 0 (added after runs had been seen)",
             _command(3, figures.SWIMMER_3),
             rules.model_units,
         ),
@@ -90,9 +90,9 @@ def claims() -> list[Claim]:
             "S7: on the 7-link swimmer, SVG(1) outperforms the actor-critic, and "
             "replay improves it",
             "Figure 4; Section 6.1",
-            "of the differences of final returns: reproduced: the interval of SVG(1) "
-            "over the actor-critic is above 0, and that of SVG(1)-ER over SVG(1) not "
-            "below 0; not: one is below 0; else partly",
+            "reproduced: in final returns, the interval of SVG(1) minus the "
+            "actor-critic is above 0, and that of SVG(1)-ER minus SVG(1) is not below "
+            "0; not: one is below 0; else partly",
             _command(4, figures.SWIMMER_7),
             rules.swimmer_7,
         ),
@@ -109,8 +109,9 @@ def claims() -> list[Claim]:
         (
             "S9: the reacher follows a moving target",
             "Section 6.2",
-            "reproduced: in every run the tip is, in the second half of an episode and "
-            f"on average, within {figures.NEAR} m; partly: in one run; else not",
+            "reproduced: in every run, the tip's mean distance from the target in the "
+            f"second half of an episode is at most {figures.NEAR} m; partly: in one "
+            "run; else not",
             _command(4, figures.MOVING_TARGET, seeds=3),
             lambda found: rules.every_run(
                 found,
@@ -124,9 +125,9 @@ def claims() -> list[Claim]:
         (
             "S10: the gripper brings the ball to its place",
             "Section 6.2",
-            "of the ball's distance from its place at an episode's end, as a share of "
-            "that at its start: reproduced: at most a half on average in every run; "
-            "partly: in one; else not",
+            "share: the ball's distance from its place at an episode's end, relative "
+            "to that at its start. reproduced: on average at most a half in every run; "
+            "partly: in one run; else not",
             _command(4, figures.GRIPPER, seeds=3),
             lambda found: rules.every_run(
                 found,
@@ -140,8 +141,9 @@ def claims() -> list[Claim]:
         (
             "S11: the monoped balances far beyond 200 steps, also with 25 % noise",
             "Section 6.2",
-            "of episodes of 1,000 steps: reproduced: with 25 % noise it stands in the "
-            "end in at least half, on average over runs; partly: with 5 %; else not",
+            "reproduced: with 25 % noise, the monoped stands at the end of at least "
+            "half of the episodes of 1,000 steps, on average over runs; partly: with "
+            "5 %; else not",
             _command(4, figures.MONOPED),
             rules.monoped,
         ),
@@ -149,17 +151,17 @@ def claims() -> list[Claim]:
             "S12: Half-Cheetah makes good progress in every repeat, with springs and "
             "without",
             "Section 6.2",
-            "reproduced: every run's final return, which counts metres less torques, "
-            "is above 0 on both; partly: at least half of them; else not",
+            "reproduced: every run's final return (metres minus torques) is above 0 on "
+            "both; partly: at least half of them are; else not",
             _command(4, *figures.CHEETAHS),
             rules.cheetahs,
         ),
         (
             "S13: the walker walks, at similar returns in every repeat",
             "Section 6.2",
-            "reproduced: every run's final return is above 1,000, which standing still "
-            "reaches at best, and within 50 % of their mean; partly: every run's is "
-            "above 1,000; else not",
+            "reproduced: every run's final return is above 1,000, the most that "
+            "standing still reaches, and within 50 % of their mean; partly: every "
+            "run's is above 1,000; else not",
             _command(4, figures.WALKER),
             rules.walker,
         ),

@@ -1,7 +1,7 @@
-"""The rules by which the claims of the SVG paper are judged, as functions.
+"""The rules that decide the verdicts on the claims of the SVG paper.
 
-Two numbers of a run count: its final return, the mean of the last tenth of its
-evaluations, and its area, the mean of all.
+They use two numbers of each run: its final return, the mean of the last tenth of its
+evaluations, and its area, the mean of all evaluations.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from smoothie_tf.experiments.figures import svg as figures
 from smoothie_tf.experiments.figures.grids import Arm
 
 _MOST = 0.9
-#: "Barely improves": at most this share of what the other arm does.
+#: "Barely improves": at most this share of the other arm's gain.
 _LITTLE = 1 / 3
 _BEHAVIOUR = f"{figures.SVG_FIGURE_4.name}-{evidence.SVG_PRESET}/{figures.BEHAVIOUR}"
 
@@ -37,11 +37,11 @@ def ahead(
     """Judges whether an arm is ahead of each of the others.
 
     Args:
-        found: What there is.
+        found: The evidence.
         env: The task.
         ours: The arm.
-        others: The others.
-        columns: Of `metrics.NUMBERS`: in which numbers.
+        others: The other arms.
+        columns: The numbers that are compared, columns of `metrics.NUMBERS`.
     """
     arms = (ours, *others)
     if not found.svg.has(env, arms):
@@ -80,7 +80,7 @@ def hand(found: Evidence) -> Finding:
 
 
 def _losses(found, env, smaller, arms, sizes):
-    """Returns counts, and what two arms lose by size, and the first more; or None."""
+    """Returns counts, losses of two arms by size, and their difference; or None."""
     four = [smaller(arm, size) for arm in arms for size in (sizes[0], sizes[-1])]
     if not found.svg.has(env, four):
         return _not_yet(found, env, four), None
@@ -190,12 +190,12 @@ def every_run(
     unit: str,
     digits: int,
 ) -> Finding:
-    """Judges whether every run's policy behaves as it is claimed to.
+    """Judges whether every run's policy behaves as claimed.
 
     Args:
-        found: What there is.
+        found: The evidence.
         env: The task.
-        name: What was measured of its behaviour.
+        name: The measured quantity.
         holds: Whether a run's number is as claimed.
         unit: Of the numbers.
         digits: Decimals of the numbers.
@@ -260,7 +260,7 @@ _NAMES = {"evaluation_return": "final return", "area": "area"}
 
 
 def _sign(estimates) -> str:
-    """The verdict of differences that are all to be above 0."""
+    """Returns the verdict on differences that should all be above 0."""
     estimates = list(estimates)
     if any(estimate.high < 0 for estimate in estimates):
         return NOT
