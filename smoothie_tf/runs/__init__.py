@@ -1,1 +1,1 @@
-"""What a run is, how far it is, and launching runs by processes or Ray."""
+"""Definition, progress and launching of runs, as local processes or on Ray."""

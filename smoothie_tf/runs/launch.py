@@ -1,7 +1,7 @@
-"""Runs a grid: what is missing, and nothing else.
+"""Launches the runs of a grid that are not finished yet.
 
-`launch(runs, num_workers)` is all a caller knows of it. The runs are processes on this
-machine, or wherever `workers` starts them (see `ray_launch`).
+Callers use `launch(runs, num_workers)` alone. Each run is a process on this machine, or
+wherever `workers` starts it (see `ray_launch`).
 """
 
 import collections
@@ -33,8 +33,7 @@ LOG_FILE = "log.txt"
 #: The command of a run, before its flags.
 TRAIN = (sys.executable, "-m", "smoothie_tf", "train")
 _ATTEMPTS = 2
-# A run that loses its worker is not at fault, but one that takes every worker down with
-# it has to end.
+# Losing a worker is not the run's fault, but a run that crashes every worker must end.
 _MOST_LOSSES = 10
 _BAD_INPUT = 2
 _LONGEST_REASON = 300
@@ -49,9 +48,9 @@ class Outcome:
 
     Attributes:
         run: The run.
-        status: `DONE`, `FAILED`, or `RESUMABLE` where somebody interrupted that run.
-        reason: Why it is not done, in one line; empty where it is.
-        refused: Whether it failed by refusing its input.
+        status: `DONE`, `FAILED`, or `RESUMABLE` if the run was interrupted.
+        reason: Why it is not done, in one line; empty if it is done.
+        refused: Whether it rejected its input.
     """
 
     run: Run
@@ -61,7 +60,7 @@ class Outcome:
 
 
 def train_command(run: Run) -> list[str]:
-    """Returns the command that trains, or goes on training, a run."""
+    """Returns the command that starts or resumes a run."""
     command = [*TRAIN, "--agent", run.agent, "--env", run.env, "--seed", str(run.seed)]
     command += ["--preset", run.preset.name, "--num_steps", str(run.num_steps)]
     command += ["--run_dir", str(run.directory), "--quiet"]
@@ -75,10 +74,10 @@ def train_command(run: Run) -> list[str]:
 
 
 def overview(runs: Sequence[Run], num_workers: int | None = None) -> str:
-    """Says in one line what a grid still needs, with time left where it is known.
+    """Summarizes a grid's progress in one line, with the time left where it is known.
 
-    The time rests on the speed of those runs of the grid that have trained already,
-    or else of all others in the same directory.
+    The time is computed from the speed of the grid's runs so far, or else from that of
+    all other runs in the same directory.
     """
     runs = [prefix.locate(run) for run in runs]
     statuses = [prefix.status(run) for run in runs]
@@ -105,12 +104,12 @@ def overview(runs: Sequence[Run], num_workers: int | None = None) -> str:
 def time_left(
     steps: int, speeds: Sequence[float], num_workers: int | None = None
 ) -> str:
-    """Says how long so many steps take.
+    """Estimates how long a number of steps takes.
 
     Args:
         steps: Environment steps.
-        speeds: Steps a second of runs so far.
-        num_workers: How many run at once; `None` for one on each usable core.
+        speeds: Steps per second of runs so far.
+        num_workers: Runs at once; `None` for one on each usable core.
     """
     speed = sum(speeds) / len(speeds) * (num_workers or usable_cores())
     return tqdm.tqdm.format_interval(steps / speed)
@@ -125,19 +124,19 @@ def launch(
     stream: TextIO | None = None,
     workers: Workers | None = None,
 ) -> list[Outcome]:
-    """Trains what is not done yet, one process a run, and waits for all of it.
+    """Trains all unfinished runs, one process per run, and waits for them.
 
-    A run that fails is tried once more after all others, unless it refused its input,
-    which it would do again. One whose worker is lost goes on from its last checkpoint
-    with another. Runs that another launcher is at work on are waited for.
+    A run that fails is tried once more after all others, unless it rejected its input.
+    If the worker of a run is lost, the run resumes from its last checkpoint on another.
+    Runs that another launcher is training are waited for.
 
     Args:
-        runs: The runs wanted; each one's output goes to `log.txt` in its directory.
-        num_workers: Most processes at once; `None` for one on each usable core.
-        title: What the progress bar is called.
+        runs: The runs; the output of each goes to `log.txt` in its directory.
+        num_workers: Maximum of processes at once; `None` for one on each usable core.
+        title: Title of the progress bar.
         command: Makes the command of a run.
-        stream: Where progress and failures are told; `None` for standard error.
-        workers: Where runs are put to work; `None` for processes on this machine.
+        stream: Stream for progress and failures; `None` for standard error.
+        workers: Starts the runs; `None` for processes on this machine.
 
     Returns:
         How each run ended, in the order of `runs`.
@@ -194,7 +193,7 @@ class _StopSignals:
 
 @dataclasses.dataclass
 class _Child:
-    """A process at work on a run."""
+    """A process that trains a run."""
 
     run: Run
     process: Process
@@ -255,7 +254,7 @@ class _Launch:
         for _ in range(len(self._waiting)):
             if len(self._children) >= most:
                 return
-            # Somebody else may have begun a longer one.
+            # Another process may have started a longer run.
             run = prefix.locate(self._waiting.popleft())
             run.directory.mkdir(parents=True, exist_ok=True)
             descriptor = lock(run.directory)
@@ -263,7 +262,7 @@ class _Launch:
                 self._waiting.append(run)
                 continue
             try:
-                # Whoever held the lock until now may have finished the run.
+                # The previous holder of the lock may have finished the run.
                 if prefix.is_done(run):
                     self._outcomes[run] = Outcome(run, Status.DONE)
                 else:
@@ -402,11 +401,11 @@ def _is_at_work(process: Process) -> bool:
 
 
 def steps_per_second(run_dir: pathlib.Path) -> float | None:
-    """Returns a run's steps a second, once it has come some way.
+    """Returns a run's steps per second, or `None` in its first tenth.
 
-    All in where it has come to an end; a run that was killed, or is at work, has only
-    noted its speed between evaluations. The start would mislead either way: it imports
-    and compiles, and then steps the environment without training.
+    A run that has ended recorded its total time; a killed or running one recorded only
+    its speed between evaluations. The first tenth would mislead: it imports, compiles,
+    and then steps the environment without training.
 
     Args:
         run_dir: The run's directory.
@@ -422,7 +421,7 @@ def steps_per_second(run_dir: pathlib.Path) -> float | None:
 
 
 def _reason(child: _Child, code: int) -> str:
-    """Returns the last line a process has written, and how it ended."""
+    """Returns the last line that a process wrote, and how it ended."""
     if code < 0:
         ending = f"ended by {signal.Signals(-code).name}"
     elif code == 0:

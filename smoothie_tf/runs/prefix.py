@@ -1,13 +1,13 @@
-"""A run of 1,000,000 steps is also a run of 300,000: nothing is trained twice.
+"""Shares runs that differ in length alone: 1,000,000 steps contain a run of 300,000.
 
-Runs that differ in their length alone are the same, bit for bit, as far as the shorter
-one goes. Where a longer one has come as far as is wanted, or somebody is at work on it,
-it takes the shorter one's place, and where one is wanted longer, the longest there is
-goes on. All of this is by what each directory holds: see `Run.directories`.
+Runs that differ in their length alone are equal, bit for bit, up to the end of the
+shorter one. A longer run that has made the wanted steps, or is being trained, replaces
+a shorter one; for a longer run than exists, the longest existing one is resumed. The
+files in each directory decide: see `Run.directories`.
 
-Two things are a run's own. One whose length is no multiple of the evaluation interval
-has an evaluation of its last step, which a longer one lacks; and once made longer, it
-keeps that row, and the averages in the next are of what came after it.
+There are two exceptions. A run whose length is no multiple of the evaluation interval
+is evaluated at its last step, which a longer run is not. If it is made longer, it keeps
+that row, and the averages in the next row cover only what came after it.
 """
 
 import dataclasses
@@ -26,15 +26,15 @@ from smoothie_tf.training import run_directory
 
 
 def locate(run: Run) -> Run:
-    """Finds the directory in which a run is, or is to be made.
+    """Finds the directory that holds a run, or will hold it.
 
     Args:
-        run: The run that is wanted.
+        run: The run.
 
     Returns:
-        The run, in the first that there is of: its own directory or else another's
-        that has come as far as the run; one that somebody is at work on; the one that
-        has come farthest, with a checkpoint to go on from; its own.
+        The run with the first existing directory of: its own or another one that has
+        made all steps of the run; one that a process is training in; the one with a
+        checkpoint and the most steps; its own.
     """
     own, *others = run.directories
     there = [own, *(each for each in others if _is_the_same(run, each))]
@@ -46,19 +46,19 @@ def locate(run: Run) -> Run:
 
 
 def status(run: Run) -> Status:
-    """Says how far a run is, wherever it is, and whether somebody is at work on it."""
+    """Returns a run's status, in whichever directory it is."""
     if is_done(run):
         return Status.DONE
     return current_status(locate(run).directory, run.num_steps)
 
 
 def is_done(run: Run) -> bool:
-    """Says whether a run has made all its steps, be it as part of a longer one."""
+    """Says whether a run has made all its steps, possibly as part of a longer run."""
     return _has_come_far(run, locate(run).directory)
 
 
 def steps_done(run: Run) -> int:
-    """Returns how many environment steps of a run are behind it."""
+    """Returns how many environment steps a run has made."""
     if is_done(run):
         return run.num_steps
     return min(_step(locate(run).directory), run.num_steps)
@@ -67,7 +67,7 @@ def steps_done(run: Run) -> int:
 def _has_come_far(run: Run, directory: pathlib.Path) -> bool:
     if recorded_status(directory, run.num_steps) is Status.DONE:
         return True
-    # A longer one, which may be in progress: of what it has evaluated, nothing changes.
+    # A longer run may be in progress: its past evaluations do not change.
     longer = _number(read_json(directory / "run.json"), "num_steps") > run.num_steps
     return longer and _last_evaluation(directory) >= run.num_steps
 

@@ -1,7 +1,8 @@
-"""Puts the runs of a grid to work on a Ray cluster, as `launch` does on one machine.
+"""Trains the runs of a grid on a Ray cluster, as `launch` does on one machine.
 
-Every node sees this repository, its environment and the run directory under the same
-paths. A run whose worker or node dies goes on from its last checkpoint on another.
+Every node must see this repository, its environment and the run directory under the
+same paths. If the worker or node of a run dies, the run resumes elsewhere from its last
+checkpoint.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from smoothie_tf.validation import InputError
 _LAUNCHERS = ("processes", "ray")
 _CONNECT_SECONDS = 5.0
 _POLL_SECONDS = 0.2
-# What a run is given to leave its checkpoint in.
+# Time that an interrupted run has to write its checkpoint.
 _STOP_SECONDS = 60.0
 # A process outlives its parent, and would hold the run while it goes on elsewhere. The
 # kernel is asked to interrupt it once its parent is gone (Linux only), and by the
@@ -39,10 +40,10 @@ if os.getppid() == int(sys.argv[1]):
 
 
 def add_flags(parser: Parser) -> None:
-    """Adds the flags that say where runs are kept, and where they are made."""
+    """Adds the flags for the directory of runs and for their launcher."""
     parser.add_directory("--runs_dir", "runs", "where the runs are")
     parser.add_argument(
-        "--num_workers", type=int, help="most runs at once; default one a core"
+        "--num_workers", type=int, help="maximum of runs at once; default one per core"
     )
     parser.add_argument(
         "--launcher",
@@ -83,12 +84,12 @@ def check(launcher: str, address: str | None) -> None:
 
 @contextlib.contextmanager
 def connect(launcher: str, address: str | None) -> Iterator[Workers]:
-    """Connects to where a grid's runs are put to work, for as long as it is entered.
+    """Connects to the launcher's workers; a context manager.
 
     Args:
         launcher: `processes` or `ray`.
-        address: Of Ray's head node, as `host:port`; `auto`, as `None`, for the one
-            that runs on this machine.
+        address: `host:port` of Ray's head node; `auto` or `None` for the cluster that
+            this machine is a node of.
 
     Yields:
         Workers for `launch.launch`.
@@ -103,8 +104,8 @@ def connect(launcher: str, address: str | None) -> Iterator[Workers]:
     address = address or os.environ.get("RAY_ADDRESS") or "auto"
     if address != "auto":
         _reach(address)
-    # Ray prints more about what goes on with its nodes than belongs into a progress
-    # bar, and what matters of it is told by the launcher.
+    # Ray's own messages about its nodes would break up the progress bar, and the
+    # launcher prints those that matter.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
@@ -151,13 +152,13 @@ def _reach(address: str) -> None:
 
 
 class RayWorkers:
-    """The cores of a Ray cluster; one task a run."""
+    """The cores of a Ray cluster; one task per run."""
 
     def __init__(self):
         """Prepares the task; Ray is connected already."""
         import ray
 
-        # The launcher itself starts again what is lost: it has to know, to tell.
+        # The launcher restarts lost runs itself, so that it can report them.
         task = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")
         self._task = task(_train)
 
@@ -210,7 +211,7 @@ class RayProcess:
         return self._result
 
     def send_signal(self, number: int) -> None:
-        """Interrupts the run, which leaves a checkpoint, whatever the signal."""
+        """Interrupts the run, which writes a checkpoint; `number` is ignored."""
         import ray
 
         ray.cancel(self._reference)
@@ -232,7 +233,7 @@ class RayProcess:
         except (ray.exceptions.TaskCancelledError, KeyboardInterrupt):
             return -signal.SIGINT
         except ray.exceptions.RayTaskError as error:
-            # The task itself could not do it, and has had no log to say so.
+            # The task could not start the run, so there is no log of it.
             return WorkerLostError(_first_line(error.cause))
         except ray.exceptions.RayError as error:
             return WorkerLostError(_loss(error))
@@ -259,7 +260,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _train(command: list[str], directory: str, log: str) -> int:
-    """Runs a command on the node that this task has come to.
+    """Runs a command on the node of this task.
 
     Args:
         command: What to run.

@@ -1,12 +1,12 @@
-"""What a run is, and where it lives.
+"""A run's definition and its directory.
 
-A run's directory says what it is:
+The directory's path identifies the run:
 
     <root>/<preset>/<environment>/<variant>/seed<seed>
 
-so figures that share runs share directories, and nothing is trained twice. Bindings
-given by hand are part of the preset's name, and a digest of the values in `gin/tuned`
-is part of the variant's: runs with other values never mix.
+so figures share the directories of common runs, and nothing is trained twice. Bindings
+from the command line are part of the preset's name, and a digest of the values in
+`gin/tuned` is part of the variant's: runs with other values never mix.
 """
 
 import dataclasses
@@ -29,14 +29,14 @@ _LENGTH = "train.num_steps"
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """What a grid needs to know of a preset before any run has started.
+    """A preset as a grid needs it before any run has started.
 
     Attributes:
         name: `quick`, `short` or `paper`.
         num_steps: Environment steps of each run (`train.num_steps`).
         num_seeds: Seeds of each arm on each environment (`grid.num_seeds`).
-        gin_bindings: Bindings given by hand on top of the preset.
-        others: Presets that bind the same for training, but for the length of runs.
+        gin_bindings: Bindings from the command line, applied after the preset.
+        others: Presets that differ from this one only in the length of runs.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Preset:
     others: tuple[str, ...] = ()
 
     def of_length(self, num_steps: int) -> "Preset":
-        """Returns the preset for a panel of a length of its own; 0 for none.
+        """Returns the preset for a panel with its own length; 0 if it has none.
 
-        A length given by hand stays. Else the preset `svg` takes the panel's, and any
-        other the shorter of the two.
+        A length from the command line stays. Otherwise the preset `svg` takes the
+        panel's length, and other presets the shorter of the two.
         """
         if not num_steps or any(map(_is_length, self.gin_bindings)):
             return self
@@ -69,7 +69,7 @@ class Preset:
             return self.name
         bindings = "+".join(re.sub(r"\s+", "", each) for each in self.gin_bindings)
         readable = re.sub(r"[^\w.=+-]", "_", bindings)
-        # Two bindings that read alike once made fit for a file name must not share.
+        # Bindings that become equal when made fit for a file name must not share.
         if readable != bindings or len(readable) > _LONGEST_LABEL:
             digest = hashlib.sha1(bindings.encode()).hexdigest()[:8]
             readable = f"{readable[:_LONGEST_LABEL]}-{digest}"
@@ -77,7 +77,7 @@ class Preset:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Those of runs that may differ in their length alone, its own first."""
+        """Labels of this preset and of those that differ in length alone, own first."""
         bindings = tuple(each for each in self.gin_bindings if not _is_length(each))
         alike = (
             dataclasses.replace(self, name=name, gin_bindings=bindings).label
@@ -92,7 +92,7 @@ def _is_length(binding: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training run: everything that `reproduce/train.py` has to be told.
+    """One training run: all arguments of `reproduce/train.py`.
 
     Attributes:
         agent: Name of the agent.
@@ -102,11 +102,11 @@ class Run:
         variant: Name of the arm.
         gin_bindings: All bindings on top of the preset, in the order they apply.
         root: Directory that holds all runs.
-        tuned: Digest of the tuned values the run trains with; empty without any.
-        untuned: Whether there are some that it does not take.
-        recommended: Digest of the recommended values the run trains with; empty where
-            it takes the paper's.
-        home: Its directory, where it is another preset's: see `prefix.locate`.
+        tuned: Digest of the run's tuned hyperparameters; empty if it has none.
+        untuned: Whether tuned hyperparameters exist that the run does not use.
+        recommended: Digest of the run's recommended hyperparameters; empty if it uses
+            the paper's.
+        home: Its directory if that is another preset's: see `prefix.locate`.
     """
 
     agent: str
@@ -133,8 +133,8 @@ class Run:
 
     @property
     def directories(self) -> tuple[pathlib.Path, ...]:
-        """Its own directory, and those of runs that differ in their length alone."""
-        # Runs from before a search must not pass for runs with what it found.
+        """Its own directory, and those of runs that differ in length alone."""
+        # Runs from before a search must not be taken for runs with its results.
         variant = self.variant
         if self.tuned:
             variant += f"+tuned-{self.tuned}"
@@ -150,7 +150,7 @@ class Run:
 
 
 def lengths(runs: Sequence[Run]) -> str:
-    """Says how many steps runs have: one number, or from the least to the most."""
+    """Writes the number of steps of runs: one number, or minimum to maximum."""
     steps = {run.num_steps for run in runs}
     return " to ".join(f"{number:,}" for number in sorted({min(steps), max(steps)}))
 
@@ -158,8 +158,8 @@ def lengths(runs: Sequence[Run]) -> str:
 def tuned_values(agent: str, env: str) -> dict[str, Any]:
     """Returns the tuned values of an agent on a task, or none, as `bound_values` does.
 
-    A task with a discretized reward has those of the task itself, and its own over
-    them.
+    A task with a discretized reward has those of the original task, overridden by its
+    own.
     """
     values: dict[str, Any] = {}
     for name in discretized_reward.lineage(env):
@@ -171,7 +171,7 @@ def tuned_values(agent: str, env: str) -> dict[str, Any]:
 def tuned_digest(agent: str, env: str) -> str:
     """Returns a digest of the tuned values of an agent on a task, if there are any.
 
-    Of the values alone: a comment in the file makes no new run.
+    Only values count: a comment in the file makes no new run.
     """
     return _digest(tuned_values(agent, env))
 
@@ -195,12 +195,12 @@ def read_preset(
 ) -> Preset:
     """Reads the number of steps and seeds of a preset.
 
-    The file is parsed by gin but bound to nothing: what the other bindings configure
-    lives in modules that import TensorFlow, and a launcher needs none of it.
+    Gin parses the file but binds nothing: the configured modules import TensorFlow,
+    which a launcher does not need.
 
     Args:
         name: Name of a file in `directory`, without its `.gin`.
-        gin_bindings: Bindings given by hand; they win over the file's.
+        gin_bindings: Bindings from the command line; they override the file's.
         directory: Where presets are; `None` for this repository's.
 
     Returns:
@@ -245,7 +245,7 @@ def read_preset(
 
 
 def _bind_the_same(directory: pathlib.Path, *names: str) -> bool:
-    """Says whether presets differ in nothing that training sees but its length."""
+    """Says whether presets differ, for training, in the length alone."""
     try:
         each = [bound_values(directory / f"{name}.gin") for name in names]
     except InputError:

@@ -1,4 +1,4 @@
-"""How far a run is, and who is at work on it: by its `run.json` and its locks."""
+"""A run's status, from its `run.json` and its locks."""
 
 import enum
 import fcntl
@@ -7,16 +7,16 @@ import os
 import pathlib
 from typing import Any
 
-# The launcher's lock is there from before the process starts; training takes its own
-# once it has found its feet, also where it was started by hand.
+# The launcher takes its lock before it starts the process. Training takes its own once
+# it has opened the run directory, also if the user started it without a launcher.
 _LAUNCH_LOCK = ".launch.lock"
 _TRAINING_LOCK = ".lock"
-# What a file that nests too deep, or holds too large a number, makes parsers raise.
+# Parsers raise these for files with too deep nesting or too large numbers.
 _TOO_MUCH = (RecursionError, OverflowError, MemoryError)
 
 
 class Status(enum.Enum):
-    """How far a run is."""
+    """Status of a run."""
 
     MISSING = "missing"
     RESUMABLE = "resumable"
@@ -28,16 +28,16 @@ class Status(enum.Enum):
 def current_status(
     run_dir: str | os.PathLike[str], num_steps: int | None = None
 ) -> Status:
-    """Says how far the run in a directory is.
+    """Returns the status of the run in a directory.
 
     Args:
         run_dir: The run's directory; it need not exist.
-        num_steps: Environment steps that are wanted; a run that was finished with
-            fewer is resumable. `None` takes what the run was asked for.
+        num_steps: Wanted environment steps; a run that finished with fewer is
+            resumable. `None` takes the number that the run was started with.
 
     Returns:
-        The status. A run whose process was killed left `running` behind in its
-        `run.json`, but holds no lock any more: it is resumable.
+        The status. A run whose process was killed still says `running` in its
+        `run.json`, but holds no lock: it is resumable.
     """
     if is_locked(run_dir):
         return Status.RUNNING
@@ -47,7 +47,7 @@ def current_status(
 def recorded_status(
     run_dir: str | os.PathLike[str], num_steps: int | None = None
 ) -> Status:
-    """Says how far a run is by its own `run.json`, whoever is at work on it.
+    """Returns a run's status by its `run.json` alone; locks are ignored.
 
     Args:
         run_dir: As for `status`.
@@ -71,7 +71,7 @@ def recorded_status(
 
 
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Returns what a JSON file holds, or nothing where there is none to read."""
+    """Returns the dict in a JSON file, or an empty one if none can be read."""
     try:
         values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, *_TOO_MUCH):
@@ -80,16 +80,16 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def lock(run_dir: str | os.PathLike[str]) -> int | None:
-    """Takes hold of a run, so that no two launchers train it at once.
+    """Locks a run, so that no two launchers train it at once.
 
-    The lock belongs to the open file, not to the process: handed to a child, it holds
-    for as long as the child lives, even where the launcher is killed.
+    The lock belongs to the open file, not to the process: a child that inherits it
+    holds it as long as it lives, even if the launcher is killed.
 
     Args:
         run_dir: The run's directory; it has to exist.
 
     Returns:
-        The file descriptor that holds the lock, or `None` if somebody is at work there.
+        The file descriptor that holds the lock, or `None` if another process has it.
     """
     run_dir = pathlib.Path(run_dir)
     descriptor = _try_lock(run_dir / _LAUNCH_LOCK)
@@ -106,7 +106,7 @@ def lock(run_dir: str | os.PathLike[str]) -> int | None:
 
 
 def is_locked(run_dir: str | os.PathLike[str]) -> bool:
-    """Says whether a process is at work on the run."""
+    """Says whether a process is training the run."""
     run_dir = pathlib.Path(run_dir)
     if not any((run_dir / name).exists() for name in (_LAUNCH_LOCK, _TRAINING_LOCK)):
         return False
@@ -118,7 +118,7 @@ def is_locked(run_dir: str | os.PathLike[str]) -> bool:
 
 
 def _try_lock(path: pathlib.Path) -> int | None:
-    """Locks a file without waiting; `None` if somebody else has it."""
+    """Locks a file without waiting; `None` if another process holds the lock."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

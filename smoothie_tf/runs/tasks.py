@@ -6,16 +6,16 @@ from smoothie_tf.validation import InputError
 
 
 def check_envs(envs: Sequence[str], flag: str = "--envs") -> None:
-    """Checks that every environment is one that training can make.
+    """Checks that training can make every environment.
 
     Args:
         envs: Their names, as `task_names.find` reads them.
-        flag: Where they were given.
+        flag: The flag that they come from, for the message.
 
     Raises:
-        InputError: If one is unknown, with the nearest id there is.
+        InputError: If one is unknown; the message names the nearest known id.
     """
-    # Half a second that `--help` and a typo in another flag need not wait for.
+    # Imported here: `--help` and errors in other flags save half a second.
     from smoothie_tf.environments import task_names
 
     for env in envs:

@@ -1,4 +1,4 @@
-"""Where runs are put to work: processes on this machine, or what `ray_launch` has."""
+"""Workers that train runs: processes on this machine, or those of `ray_launch`."""
 
 import os
 import pathlib
@@ -16,17 +16,17 @@ ONE_CORE = {
 
 
 class Process(Protocol):
-    """A run at work, as `subprocess.Popen` has it."""
+    """The process of a run, with the methods of `subprocess.Popen`."""
 
     def poll(self) -> int | None:
-        """Returns the exit status, or `None` while the run is at work.
+        """Returns the exit status, or `None` while the process runs.
 
         Raises:
-            WorkerLostError: If what the run was on is gone.
+            WorkerLostError: If the run's machine or worker is gone.
         """
 
     def send_signal(self, number: int) -> None:
-        """Asks the run to stop: `SIGINT`, upon which it leaves a checkpoint."""
+        """Asks the run to stop by `SIGINT`; it then writes a checkpoint."""
 
     def kill(self) -> None:
         """Ends the run without a checkpoint."""
@@ -37,18 +37,18 @@ class WorkerLostError(RuntimeError):
 
 
 class Workers(Protocol):
-    """Where runs are put to work."""
+    """Starts the processes of runs."""
 
     def count(self) -> int:
-        """Returns how many runs can be at work at once; may change with time."""
+        """Returns how many runs fit at once; may change with time."""
 
     def start(self, command: list[str], log: pathlib.Path, descriptor: int) -> Process:
-        """Puts a run to work.
+        """Starts a run.
 
         Args:
-            command: What to run.
+            command: The run's command.
             log: The file that its output is appended to.
-            descriptor: Holds the run's lock; to be kept open while it is at work.
+            descriptor: Holds the run's lock; must stay open while the run trains.
         """
 
 

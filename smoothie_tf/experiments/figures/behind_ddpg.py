@@ -1,11 +1,11 @@
-"""What holds Smoothie back where it is behind DDPG: one change at a time.
+"""Variants that test why Smoothie is behind DDPG on some tasks.
 
-On HalfCheetah, with the values that Table 1's search found for each, Smoothie's mean
-return is below DDPG's. Both searches draw the same numbers, so the two have met with
-equal values: in trial 2, DDPG's best, where Smoothie's σ was gone within some 50,000
-steps. From those values the arms start, and each differs in one thing. On Swimmer,
-which has HalfCheetah's values, the same. The runs with each agent's own values are
-Figure 3's, cut off.
+On HalfCheetah, with the hyperparameters that Table 1's search found for each agent,
+Smoothie's mean return is below DDPG's. Both searches draw the same numbers, so both
+agents were tried with equal values: in trial 2, DDPG's best, Smoothie's σ vanished
+within some 50,000 steps. The arms start from these values and change what their labels
+say, also on Swimmer, which has HalfCheetah's values. The runs with each agent's own
+values are Figure 3's, with fewer steps.
 """
 
 from smoothie_tf.experiments.figures.continuous_control import DDPG, SMOOTHIE
@@ -13,7 +13,7 @@ from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
 
 HALFCHEETAH = "HalfCheetah-v5"
 SWIMMER = "Swimmer-v5"
-#: Steps at which the two are apart, by task.
+#: Environment steps after which the two agents differ, by task.
 STEPS = {HALFCHEETAH: 150_000, SWIMMER: 200_000}
 
 # The best of each search on HalfCheetah at commit 173f83c (gin/tuned).

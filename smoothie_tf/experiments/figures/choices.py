@@ -1,10 +1,10 @@
-"""What the paper leaves open, one choice after the other, for both agents alike.
+"""Choices that the paper leaves open, added one after the other, for both agents.
 
-Adam's ε, what "clipping on gradients of Q" clips, and whether replay holds actions as
-drawn or as clipped. The arms are cumulative: each has the choices of the one before
-it. What the library of the paper's time and the first author's code of the same year
-suggest is taken, unless it is clearly worse. The first arm of each agent is Figure
-3's, cut off. DDPG stores clipped actions as it is.
+They are Adam's ε, what "clipping on gradients of Q" clips, and whether replay holds
+actions before or after clipping. Each arm adds a choice to the previous one. We follow
+the library of the paper's time and the first author's code of the same year, unless
+that is clearly worse. The first arm of each agent is Figure 3's, with fewer steps. DDPG
+stores clipped actions by default.
 """
 
 from smoothie_tf.experiments.figures.continuous_control import DDPG, SMOOTHIE

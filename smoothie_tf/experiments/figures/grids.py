@@ -1,4 +1,4 @@
-"""What a figure compares, as data, and the runs that it is made of."""
+"""Figures as data: what they compare, and their runs."""
 
 import dataclasses
 import os
@@ -24,12 +24,12 @@ class Arm:
     Attributes:
         variant: Directory name and key of the curve, e.g. `smoothie-no-kl`.
         agent: Name of the agent, as `reproduce/train.py --agent` takes it.
-        label: What the legend says.
-        gin_bindings: Bindings of this arm; they win over those given by hand.
-        colour: Of the curve, where it is not the agent's own.
-        values: One of `gin_directory.VALUES`: the paper's, or the recommended ones.
-        tuned_as: Folder of gin/tuned that its values come from, where it is not its
-            agent's. Figures leave it out on tasks for which that folder has none.
+        label: Its name in the legend.
+        gin_bindings: Bindings of this arm; they override those of the command line.
+        colour: Colour of the curve, if it is not the agent's.
+        values: Hyperparameters, one of `gin_directory.VALUES`: paper or recommended.
+        tuned_as: Directory of gin/tuned for its hyperparameters, if it is not its
+            agent's. The arm is left out on tasks that the directory does not cover.
     """
 
     variant: str
@@ -50,11 +50,11 @@ class Panel:
     """One panel of a figure whose panels differ in more than the environment.
 
     Attributes:
-        title: What is written above it.
+        title: Its title.
         env: Its environment.
         arms: Its curves.
-        num_steps: Environment steps of its runs: all of them where the preset leaves
-            them to it, else the most that it takes of the preset's; 0 for no limit.
+        num_steps: Environment steps of its runs with the preset `svg`; the maximum
+            with other presets. 0 for no limit.
     """
 
     title: str
@@ -72,10 +72,10 @@ class Figure:
         subject: What it shows.
         arms: Its curves.
         envs: Its panels.
-        comparison: Where it has no number, what it is called.
-        panels: Its panels, where they differ in more than the environment.
-        tuned: Whether its runs take what searches have found for their tasks. Arms of
-            which but some have been searched do not: it would be no fair comparison.
+        comparison: Its name, if it has no number.
+        panels: Its panels, if they differ in more than the environment.
+        tuned: Whether its runs use tuned hyperparameters. For a fair comparison, they
+            are not used unless every arm was searched.
     """
 
     number: int | None
@@ -90,7 +90,7 @@ class Figure:
     def of_panels(
         cls, comparison: str, subject: str, panels: tuple[Panel, ...]
     ) -> "Figure":
-        """Makes a figure of panels that say for themselves what they show."""
+        """Makes a figure from panels, each with its own environment and arms."""
         arms = {arm.variant: arm for panel in panels for arm in panel.arms}
         envs = dict.fromkeys(panel.env for panel in panels)
         return cls(None, subject, tuple(arms.values()), tuple(envs), comparison, panels)
@@ -103,7 +103,7 @@ class Figure:
 
     @property
     def title(self) -> str:
-        """What it is called, e.g. `Figure 3`."""
+        """Its title, e.g. `Figure 3`."""
         return self.comparison if self.number is None else f"Figure {self.number}"
 
     @property
@@ -125,22 +125,22 @@ def grid(
 ) -> tuple[Run, ...]:
     """Lists the runs of a figure, seed by seed.
 
-    A gin configurable: `grid.num_seeds` is what a preset binds.
+    A gin configurable: presets bind `grid.num_seeds`.
 
     Args:
-        figure: Which arms, and on which environments by default.
+        figure: The arms and the default environments.
         preset: Steps, seeds and bindings of each run.
-        envs: Environments in place of the figure's own.
-        seeds: Seeds in place of the preset's 0 … num_seeds − 1.
+        envs: Environments instead of the figure's.
+        seeds: Seeds instead of the preset's 0 … num_seeds − 1.
         root: Directory that holds all runs.
-        num_seeds: Number of seeds in place of the preset's.
-        tuned: Whether runs take what searches have found, if the figure's do.
-        values: "recommended" gives recommended values to every arm whose agent has
-            some; the others keep theirs.
+        num_seeds: Number of seeds instead of the preset's.
+        tuned: Whether runs use tuned hyperparameters, if the figure's runs do.
+        values: "recommended" gives recommended hyperparameters to every arm whose
+            agent has some; the others keep theirs.
 
     Returns:
-        The runs. The first seed of every panel comes before the second of any, so
-        that a figure drawn early shows all of its panels.
+        The runs. The first seed of all panels comes before the second of any, so that
+        an unfinished figure shows all of its panels.
     """
     if seeds is None:
         seeds = range(preset.num_seeds if num_seeds is None else num_seeds)
@@ -159,7 +159,7 @@ def grid(
         for env in (figure.envs if envs is None else envs)
         for panel in figure.panels_on(env)
         for arm in panel.arms
-        # Without its values it would be another arm.
+        # Without its hyperparameters it would be another arm.
         if not arm.tuned_as or (tuned and figure.tuned and values == "paper")
     )
     # Panels may share runs.
@@ -178,6 +178,6 @@ def _values(arm, env, wanted, values):
 
 
 def _searched(arm, env):
-    """Returns the values of an arm that training does not look for itself."""
+    """Returns an arm's tuned bindings that training does not load by itself."""
     values = tuned_values(arm.tuned_as, env) if arm.tuned_as else {}
     return tuple(f"{name} = {value!r}" for name, value in values.items())
