@@ -74,7 +74,7 @@ def _on_hopper(flags, of_figure):
 
 
 def _learn(part, learn, path, flags):
-    """Makes the table of a part, or what it lacks, and says beside it where from."""
+    """Makes or completes the table of a part, with its provenance beside it."""
     earlier, known = None, set()
     if flags.add and path.exists():
         try:
@@ -133,7 +133,7 @@ def _parts(flags):
 
 def _parser():
     parser = Parser(
-        description="The pieces of the paper beside Algorithm 1, against the truth.",
+        description="The paper's variants of Algorithm 1, compared with exact values.",
     )
     parser.add_argument(
         "--only",
@@ -151,17 +151,17 @@ def _parser():
     parser.add_argument(
         "--add",
         action="store_true",
-        help="keep the kinds of runs that a table has, and run those that it lacks",
+        help="keep the kinds of runs in a table, and run the missing ones",
     )
     parser.add_argument(
         "--plot_only",
         action="store_true",
-        help="draw from the tables that are there and run nothing",
+        help="draw from the existing tables and run nothing",
     )
     parser.add_argument(
         "--hopper",
         action="store_true",
-        help=f"in their place, the same on Hopper-v5, {_HOPPER_STEPS:,} steps unless"
-        " --preset says otherwise; takes the other flags of a figure as well",
+        help=f"instead, run the variants on Hopper-v5, {_HOPPER_STEPS:,} steps unless"
+        " --preset is given; takes the other flags of a figure as well",
     )
     return parser

@@ -1,11 +1,11 @@
-"""Copies what the report rests on from run directories to results/, and no more.
+"""Copies the report's input from run directories to results/.
 
 Each run's `metrics.csv`, `run.json` and `operative_config.gin` go to
 
     <results_dir>/runs/<preset>/<environment>/<variant>/seed<seed>/
 
-which is laid out as the runs themselves are. Files are copied byte for byte, except
-that `run.json` loses the machine's own path to the runs.
+which has the layout of the runs. Files are copied byte for byte, except that `run.json`
+loses the machine's path to the runs.
 """
 
 import json

@@ -30,19 +30,19 @@ def figure_command(
     train_command: Callable[[Run], list[str]] = launch.train_command,
     finish: Callable[[Sequence[Run], pathlib.Path], None] | None = None,
 ) -> int:
-    """Trains what a figure still needs, and draws it.
+    """Trains the missing runs of a figure, and draws it.
 
     Args:
-        figure: Which figure.
+        figure: The figure.
         argv: Flags; `None` for those of the process.
-        ablation: What `--ablation` trains and draws in its place, if it is a flag.
-        baseline: Variant to which a table compares all others, if there is to be one.
+        ablation: The figure of the flag `--ablation`; `None` for no such flag.
+        baseline: Variant that a table compares all others with; `None` for no table.
         train_command: Makes the command of a run.
-        finish: Is called with the runs and the figure's directory once it is drawn.
+        finish: Called with the runs and the figure's directory after drawing.
 
     Returns:
-        Exit status: 0 done, 1 a run failed or is damaged (what there is has been
-        drawn where it can be), 2 bad input, 130 interrupted.
+        Exit status: 0 done, 1 a run failed or is damaged (the other runs are drawn if
+        possible), 2 bad input, 130 interrupted.
     """
     flags = _parser(figure, ablation).parse_args(argv)
     if ablation is not None and flags.ablation:
@@ -114,7 +114,7 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
     """Makes the parser of the flags."""
     parser = Parser(
         description=f"{figure.title}: {figure.subject}. Trains the runs that "
-        "are missing, goes on with those that were stopped, and draws.",
+        "are missing, resumes those that were stopped, and draws.",
     )
     if ablation is not None:
         parser.add_argument(
@@ -125,9 +125,9 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
     parser.add_argument(
         "--preset",
         default="quick",
-        help="quick (minutes), short (300k steps), paper (1M steps) or svg; a figure "
-        "whose panels have lengths of their own is no longer than those, and as long "
-        "with svg; default quick",
+        help="quick (minutes), short (300k steps), paper (1M steps) or svg; lengths "
+        "of a figure's panels are upper limits, and svg uses them exactly; default "
+        "quick",
     )
     parser.add_argument(
         "--envs",
@@ -152,24 +152,24 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
         "--values",
         default="paper",
         choices=gin_directory.VALUES,
-        help="paper (default): each agent's paper's, or what searches have found; "
-        "recommended: one setting for any task, for agents that have one "
-        f"({', '.join(gin_directory.recommended())}); such runs have directories of "
-        "their own",
+        help="hyperparameters. paper (default): those of each agent's paper, or of "
+        "searches; recommended: one setting for any task, for agents that have one "
+        f"({', '.join(gin_directory.recommended())}); such runs have separate "
+        "directories",
     )
     if figure.tuned:
         parser.add_argument(
             "--untuned",
             action="store_true",
-            help="leave out what searches have found for tasks (gin/tuned); such runs "
-            "have directories of their own",
+            help="do not use the hyperparameters that searches found (gin/tuned); such "
+            "runs have separate directories",
         )
     else:
         parser.set_defaults(untuned=True)
     parser.add_argument(
         "--plot_only",
         action="store_true",
-        help="draw what there is and train nothing",
+        help="draw the existing runs and train nothing",
     )
     parser.add_argument(
         "--gin_bindings",
@@ -177,7 +177,7 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
         default=[],
         metavar="BINDING",
         help="override anything in all runs, e.g. 'train.num_steps = 1000'; may be "
-        "given several times; such runs have directories of their own",
+        "given several times; such runs have separate directories",
     )
     return parser
 
@@ -277,7 +277,7 @@ def _draw(
 
 
 def _borrowed(runs: Sequence[Run]) -> list[str]:
-    """Says which tasks take what a search has found for another."""
+    """Says which tasks use hyperparameters that were searched on another task."""
     sources = {
         run.env: path.stem
         for run in runs

@@ -16,7 +16,7 @@ from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError
 
-# Below this, seeds are the figures' own: nothing may be chosen by them.
+# Seeds below this are those of figures, which must not choose hyperparameters.
 _FIRST_SEED = 100
 # What a preset may bind as `search.…`, and the paper's search.
 _PAPER = {"num_trials": 100, "rungs": (), "reduction_factor": 3}
@@ -27,7 +27,7 @@ def search_command(
     *,
     train_command: Callable[[Run], list[str]] = launch.train_command,
 ) -> int:
-    """Searches hyperparameters for an agent on a task, and writes what it found.
+    """Searches hyperparameters for an agent on a task, and writes the results.
 
     Args:
         argv: Flags; `None` for those of the process.
@@ -38,8 +38,8 @@ def search_command(
     """
     parser = command_line.Parser(
         description="Searches hyperparameters on a task over Table 1's ranges. The "
-        "same command again goes on where it stopped; in another terminal, or on a "
-        "machine that shares the runs, it helps with the same study.",
+        "same command resumes a stopped study; in another terminal, or on a machine "
+        "that shares the runs, it works on the same study in parallel.",
         epilog="Results go to results/table1-<preset>, the best values to gin/tuned, "
         "which figures 3 and 4 read; for quick, or with --gin_bindings, to --runs_dir.",
     )
@@ -51,11 +51,11 @@ def search_command(
     add("--sampler", default="random", choices=("random", "tpe"), help="default random")
     add("--num_trials", type=int, help="default the preset's")
     add("--rungs", type=int, nargs="*", help="steps at which to compare; as above")
-    add("--reduction_factor", type=int, help="there, one in so many goes on; as above")
+    add("--reduction_factor", type=int, help="a rung keeps 1 trial in N; as above")
     add("--seed", type=int, default=1000, help="of the study; default 1000")
     add("--out_dir", type=path, help="where tables and pictures go")
     add("--tuned_dir", type=path, help="where the best values go")
-    add("--plot_only", action="store_true", help="write what there is; train nothing")
+    add("--plot_only", action="store_true", help="write existing results; do not train")
     add("--gin_bindings", action="append", default=[], help="bound in all trials")
     ray_launch.add_flags(parser)
     flags = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""What results/ holds, as tables: the only thing that the report rests on."""
+"""The contents of results/ as tables, the report's only input."""
 
 import dataclasses
 import functools
@@ -20,28 +20,28 @@ from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Preset, Run, read_preset
 from smoothie_tf.runs.status import read_json
 
-#: The presets whose runs are results, the longer one first.
+#: The presets whose runs are results, the longest first.
 PRESETS = ("paper", "short")
-#: That of the SVG family's figures.
+#: The preset of the SVG family's figures.
 SVG_PRESET = "svg"
-#: Fewer finished runs than this say nothing.
+#: With fewer finished runs, a claim is not judged.
 LEAST_SEEDS = 3
-#: Those of Figures 3 and 4 together.
+#: The arms of Figures 3 and 4 together.
 ARMS = (*FIGURE_3.arms, SMOOTHIE_WITHOUT_KL, SMOOTHIE_SEARCHED_WITHOUT_KL)
 
 
 def without_kl(env: str) -> str:
-    """Returns the arm that Smoothie's KL penalty is judged against on a task.
+    """Returns the arm without KL penalty that Smoothie is compared with on a task.
 
-    That with values that were searched without λ, as the paper's (Table 1), once there
-    are some; until then Smoothie's own values with λ = 0.
+    This is the arm with hyperparameters searched without λ, as in the paper (Table 1),
+    if they exist; otherwise Smoothie's own hyperparameters with λ = 0.
     """
     searched = SMOOTHIE_SEARCHED_WITHOUT_KL
     return (searched if searched.is_on(env) else SMOOTHIE_WITHOUT_KL).variant
 
 
 class Finals:
-    """Runs of one preset, every evaluation of them and a row a finished run."""
+    """Runs of one preset: all their evaluations, and one row per finished run."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Finals:
 
         Args:
             frame: As `metrics.read_runs` and `metrics.read_table` return it.
-            runs: Those that it is of, where it is of some.
+            runs: The runs of the frame, if they are known.
             last: Which evaluations make up a final return, see `metrics.by_run`.
         """
         self.frame = frame
@@ -68,13 +68,13 @@ class Finals:
         figures: Iterable[Figure],
         last: Callable[[pd.Series], pd.Series] = metrics.last_evaluations,
     ) -> "Finals":
-        """Reads the runs of figures, by what gin/tuned says now.
+        """Reads the runs of figures, with the hyperparameters in gin/tuned now.
 
         Args:
-            root: The folder of runs.
-            preset: Their length; longer runs of the same values count as far as that.
+            root: The directory of runs.
+            preset: Their length; of longer runs, the first steps of that length count.
             figures: The figures.
-            last: As above.
+            last: As for the constructor.
 
         Raises:
             metrics.DamagedRunError: If a run's metrics are damaged.
@@ -96,7 +96,7 @@ class Finals:
     def values(
         self, env: str, arm: Arm | str, column: str = "evaluation_return"
     ) -> np.ndarray:
-        """Returns a number of each finished run of an arm on a task, by seed.
+        """Returns one number per finished run of an arm on a task, ordered by seed.
 
         Args:
             env: Gymnasium id of the task.
@@ -111,11 +111,11 @@ class Finals:
         return table.loc[chosen].sort_values("seed")[column].to_numpy()
 
     def has(self, env: str, arms: Iterable[Arm | str]) -> bool:
-        """Says whether arms have finished runs enough on a task to be judged."""
+        """Says whether arms have enough finished runs on a task to be judged."""
         return all(len(self.values(env, each)) >= LEAST_SEEDS for each in arms)
 
     def count(self, env: str, arms: Iterable[Arm | str]) -> str:
-        """Says how many finished runs of each arm on a task there are."""
+        """Writes the numbers of finished runs of each arm on a task."""
         return " + ".join(str(len(self.values(env, each))) for each in arms)
 
 
@@ -124,7 +124,7 @@ def _variant(arm: Arm | str) -> str:
 
 
 def _is_as_long(run: Run) -> bool:
-    """Says whether a run was to be as long, and is not only another figure's as yet."""
+    """Says whether a run was started with its full length, not a shorter one."""
     if not (run.directory / "metrics.csv").is_file():
         return False
     return read_json(run.directory / "run.json").get("num_steps", 0) >= run.num_steps
@@ -136,9 +136,9 @@ class Comparison:
 
     Attributes:
         preset: Preset of the runs.
-        ours: Of the first arm's mean action, shape [N].
-        theirs: Of the second's, shape [M].
-        training: Of the training episodes of both, with noise, shapes [N] and [M].
+        ours: Returns of the first arm's mean action, shape [N].
+        theirs: Returns of the second arm's mean action, shape [M].
+        training: Returns of both arms' training episodes, with noise, [N] and [M].
     """
 
     preset: Preset
@@ -148,22 +148,22 @@ class Comparison:
 
     @property
     def has_training(self) -> bool:
-        """Whether every run has ended training episodes between its evaluations."""
+        """Whether training episodes ended between the evaluations of every run."""
         return not any(np.isnan(returns).any() for returns in self.training)
 
 
 class Evidence:
-    """Reads results/; whatever is not there yet is simply missing."""
+    """Reads results/; missing results are allowed."""
 
     def __init__(self, results_dir: pathlib.Path):
         """Reads the runs of all figures.
 
         Args:
-            results_dir: As the commands leave it: runs below `runs/`, where
-                `reproduce/collect.py` copies them, and tables.
+            results_dir: Directory with the tables of the commands, and the runs that
+                `reproduce/collect.py` copied to `runs/`.
 
         Raises:
-            metrics.DamagedRunError: If a file is there and cannot be read.
+            metrics.DamagedRunError: If a file exists but cannot be read.
         """
         self.directory = results_dir
         self.presets = [read_preset(name) for name in PRESETS]
@@ -182,11 +182,11 @@ class Evidence:
         self._tables: dict[tuple[str, bool], pd.DataFrame | None] = {}
 
     def table(self, name: str, text: bool = False) -> pd.DataFrame | None:
-        """Reads a table, if it is there.
+        """Reads a table, or returns `None` if it does not exist.
 
         Args:
-            name: Its path below the folder of results.
-            text: Whether cells are left as they are.
+            name: Its path relative to the directory of results.
+            text: Whether cells stay strings.
 
         Raises:
             metrics.DamagedRunError: If it cannot be read.
@@ -207,8 +207,8 @@ class Evidence:
             theirs: Variant of the second.
 
         Returns:
-            That of the longest preset in which both have `LEAST_SEEDS` finished runs;
-            `None` if there is none.
+            The comparison of the longest preset in which both have `LEAST_SEEDS`
+            finished runs; `None` if there is none.
         """
         for preset in self.presets:
             finals = self.finals[preset.name]
@@ -221,15 +221,15 @@ class Evidence:
         return None
 
     def measured(self, name: str, measure: str, **keys: str) -> np.ndarray:
-        """Returns what a table says of runs, by seed.
+        """Returns a measured quantity of runs from a table, ordered by seed.
 
         Args:
-            name: As for `table`; it has columns measure, seed and value.
-            measure: Which rows.
-            **keys: Values of further columns of those rows.
+            name: As for `table`; the table has columns measure, seed and value.
+            measure: The quantity.
+            **keys: Values of further columns that select rows.
 
         Returns:
-            The values, shape [N]; none where the table is not there.
+            The values, shape [N]; empty if the table does not exist.
         """
         table = self.table(name)
         if table is None:
@@ -239,7 +239,7 @@ class Evidence:
         return table.sort_values("seed")["value"].to_numpy()
 
     def other_values(self) -> int:
-        """Counts collected runs whose values are not those of gin/tuned now."""
+        """Counts collected runs whose hyperparameters differ from gin/tuned now."""
         known = {
             directory
             for each in self.finals.values()
@@ -255,12 +255,12 @@ class Evidence:
 
 
 def progress(env: str, arms: Iterable[Arm | str], *of: Finals) -> str:
-    """Says how many finished runs of arms on a task there are, where few.
+    """Writes how many finished runs arms have on a task.
 
     Args:
         env: Gymnasium id of the task.
         arms: The arms, or their variants.
-        *of: Where they may be: of each arm, the most count.
+        *of: Sets of runs; for each arm, the set with the most runs counts.
     """
     counts = {
         _variant(arm): max(len(finals.values(env, arm)) for finals in of)

@@ -1,4 +1,4 @@
-"""What runs have left behind, as tables: every evaluation, curves, final returns."""
+"""Tables of runs: all evaluations, curves, final returns."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from smoothie_tf.runs.run import Run
 from smoothie_tf.training.run_directory import COLUMNS as METRICS
 
 RUN_COLUMNS = ("agent", "env", "seed", "variant", "finished")
-#: What names a run of a figure, and what it is reduced to: see `by_run`.
+#: Columns that identify a run of a figure, and its numbers: see `by_run`.
 KEYS = ("env", "variant", "seed")
 FINAL = ("steps", "evaluation_return", "training_return", "policy_stddev")
 NUMBERS = (*FINAL, "first", "area", "evaluations")
@@ -33,7 +33,7 @@ def read_metrics(path: str | os.PathLike[str]) -> pd.DataFrame:
             was torn when the machine stopped), and is left out.
 
     Returns:
-        One row an evaluation, columns `METRICS`, all floats but the integer `step`.
+        One row per evaluation, columns `METRICS`, floats except the integer `step`.
 
     Raises:
         DamagedRunError: If columns are missing, a cell is not a number, a step has no
@@ -90,13 +90,13 @@ def read_metrics(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def read_runs(runs: Iterable[Run]) -> pd.DataFrame:
-    """Reads what runs have evaluated so far into one tidy table.
+    """Reads the evaluations of runs so far into one tidy table.
 
     Args:
-        runs: The runs; those that have not evaluated yet have no rows.
+        runs: The runs; those without an evaluation have no rows.
 
     Returns:
-        One row an evaluation, columns `RUN_COLUMNS` and `METRICS`; `finished` says
+        One row per evaluation, columns `RUN_COLUMNS` and `METRICS`; `finished` says
         whether the run has made all its steps.
 
     Raises:
@@ -126,11 +126,11 @@ def read_runs(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def read_table(path: pathlib.Path, text: bool = False) -> pd.DataFrame:
-    """Reads a CSV file: what `write_tables` has written, for one.
+    """Reads a CSV file, such as those of `write_tables`.
 
     Args:
         path: The file.
-        text: Whether cells are left as they are.
+        text: Whether cells stay strings.
 
     Raises:
         DamagedRunError: If it cannot be read.
@@ -154,7 +154,7 @@ def curves(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
     Returns:
         One row for each env, variant and step: mean, std, low, high, and seeds, the
-        number of runs that have come that far.
+        number of runs that have reached the step.
     """
     keys = ["env", "variant", "step"]
     present = frame[[*keys, column]].dropna()
@@ -170,12 +170,12 @@ def curves(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 def last_evaluations(
     returns: pd.Series, evaluations: int = _FINAL_EVALUATIONS
 ) -> pd.Series:
-    """Returns those of a run's evaluations that make up its final return.
+    """Returns the evaluations of a run that make up its final return.
 
     Args:
-        returns: All of them, in the order of steps.
-        evaluations: How many of the last ones count; never more than half of all, so
-            that the start of a short run is not in its end, and at least one.
+        returns: All evaluations, ordered by step.
+        evaluations: How many of the last ones count: at least one and at most half of
+            all, so that the start of a short run does not count.
     """
     return returns.iloc[-max(1, min(evaluations, len(returns) // 2)) :]
 
@@ -189,17 +189,17 @@ def by_run(
     frame: pd.DataFrame,
     last: Callable[[pd.Series], pd.Series] = last_evaluations,
 ) -> pd.DataFrame:
-    """Reduces each finished run to the numbers that count.
+    """Reduces each finished run to one row of numbers.
 
     Args:
         frame: As `read_runs` and `read_table` return it.
         last: Which evaluations make up the final return.
 
     Returns:
-        One row a finished run, columns `KEYS` and `NUMBERS`: steps, evaluation_return
+        One row per finished run, columns `KEYS` and `NUMBERS`: steps, evaluation_return
         (final, of the mean action), training_return (with noise, of the episodes that
         ended between the same evaluations), policy_stddev (the last), first (the first
-        evaluation), area (mean of all, the greater the sooner a run learns) and
+        evaluation), area (mean of all, larger the sooner a run learns) and
         evaluations (how many make up the final return).
     """
     rows = []
@@ -247,8 +247,8 @@ def final_returns(runs: pd.DataFrame) -> pd.DataFrame:
 def compare(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Compares the final returns of all variants with those of one of them.
 
-    The interval is the report's, `statistics.difference`: with three seeds too narrow,
-    it says no more than how far apart the seeds are.
+    The interval is the report's, `statistics.difference`; with three seeds it is too
+    narrow.
 
     Args:
         runs: As `by_run` returns them.
@@ -259,7 +259,7 @@ def compare(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
         difference (of means, from the baseline's), and low and high of its interval;
         none where a variant or the baseline has too few runs.
     """
-    # rliable takes seconds to import, which curves alone need not wait for.
+    # Imported here: rliable takes seconds to import, and curves do not need it.
     from smoothie_tf.experiments.evidence import statistics
 
     table = final_returns(runs).drop(columns="evaluations")
@@ -281,7 +281,7 @@ def compare(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def provenance(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """Returns, run by run, what each says of its making: commit, versions, time."""
+    """Returns the provenance of each run: commit, versions, time."""
     kept = ("agent", "env", "seed", "num_steps", "status", "commit", "versions")
     kept += ("earlier", "wall_seconds", "gin_bindings")
     records = []
@@ -315,9 +315,9 @@ def write_tables(frame: pd.DataFrame, out_dir: pathlib.Path, name: str) -> None:
 
     Args:
         frame: As `read_runs` returns it.
-        out_dir: Where to; it has to exist.
+        out_dir: Their directory; it must exist.
         name: Stem of the files: `<name>_runs.csv` (every evaluation of every seed),
-            `<name>_curves.csv` (what is drawn) and `<name>_final.csv`.
+            `<name>_curves.csv` (the drawn curves) and `<name>_final.csv`.
     """
     frame.to_csv(out_dir / f"{name}_runs.csv", index=False)
     drawn = [
@@ -331,7 +331,7 @@ def write_tables(frame: pd.DataFrame, out_dir: pathlib.Path, name: str) -> None:
 
 
 def _number(cell: str, path: pathlib.Path, number: int, column: str) -> float:
-    """Reads a cell; an empty one is no value."""
+    """Reads a cell; an empty one is NaN."""
     try:
         value = float(cell) if cell.strip() else float("nan")
         if np.isinf(value):

@@ -23,7 +23,7 @@ class Estimate(NamedTuple):
     """A number and its interval.
 
     Attributes:
-        value: The estimate from the runs as they are.
+        value: The estimate from all runs, without resampling.
         low: Lower end of its 95 % interval.
         high: Upper end.
     """
@@ -104,7 +104,7 @@ def probability_of_improvement(
 
     Args:
         ours: Final returns, for each of T tasks an array of shape [N].
-        theirs: The same of what it is compared with.
+        theirs: The same for the other agent.
 
     Returns:
         The probability, averaged over tasks (rliable's P(X > Y)).
@@ -133,7 +133,7 @@ def scale_to_range(
         values = np.concatenate(task)
         low, width = values.min(), np.ptp(values)
         for arm, returns in zip(scaled, task, strict=True):
-            # Runs that are all alike say nothing of who is ahead.
+            # If all runs are equal, neither arm is ahead.
             arm.append((returns - low) / width if width else np.full_like(returns, 0.5))
     return scaled
 
