@@ -1,8 +1,8 @@
-"""A policy as a SavedModel that needs nothing but TensorFlow to run.
+"""A policy as a SavedModel that needs only TensorFlow to run.
 
-What goes in is what the environment returns, and what comes out is what it takes:
-flattening, one-hot coding, clipping and the way from the agent's units to the task's
-are part of the graph.
+Its inputs are the environment's observations, its outputs the environment's actions:
+the graph includes flattening, one-hot coding, clipping and the conversion from the
+agent's units to the task's.
 
 Shapes: B batch, S state, A action.
 """
@@ -28,7 +28,7 @@ from smoothie_tf.training import files
 #: A gymnasium observation, batched: an array, or a dict or tuple of them.
 Observation = Any
 
-# Kinds of numbers that an observation may be made of, and a seed.
+# Dtypes of observations and of seeds.
 _WHOLE_NUMBERS = (tf.int64, tf.int32, tf.int16, tf.int8, tf.uint8, tf.bool)
 _NUMBERS = (tf.float64, tf.float32, tf.float16, *_WHOLE_NUMBERS)
 _SEEDS = (tf.int64, tf.int32, tf.uint32)
@@ -48,13 +48,13 @@ class DeployedPolicy(tf.Module):
         likewise. The same seed gives the same draw.
       distribution_parameters: From observations to "mean" and "stddev" of its
         Gaussian, in the task's units, before anything is clipped, shape [B, A]. A
-        deterministic policy has standard deviation 0. Of a Gaussian behind a tanh,
-        "mean" is what the tanh makes of its mean, and "stddev" its own.
+        deterministic policy has standard deviation 0. For a Gaussian behind a tanh,
+        "mean" is the tanh of its mean, and "stddev" its own.
 
-    All three take arrays of any kind of number, as tasks return them, in a nest as the
-    space's own. Tensors may be of any kind where the space is one array; in a dict or
-    tuple they are float32, or the space's own kind of whole number. What has another
-    shape, or holds a NaN or infinity, raises `tf.errors.InvalidArgumentError`.
+    All three take arrays of any numeric dtype, as tasks return them, in the nest of the
+    space. Tensors may have any numeric dtype if the space is one array; in a dict or
+    tuple they are float32, or the space's own integer dtype. Observations of another
+    shape, or with a NaN or infinity, raise `tf.errors.InvalidArgumentError`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class DeployedPolicy(tf.Module):
         if isinstance(policy, greedy_policy.GreedyPolicy):
             policy = policy.wrapped_policy
         _check(policy, observation_space, action_space)
-        # The weights alone, so that nothing else of the policy is saved.
+        # Only the weights, so that nothing else of the policy is saved.
         self._weights = list(policy.variables())
         spec = policy.action_spec
         agent_low = np.broadcast_to(spec.minimum, spec.shape).astype(np.float64)
@@ -93,7 +93,7 @@ class DeployedPolicy(tf.Module):
         offset = low - scale * agent_low
         scale, offset = scale.astype(np.float32), offset.astype(np.float32)
 
-        # A function of its own, so that the SavedModel holds its graph once.
+        # A separate function, so that the SavedModel holds its graph once.
         @tf.function(
             input_signature=[tf.TensorSpec([None, _size(observation_space)])],
             autograph=False,
@@ -159,11 +159,11 @@ class DeployedPolicy(tf.Module):
         self._unchecked_action = tf.function(unchecked_action, autograph=False)
 
     def _of_any_kind(self, function, *seed):
-        """Returns a function that takes arrays of whatever kind of number.
+        """Returns a function that takes arrays of any numeric dtype.
 
-        With a signature, TensorFlow casts arrays to it, and refuses tensors of another
-        kind. Without one it takes the kinds of tensor that have been traced: where the
-        observation is one array, these are few enough.
+        With a signature, TensorFlow casts arrays to its dtype, and rejects tensors of
+        another one. Without a signature it takes the dtypes that have been traced: if
+        the observation is one array, these are few enough.
         """
         of_one_kind = tf.function(
             function, input_signature=[self._spec, *seed], autograph=False
@@ -181,7 +181,7 @@ class DeployedPolicy(tf.Module):
         return tf.function(with_seed if seed else without_seed, autograph=False)
 
     def _trace(self):
-        """Makes what a SavedModel is to hold of the functions without a signature."""
+        """Traces the functions without a signature, for the SavedModel."""
         if not isinstance(self._spec, tf.TensorSpec):
             return
         for kind in _NUMBERS if self._spec.dtype.is_floating else _WHOLE_NUMBERS:
@@ -192,10 +192,10 @@ class DeployedPolicy(tf.Module):
                 self.sample.get_concrete_function(spec, tf.TensorSpec([], seed, "seed"))
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
-        """Returns the SavedModel's signatures, and traces what Python may call.
+        """Returns the SavedModel's signatures, and traces the Python functions.
 
         Signatures take float32 where the space has floats; the attributes take other
-        kinds of numbers as well.
+        dtypes as well.
         """
         self._trace()
         seed = tf.TensorSpec([], tf.int64, "seed")
@@ -272,15 +272,14 @@ def save_for_tf_agents(
       train_step: Training steps behind the policy.
     """
     step = tf.Variable(train_step, dtype=tf.int64, name="train_step")
-    # TF-Agents says, among much else, that Ornstein-Uhlenbeck noise has no
-    # distribution.
+    # TF-Agents warns, for instance, that Ornstein-Uhlenbeck noise has no distribution.
     with quiet.silent_unless_failing(), _writable(directory) as path:
         policy_saver.PolicySaver(policy, train_step=step).save(path)
 
 
 @contextlib.contextmanager
 def _writable(directory):
-    """Makes a directory, and gives it under a name that TensorFlow takes."""
+    """Makes a directory, and yields a path to it that TensorFlow accepts."""
     pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
     with files.literal(directory) as path:
         yield os.fspath(path)
@@ -290,15 +289,15 @@ def input_spec(space: spaces.Space, floats: tf.DType = tf.float32) -> Observatio
     """Returns the specs of a batch of a space's observations.
 
     Args:
-      space: Of observations.
-      floats: The dtype of what is a float in it.
+      space: The observation space.
+      floats: The dtype of its floats.
 
     Returns:
       A nest as the space's own, of specs of shape [B, …] named "observation", or
       "observation_<key>" within a dict or tuple.
 
     Raises:
-      ExportError: If the space is of a kind that does not flatten to numbers.
+      ExportError: If the space does not flatten to numbers.
     """
     return _map(space, lambda leaf, name: _leaf_spec(leaf, name, floats))
 
@@ -394,7 +393,7 @@ def _check(policy, observation_space, action_space):
 
 
 def _squashing(policy):
-    """Returns what becomes of a draw of a policy's Gaussian, and its slope at 0."""
+    """Returns the function applied to a policy's Gaussian draw, and its slope at 0."""
     state = tf.zeros([1, *policy.time_step_spec.observation.shape])
     distribution = policy.distribution(ts.restart(state, 1)).action
     if not isinstance(distribution, distribution_utils.SquashToSpecNormal):

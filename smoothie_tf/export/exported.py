@@ -1,4 +1,4 @@
-"""Runs exported policies, of ours or any with the same signature, in their task.
+"""Runs exported policies, ours or others with the same signature, in their task.
 
 Shapes: E episodes.
 """
@@ -32,7 +32,7 @@ from smoothie_tf.training import (
 
 
 class ExportedPolicyError(ValueError):
-    """A folder that does not hold a policy for the task at hand."""
+    """A directory that does not hold a policy for the given task."""
 
 
 class ExportedPolicy:
@@ -46,7 +46,7 @@ class ExportedPolicy:
           task: A task as Gymnasium makes it.
 
         Raises:
-          ExportedPolicyError: If it is not a policy, or not one for such a task.
+          ExportedPolicyError: If it is not a policy, or not one for this task.
         """
         self.path = pathlib.Path(directory)
         self._space = task.observation_space
@@ -127,7 +127,7 @@ def read_description(directory: str | os.PathLike[str]) -> dict[str, Any] | None
       directory: The export.
 
     Raises:
-      ExportedPolicyError: If there is no such folder, or it cannot be read.
+      ExportedPolicyError: If there is no such directory, or it cannot be read.
     """
     path = pathlib.Path(directory) / "policy.json"
     if not path.parent.is_dir():
@@ -164,7 +164,7 @@ def evaluate(
       seeds.
 
     Raises:
-      Interrupted: If somebody asked to stop.
+      Interrupted: If a stop was requested.
       EnvironmentFault: If the task raised, or broke what it announces.
       NotFiniteError: If an observation, action, reward or return is not finite.
     """
@@ -174,12 +174,12 @@ def evaluate(
     stop = stop or stopping.StopRequest()
     own = tasks[0].spec and tasks[0].spec.max_episode_steps
     progress = tqdm.tqdm(
-        # At most so many: an episode may end before its time limit.
+        # An upper limit: an episode may end before its time limit.
         total=own and own * len(reset_seeds),
         unit="step",
         leave=False,
         delay=2,
-        # No bar where nobody watches it move.
+        # No bar unless standard error is a terminal.
         disable=None,
     )
     with progress, gymnasium_environment.closing(*tasks):
@@ -219,7 +219,7 @@ def _check_action(action):
 
 @contextlib.contextmanager
 def _faults_explained(environment_id):
-    """Makes sentences of what a task, or a policy in it, gives in place of a result."""
+    """Turns faults of a task, or of a policy in it, into errors of one sentence."""
     try:
         yield
     except gymnasium_environment.EnvironmentFault as error:
@@ -253,18 +253,18 @@ def evaluate_command(
       episodes: E, at least 1.
       seed: Root of the episodes' resets, ≥ 0.
       video_path: Where to record the first episode, if anywhere.
-      command: To be recorded, with its result, in the export's card, if anything is.
+      command: Recorded with its result in the export's card; None records nothing.
       max_steps: Steps at which an episode ends in a task that has no
         max_episode_steps, at least 1.
       stop: Once made, no further step is taken.
 
     Yields:
-      The result as a line, as soon as it is there; then sentences that say where
-      files went. Standard error says why where there can be no video.
+      The result as a line, as soon as it is known; then sentences that name the
+      written files. If no video can be made, standard error says why.
 
     Raises:
       ValueError: If the policy, the task or a number cannot be used.
-      Interrupted: If somebody asked to stop; nothing was written then.
+      Interrupted: If a stop was requested; nothing was written then.
       NotFiniteError: If an observation, action, reward or return is not finite.
     """
     directory = pathlib.Path(directory)
@@ -286,7 +286,7 @@ def evaluate_command(
     task = make()
     with gymnasium_environment.closing(task):
         policy = ExportedPolicy(directory, task)
-    # A stream of its own: no reset here is one that training has selected by.
+    # A separate stream: none of these resets has selected the policy in training.
     seeds = [streams.seed("evaluation of an export", i) for i in range(episodes)]
     stop.waits_for = "an environment step of the evaluation"
     with _faults_explained(environment_id):
@@ -312,7 +312,7 @@ def evaluate_command(
         yield f"Recorded in {directory / 'README.md'}."
     if video_path is None:
         return
-    # Last: what it draws with may even end the process.
+    # Last, because the renderer may even end the process.
     stop.waits_for = "an environment step of the video"
     try:
         video.record_actions(

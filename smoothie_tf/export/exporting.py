@@ -1,4 +1,4 @@
-"""From a run directory to a folder that holds its policy, ready to deploy."""
+"""Exports the policy of a run directory to a directory for deployment."""
 
 import contextlib
 import importlib.metadata
@@ -37,7 +37,7 @@ def export_run(
     gif: bool = True,
     stop: stopping.StopRequest | None = None,
 ) -> list[str]:
-    """Exports the policy of a run; nothing is left behind if that fails.
+    """Exports the policy of a run; a failed export leaves no files.
 
     Args:
       run_dir: The run's directory; it is not changed.
@@ -50,12 +50,12 @@ def export_run(
       stop: Once made, no further environment step is taken.
 
     Returns:
-      Sentences about what could not be done, none of which the export needs.
+      Sentences about optional parts that could not be written.
 
     Raises:
       ValueError: If the run, its task or the directory cannot be used.
       NotFiniteError: If the task gave a NaN or infinity.
-      Interrupted: If somebody asked to stop.
+      Interrupted: If a stop was requested.
     """
     stop = stop or stopping.StopRequest()
     out = pathlib.Path(out)
@@ -89,7 +89,7 @@ def export_run(
         selected = "best" if best else "last" if checkpoint is None else "checkpoint"
         description = _describe(run, step, selected, task, deployed, stop)
         write_description(directory, description, out.resolve().name)
-    # Last: what it draws with may even end the process.
+    # Last, because the renderer may even end the process.
     notices = (
         _picture(deployed, run.info["env"], out / "policy.gif", stop) if gif else []
     )
@@ -101,12 +101,12 @@ def export_run(
 def write_description(
     directory: pathlib.Path, description: dict[str, Any], name: str
 ) -> None:
-    """Writes policy.json, and the card that follows from it.
+    """Writes policy.json, and the card made from it.
 
     Args:
       directory: The export.
-      description: What policy.json is to hold.
-      name: What the card calls the folder.
+      description: The contents of policy.json.
+      name: The directory's name in the card.
     """
     files = {path.name for path in directory.iterdir()} | {"policy.json"}
     for file_name, text in (
@@ -114,14 +114,14 @@ def write_description(
         ("README.md", model_card.render(description, files, name)),
     ):
         aside = directory / f".{file_name}.tmp"
-        # The command may name folders that are not text here.
+        # The command may name directories that are not valid text.
         aside.write_text(text, encoding="utf-8", errors="surrogateescape")
         aside.replace(directory / file_name)
 
 
 @contextlib.contextmanager
 def _aside(out):
-    """Gives a directory that becomes `out` when all went well, and else is removed."""
+    """Yields a directory that becomes `out` on success, and is removed otherwise."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         directory = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=out.parent))
@@ -139,7 +139,7 @@ def _aside(out):
 
 @contextlib.contextmanager
 def _faults_explained():
-    """Makes sentences of what the task does in place of what it announces."""
+    """Turns faults of the task into errors of one sentence."""
     try:
         yield
     except gymnasium_environment.EnvironmentFault as error:
@@ -183,7 +183,7 @@ def _describe(run, step, selected, task, deployed, stop):
             name: importlib.metadata.version(name) for name in ("gymnasium", "mujoco")
         },
     }
-    # MuJoCo's tasks say what the parts of an observation are.
+    # MuJoCo's tasks describe the parts of an observation.
     structure = getattr(task.unwrapped, "observation_structure", None)
     if isinstance(structure, dict):
         environment["observation_structure"] = structure
@@ -236,7 +236,7 @@ def _pairs(task: gymnasium.Env, deployed, stop):
 
 
 def _command(command):
-    """Returns a command without the folders of the machine that it ran on."""
+    """Returns a command with absolute paths reduced to their last part."""
     words = [
         pathlib.PurePath(word).name if pathlib.PurePath(word).is_absolute() else word
         for word in shlex.split(command)

@@ -1,4 +1,4 @@
-"""The card of an exported policy: its policy.json, for people."""
+"""The model card of an exported policy: its policy.json as Markdown."""
 
 from typing import Any
 
@@ -25,9 +25,9 @@ def render(description: dict[str, Any], files: set[str], folder: str) -> str:
     """Returns a model card as Markdown.
 
     Args:
-      description: What policy.json holds.
-      files: Names in the export's folder.
-      folder: The folder's name.
+      description: The contents of policy.json.
+      files: Names in the export's directory.
+      folder: The directory's name.
     """
     environment, training = description["environment"], description["training"]
     agent = _NAMES.get(description["agent"], description["agent"])
@@ -140,6 +140,6 @@ def _limits(description):
 
 
 def _version(training):
-    """Returns what an installed package is known by, which has no commit."""
+    """Returns the version of an installed package, which has no commit."""
     version = training["versions"].get("smoothie_tf")
     return f"none: version {version}" if version else "unknown"

@@ -1,4 +1,4 @@
-"""Reads a run directory, and brings the agent in it back."""
+"""Reads a run directory, and restores the agent in it."""
 
 import contextlib
 import dataclasses
@@ -19,7 +19,7 @@ from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.training import best_policy, checkpoint, config, files
 
-# A checkpoint that goes away while it is copied does so once.
+# Attempts to copy a checkpoint, which training may remove during the copy.
 _TRIES = 5
 
 
@@ -43,10 +43,10 @@ class Evaluation:
 
 
 class SavedRun:
-    """A run as its directory tells it; nothing in it is changed."""
+    """A run, read from its directory; no file is changed."""
 
     def __init__(self, run_dir: str | os.PathLike[str]):
-        """Reads what the run is and how it went.
+        """Reads the run's record and evaluations.
 
         Args:
           run_dir: The run's directory.
@@ -64,8 +64,8 @@ class SavedRun:
         names = [p.stem for p in directory.glob("ckpt-*.index")]
         steps = [name.removeprefix("ckpt-") for name in names]
         found = sorted(int(step) for step in steps if step.isdigit())
-        # What a process that was killed had begun to write is no checkpoint; runs of
-        # older versions have no list of checksums at all.
+        # A checkpoint that a killed process began to write is left out; runs of older
+        # versions have no list of checksums at all.
         whole = [s for s in found if (directory / f"ckpt-{s}.json").exists()]
         return whole or found
 
@@ -144,9 +144,9 @@ class SavedRun:
         return gymnasium_environment.make_task(self.info["env"])
 
     def restore(self, step: int) -> tf_agent.TFAgent:
-        """Brings back the agent as it was at a step, with the run's configuration.
+        """Restores the agent of a step, with the run's configuration.
 
-        Where only the policy of that step is kept, all else is as it was at first.
+        If only the policy of that step is kept, all else has its initial values.
 
         Args:
           step: As `choose` returns it.
@@ -155,8 +155,8 @@ class SavedRun:
           SavedRunError: If the checkpoint or the configuration cannot be used, or if
             the step's weights are not kept, or no longer.
         """
-        # What is restored is held before anything slow is done: a run that goes on
-        # removes its checkpoints, and replaces its best policy.
+        # The checkpoint is copied before anything slow: a running process removes its
+        # checkpoints, and replaces its best policy.
         with tempfile.TemporaryDirectory() as folder:
             held = self._hold(step, pathlib.Path(folder))
             best = None if held else self._best_of(step)
@@ -174,7 +174,7 @@ class SavedRun:
         return agent
 
     def _hold(self, step, folder):
-        """Copies a checkpoint to a folder of ours; returns its path, if it is kept."""
+        """Copies a checkpoint to a directory; returns its path, or None if not kept."""
         for _ in range(_TRIES):
             if step not in self.checkpoint_steps():
                 return None
@@ -210,7 +210,7 @@ class SavedRun:
 
     def _kept_steps(self):
         steps = set(self.checkpoint_steps())
-        # A broken file concerns those alone who ask for what is in it.
+        # A broken file is an error only if its own step is asked for.
         with contextlib.suppress(best_policy.BestPolicyError):
             steps.add(best_policy.saved_step(self.path))
         return sorted(steps - {None})

@@ -309,7 +309,7 @@ class _Launch:
             self._outcomes[run] = Outcome(run, Status.DONE)
             return
         if code in _INTERRUPTED:
-            reason = "interrupted by somebody else"
+            reason = "interrupted by another process"
             self._outcomes[run] = Outcome(run, Status.RESUMABLE, reason)
             self._tell(f"{run}: {reason}; the same command goes on from there.")
             return
