@@ -1,9 +1,9 @@
-"""Does to real runs what happens to runs, and tells what is left of them.
+"""Injects faults into real runs, and checks that the resumed runs lose nothing.
 
 python benchmarks/faults.py --out_dir runs/faults
 
-Every run that was struck is started again by the same command until it is done, and
-then held against one that was left in peace: every number of metrics.csv but the
+Every faulted run is restarted by the same command until it is done, and then compared
+with an undisturbed one: every number of metrics.csv but the
 measured steps_per_second, every weight, target and optimizer slot, replay byte by
 byte, and the state of the loop.
 """

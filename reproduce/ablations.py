@@ -1,10 +1,10 @@
-"""What the paper has beside Algorithm 1: against the truth, and against the default.
+"""The paper's variants of Algorithm 1, compared with exact values and the default.
 
     python reproduce/ablations.py                  # linear-quadratic, two Gaussians
     python reproduce/ablations.py --plot_only
     python reproduce/ablations.py --hopper         # 7 variants, 100,000 steps, 3 seeds
 
-The first is some twenty minutes on one core, the last some two hours on two.
+The first takes about twenty minutes on one core, the last about two hours on two.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What holds Smoothie back where it is behind DDPG: one change at a time.
+"""Variants that test why Smoothie is behind DDPG on some tasks.
 
     python reproduce/behind_ddpg.py                   # minutes: a few thousand steps
     python reproduce/behind_ddpg.py --preset short    # up to 200,000 steps, three seeds

@@ -1,4 +1,4 @@
-"""What the paper leaves open, one choice after the other, for both agents alike.
+"""Choices that the paper leaves open, added one after the other, for both agents.
 
     python reproduce/choices.py                   # minutes: a few thousand steps
     python reproduce/choices.py --preset short    # 150,000 steps, three seeds

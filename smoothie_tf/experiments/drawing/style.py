@@ -1,8 +1,8 @@
-"""How figures look: drawn without a display, in one set of fonts, sizes and colours.
+"""The style of all figures: no display, one set of fonts, sizes and colours.
 
-Every figure of the package is made by `picture`. Nothing here imports pyplot, whose
-backend belongs to whoever imported us: a notebook goes on showing its own figures.
-Matplotlib is imported only to draw: commands answer bad flags before.
+`picture` makes every figure of the package. Nothing here imports pyplot, so that the
+caller's backend stays as it is, for instance in a notebook. Matplotlib is imported only
+to draw, so that commands check their flags first.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ def picture(
 
 
 def sequence(count: int) -> list:
-    """Returns so many colours of one order, from light to dark."""
+    """Returns `count` colours, ordered from light to dark."""
     import matplotlib
 
     places = [0.85 - 0.85 * place / max(1, count - 1) for place in range(count)]

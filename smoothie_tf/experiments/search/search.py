@@ -1,12 +1,12 @@
 """Hyperparameter search: Optuna proposes trials, each of which is an ordinary run.
 
 The runs are the study's storage: every process replays the study from its seed, reads
-from the runs what has been trained, and trains the rest. A study that is stopped,
-resumed or shared by processes therefore ends as it would have in one go. A journal
-beside the runs holds its state for Optuna's own tools, such as `optuna.load_study`.
+the finished runs, and trains the rest. A study that is stopped, resumed or shared by
+processes therefore has the same result as an uninterrupted one. A journal beside the
+runs holds its state for Optuna's own tools, such as `optuna.load_study`.
 
-Optuna's pruners compare a trial with those that happen to have come as far before it,
-which does not repeat. Here a rung is decided when all its trials have reached it.
+Optuna's pruners compare a trial with those that reached the same step earlier, which is
+not repeatable. Here a rung is decided when all its trials have reached it.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ from smoothie_tf.validation import InputError
 SPACES = gin_directory.ROOT / "search"
 #: Arms that are searched as they are, and not as their agent.
 ARMS = {SMOOTHIE_WITHOUT_KL.variant: SMOOTHIE_WITHOUT_KL}
-#: A rung compares the means of so many last evaluations.
+#: A rung compares means over this number of last evaluations.
 RUNG_EVALUATIONS = 5
 # Trials that TPE proposes from the same results, however many processes there are.
 _TPE_BATCH = 2
@@ -62,7 +62,7 @@ class Search:
         num_trials: How many trials there are.
         rungs: Environment steps, increasing and below a whole run's, at which trials
             are compared.
-        reduction_factor: After a rung, one in so many trials goes on.
+        reduction_factor: A rung keeps one in this number of trials.
         sampler: `random` or `tpe`.
         seed: Seed of the study. Trial k's run has it plus k.
         root: Directory that holds all runs.
@@ -103,7 +103,7 @@ class Search:
         return sum(trials * (steps - before) for (steps, trials), before in levels)
 
     def run(self, number: int, values: dict[str, float], num_steps: int = 0) -> Run:
-        """Returns the run of a trial: of so many steps, or 0 for a whole one."""
+        """Returns the run of a trial, of `num_steps` steps; 0 for a whole run."""
         preset, arm = self.preset, self.arm
         bindings = (f"{self.bindings[key]} = {values[key]!r}" for key in values)
         run = Run(

@@ -1,8 +1,8 @@
-"""What trained policies do in the tasks of Figure 4, beyond their returns.
+"""Measures the behaviour of trained policies in the tasks of Figure 4.
 
 Some claims of Heess et al. (2015) are about behaviour: that an arm ends at its target,
-that a machine still stands long after training's time limit and under more noise. Here
-the mean action acts in fresh episodes, and what is claimed is counted.
+or that a machine still stands long after training's time limit and under more noise.
+Here the mean action acts in new episodes, and the claimed behaviour is counted.
 """
 
 import dataclasses

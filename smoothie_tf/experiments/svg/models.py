@@ -1,16 +1,16 @@
 """How good the learned models of Hand are, for SVG(∞) and for the planner.
 
-Claim S1 rests on the model's errors: they add up along the planner's trajectories, and
-touch SVG(∞) by its derivatives alone (Section 6.1 of Heess et al., 2015). Hand's true
-model is known. Here trained policies act in fresh episodes, and along these both models
-are held against it:
+Claim S1 follows from the model's errors: they add up along the planner's trajectories,
+but affect SVG(∞) by the model's derivatives alone (Section 6.1 of Heess et al., 2015).
+Hand's true model is known. Here trained policies act in new episodes, on which both
+models are compared with it:
 
-    derivatives   the root mean square of the entries of (f̂_s, f̂_a) less (f_s, f_a), of
+    derivatives   the root mean square of the entries of (f̂_s, f̂_a) − (f_s, f_a), of
                   hand, ball and velocity by these and the action
     drift         metres between the ball and where the model takes it within 10 s, by
                   the same policy and the same noise
     cosine, …     of v_θ and the true v_θ, each the mean over the episodes: along the
-                  real trajectories, as SVG(∞) has it, and along the model's own
+                  real trajectories, as SVG(∞) uses it, and along the model's own
     beyond        the share of actions beyond the bounds, where the hand is no faster
 
 Shapes: E episodes, T transitions of an episode, S state, A action.

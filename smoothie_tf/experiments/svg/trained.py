@@ -1,7 +1,7 @@
-"""Brings agents of finished runs back, lets them act, and keeps what is measured.
+"""Restores agents of finished runs, lets them act, and saves the measurements.
 
-Importing this module imports no TensorFlow: it takes seconds, which flags need not
-wait for.
+Importing this module imports no TensorFlow, which takes seconds, so that commands check
+their flags first.
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-"""What the paper has beside Algorithm 1, against the truth and against the default.
+"""The paper's variants of Algorithm 1, compared with exact values and the default.
 
 Three parts: values of a fixed policy on a linear–quadratic task, a policy learned on
 it, and the two-Gaussians task. Hopper's is a grid of runs, `figures.ablations`.
@@ -405,7 +405,7 @@ def kind_column(part: str) -> str:
 
 
 def known_kinds(part: str, records: pd.DataFrame, seeds: int) -> set[str]:
-    """Returns the kinds of runs of which a table has so many seeds.
+    """Returns the kinds of runs for which a table has the given number of seeds.
 
     Args:
         part: One of `PARTS`.

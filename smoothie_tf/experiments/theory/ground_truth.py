@@ -1,8 +1,8 @@
-"""Each way to learn Q̃, and Smoothie itself, on a task whose truth is known.
+"""Each way to learn Q̃, and Smoothie itself, on a task with known solution.
 
-Two kinds of runs on linear–quadratic tasks: the value of a fixed policy is learned, by
-each way that the paper has, and held against its closed form; and a policy is learned,
-whose cost is held against the optimum's.
+There are two kinds of runs on linear–quadratic tasks. The first learns the value of a
+fixed policy in each of the paper's ways, and compares it with its closed form. The
+second learns a policy, and compares its cost with the optimum.
 
 Shapes: B batch, S state, A action.
 """

@@ -1,8 +1,8 @@
-"""What is left of Section 3, as numbers: the naive update, local optima, easier fits.
+"""Section 3 in numbers: the naive update, local optima, easier fits.
 
-Moments and counts are exact; what is said of learned critics is measured over seeds.
-`likelihood_ratio`, `local_optima` and `section3_critics` compute; here the tables are
-made, drawn and written.
+Moments and counts are exact; the results on learned critics are measured over seeds.
+`likelihood_ratio`, `local_optima` and `section3_critics` compute; this module makes,
+draws and writes the tables.
 """
 
 import pathlib
