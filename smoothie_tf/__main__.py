@@ -1,8 +1,8 @@
 """The command `smoothie`, which is also `python -m smoothie_tf`.
 
 Each subcommand is a function that takes its flags and returns an exit status. The
-scripts in `reproduce/` call the same functions. A subcommand's module is imported only
-once it has been asked for: most take seconds.
+scripts in `reproduce/` call the same functions. Only the requested subcommand's module
+is imported, because most imports take seconds.
 """
 
 import difflib
@@ -17,7 +17,7 @@ from smoothie_tf import command_line, program
 _FIGURES = "smoothie_tf.experiments.commands.figure_commands"
 _THEORY = "smoothie_tf.experiments.commands.theory"
 
-#: Subcommands by what they are for: name, `module:function`, and what it does.
+#: Subcommands by group: name, `module:function`, and description.
 COMMANDS = {
     "One run": (
         ("train", "smoothie_tf.training.main:main", "trains one agent on one task"),
@@ -67,7 +67,7 @@ COMMANDS = {
         (
             "ablations",
             "smoothie_tf.experiments.commands.ablations:ablations_command",
-            "variants of Algorithm 1 against the truth and the default",
+            "variants of Algorithm 1 compared with truth and default",
         ),
     ),
     "Further comparisons": (
@@ -84,7 +84,7 @@ COMMANDS = {
         (
             "choices",
             f"{_FIGURES}:choices",
-            "what the paper leaves open, one choice after the other",
+            "choices that the paper leaves open, one after the other",
         ),
         (
             "soft_ddpg",
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Its name and its flags; `None` for those of the process.
 
     Returns:
-        Its exit status; 2 where there is no such subcommand.
+        Its exit status; 2 if there is no such subcommand.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     known = functions()
@@ -161,7 +161,7 @@ def _help() -> str:
         "usage: smoothie COMMAND [flags]",
         "",
         *textwrap.wrap(smoothie_tf.__doc__.splitlines()[0], 79),
-        "Runs go to runs/ and results to results/ below the working folder.",
+        "Runs go to runs/ and results to results/ below the working directory.",
     ]
     for title, group in COMMANDS.items():
         lines += ["", f"{title}:"]
@@ -171,7 +171,7 @@ def _help() -> str:
 
 
 def run() -> int:
-    """Runs a subcommand as the program that this process is."""
+    """Runs a subcommand as this process's program."""
     return program.run(main)
 
 

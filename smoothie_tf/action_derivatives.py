@@ -1,15 +1,15 @@
 """Value of a critic with its gradient and Hessian in the action.
 
-Two ways to the same numbers. `by_nested_tapes` asks nothing of the critic but that
-it be differentiable. `by_forward_propagation` is the supplement's D.1: it carries
-(O_L, G_L, H_L), the output of layer L with its gradient and Hessian in the action,
-from layer to layer, which for a dense critic costs little more than its value.
+Two functions compute the same numbers. `by_nested_tapes` works for any differentiable
+critic. `by_forward_propagation` is the supplement's D.1: it propagates (O_L, G_L, H_L),
+the output of layer L with its gradient and Hessian in the action, from layer to layer,
+which for a dense critic costs little more than its value.
 
-Unless `full_hessian` asks for all of it, only the diagonal of the Hessian is formed:
-it is all that a diagonal covariance meets in (15).
+Unless `full_hessian` is True, only the diagonal of the Hessian is computed: a diagonal
+covariance needs no more in (15).
 
 Shapes: B batch, A action, N units of a layer, P entries of the Hessian that are
-propagated: A of a diagonal, A(A + 1)/2 of a whole one, which is symmetric.
+propagated: A for the diagonal, A(A + 1)/2 for the whole one, which is symmetric.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ class FullActionDerivatives(NamedTuple):
 
 
 class DenseLayer(NamedTuple):
-    """A dense layer as forward propagation sees it.
+    """A dense layer's parameters for forward propagation.
 
     Attributes:
       kernel: Weights, shape [inputs, outputs].
@@ -94,8 +94,8 @@ def by_nested_tapes(
         gradient = inner.gradient(
             value, action, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-    # A critic that is linear in the action has a gradient that no longer depends
-    # on it: its Hessian is zero, not missing.
+    # The gradient of a critic that is linear in the action does not depend on the
+    # action: its Hessian is zero, not missing.
     hessian = outer.batch_jacobian(
         gradient, action, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
@@ -123,7 +123,7 @@ def _softplus(x):
     return tf.nn.softplus(x), slope, slope * (1.0 - slope)
 
 
-#: Activation → (f, f′, f″) at once: they share their costly part.
+#: Activation → function that returns (f, f′, f″), which share their costly part.
 ACTIVATIONS = {
     "linear": _linear,
     "relu": _relu,
@@ -143,17 +143,17 @@ def by_forward_propagation(
 
     The first layer acts on the concatenation of `embedding` and `action`: its kernel
     has the rows of the former, `action_kernel` those of the latter. Layers before the
-    concatenation, however many, do not see the action: they make up the embedding.
+    concatenation do not depend on the action: they compute the embedding.
     With the chain rules (10) and (11) of the supplement, a product with a kernel W
     maps (O, G, H) to (O·W + b, G·W, H·W), and an activation f maps it to
     (f(O), f′(O)·G, f″(O)·GᵀG + f′(O)·H).
 
     Args:
-      embedding: What joins the action, and does not depend on it, shape [B, N].
+      embedding: Concatenated with the action, and independent of it, shape [B, N].
       action: Where to differentiate, shape [B, A].
       action_kernel: The action's weights in the first layer, shape [A, outputs].
-      layers: The layers after the concatenation, each with an activation of its own,
-        the last with one linear output.
+      layers: The layers after the concatenation, each with its own activation, the
+        last with one linear output.
       full_hessian: Whether to return the whole Hessian.
 
     Returns:
@@ -170,7 +170,7 @@ def by_forward_propagation(
     O = tf.matmul(embedding, first.kernel) + tf.matmul(action, action_kernel)
     O += first.bias
     # G and H of the first product are its kernel and zero, the same for the whole
-    # batch: they stay without a batch dimension until an activation gives them one.
+    # batch: they have no batch dimension until the first activation.
     G, H = action_kernel, None
     if not hidden:
         gradient = tf.ones_like(action) * G[:, 0]
@@ -181,8 +181,8 @@ def by_forward_propagation(
         O = tf.matmul(f, following.kernel) + following.bias
         G = tf.einsum("ban,nm->bam", G, following.kernel)
         H = tf.einsum("ban,nm->bam", H, following.kernel)
-    # The last activation meets a single output: contracting f′·w and f″·w with G
-    # and H avoids ever forming activations of shape [B, P, N].
+    # The last activation feeds a single output: contracting f′·w and f″·w with G and H
+    # avoids activations of shape [B, P, N].
     f, df, d2f = ACTIVATIONS[hidden[-1].activation](O)
     w = output.kernel[:, 0]
     value = tf.linalg.matvec(f, w) + output.bias[0]
@@ -194,7 +194,7 @@ def by_forward_propagation(
 
 
 class _Products:
-    """Which entries of a Hessian there are: its diagonal, or its upper triangle."""
+    """Products for the computed entries of a Hessian: diagonal or upper triangle."""
 
     def __init__(self, size, full):
         self._size, self._full = size, full
@@ -204,7 +204,7 @@ class _Products:
         """Returns G_i·G_j for each entry, shape [P, N] or [B, P, N]."""
         if not self._full:
             return tf.square(G)
-        # Places that are known when the graph is made: they cost no look-ups.
+        # The indices are constants of the graph: no gather operations.
         each = tf.unstack(G, axis=-2)
         pairs = zip(self._rows, self._columns, strict=True)
         return tf.stack([each[i] * each[j] for i, j in pairs], axis=-2)

@@ -1,4 +1,4 @@
-"""What all commands share: how flags are read, and what exit statuses mean.
+"""Flag parsing and exit statuses that all commands share.
 
 Importing this module imports no TensorFlow.
 """
@@ -11,15 +11,15 @@ from typing import Any, NoReturn
 
 #: Exit statuses of every command.
 DONE = 0
-#: Something failed on the way, or a file to read is damaged.
+#: The command failed, or an input file is damaged.
 FAILED = 1
 BAD_INPUT = 2
-#: By Ctrl-C, a termination or a hang-up; as shells have it for SIGINT.
+#: Stopped by Ctrl-C, SIGTERM or SIGHUP; shells use this status for SIGINT.
 INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes flags by their whole names, and says what is wrong in one line."""
+    """Accepts only full flag names, and reports errors in one line."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
@@ -34,8 +34,8 @@ class Parser(argparse.ArgumentParser):
 
         Args:
             flag: Such as `--out_dir`.
-            default: Its value where it is not given.
-            what: What the directory is for, as `--help` says it.
+            default: Its default.
+            what: Its description for `--help`.
         """
         self.add_argument(
             flag,
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def make_directory(self, flag: str, path: pathlib.Path) -> None:
-        """Makes a directory where there is none, or ends with `BAD_INPUT`."""
+        """Creates a directory if it does not exist, or ends with `BAD_INPUT`."""
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -53,32 +53,32 @@ class Parser(argparse.ArgumentParser):
 
 
 def _path(text: str) -> pathlib.Path:
-    """Reads a path: an empty one, of an unset variable say, would be this folder."""
+    """Reads a path; an empty one, as of an unset variable, is an error."""
     if not text:
         raise argparse.ArgumentTypeError("it must be a path, but is empty.")
     return pathlib.Path(text)
 
 
 def shortest(path: pathlib.Path) -> pathlib.Path:
-    """Returns a path as it is shortest from here."""
+    """Returns a path as given or relative to the working directory: the shorter one."""
     return min(path, pathlib.Path(os.path.relpath(path)), key=lambda p: len(str(p)))
 
 
 def called_by_smoothie(name: str) -> str:
-    """Returns the program's name, `sys.argv[0]`, where `smoothie` runs a command."""
+    """Returns the program's name, `sys.argv[0]`, if `smoothie` runs a command."""
     return f"smoothie {name}"
 
 
 def called_as(name: str) -> list[str]:
-    """Returns the words by which the command that runs here is called again.
+    """Returns the words that call the running command again, without its flags.
 
-    They are recorded with its results, and its flags follow them.
+    They are recorded with its results.
 
     Args:
         name: The command, such as `train`.
 
     Returns:
-        `smoothie train` where that was called, or else the script in `reproduce/`.
+        `smoothie train` if it was called so, else the script in `reproduce/`.
     """
     if sys.argv[0] == called_by_smoothie(name):
         return ["smoothie", name]
@@ -86,7 +86,7 @@ def called_as(name: str) -> list[str]:
 
 
 def program_name(name: str) -> str:
-    """Returns what a command calls itself where it says what is wrong."""
+    """Returns a command's name for its error messages."""
     if sys.argv[0] == called_by_smoothie(name):
         return sys.argv[0]
     return f"{name}.py"

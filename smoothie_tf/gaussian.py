@@ -1,7 +1,7 @@
 """Gaussian calculus as pure functions.
 
-Shapes: B batch, A action, M samples. Every covariance here is diagonal and is given by
-its standard deviations, so that `stddev` always has the action's shape.
+Shapes: B batch, A action, M samples. Every covariance here is diagonal and given by its
+standard deviations, so `stddev` always has the action's shape.
 """
 
 import math
@@ -29,11 +29,11 @@ def stateless_normal(
     seed: tf.types.experimental.TensorLike,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
-    """Draws standard normal numbers that are a function of `seed` alone.
+    """Draws standard normal numbers that depend only on `seed`.
 
-    TensorFlow's own stateless normals differ between XLA and graph mode. Made from
-    `stateless_uniform` by the Box-Muller transform, the noise of a compiled and of an
-    uncompiled update is the same.
+    TensorFlow's own stateless normals differ between XLA and graph mode. These are
+    computed from `stateless_uniform` by the Box-Muller transform, so that compiled and
+    uncompiled updates have the same noise.
 
     Args:
       shape: Shape of the result.
@@ -55,10 +55,10 @@ def stateless_uniform(
     seed: tf.types.experimental.TensorLike,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
-    """Draws uniform numbers in [0, 1) that are a function of `seed` alone.
+    """Draws uniform numbers in [0, 1) that depend only on `seed`.
 
-    TensorFlow's own differ between XLA and graph mode: only the random integers below
-    them agree, of which these are made.
+    TensorFlow's own differ between XLA and graph mode. Only its random integers agree,
+    from which these are computed.
 
     Args:
       shape: Shape of the result.
@@ -70,7 +70,7 @@ def stateless_uniform(
     """
     integers, digits = (tf.uint32, 23) if dtype == tf.float32 else (tf.uint64, 52)
     bits = tf.random.stateless_uniform(shape, seed, None, None, integers, alg="philox")
-    # The leading digits, as XLA takes them; graph mode would take the trailing ones.
+    # The leading digits, as in XLA; graph mode uses the trailing ones.
     bits = tf.bitwise.right_shift(bits, tf.cast(8 * integers.size - digits, integers))
     return tf.cast(bits, dtype) * 2.0**-digits
 
@@ -118,7 +118,7 @@ def log_probability(action: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf
     """Returns log N(action | mean, Σ).
 
     Args:
-      action: Where, shape [B, A].
+      action: Actions, shape [B, A].
       mean: Means, shape [B, A].
       stddev: Standard deviations, positive, shape [A] or [B, A].
 
@@ -135,7 +135,7 @@ def smoothed_gradient(
     noise: tf.Tensor,
     reduction: str = "none",
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Estimates the gradient of a Gaussian-smoothed function from its values alone.
+    """Estimates the gradient of a Gaussian-smoothed function from its values only.
 
     With u ~ N(0, I), ∇_μ E[f(μ + σu)] = E[u·f(μ + σu)]/σ for any f, differentiable
     or not: see docs/soft_ddpg.md, (S5) to (S8). Every reduction is unbiased.
@@ -146,14 +146,14 @@ def smoothed_gradient(
       stddev: σ, positive, shape [A] or [B, A].
       noise: Independent draws of u, shape [M, B, A]; "antithetic" uses the first
         half and its negative.
-      reduction: "none"; "value" subtracts f(μ) from every value, one evaluation
-        more; "antithetic" draws in pairs u and −u, for which M must be even.
+      reduction: "none"; "value" subtracts f(μ) from every value, with one more
+        evaluation; "antithetic" draws pairs u and −u, for which M must be even.
 
     Returns:
       The estimate, shape [B, A], and the mean of f at the M points, shape [B].
 
     Raises:
-      ValueError: If the reduction is unknown, or M does not fit it.
+      ValueError: If the reduction is unknown, or M is odd for "antithetic".
     """
     number = noise.shape[0]
     if reduction not in REDUCTIONS:

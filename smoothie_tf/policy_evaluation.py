@@ -1,7 +1,7 @@
-"""Parts of ways to learn Q̃ other than the paper's default, as pure functions.
+"""Parts of alternative losses for Q̃, as pure functions.
 
-The losses themselves are `SmoothieAgent`'s. Here are the weights that (18) asks for,
-and the errors of the derivative Bellman equations of supplement C.
+The losses themselves are in `SmoothieAgent` and its subclasses. This module has the
+weights of (18), and the errors of the derivative Bellman equations of supplement C.
 
 Shapes: B batch, A action.
 """
@@ -16,16 +16,15 @@ def inverse_density_weights(
 ) -> tf.Tensor:
     """Returns the weights 1/q(ã|s) of (18), self-normalised and clipped.
 
-    Only their ratios matter to the minimum of (18), and "q (possibly unnormalized)"
-    is all that it asks for: they are scaled to a mean of 1 over the minibatch, cut off
-    at `clipping`, and scaled once more. What is cut off is a bias towards the weights
-    of 1, which the variance of the others pays for: where q is Gaussian, the mean of
-    1/q is the volume of all actions, infinite.
+    Only their ratios affect the minimum of (18), which needs only a "q (possibly
+    unnormalized)". So they are scaled to a mean of 1 over the minibatch, clipped at
+    `clipping`, and scaled again. Clipping trades variance for a bias towards equal
+    weights: for a Gaussian q, the mean of 1/q is the volume of all actions, infinite.
 
     Args:
       log_density: log q(ã|s) of the stored actions, in nats, shape [B].
       weights: Other weights of the transitions, at least 0, shape [B]; transitions of
-        weight 0 do not count in any mean.
+        weight 0 are excluded from all means.
       clipping: Largest weight before the second scaling, in multiples of the mean,
         ≥ 1.
 
@@ -42,15 +41,15 @@ def inverse_density_weights(
 
 
 def squared_error(derivative: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Returns ½·‖derivative − target‖², one number a row, shape [B].
+    """Returns ½·‖derivative − target‖², one number per row, shape [B].
 
-    Squares, whatever loss the values have: targets of derivatives are a product of a
-    Hermite polynomial and a return, far from symmetric, and any other loss would have
-    its minimum elsewhere than at their mean, which supplement (8) asks for.
+    The loss is squared, independent of the loss of values. Targets of derivatives are
+    products of a Hermite polynomial and a return, and far from symmetric: the minimum
+    of another loss would not be at their mean, which supplement (8) asks for.
 
     Args:
-      derivative: Of the critic, shape [B, A] or [B, A, A].
-      target: What it is compared with, of the same shape.
+      derivative: The critic's derivative, shape [B, A] or [B, A, A].
+      target: Its target, of the same shape.
     """
     axes = list(range(1, derivative.shape.rank))
     return 0.5 * tf.reduce_sum(tf.square(derivative - target), axis=axes)

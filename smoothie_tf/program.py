@@ -1,8 +1,8 @@
-"""What a program does to its own process before anything else, and a library must not.
+"""Setup of a program's process, which a library must not do.
 
-`run` is where every command of the package starts: in `reproduce/`, in `benchmarks/`
-and as `smoothie`. The functions behind them, which notebooks may call as well, leave
-the caller's streams and environment as they are.
+Every command of the package starts with `run`: in `reproduce/`, in `benchmarks/` and as
+`smoothie`. The functions that it calls, which notebooks may call as well, do not change
+the caller's streams and environment.
 
 Importing this module imports no TensorFlow.
 """
@@ -38,25 +38,25 @@ _SPELLED = {
     "µ": "u",
     "\N{COMBINING TILDE}": "~",
 }
-# A pipe or a terminal that has been closed at its other end.
+# A pipe or a terminal whose other end is closed.
 _NOBODY_READS = (errno.EPIPE, errno.EIO)
 
 
 def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
-    """Runs a command as the program that this process is.
+    """Runs a command as this process's program.
 
-    What it prints never ends it: signs that the terminal's encoding does not have are
-    spelled (σ as sigma) or escaped, and once nobody reads any more (`| head`), the
-    rest goes nowhere. Matplotlib is kept from a backend for windows or notebooks.
+    Printing never ends the command: characters that the terminal's encoding lacks are
+    spelled (σ as sigma) or escaped, and when the reader closes the pipe (`| head`), the
+    rest is discarded. Matplotlib uses no backend for windows or notebooks.
 
     Args:
         command: Parses the process's own arguments, and returns an exit status.
         *args: Its arguments.
-        **kwargs: Its further arguments.
+        **kwargs: Its keyword arguments.
 
     Returns:
-        The command's exit status; 1 if that is 0, but what it printed could not be
-        written, on a full disk for one.
+        The command's exit status; 1 if that is 0, but its output could not be written,
+        for example on a full disk.
     """
     os.environ["MPLBACKEND"] = "agg"
     codecs.register_error(_ERRORS, _spell)
@@ -64,13 +64,13 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
     sys.stderr, _ = _never_raising(sys.stderr, 2)
     try:
         return command(*args, **kwargs) or _lost(output)
-    except SystemExit as stop:  # What argparse ends `--help` with.
+    except SystemExit as stop:  # Argparse raises it after `--help`.
         stop.code = stop.code or _lost(output)
         raise
 
 
 def _lost(output):
-    """Returns 1, and says why, if what was printed could not be written."""
+    """Returns 1, and prints why, if output could not be written; else 0."""
     sys.stdout.flush()
     if output is None or output.failure is None:
         return 0
@@ -80,12 +80,12 @@ def _lost(output):
 
 
 def _spell(error):
-    """Replaces what an encoding does not have: an error handler of `codecs`."""
+    """Replaces characters that an encoding lacks: an error handler of `codecs`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     signs = error.object[error.start : error.end]
     if all(0xDC80 <= ord(sign) <= 0xDCFF for sign in signs):
-        # Bytes of a file's name that are not text, as the system gave them.
+        # Bytes of a file name that are not valid text are written unchanged.
         return signs.encode("ascii", "surrogateescape"), error.end
     spelled = [
         _SPELLED.get(sign) or sign.encode("ascii", "backslashreplace").decode()
@@ -95,14 +95,14 @@ def _spell(error):
 
 
 def _never_raising(stream, descriptor):
-    """Returns a stream to take another's place, and the file below it."""
+    """Returns a replacement for a stream, and the file below it."""
     if stream is None:  # It was closed before the program began.
         return open(os.devnull, "w", encoding="utf-8"), None
     try:
         is_own = stream.fileno() == descriptor
     except (OSError, ValueError, AttributeError):
         is_own = False
-    if not is_own:  # Somebody is catching what is printed.
+    if not is_own:  # The output is captured.
         return stream, None
     stream.flush()
     output = _Output(descriptor)
@@ -119,23 +119,23 @@ def _never_raising(stream, descriptor):
 
 
 class _Output(io.FileIO):
-    """A file that is written to as long as it can be."""
+    """A file that discards output once it cannot be written."""
 
     def __init__(self, descriptor):
         super().__init__(descriptor, "w", closefd=False)
-        #: Why something could not be written, unless its reader just went away.
+        #: Why output could not be written, unless the reader closed the pipe.
         self.failure: OSError | None = None
 
     def write(self, data):
         try:
-            # None where a pipe that does not block its writers is full.
+            # None if a non-blocking pipe is full.
             while (written := super().write(data)) is None:
                 select.select((), (self,), ())
             return written
         except OSError as error:
             if error.errno not in _NOBODY_READS:
                 self.failure = error
-            # The rest goes nowhere, also that of child processes.
+            # Discard the rest, also of child processes.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Keeps notices of libraries that concern no user out of what programs print."""
+"""Suppresses notices of libraries that are irrelevant to users."""
 
 import contextlib
 import logging
@@ -9,30 +9,30 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 
-# What is known and concerns nobody who runs our programs.
+# Notices that are known and irrelevant.
 _KNOWN = re.compile(
     rb"All log messages before absl::InitializeLog|Compiled cluster using XLA"
 )
 
 
 def silence_imports() -> None:
-    """Silences what TF-Agents and its dependencies say when they are imported."""
-    # "is not" with a literal, in TF-Agents; deprecated aliases below it.
+    """Suppresses warnings of TF-Agents and its dependencies at import."""
+    # TF-Agents has "is not" with a literal; its dependencies use deprecated aliases.
     warnings.filterwarnings("ignore", '"is', category=SyntaxWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     with contextlib.suppress(ImportError):
         import gym_notices.notices
 
-        # TF-Agents imports the old gym, which asks to be replaced by Gymnasium.
+        # TF-Agents imports gym, which prints that Gymnasium replaces it.
         gym_notices.notices.notices.clear()
     import_mujoco()
 
 
 def import_mujoco() -> None:
-    """Imports MuJoCo, if it is installed, whatever MUJOCO_GL says.
+    """Imports MuJoCo, if it is installed, for any value of MUJOCO_GL.
 
-    It would end on a value that it does not know, and on a library that is not here,
-    though only pictures need one.
+    Otherwise the import fails on an unknown value or a missing graphics library, which
+    only rendering needs.
     """
     chosen = os.environ.pop("MUJOCO_GL", None)
     try:
@@ -42,13 +42,13 @@ def import_mujoco() -> None:
     finally:
         if chosen is not None:
             os.environ["MUJOCO_GL"] = chosen
-    # By default MuJoCo prints warnings and appends them to a file in whatever folder
-    # the user is in.
+    # By default MuJoCo prints warnings and appends them to a file in the working
+    # directory.
     mujoco.set_mju_user_warning(_mujoco_warning)
 
 
 def _mujoco_warning(message):
-    # Some of Gymnasium's own models use it.
+    # Some of Gymnasium's own models use this deprecated option.
     if "settotalmass" not in message:
         logging.getLogger("mujoco").warning(message)
 
@@ -57,8 +57,8 @@ def _mujoco_warning(message):
 def without_known_notices() -> Iterator[None]:
     """Drops known notices that compiled libraries write to standard error.
 
-    They bypass Python, so the stream itself is caught for the time; whatever is not
-    known is passed on afterwards.
+    They bypass Python, so the stream itself is captured; other output is written
+    afterwards.
     """
     lines: list[bytes] = []
     try:
@@ -72,7 +72,7 @@ def without_known_notices() -> Iterator[None]:
 
 @contextlib.contextmanager
 def silent_unless_failing() -> Iterator[None]:
-    """Drops what is written to standard error, unless an exception ends it."""
+    """Drops standard error, unless the context ends with an exception."""
     lines: list[bytes] = []
     try:
         with _caught_standard_error() as lines:
@@ -85,18 +85,18 @@ def silent_unless_failing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Drops what is written to standard error: what matters raises."""
+    """Drops standard error: relevant errors are raised."""
     with _caught_standard_error():
         yield
 
 
 @contextlib.contextmanager
 def _caught_standard_error():
-    """Gives a list that holds what was written once the context has ended."""
+    """Yields a list that holds the captured lines after the context has ended."""
     lines = []
     try:
         kept = os.dup(2)
-    except OSError:  # Nobody would see it.
+    except OSError:  # Standard error is closed.
         yield lines
         return
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""How many threads TensorFlow has in this process."""
+"""Number of TensorFlow's threads in this process."""
 
 import sys
 
@@ -6,17 +6,17 @@ import tensorflow as tf
 
 
 def limit(number: int) -> bool:
-    """Gives TensorFlow so many threads for one operation, and for operations at once.
+    """Sets TensorFlow's numbers of threads within and across operations.
 
-    That can be done only before TensorFlow has run anything. Where it has, in a
-    notebook for one, it keeps what it has, and standard error is told so: sums over
-    several threads may be rounded otherwise.
+    This is possible only before TensorFlow's first operation. After it, for example in
+    a notebook, the numbers do not change, and a message on standard error says so:
+    sums over several threads may be rounded differently.
 
     Args:
-        number: At least 1.
+        number: Number of threads, at least 1.
 
     Returns:
-        Whether it has that many now.
+        Whether the numbers were set.
     """
     threading = tf.config.threading
     try:

@@ -1,4 +1,4 @@
-"""Range checks whose message names the value, what is allowed and whose it is."""
+"""Range checks whose messages name the owner, the value and the allowed range."""
 
 import difflib
 import math
@@ -19,7 +19,7 @@ class InputError(ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns ` (did you mean …?)` where something known is close, else nothing."""
+    """Returns ` (did you mean …?)` if a known name is close, else an empty string."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
@@ -33,7 +33,7 @@ def check(
       owner: What the values belong to, as a gin binding names it.
       rule: One of "finite", "positive", "non-negative", "probability", "share" and
         "count".
-      optional: Whether None stands for no value and is left alone.
+      optional: Whether None is allowed.
       **values: The values by their parameters' names.
 
     Raises:
@@ -51,7 +51,7 @@ def check(
 
 
 def check_flags(owner: str, **values: bool) -> None:
-    """Checks that values are True or False, which any text would pass for.
+    """Checks that values are True or False: any non-empty text would count as True.
 
     Args:
       owner: What the values belong to, as a gin binding names it.
@@ -66,15 +66,15 @@ def check_flags(owner: str, **values: bool) -> None:
 
 
 def check_choice(owner: str, allowed: Sequence[str], **values: str) -> None:
-    """Checks that values are among those that there are.
+    """Checks that values are allowed.
 
     Args:
       owner: What the values belong to, as a gin binding names it.
-      allowed: The values that there are.
+      allowed: The allowed values.
       **values: The values by their parameters' names.
 
     Raises:
-      ValueError: If one is another.
+      ValueError: If a value is not allowed.
     """
     for name, value in values.items():
         if not isinstance(value, str) or value not in allowed:
@@ -92,7 +92,7 @@ def check_layers(
     Args:
       owner: What they belong to, as a gin binding names it.
       activation: Keras name of the layers' activation.
-      activations: The names that there are.
+      activations: The known names.
       **widths: Sequences of widths by their parameters' names.
 
     Raises:
@@ -117,5 +117,5 @@ def check_layers(
 def _is_finite(value):
     try:
         return math.isfinite(value)
-    except OverflowError:  # A whole number beyond what a float can be.
+    except OverflowError:  # A whole number too large for a float.
         return False

@@ -1,9 +1,9 @@
 """Value gradients of stochastic policies in stochastic tasks, as pure functions.
 
 A policy a = μ(s) + σ·η and a model s' = f̂(s, a) + σ̂·ξ with standard normal η and ξ are
-differentiated at what really happened: the noise is inferred from stored actions and
-states and then held, so that the *values* are the stored ones, and only derivatives
-are the policy's and the model's.
+differentiated along observed trajectories: the noise is inferred from stored actions
+and states and then held constant, so that the *values* are the stored ones, and only
+the derivatives come from the policy and the model.
 
 Equation and line numbers are those of Heess et al. (2015), "Learning Continuous
 Control Policies by Stochastic Value Gradients". Any float dtype.
@@ -24,11 +24,11 @@ ModelFunction = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 def infer_noise(sample: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
-    """Returns the noise that makes a Gaussian give a sample, Appendix B; a constant.
+    """Returns the noise with which a Gaussian gives a sample, Appendix B; a constant.
 
     Args:
-      sample: What was drawn, shape [B, N].
-      mean: Of the Gaussian, shape [B, N].
+      sample: The sample, shape [B, N].
+      mean: The Gaussian's mean, shape [B, N].
       stddev: Its standard deviations, positive, shape [N] or [B, N].
 
     Returns:
@@ -40,8 +40,8 @@ def infer_noise(sample: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Ten
 def reproduce(sample: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
     """Returns mean + stddev·noise at the inferred noise.
 
-    Arguments as those of `infer_noise`. The value is that of the sample; the gradient
-    is that of the mean, and of the standard deviation at this noise.
+    Arguments as for `infer_noise`. The value is that of the sample; gradients flow
+    through the mean and the standard deviation, at this noise.
     """
     return mean + stddev * infer_noise(sample, mean, stddev)
 
@@ -52,7 +52,7 @@ def importance_weights(
     """Returns w = min(p(a|s; θ)/p(a|s; θᵏ), clipping) of (13) and Appendix D.
 
     Args:
-      log_probability: log p(a|s; θ) of the policy that learns, in nats, shape [B].
+      log_probability: log p(a|s; θ) of the current policy, in nats, shape [B].
       stored: log p(a|s; θᵏ) of the policy that acted, in nats, shape [B].
       clipping: Largest weight, > 0.
 
@@ -96,7 +96,7 @@ def fitted_evaluation_loss(
 
 
 class Jacobians(NamedTuple):
-    """Derivatives at each transition of an episode, with the noise held.
+    """Derivatives at each transition of an episode, with the noise held constant.
 
     Attributes:
       reward_state: r_s, shape [T, S].
@@ -128,17 +128,17 @@ def jacobians(
 
     Args:
       policy_mean: μ, from states [T, S] to means [T, A].
-      model: f̂ and σ̂ of states and actions. Where σ̂ depends on them, so does its
-        Jacobian on the inferred ξ.
+      model: f̂ and σ̂ of states and actions. If σ̂ depends on them, the Jacobians depend
+        on the inferred ξ.
       reward: r of states, actions and next states.
       state: s, shape [T, S].
       action: a, shape [T, A].
       next_state: s', shape [T, S].
       model_jacobians: f̂_s and f̂_a of states and actions, for a model with constant
-        σ̂ that knows a faster way; otherwise they take S backward passes.
+        σ̂ that computes them faster; otherwise they take S backward passes.
 
     Returns:
-      The derivatives, each at what really happened.
+      The derivatives at the observed transitions.
     """
     state, action, next_state = map(tf.convert_to_tensor, (state, action, next_state))
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -170,23 +170,23 @@ def backward_recursion(
     With u = r_{s'} + γ·v'_{s'}, the derivative by the next state,
 
         v_a = r_a + u·f̂_a,
-        v_s = r_s + u·f̂_s + v_a·π_s,       v_s = 0 behind the last transition.
+        v_s = r_s + u·f̂_s + v_a·π_s,       v_s = 0 after the last transition.
 
-    The products of Jacobians are taken at once for all times; what is left for the
-    recursion is one product of a matrix with a vector a step.
+    The products of Jacobians are computed for all times in one batch; the recursion
+    needs only one matrix-vector product per step.
 
     Args:
       at: The derivatives at each transition.
       gamma: γ, in [0, 1].
-      mask: 1 for the episode's transitions, 0 for those behind its end, shape [T].
-      final: v_s behind the last transition, shape [S]; 0 if None.
+      mask: 1 for the episode's transitions, 0 for padding, shape [T].
+      final: v_s after the last transition, shape [S]; 0 if None.
 
     Returns:
       v_a, zero where padded, shape [T, A], and v_s, shape [T, S].
     """
     closed_loop, constant = _closed_loop(at)
     length, size = at.reward_state.shape
-    # Behind the episode's end v_s stays what it is there: I in place of γ·F, 0 for c.
+    # After the episode's end v_s stays constant: I instead of γ·F, 0 instead of c.
     mask = tf.cast(mask, constant.dtype)[:, tf.newaxis]
     constant *= mask
     identity = tf.eye(size, dtype=constant.dtype)
@@ -225,21 +225,21 @@ def truncated_recursion(
     horizon: int,
     by_next_state: tf.Tensor,
 ) -> tf.Tensor:
-    """Returns the value gradients of k steps and a value function behind them, SVG(k).
+    """Returns the value gradients of k steps and a value function after them, SVG(k).
 
-    The recursion of `backward_recursion`, begun anew k steps behind each transition,
-    and with a value function's gradient in the place of 0: with w⁰ = V̂_{s'} and
+    The recursion of `backward_recursion`, started k steps after each transition with a
+    value function's gradient instead of 0: with w⁰ = V̂_{s'} and
 
         wʲ_t = r_s + r_{s'}·F + r_a·π_s + γ·wʲ⁻¹_{t+1}·F  at t + 1, F = f̂_s + f̂_a·π_s,
 
-    it is v_a = r_a + (r_{s'} + γ·wᵏ⁻¹)·f̂_a. With k = 1 this is (13); with k of the
-    episode's length it is (9), with V̂ at the end. Fewer steps than k are left near the
-    end: there V̂ is that of the last state.
+    v_a = r_a + (r_{s'} + γ·wᵏ⁻¹)·f̂_a. With k = 1 this is (13); with k equal to the
+    episode's length it is (9), with V̂ at the end. If fewer than k steps follow, V̂ is
+    that of the last state.
 
     Args:
       at: The derivatives at each transition.
       gamma: γ, in [0, 1].
-      mask: 1 for the episode's transitions, 0 for those behind its end, shape [T].
+      mask: 1 for the episode's transitions, 0 for padding, shape [T].
       horizon: k, at least 1.
       by_next_state: V̂_{s'} of each transition's next state, 0 where the episode
         terminated, shape [T, S].
@@ -261,7 +261,7 @@ def truncated_recursion(
         stepped = constant + _times(following(w), transition)
         return i + 1, tf.where(follows > 0, stepped, by_next_state)
 
-    # Behind the episode's first transition there are no more than T − 1.
+    # At most T − 1 transitions follow the episode's first.
     steps = min(horizon, at.reward_state.shape[0]) - 1
     _, w = tf.while_loop(
         lambda i, _: i < steps, step, (0, by_next_state), parallel_iterations=1
@@ -271,7 +271,7 @@ def truncated_recursion(
 
 
 def _closed_loop(at):
-    """Returns F = f̂_s + f̂_a·π_s and r_s + r_a·π_s + r_{s'}·F, at all times at once."""
+    """Returns F = f̂_s + f̂_a·π_s and r_s + r_a·π_s + r_{s'}·F for all times."""
     closed_loop = at.model_state + tf.matmul(at.model_action, at.policy)
     constant = (
         at.reward_state
