@@ -4,14 +4,14 @@
     g(s) = ∇θ μ_θ(s)ᵀ w₁,     M(s) = ∇φ Σ_φ(s)ᵀ w₂.
 
 So at a = μ its gradient is ∇θμᵀw₁ and its Hessian ∇φΣᵀw₂: the first of the two
-conditions for the mean and for the covariance. The second, that w minimises the error
-of gradients and Hessians, is what `SmoothieAgent.bellman_error_weights` for
-k = 1 and 2 trains towards. Where both hold, the policy gradient is exact.
+conditions for the mean and for the covariance. The second condition, that w minimises
+the error of gradients and Hessians, is trained by `SmoothieAgent.bellman_error_weights`
+for k = 1 and 2. If both hold, the policy gradient is exact.
 
-The paper's (22) has no ½: its Hessian would be 2·∇φΣᵀw₂, w₂ half of what is meant.
+The paper's (22) has no ½: its Hessian would be 2·∇φΣᵀw₂, and w₂ half of what is meant.
 
-w₁ has a number for each of θ, w₂ one for each of φ. Neither Jacobian is ever formed:
-∇θμᵀw₁ is the derivative of μ in the direction w₁, one forward pass for all actions.
+w₁ has one number for each of θ, w₂ one for each of φ. No Jacobian is computed: ∇θμᵀw₁
+is the derivative of μ in the direction w₁, one forward pass for all actions.
 
 Shapes: B batch, S state, A action.
 """
@@ -38,7 +38,7 @@ class CompatibleCriticNetwork(network.Network):
         activation: str = "tanh",
         name: str = "CompatibleCriticNetwork",
     ):
-        """Builds the network; it knows no policy until `bind_policy`.
+        """Builds the network; `bind_policy` sets its policy.
 
         Args:
           input_tensor_spec: Specs of the observations, shape [S], and of the
@@ -69,16 +69,16 @@ class CompatibleCriticNetwork(network.Network):
         actor_network: network.Network,
         covariance: covariances.Covariance,
     ) -> None:
-        """Says whose critic it is. θ and φ stay the policy's: w alone is learned.
+        """Sets the policy. θ and φ remain the policy's: the critic learns only w.
 
         Args:
-          actor_network: μ_θ, with its variables made.
-          covariance: Σ_φ, with its variables made.
+          actor_network: μ_θ, with its variables created.
+          covariance: Σ_φ, with its variables created.
         """
         theta, phi = actor_network.trainable_variables, covariance.variables
 
-        # In a function, whose insides no network tracks: a variable of the policy must
-        # not become one of the critic.
+        # In a function, which a network does not track: the policy's variables must not
+        # become the critic's.
         def policy():
             return actor_network, covariance, theta, phi
 
@@ -88,7 +88,7 @@ class CompatibleCriticNetwork(network.Network):
             self._covariance_weights = self._weights("covariance_weights", phi)  # w₂
 
     def copy(self, **kwargs) -> "CompatibleCriticNetwork":
-        """Returns a network of its own weights, for the same policy until bound."""
+        """Returns a network with separate weights, for the same policy until bound."""
         other = super().copy(**kwargs)
         if self._policy is not None:
             other.bind_policy(*self._policy()[:2])
@@ -106,7 +106,7 @@ class CompatibleCriticNetwork(network.Network):
     ) -> (
         action_derivatives.ActionDerivatives | action_derivatives.FullActionDerivatives
     ):
-        """Returns Q̃, ∂Q̃/∂a and ∂²Q̃/∂a², or its diagonal, which are (22)'s own.
+        """Returns Q̃, ∂Q̃/∂a and ∂²Q̃/∂a², or its diagonal, in closed form from (22).
 
         Args:
           observation: States, shape [B, S].
@@ -125,8 +125,8 @@ class CompatibleCriticNetwork(network.Network):
         """Returns value, gradient and M(s), [B, A] where Σ is diagonal."""
         if self._policy is None:
             raise ValueError(
-                "CompatibleCriticNetwork needs the policy whose critic it is: give it"
-                " to an agent that calls its bind_policy, as SmoothieAgent does."
+                "CompatibleCriticNetwork needs the policy whose critic it is: use it in"
+                " an agent that calls its bind_policy, as SmoothieAgent does."
             )
         actor_network, covariance, theta, phi = self._policy()
         mean, slope = _along(
@@ -166,14 +166,14 @@ class CompatibleCriticNetwork(network.Network):
 def _along(function, variables, directions):
     """Returns a function's value, and its derivative along directions.
 
-    A vector-Jacobian product is linear in its vector: its gradient there, against the
-    directions, is the Jacobian's product with them. It needs reverse mode alone, which
-    every layer has.
+    A vector-Jacobian product is linear in its vector. The gradient, in this vector, of
+    its product with the directions is the Jacobian times the directions. This needs
+    only reverse mode, which every layer has.
 
     Args:
-      function: Of no arguments, of `variables`.
-      variables: What it is differentiated in.
-      directions: One tensor for each, of its shape.
+      function: A function of `variables`, without arguments.
+      variables: The variables.
+      directions: One tensor for each variable, of its shape.
     """
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         with tf.GradientTape(watch_accessed_variables=False) as inner:

@@ -1,13 +1,13 @@
 """Covariances that depend on the state: φ(s) of Σ_φ(s).
 
-The paper writes Σ(s) throughout and uses one e^φ for all states; this is what its
-equations allow. The network is that of the mean, but for its output:
+The paper writes Σ(s) throughout but uses one e^φ for all states; its equations allow
+both. The network is that of the mean, except for its output:
 
     φ(s) = φ₀ + c·tanh(u(s))
 
-Adam moves each weight by its learning rate, and so an output, which sums many, far more
-than a lone φ: without a bound σ(s) runs off before the critic has learned which way to
-send it (docs/variants.md).
+Adam changes each weight by its learning rate, so an output, a sum over many weights,
+changes far more than a single φ: without a bound, σ(s) diverges before the critic has
+learned a useful Hessian (docs/variants.md).
 
 Shapes: B batch, S state, P parameters of a covariance.
 """
@@ -43,15 +43,14 @@ class CovarianceNetwork(network.Network):
 
         Args:
           input_tensor_spec: Spec of the observations, shape [S].
-          initial_parameters: φ₀, that the network starts near in every state, shape
-            [P].
+          initial_parameters: φ₀, near the initial output in every state, shape [P].
           hidden_units: Width of each hidden layer.
           activation: Keras name of the hidden layers' activation.
-          largest_change: c, > 0: how far φ may come from φ₀, in units of
+          largest_change: c, > 0: largest distance of φ from φ₀, in units of
             `parameter_sizes`. With 2, the variances of a diagonal Σ stay within a
             factor e², its standard deviations within e.
-          parameter_sizes: What counts as a change of 1 of each parameter, as
-            `covariances` has it, shape [P] or one number for all.
+          parameter_sizes: Unit of each parameter's change, as `parameter_sizes` in
+            `covariances`, shape [P] or one number for all.
           name: Name of the network.
 
         Raises:
@@ -91,17 +90,17 @@ def create_covariance(
     log_variance: float,
     trainable: bool = True,
 ) -> covariances.Covariance:
-    """Makes φ and φ′, equal: variables, or networks where Σ depends on the state.
+    """Creates φ and φ′: variables, or networks if Σ depends on the state.
 
     Args:
       kind: One of `covariances.KINDS`.
       observation_spec: Spec of the observations, shape [S].
       actions: A.
-      log_variance: Of the independent components that Σ starts with.
-      trainable: Whether φ learns, where it is a variable.
+      log_variance: Initial log-variance; the components are initially independent.
+      trainable: Whether φ is trained, if it is a variable.
 
     Returns:
-      Σ_φ, whose target is Σ_φ′. The target's network is yet to be set to φ.
+      Σ_φ, whose target is Σ_φ′. A target network's weights are not yet set to φ's.
     """
     form, depends_on_state = covariances.KINDS[kind]
     initial = form.initial_parameters(actions, log_variance)

@@ -34,12 +34,12 @@ class CriticNetwork(network.Network):
         Args:
           input_tensor_spec: Specs of the observations, shape [S], and of the
             actions, shape [A].
-          observation_units: Widths of the layers that see the state alone.
+          observation_units: Widths of the layers before the concatenation.
           joint_units: Widths of the hidden layers after the concatenation, at least
             one.
-          activation: Keras name of all hidden layers' activation. A piecewise
-            linear one, such as relu, has a Hessian of zero almost everywhere:
-            with it the covariance would never learn.
+          activation: Keras name of all hidden layers' activation. With a piecewise
+            linear one, such as relu, the Hessian is zero almost everywhere, and the
+            covariance would never learn.
           name: Name of the network.
 
         Raises:
@@ -60,10 +60,9 @@ class CriticNetwork(network.Network):
                 f" {joint_units!r}."
             )
         self._observation_layers = dense.hidden_layers(observation_units, activation)
-        # The product of [h; a] with a kernel is that of h with its upper rows plus
-        # that of a with its lower ones. Kept apart, they need no concatenation,
-        # which doubles the time of the product under XLA, and the lower rows are at
-        # hand as ∂/∂a.
+        # The product of [h; a] with a kernel is that of h with its upper rows plus that
+        # of a with its lower rows. Two kernels avoid the concatenation, which doubles
+        # the time of the product under XLA, and give the lower rows directly as ∂/∂a.
         observation_spec, action_spec = input_tensor_spec
         embedding_size = [observation_spec.shape[-1], *observation_units][-1]
         action_size = action_spec.shape[-1]
@@ -125,9 +124,9 @@ class CriticNetwork(network.Network):
         )
 
     def sample_values(self, observation: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
-        """Returns Q̃ of several actions in each state, whose embedding they share.
+        """Returns Q̃ of several actions per state, which share the state's embedding.
 
-        For values alone: layers after the first cannot be differentiated here.
+        For values only: layers after the first cannot be differentiated here.
 
         Args:
           observation: States, shape [B, S].
@@ -138,8 +137,8 @@ class CriticNetwork(network.Network):
         """
         first, *rest = self._joint_layers
         x = tf.matmul(self._embed(observation), first.kernel) + first.bias
-        # Sums rather than products with so narrow a matrix: under XLA they become
-        # part of the activation's loop, and a call takes a quarter of the time.
+        # Sums instead of a product with a narrow matrix: XLA fuses them with the
+        # activation, and a call takes a quarter of the time.
         kernels = tf.unstack(self._action_kernel)
         x += sum(actions[..., i, tf.newaxis] * k for i, k in enumerate(kernels))
         x = dense.chain(rest, first.activation(x))
@@ -156,9 +155,9 @@ def sample_values(
     """Evaluates any critic at several actions in each state.
 
     Args:
-      critic: A network from (observations [B, S], actions [B, A]) to values [B]. A
-        method `sample_values`, as `CriticNetwork` has, spares it to see each state
-        once an action.
+      critic: A network from (observations [B, S], actions [B, A]) to values [B]. With
+        a method `sample_values`, as in `CriticNetwork`, each state is embedded once
+        instead of once per action.
       observation: States, shape [B, S].
       actions: Actions, shape [M, B, A].
 

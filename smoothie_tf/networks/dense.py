@@ -1,4 +1,4 @@
-"""A dense layer whose gradient costs what its products cost, and stacks of it.
+"""A dense layer with a fast bias gradient, and stacks of it.
 
 Shapes: B batch, N units.
 """
@@ -22,8 +22,8 @@ class Dense(tf.keras.layers.Dense):
 def add_bias(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """Adds a bias, shape [N], to every row of x, shape [B, N].
 
-    The gradient for the bias, a sum over rows, is written as a product with ones:
-    XLA compiles the sum as a scalar loop, which takes twice as long.
+    The bias gradient, a sum over rows, is computed as a product with ones: XLA compiles
+    the sum as a scalar loop, which takes twice as long.
     """
 
     def gradient(upstream):
@@ -37,7 +37,7 @@ def hidden_layers(units: Iterable[int], activation: str) -> list[Dense]:
     """Returns hidden layers, with their initial weights.
 
     Args:
-      units: Width of each.
+      units: Width of each layer.
       activation: Keras name of their activation.
     """
     return [
@@ -47,7 +47,7 @@ def hidden_layers(units: Iterable[int], activation: str) -> list[Dense]:
 
 
 def chain(layers: Iterable[Dense], x: tf.Tensor) -> tf.Tensor:
-    """Returns what layers, one after the other, make of inputs [B, inputs]."""
+    """Applies layers one after the other to inputs [B, inputs]."""
     for layer in layers:
         x = layer(x)
     return x

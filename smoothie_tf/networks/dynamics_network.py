@@ -1,13 +1,14 @@
-"""The model of the dynamics, one small network a state dimension.
+"""The model of the dynamics, one small network per state dimension.
 
     s' = s + μ̂(s, a) + σ̂·ξ,  ξ ~ N(0, I),
 
-where each component of μ̂ has tanh layers of its own and σ̂ is one constant a dimension
-(Section 5 and Appendix C of Heess et al., 2015). All networks are evaluated at once.
+where each component of μ̂ has its own tanh layers and σ̂ is one constant per dimension
+(Section 5 and Appendix C of Heess et al., 2015). All networks are evaluated in one
+batch.
 
 The paper does not say how inputs and outputs are scaled. Here both are standardised by
-moments of what the model has been trained on: a change of position within a time step
-of 10 ms is far below what a network of unit scale resolves while it learns.
+the moments of the training data: the change of position in a time step of 10 ms is too
+small for a network of unit scale to learn.
 
 Shapes: B batch, S state, A action, N networks (S, and one more for rewards).
 """
@@ -22,19 +23,19 @@ from tf_agents.typing import types
 from smoothie_tf import validation
 from smoothie_tf.networks import initializers
 
-# Least standard deviations that are divided by: dimensions may not change at all.
+# Lower bounds of the standard deviations in divisions: some dimensions are constant.
 _LEAST_INPUT = 1e-3
 _LEAST_CHANGE = 1e-6
-# Share of the newest moments once there have been many.
+# Smallest weight of the newest moments.
 _LEAST_SHARE = 1e-3
 
 
 class Prediction(NamedTuple):
-    """What the model expects.
+    """The model's prediction.
 
     Attributes:
       next_state: s + μ̂(s, a), shape [B, S].
-      reward: Expected reward, shape [B]; None from a model that does not learn it.
+      reward: Expected reward, shape [B]; None if the model does not learn it.
     """
 
     next_state: tf.Tensor
@@ -43,7 +44,7 @@ class Prediction(NamedTuple):
 
 @gin.configurable(module="smoothie_tf")
 class DynamicsNetwork(tf.Module):
-    """A network a dimension, in one product for all of them."""
+    """One network per dimension, evaluated with batched products."""
 
     def __init__(
         self,
@@ -61,18 +62,18 @@ class DynamicsNetwork(tf.Module):
           observation_spec: Spec of the states, shape [S].
           action_spec: Spec of the actions, shape [A].
           learns_reward: Whether one more network learns the reward of (s, a).
-          hidden_units: Widths of the hidden layers of *each* network, as Table 1 has
-            them by task, at least one.
-          initial_stddev: σ̂ of each dimension to begin with, > 0, relative to the
-            standard deviation of its changes.
-          clip_actions: Whether it sees actions within their bounds, as a task takes
-            them that does not go beyond, so that this need not be learned.
+          hidden_units: Widths of the hidden layers of *each* network, at least one;
+            Table 1 gives them by task.
+          initial_stddev: Initial σ̂ of each dimension, > 0, relative to the standard
+            deviation of its changes.
+          clip_actions: Whether to clip actions to their bounds, as the task does, so
+            that the model need not learn this.
           name: Name of the network.
 
         Raises:
-          ValueError: If a width is not a whole number of at least 1, or there is no
-            layer, `initial_stddev` is not positive, or actions are to be clipped where
-            rewards are learned, which depend on them as they are.
+          ValueError: If a width is not a whole number of at least 1, there is no layer,
+            `initial_stddev` is not positive, or `clip_actions` and `learns_reward` are
+            both True, since rewards depend on the unclipped actions.
         """
         super().__init__(name=name)
         owner = "DynamicsNetwork"
@@ -89,7 +90,7 @@ class DynamicsNetwork(tf.Module):
         if clip_actions and learns_reward:
             raise ValueError(
                 f"{owner}.clip_actions must be False where the model learns rewards,"
-                " which depend on actions as they are, but is True."
+                " which depend on the unclipped actions, but is True."
             )
         self.learns_reward = learns_reward
         self._bounds = None
@@ -141,14 +142,14 @@ class DynamicsNetwork(tf.Module):
         return tf.exp(self._log_stddev[:size]) * self._change_scale[:size]
 
     def __call__(self, state: tf.Tensor, action: tf.Tensor) -> Prediction:
-        """Predicts what follows.
+        """Predicts the next state and the reward.
 
         Args:
           state: s, shape [B, S].
           action: a, shape [B, A].
 
         Returns:
-          The next state's mean, and the reward where it is learned.
+          The next state's mean, and the reward if it is learned.
         """
         change = self._change(self._evaluate(state, action)[0])
         size = self._state_size
@@ -161,15 +162,16 @@ class DynamicsNetwork(tf.Module):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the derivatives of the next state's mean.
 
-        Each network has one output, so that one backward pass through all of them,
-        each with an input of its own, gives the whole matrix.
+        Each network has one output and its own input, so that one backward pass through
+        all networks gives the whole matrix.
 
         Args:
           state: s, shape [B, S].
           action: a, shape [B, A].
 
         Returns:
-          By the state, shape [B, S, S], and by the action, shape [B, S, A].
+          The derivatives in the state, shape [B, S, S], and in the action, shape
+          [B, S, A].
         """
         _, hidden = self._evaluate(state, action)
         upstream = self._output_kernel
@@ -180,7 +182,7 @@ class DynamicsNetwork(tf.Module):
                 upstream * (1 - tf.square(units)), kernel, transpose_b=True
             )
         size = self._state_size
-        # [N, B, S + A], of standardised changes by standardised inputs.
+        # [N, B, S + A]: derivatives of standardised changes in standardised inputs.
         scaled = upstream[:size] * self._change_scale[:size, tf.newaxis, tf.newaxis]
         scaled = tf.transpose(scaled / self._input_scale, [1, 0, 2])
         identity = tf.eye(size, dtype=self._dtype)
@@ -225,10 +227,10 @@ class DynamicsNetwork(tf.Module):
         next_state: tf.Tensor,
         reward: tf.Tensor,
     ) -> tf.Operation:
-        """Takes transitions into account in the moments that standardise.
+        """Updates the moments for the standardisation by transitions.
 
-        Arguments as those of `loss`. The first call sets them; the k-th counts 1/k, and
-        never less than a thousandth.
+        Arguments as for `loss`. The first call sets the moments; the k-th has weight
+        1/k, but at least 1/1000.
         """
         share = 1 / (tf.cast(self._times_observed, self._dtype) + 1)
         share = tf.maximum(share, tf.cast(_LEAST_SHARE, self._dtype))

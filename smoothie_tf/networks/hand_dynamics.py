@@ -1,8 +1,8 @@
-"""The true model of the task Hand, in the place of one that is learned.
+"""The true model of the task Hand, instead of a learned one.
 
-With it the planner of Section 6.1 of Heess et al. (2015) has nothing left to err about:
-what it then lacks against SVG(∞) is not the model's fault. Hand's dynamics are linear
-but for the bound on the hand's speed; see `smoothie_tf.environments.hand`.
+With it the planner of Section 6.1 of Heess et al. (2015) has no model error: a
+remaining difference from SVG(∞) has another cause. Hand's dynamics are linear except
+for the bound on the hand's speed; see `smoothie_tf.environments.hand`.
 
 Shapes: B batch, S = 9 state, A = 2 action.
 """
@@ -18,13 +18,13 @@ from smoothie_tf.environments import hand
 from smoothie_tf.networks import dynamics_network
 
 _HAND, _BALL, _VELOCITY, _TIME = slice(0, 2), slice(2, 4), slice(4, 6), 8
-# Of what has no noise: noise that is inferred is divided by it.
+# σ̂ of dimensions without noise: not 0, since inferring noise divides by σ̂.
 _LEAST_STDDEV = 1e-6
 
 
 @gin.configurable(module="smoothie_tf")
 class HandDynamics(tf.Module):
-    """s' = F·s + G·clip(a) + c, with nothing to learn; used as `DynamicsNetwork`."""
+    """s' = F·s + G·clip(a) + c, without training; used like `DynamicsNetwork`."""
 
     learns_reward = False
 
@@ -35,12 +35,12 @@ class HandDynamics(tf.Module):
         learns_reward: bool = False,
         name: str = "HandDynamics",
     ):
-        """Writes the matrices down.
+        """Creates the matrices.
 
         Args:
           observation_spec: Spec of Hand's observations, shape [9].
           action_spec: Spec of its actions, shape [2].
-          learns_reward: Must be False: the task has its own.
+          learns_reward: Must be False: the task has a reward function.
           name: Name of the model.
 
         Raises:
@@ -49,7 +49,7 @@ class HandDynamics(tf.Module):
         super().__init__(name=name)
         if (*observation_spec.shape, *action_spec.shape) != (9, 2) or learns_reward:
             raise ValueError(
-                "HandDynamics is the model of smoothie_tf/Hand-v0 alone, but the task"
+                "HandDynamics is the model of smoothie_tf/Hand-v0 only, but the task"
                 f" has states of shape {tuple(observation_spec.shape)} and actions of"
                 f" shape {tuple(action_spec.shape)}."
             )
@@ -59,7 +59,7 @@ class HandDynamics(tf.Module):
         state[_VELOCITY, _HAND], state[_VELOCITY, _BALL] = pull, -pull
         state[_VELOCITY, _VELOCITY] *= 1 - step * hand.DAMPING
         constant[_VELOCITY] = 0.0, -step * hand.GRAVITY
-        # The ball moves by the velocity that has been reached.
+        # The ball moves by the new velocity.
         state[_BALL] += step * state[_VELOCITY]
         constant[_BALL] = step * constant[_VELOCITY]
         constant[_TIME] = 1 / hand.STEPS
@@ -71,13 +71,13 @@ class HandDynamics(tf.Module):
         self._state = tf.constant(state, dtype)
         self._action = tf.constant(action, dtype)
         self._constant = tf.constant(constant, dtype)
-        #: σ̂, shape [S]. The noise of ball and velocity is one; here it is two.
+        #: σ̂, shape [S]. Ball and velocity share one noise; here they have two.
         self.stddev = tf.constant(stddev, dtype)
 
     def __call__(
         self, state: tf.Tensor, action: tf.Tensor
     ) -> dynamics_network.Prediction:
-        """Returns what follows on average; arguments as `DynamicsNetwork`'s."""
+        """Returns the mean next state; arguments as for `DynamicsNetwork`."""
         following = tf.matmul(state, self._state, transpose_b=True) + self._constant
         clipped = tf.clip_by_value(action, -1.0, 1.0)
         following += tf.matmul(clipped, self._action, transpose_b=True)
@@ -110,6 +110,6 @@ class HandDynamics(tf.Module):
         next_state: tf.Tensor,
         reward: tf.Tensor,
     ) -> tf.Operation:
-        """Takes nothing into account."""
+        """Does nothing."""
         del state, action, next_state, reward
         return tf.no_op()

@@ -2,7 +2,7 @@
 
 The paper does not give them. These are DDPG's (Lillicrap et al., 2016, Section 7),
 which TF-Agents' own DDPG networks use as well: uniform within ±1/√inputs, and small
-in the last layer, so that first actions and values start near zero.
+in the last layer, so that initial actions and values are near zero.
 """
 
 import tensorflow as tf
@@ -14,8 +14,8 @@ def hidden(inputs: int | None = None) -> tf.keras.initializers.Initializer:
     """Returns uniform weights in ±1/√inputs.
 
     Args:
-      inputs: Inputs of the layer, where a kernel's rows are only some of them; None
-        for a kernel's own rows.
+      inputs: Number of the layer's inputs, if the kernel has only some of their rows;
+        None for the kernel's number of rows.
     """
     if inputs is not None:
         return tf.keras.initializers.RandomUniform(-(inputs**-0.5), inputs**-0.5)

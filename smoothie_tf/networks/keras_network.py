@@ -1,4 +1,4 @@
-"""Keras models as TF-Agents networks, so that agents take either."""
+"""Keras models as TF-Agents networks, so that agents accept both."""
 
 import tensorflow as tf
 from tf_agents.networks import network
@@ -9,7 +9,7 @@ class KerasNetwork(network.Network):
     """A Sequential or functional Keras model behind TF-Agents' network interface.
 
     A critic's model takes a list [observations [B, S], actions [B, A]]; an output of
-    shape [B, 1] is taken as one value a row.
+    shape [B, 1] is read as one value per row.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class KerasNetwork(network.Network):
         return output, network_state
 
     def copy(self, **kwargs) -> "KerasNetwork":
-        """Returns a network of the same architecture with weights of its own."""
+        """Returns a network of the same architecture with separate weights."""
         arguments = {
             "input_tensor_spec": self.input_tensor_spec,
             "model": tf.keras.models.clone_model(self._model),
@@ -59,7 +59,7 @@ def as_network(
     Args:
       net: The network or model.
       input_spec: Spec of its input.
-      name: Name of the network where it is wrapped.
+      name: Name of the network if it is wrapped.
 
     Returns:
       A TF-Agents network.

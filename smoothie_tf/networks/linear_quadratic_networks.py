@@ -1,6 +1,6 @@
-"""Networks that can be exactly right on the linear–quadratic task.
+"""Networks that contain the exact solution of the linear–quadratic task.
 
-What an algorithm gets wrong with them is the algorithm's, and not an approximator's.
+With them, errors come from the algorithm and not from function approximation.
 
 Shapes: B batch, S state, A action.
 """
@@ -32,7 +32,7 @@ class LinearMeanNetwork(network.Network):
         Args:
           input_tensor_spec: Spec of the observations, shape [S].
           action_spec: Spec of the actions, shape [A].
-          gain: K that it starts with, shape [A, S]; None for 0.
+          gain: Initial K, shape [A, S]; None for 0.
           name: Name of the network.
 
         Raises:
@@ -69,7 +69,7 @@ class QuadraticCriticNetwork(network.Network):
         input_tensor_spec: types.NestedTensorSpec,
         name: str = "QuadraticCriticNetwork",
     ):
-        """Builds the network, which starts at zero.
+        """Builds the network, initially zero.
 
         Args:
           input_tensor_spec: Specs of the observations, shape [S], and of the

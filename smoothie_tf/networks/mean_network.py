@@ -19,10 +19,10 @@ from smoothie_tf.networks import dense, initializers
 class MeanNetwork(network.Network):
     """Maps observations, shape [B, S], to policy means, shape [B, A].
 
-    The output passes through tanh and is scaled to the action bounds. The paper
-    does not say how it bounds the mean: without a bound, the gradient of a critic
-    that was never taught about such actions drives it out of the box. `bounded=False`
-    leaves it out, for tasks that charge for what they clip.
+    The output passes through tanh and is scaled to the action bounds. The paper does
+    not say how it bounds the mean. Without a bound, the gradient of a critic that is
+    not trained on actions outside the bounds drives the mean there. `bounded=False`
+    omits the tanh, for tasks that penalise the unclipped action.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class MeanNetwork(network.Network):
           action_spec: Bounded spec of the actions, shape [A].
           hidden_units: Width of each hidden layer.
           activation: Keras name of the hidden layers' activation.
-          initial_mean: Mean that the network starts near, the same in every
-            dimension, strictly within the action bounds; None for their middle.
+          initial_mean: Approximate initial mean, the same in every dimension,
+            strictly within the action bounds; None for their middle.
           bounded: Whether the output passes through tanh; otherwise it is linear, in
             the same units.
           name: Name of the network.

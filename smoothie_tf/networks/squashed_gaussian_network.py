@@ -22,9 +22,9 @@ from smoothie_tf.networks import dense
 class SquashedGaussianNetwork(network.DistributionNetwork):
     """Maps observations, shape [B, S], to distributions of actions, shape [B, A].
 
-    The hidden layers are ours, whose gradient is faster under XLA; the last one and
-    the distribution are TF-Agents', with log σ clipped to [−20, 2] as the authors' own
-    code does.
+    The hidden layers are `dense.Dense`, whose gradient is faster under XLA. The last
+    layer and the distribution are TF-Agents', with log σ clipped to [−20, 2] as in the
+    authors' code.
     """
 
     def __init__(

@@ -16,9 +16,8 @@ from smoothie_tf import covariances, gaussian
 class GaussianPolicy(tf_policy.TFPolicy):
     """Samples a ~ N(μ_θ(s), Σ_φ(s)).
 
-    The sample is returned as it was drawn, outside the action bounds where it falls
-    there: the density of what is stored must be the Gaussian's, and an environment
-    clips for itself.
+    By default samples are not clipped to the action bounds: stored actions must have
+    the Gaussian's density, and the environment clips them itself.
     """
 
     def __init__(
@@ -37,10 +36,10 @@ class GaussianPolicy(tf_policy.TFPolicy):
           time_step_spec: Spec of the time steps.
           action_spec: Spec of the actions, shape [A].
           mean_network: μ_θ, from observations [B, S] to means [B, A].
-          covariance: Σ_φ, and with it φ.
-          emit_log_probability: Whether each step's info holds log π(a|s), in nats,
-            for whoever weighs stored actions by their probability.
-          clip: Whether samples are clipped to the action bounds after all.
+          covariance: Σ_φ, the owner of φ.
+          emit_log_probability: Whether each step's info holds log π(a|s), in nats, for
+            agents that weight stored actions by their probability.
+          clip: Whether samples are clipped to the action bounds.
           name: Name of the policy.
         """
         super().__init__(
@@ -66,8 +65,8 @@ class GaussianPolicy(tf_policy.TFPolicy):
     def _action(self, time_step, policy_state, seed):
         if not tf.is_tensor(seed):
             return super()._action(time_step, policy_state, seed)
-        # A tensor is a stateless seed: the same one draws the same action, in
-        # graph mode and under XLA.
+        # A tensor is a stateless seed: the same seed gives the same action in graph
+        # mode and under XLA.
         mean, _ = self._mean_network(time_step.observation, time_step.step_type)
         covariance = self._covariance.at(time_step.observation)
         noise = gaussian.stateless_normal(tf.shape(mean), seed, mean.dtype)

@@ -1,8 +1,8 @@
-"""Ornstein-Uhlenbeck exploration that starts anew with every episode.
+"""Ornstein-Uhlenbeck exploration that restarts with every episode.
 
-TF-Agents' `OUNoisePolicy` keeps its process in a variable that no episode resets.
-Here the process is the policy's state, which drivers and loops carry from step to
-step and `TFPolicy` resets wherever an episode begins.
+TF-Agents' `OUNoisePolicy` keeps its process in a variable that is never reset. Here the
+process is the policy's state, which drivers and loops pass from step to step and
+`TFPolicy` resets at the beginning of each episode.
 
 Shapes: B batch, A action.
 """
@@ -28,10 +28,10 @@ class OrnsteinUhlenbeckPolicy(tf_policy.TFPolicy):
         """Builds the policy.
 
         Args:
-          wrapped_policy: A stateless policy whose actions get the noise.
+          wrapped_policy: A stateless policy; noise is added to its actions.
           stddev: Standard deviation of each step's increment, ≥ 0, in the action's
             units.
-          damping: Share of the process that each step forgets, in [0, 1].
+          damping: Share of the process that each step removes, in [0, 1].
           name: Name of the policy.
         """
         super().__init__(

@@ -1,4 +1,4 @@
-"""SAC's policy: a Gaussian behind a tanh, scaled to the action bounds.
+"""SAC's policy: a tanh-squashed Gaussian, scaled to the action bounds.
 
     u ~ N(μ(s), diag σ(s)²),    a = centre + half range · tanh u.
 
@@ -21,7 +21,7 @@ def squash(
     """Returns the function from u to a.
 
     Args:
-      distribution: Of the actions.
+      distribution: Distribution of the actions.
     """
     to_bounds = tfp.bijectors.Shift(distribution.action_means)(
         tfp.bijectors.Scale(distribution.action_magnitudes)
@@ -34,12 +34,12 @@ def draw(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Draws actions, differentiable in the distribution's parameters.
 
-    The density is that of u, changed by the slope of the squashing at u. TF-Agents' own
-    goes back from a by atanh, which is infinite where tanh has rounded to 1, unless TFP
-    happens to remember u.
+    The density is that of u, corrected by the slope of the squashing at u. TF-Agents'
+    own density computes u from a by atanh, which is infinite where tanh is rounded to
+    1, unless TFP has cached u.
 
     Args:
-      distribution: Of the actions, of B states.
+      distribution: Distribution of the actions, of B states.
       noise: Standard normal numbers, shape [B, A].
 
     Returns:
@@ -55,8 +55,8 @@ def draw(
 class SquashedGaussianPolicy(actor_policy.ActorPolicy):
     """TF-Agents' `ActorPolicy` whose draws can be seeded by a tensor.
 
-    Its own makes a Python number of a seed: in a compiled function that is a constant,
-    and what is drawn comes from the state of TensorFlow's generator.
+    The original converts the seed to a Python number: in a compiled function this is a
+    constant, and the draws depend on the state of TensorFlow's generator.
     """
 
     def _action(self, time_step, policy_state, seed):

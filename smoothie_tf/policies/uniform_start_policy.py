@@ -1,7 +1,7 @@
 """Uniformly random actions until an agent's first training step.
 
-TD3 and SAC begin so: what replay holds by then does not depend on a policy's initial
-weights.
+TD3 and SAC start this way: the first actions in replay do not depend on the policy's
+initial weights.
 
 Shapes: B batch, A action.
 """
@@ -14,7 +14,7 @@ from smoothie_tf import gaussian
 
 
 class UniformStartPolicy(tf_policy.TFPolicy):
-    """Acts uniformly within the bounds at first, and then as the policy it wraps."""
+    """Acts uniformly within the bounds before training, then as the wrapped policy."""
 
     def __init__(
         self,
@@ -25,8 +25,8 @@ class UniformStartPolicy(tf_policy.TFPolicy):
         """Builds the policy.
 
         Args:
-          wrapped_policy: Acts from the first training step on; its actions are
-            bounded and it emits no info.
+          wrapped_policy: Policy after the first training step; its actions are bounded
+            and it emits no info.
           train_step_counter: The agent's count of its training steps: at 0, actions
             are uniform.
           name: Name of the policy.
@@ -42,7 +42,7 @@ class UniformStartPolicy(tf_policy.TFPolicy):
 
     @property
     def wrapped_policy(self) -> tf_policy.TFPolicy:
-        """The policy that acts from the first training step on."""
+        """The policy that acts after the first training step."""
         return self._wrapped_policy
 
     def _variables(self):
@@ -51,7 +51,7 @@ class UniformStartPolicy(tf_policy.TFPolicy):
     def _action(self, time_step, policy_state, seed):
         step = self._wrapped_policy.action(time_step, policy_state, seed)
         shape = tf.shape(step.action)
-        # Of the two that share a seed, one alone is used.
+        # Both draws share a seed, but only one of them is used.
         if tf.is_tensor(seed):
             share = gaussian.stateless_uniform(shape, seed)
         else:

@@ -92,5 +92,5 @@ def test_the_planner_takes_it_by_a_binding():
 
 def test_other_tasks_are_refused():
     other = tensor_spec.TensorSpec([5], tf.float64)
-    with pytest.raises(ValueError, match="model of smoothie_tf/Hand-v0 alone, but"):
+    with pytest.raises(ValueError, match="model of smoothie_tf/Hand-v0 only, but"):
         hand_dynamics.HandDynamics(other, ACTION)
