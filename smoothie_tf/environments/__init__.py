@@ -9,13 +9,13 @@ import gymnasium
 
 from smoothie_tf import quiet
 
-# Imported for its gin bindings: Gymnasium itself would import it when it is made.
+# Imported for its gin bindings: Gymnasium would import it only in `make`.
 from smoothie_tf.environments import (
     discretized_reward,
     linear_quadratic,  # noqa: F401
 )
 
-# Before a task does, which would end on a value that concerns pictures alone.
+# Before a task imports it, which fails on some values that matter only for rendering.
 if "MUJOCO_GL" in os.environ:
     quiet.import_mujoco()
 
@@ -29,8 +29,8 @@ gymnasium.register(
     max_episode_steps=100,
 )
 
-# Tasks of Heess et al. (2015). The last three are Gymnasium's, under names of their
-# own: settings for them are not those of Gymnasium's tasks elsewhere.
+# Tasks of Heess et al. (2015). The last three are Gymnasium's under other names, so
+# that their settings are separate from those of Gymnasium's tasks.
 for _name, _module, _class, _steps, _arguments in (
     ("Hand", "hand", "HandEnvironment", 1000, {}),
     ("CartpoleSwingup", "cartpole", "CartpoleEnvironment", 250, {}),
@@ -62,13 +62,13 @@ gymnasium.register(
     max_episode_steps=1000,
 )
 
-# Ranges of one step's reward. Where the task does not give one, it is calibrated: it
-# holds all but 1 % of what uniformly random actions are paid in 20,000 steps (given
-# behind it, 1st to 99th percentile), and what the best known policies are paid.
+# Ranges of one step's reward. If the task does not define one, it is calibrated: it
+# holds the 1st to 99th percentile of the rewards of uniformly random actions in 20,000
+# steps (in the comments), and the rewards of the best known policies.
 for _environment_id, _low, _high in (
     # Its own bounds: 1 is the better mode's height.
     ("smoothie_tf/TwoGaussians-v0", 0.0, 1.0),
-    # Its own bounds: 1 while the pole stands. It has no values between, so that its
+    # Its own bounds: 1 while the pole stands. It has no other values, so its
     # discretized version is the task itself.
     ("InvertedPendulum-v5", 0.0, 1.0),
     ("Hopper-v5", -1.0, 5.0),  # -0.87 to 2.15; 3.5 a step is a return of 3,500.

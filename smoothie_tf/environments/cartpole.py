@@ -1,9 +1,9 @@
 """Cart-pole swing-up: a pole on a cart, from hanging to balanced.
 
-Section 6.1 of Heess et al. (2015) trains "on a cart-pole" and says nothing more; all
-numbers are ours. A uniform pole turns on a cart that runs on a rail with stops at its
-ends. Time steps of 40 ms, integrated by four steps of 10 ms (fourth-order
-Runge–Kutta); θ = 0 is upright.
+Section 6.1 of Heess et al. (2015) trains "on a cart-pole" without details; all numbers
+are ours. A uniform pole turns on a cart that runs on a rail with stops at its ends.
+Time steps of 40 ms, integrated by four steps of 10 ms (fourth-order Runge–Kutta); θ = 0
+is upright.
 
 Importing this module imports no TensorFlow.
 """
@@ -34,7 +34,7 @@ ACTION_COST = 0.01
 class CartpoleEnvironment(gymnasium.Env):
     """Observations: x, cos θ, sin θ, ẋ and θ̇."""
 
-    # The task charges for actions as they are, and clips for itself.
+    # The task penalises unclipped actions, and clips them itself.
     metadata: ClassVar[dict[str, Any]] = {
         "render_modes": ["rgb_array"],
         "render_fps": round(1 / TIME_STEP),
@@ -43,7 +43,7 @@ class CartpoleEnvironment(gymnasium.Env):
     }
 
     def __init__(self, render_mode: str | None = None):
-        """Makes the task.
+        """Creates the task.
 
         Args:
           render_mode: "rgb_array", or None.
@@ -67,8 +67,8 @@ class CartpoleEnvironment(gymnasium.Env):
         """Pushes the cart for one time step.
 
         Args:
-          action: The push as a share of 10 N, shape [1]; beyond the bounds the push is
-            no stronger, but is paid for.
+          action: The force as a share of 10 N, shape [1]; clipped to the bounds for the
+            motion, but not for the cost.
 
         Returns:
           Observation, reward, False, False, and no info.
@@ -89,7 +89,7 @@ class CartpoleEnvironment(gymnasium.Env):
         Args:
           state: Observations, shape [B, 5].
           action: Actions, shape [B, 1].
-          next_state: The observations that follow, shape [B, 5].
+          next_state: Next observations, shape [B, 5].
 
         Returns:
           ½·(1 + cos θ') − 0.1·x'² − 0.01·a², shape [B].
@@ -150,6 +150,6 @@ def _stopped(state):
     x, angle, speed, turn = state
     if abs(x) > RAIL:
         x = math.copysign(RAIL, x)
-        # Away from the stop it may move.
+        # It may move away from the stop.
         speed = min(speed, 0.0) if x > 0 else max(speed, 0.0)
     return x, angle, speed, turn

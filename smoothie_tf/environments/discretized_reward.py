@@ -1,8 +1,8 @@
-"""Any task with its reward rounded to a few levels, and how to register one.
+"""Tasks with the reward rounded to a few levels, and their registration.
 
-A critic of such a task has steps in it where the dense one has slopes. Agents learn
-from the rounded reward; what they are judged by stays the task's own, which travels
-beside it in `info`.
+The action value of such a task has steps where the original one has slopes. Agents
+learn from the rounded reward; they are evaluated by the task's original reward, which
+is in `info`.
 
 Importing this module imports no TensorFlow.
 """
@@ -20,10 +20,10 @@ from gymnasium.envs import registration
 
 from smoothie_tf import validation
 
-#: Where in `info` a step's reward is, before it was rounded; no task's own key.
+#: Key in `info` of a step's reward before rounding; no task uses it.
 ORIGINAL_REWARD = "smoothie_tf/original_reward"
 
-# Id of the task that a registered id is a version of.
+# Ids of the original tasks by ids of their versions.
 _BASES: dict[str, str] = {}
 
 
@@ -31,7 +31,7 @@ _BASES: dict[str, str] = {}
 class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
     """Rounds each reward to the nearest of k evenly spaced levels.
 
-    The lowest level is `low`, the highest `high`; rewards beyond them count as them.
+    The lowest level is `low`, the highest `high`; rewards beyond them are clipped.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
           env: The task.
           low: The lowest level, in units of reward.
           high: The highest level, above `low`.
-          levels: k, how many there are, ≥ 2.
-          width: Distance between two levels, > 0, in place of their number: as near
-            to it as divides the range evenly.
+          levels: k, the number of levels, ≥ 2.
+          width: Distance between two levels, > 0, instead of their number; rounded so
+            that it divides the range evenly.
 
         Raises:
           ValueError: If a number is not allowed.
@@ -80,7 +80,7 @@ class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
 
     @property
     def levels(self) -> np.ndarray:
-        """The levels, rising, in units of reward, shape [k]."""
+        """The levels in ascending order, in units of reward, shape [k]."""
         return self._levels
 
     def discretize(self, reward: np.ndarray | float) -> np.ndarray:
@@ -89,30 +89,30 @@ class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
         return self._levels[np.searchsorted(between, reward, side="right")]
 
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Steps the task; `info[ORIGINAL_REWARD]` is what it paid itself."""
+        """Steps the task; `info[ORIGINAL_REWARD]` is its original reward."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         info = {**info, ORIGINAL_REWARD: original_reward(reward, info)}
-        # A NaN or infinity is no reward beyond the levels: it stays what it is.
+        # A NaN or infinity is not rounded, so that it is reported.
         finite = math.isfinite(reward)
         rounded = float(self.discretize(reward)) if finite else float(reward)
         return observation, rounded, terminated, truncated, info
 
 
 def original_reward(reward: float, info: Mapping[str, Any]) -> float:
-    """Returns the reward that a task pays itself, whoever changed it on the way.
+    """Returns a task's original reward, also if a wrapper has changed it.
 
     Args:
-      reward: What a step returned as its reward.
-      info: What it returned as its info.
+      reward: The reward that a step returned.
+      info: The info that it returned.
 
     Returns:
-      The reward that returns are reported in.
+      The reward for reported returns.
     """
     return float(info.get(ORIGINAL_REWARD, reward))
 
 
 def register(environment_id: str, low: float, high: float) -> str:
-    """Registers the version of a task that has a discretized reward.
+    """Registers a task's version with a discretized reward.
 
     Its gin files are those of the task, then its own; see `lineage`.
 
@@ -148,13 +148,13 @@ def register(environment_id: str, low: float, high: float) -> str:
 
 
 def lineage(environment_id: str) -> tuple[str, ...]:
-    """Returns the ids whose settings a task has, the most general first.
+    """Returns the ids whose settings apply to a task, the most general first.
 
     Args:
       environment_id: An id, registered or not, also as "module:id".
 
     Returns:
-      The id, and before it that of the task of which it is a version.
+      The id, preceded by that of its original task, if any.
     """
     base = _BASES.get(environment_id.rsplit(":", 1)[-1])
     return (environment_id,) if base is None else (*lineage(base), environment_id)

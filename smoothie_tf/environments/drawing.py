@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 Colour = tuple[int, int, int]
 
-# From the colour-blind safe set of Okabe and Ito.
+# From the colour-blind-safe palette of Okabe and Ito.
 BLUE: Colour = (0, 114, 178)
 RED: Colour = (213, 94, 0)
 GREEN: Colour = (0, 158, 115)
@@ -17,10 +17,10 @@ _PIXELS = 320
 
 
 class Picture:
-    """A white square of the plane, drawn from below to above."""
+    """A white square of the plane; later shapes cover earlier ones."""
 
     def __init__(self, low: Sequence[float], high: Sequence[float]):
-        """Makes an empty picture.
+        """Creates an empty picture.
 
         Args:
           low: The lower left corner, in the task's units.

@@ -1,8 +1,8 @@
-"""Gymnasium tasks as the agents see them, and as TF-Agents environments.
+"""Gymnasium tasks adapted to the agents, and as TF-Agents environments.
 
-Agents see flat float32 observations and act in [−1, 1] per dimension. The action is
-clipped and rescaled on its way into the task, so that an agent may store the
-Gaussian sample itself.
+Agents see flat float32 observations and act in [−1, 1] per dimension. The wrapper clips
+and rescales the action for the task, so that an agent may store the Gaussian sample
+itself.
 
 Shapes: S state, A action.
 """
@@ -29,43 +29,42 @@ from smoothie_tf.environments import discretized_reward, task_names
 
 
 class EnvironmentFault(ValueError):
-    """A task raised, or broke what it announces; a sentence without its full stop."""
+    """A task raised an error or violated its specs; the message has no full stop."""
 
 
 class NotFiniteError(ArithmeticError):
-    """A task gave a NaN or infinity; the message says which, as in "Reward is nan"."""
+    """A task returned a NaN or infinity; the message is such as "Reward is nan"."""
 
 
 def is_finite(values: np.ndarray) -> bool:
     """Returns whether no element of a vector of floats is NaN or infinite.
 
-    A third of a microsecond, a quarter of what looking at each element takes.
+    It takes a third of a microsecond, a quarter of the time of a check per element.
     """
     # The square of a large number may overflow where the number itself is finite.
     return math.isfinite(values.dot(values)) or bool(np.isfinite(values).all())
 
 
 class Checked(gymnasium.Wrapper):
-    """A task all of whose words are checked, and whose arrays are its own affair.
+    """A task whose return values are checked and copied.
 
-    Observations are copied as they come in: a task may fill the same array anew in
-    every step. They have the structure of their space, or, where they are asked for
-    flat, are float32 of shape [S]. Rewards are floats. What a task raises, and every
-    break with what it announces, becomes an `EnvironmentFault`.
+    Observations are copied, since a task may reuse one array in every step. They have
+    the structure of their space or, if `flat`, are float32 of shape [S]. Rewards are
+    floats. The task's errors and violations of its specs become `EnvironmentFault`s.
     """
 
     def __init__(self, env: gymnasium.Env, flat: bool = False):
-        """Wraps a task as Gymnasium makes it.
+        """Wraps a Gymnasium task.
 
         Args:
           env: The task.
-          flat: Whether observations become vectors; its space must flatten to one.
+          flat: Whether to flatten observations to vectors, if the space allows it.
         """
         super().__init__(env)
         self._name = name_of(env)
         self._space = env.observation_space
         self._flat = flat
-        # What most tasks have takes a shorter way.
+        # The most common kind of space has a faster path.
         self._plain = (
             flat
             and isinstance(self._space, spaces.Box)
@@ -84,14 +83,14 @@ class Checked(gymnasium.Wrapper):
         """Begins an episode.
 
         Args:
-          seed: As the task takes it.
-          options: As the task takes them.
+          seed: Passed to the task.
+          options: Passed to the task.
 
         Returns:
           The observation, and the task's info.
 
         Raises:
-          EnvironmentFault: If the task raised, or broke what it announces.
+          EnvironmentFault: If the task raised an error or violated its specs.
           NotFiniteError: If the observation holds a NaN or infinity.
         """
         try:
@@ -117,8 +116,8 @@ class Checked(gymnasium.Wrapper):
           truncated, and the task's info.
 
         Raises:
-          EnvironmentFault: If the task raised, or broke what it announces.
-          NotFiniteError: If the observation or the reward is a NaN or infinity.
+          EnvironmentFault: If the task raised an error or violated its specs.
+          NotFiniteError: If the observation or the reward has a NaN or infinity.
         """
         try:
             values = self.env.step(action)
@@ -151,7 +150,7 @@ class Checked(gymnasium.Wrapper):
         """Closes the task.
 
         Raises:
-          EnvironmentFault: If it raised.
+          EnvironmentFault: If the task raised an error.
         """
         try:
             self.env.close()
@@ -164,7 +163,7 @@ class Checked(gymnasium.Wrapper):
             if observation.shape != self._space.shape:
                 raise self._shaped(observation, self._space, method, "")
             if not is_finite(observation):
-                _check_finite(observation, "")  # Which knows where in it.
+                _check_finite(observation, "")  # Names the element.
             return observation
         nest = self._copy(self._space, value, method, "")
         if not self._flat:
@@ -176,13 +175,13 @@ class Checked(gymnasium.Wrapper):
         return observation
 
     def _copy(self, space, value, method, where):
-        """Returns an observation, or a part of one, with nothing in it that changes.
+        """Returns a checked copy of an observation, or of a part of one.
 
         Args:
-          space: Of the part.
-          value: What the task returned for it.
-          method: The task's method that did.
-          where: Of the part, as a sentence has it after "an observation".
+          space: Space of the part.
+          value: The task's value for the part.
+          method: The task's method that returned it.
+          where: Position of the part, for messages: follows "an observation".
         """
         if isinstance(space, spaces.Dict):
             if type(value) is not dict and not isinstance(value, Mapping):
@@ -239,7 +238,7 @@ class Checked(gymnasium.Wrapper):
         return array
 
     def _numbers(self, value, dtype, method, where):
-        """Returns numbers as a new array, of their own kind if dtype is None."""
+        """Returns numbers as a new array, of their own dtype if `dtype` is None."""
         try:
             array = np.array(value, dtype)
             if array.dtype.kind not in "biuf":
@@ -285,7 +284,7 @@ class Checked(gymnasium.Wrapper):
         return EnvironmentFault(f"Environment {self._name!r} {what}")
 
     def _raised(self, method, error):
-        # Around a task that is checked already, that one has said it.
+        # An inner `Checked` has already explained the error.
         if isinstance(error, EnvironmentFault | NotFiniteError):
             return error
         return self._broken(
@@ -293,15 +292,15 @@ class Checked(gymnasium.Wrapper):
         )
 
 
-#: Kinds of spaces that observations are made of, beside Dict and Tuple of them.
+#: Supported kinds of observation spaces, besides Dict and Tuple of them.
 LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
 _CATEGORIES = (spaces.Discrete, spaces.MultiDiscrete)
 
 
 def reason(error: BaseException) -> str:
-    """Returns the first line of what an error says, without its full stop.
+    """Returns the first line of an error's message, without its full stop.
 
-    Of one that says nothing, where it was raised.
+    If the message is empty, returns where the error was raised.
     """
     lines = str(error).strip().splitlines()
     if lines:
@@ -314,14 +313,14 @@ def reason(error: BaseException) -> str:
 
 
 def name_of(env: gymnasium.Env) -> str:
-    """Returns what a task is called in sentences: its id, or else its class."""
+    """Returns a task's name for messages: its id, or else its class."""
     return env.spec.id if env.spec else type(env).__name__
 
 
 def close(*tasks: gymnasium.Env) -> None:
-    """Closes tasks; one that raises is said on standard error and harms no other.
+    """Closes tasks; if one raises an error, prints it and closes the others.
 
-    What a task does when nobody needs it any more is no reason to lose a result.
+    An error while closing must not lose a result.
     """
     said = set()
     for task in tasks:
@@ -335,7 +334,7 @@ def close(*tasks: gymnasium.Env) -> None:
 
 @contextlib.contextmanager
 def closing(*tasks: gymnasium.Env) -> Iterator[None]:
-    """Closes tasks as `close` does, however what they are needed for ends."""
+    """Closes tasks as `close` does when the context ends, also after errors."""
     try:
         yield
     finally:
@@ -343,7 +342,7 @@ def closing(*tasks: gymnasium.Env) -> Iterator[None]:
 
 
 def _check_finite(observation, where):
-    """Raises `NotFiniteError` where a number in an observation is not finite."""
+    """Raises `NotFiniteError` if a number in an observation is not finite."""
     if isinstance(observation, dict):
         for key, each in observation.items():
             _check_finite(each, _inner(where, key))
@@ -351,7 +350,7 @@ def _check_finite(observation, where):
         for i, each in enumerate(observation):
             _check_finite(each, _inner(where, i))
     elif isinstance(observation, np.ndarray) and observation.dtype.kind == "f":
-        # As float32, in which larger numbers are infinite.
+        # As float32, where larger numbers are infinite.
         flat = observation.astype(np.float32, copy=False).ravel()
         if not is_finite(flat):
             place = np.flatnonzero(~np.isfinite(flat))[0]
@@ -374,8 +373,8 @@ def _short(value):
 class _ClippedActions(gymnasium.ActionWrapper):
     """Clips actions to the agent's box and rescales that to the task's.
 
-    Gymnasium's `ClipAction` around its `RescaleAction` does the same in two steps,
-    but announces an unbounded action space.
+    Gymnasium's `ClipAction` around its `RescaleAction` does the same in two steps, but
+    has an unbounded action space.
     """
 
     def __init__(self, env, low, high):
@@ -397,7 +396,7 @@ class _ClippedActions(gymnasium.ActionWrapper):
 
 
 def make(environment_id: str, **kwargs: Any) -> gymnasium.Env:
-    """Makes a Gymnasium task with flat observations and actions in [−1, 1].
+    """Creates a Gymnasium task with flat observations and actions in [−1, 1].
 
     Args:
       environment_id: A registered id, such as "Hopper-v5". A "module:id" imports the
@@ -409,21 +408,20 @@ def make(environment_id: str, **kwargs: Any) -> gymnasium.Env:
       outside [−1, 1] are clipped.
 
     Raises:
-      ValueError: If the id is unknown, or the task's spaces are of a kind that no
-        agent here can handle.
+      ValueError: If the id is unknown, or the task's spaces are not supported.
     """
     return adapt(_made(environment_id, kwargs))
 
 
 def make_task(environment_id: str, **kwargs: Any) -> gymnasium.Env:
-    """Makes a Gymnasium task with its own observations and actions.
+    """Creates a Gymnasium task with its own observations and actions.
 
     Args:
-      environment_id: As `make` takes it.
+      environment_id: As for `make`.
       **kwargs: Arguments of `gymnasium.make`.
 
     Returns:
-      The task, checked as the one that `make` returns is.
+      The task, with the same checks as in `make`.
 
     Raises:
       ValueError: If the id is unknown.
@@ -435,7 +433,7 @@ def _made(environment_id, kwargs):
     try:
         task_names.find(environment_id)
         return gymnasium.make(environment_id, disable_env_checker=True, **kwargs)
-    # A task's own code may raise anything, and may end the program.
+    # A task's code may raise any exception, and may call sys.exit.
     except (Exception, SystemExit) as error:
         known = isinstance(error, gymnasium.error.Error | task_names.UnknownTaskError)
         why = reason(error) if known else f"{type(error).__name__}: {reason(error)}"
@@ -445,21 +443,21 @@ def _made(environment_id, kwargs):
 
 
 def adapt(env: gymnasium.Env) -> gymnasium.Env:
-    """Gives a Gymnasium task flat observations and actions in [−1, 1].
+    """Wraps a Gymnasium task to have flat observations and actions in [−1, 1].
 
-    A task whose metadata say `"rescale_action": False` keeps its own action bounds, and
-    one whose metadata say `"clip_action": False` clips for itself: it may charge for
-    what it clips.
+    A task with `"rescale_action": False` in its metadata keeps its own action bounds. A
+    task with `"clip_action": False` clips actions itself, for example because it
+    penalises unclipped actions.
 
     Args:
-      env: A task with Box actions of rank 1 and bounded on all sides, and with
-        observations that flatten to a vector of numbers.
+      env: A task with bounded Box actions of rank 1, and with observations that flatten
+        to a vector of numbers.
 
     Returns:
       The wrapped task, as `make` describes it.
 
     Raises:
-      ValueError: If the spaces are of another kind.
+      ValueError: If the spaces are not supported.
     """
     name = name_of(env)
     actions = _space_of(env, "action_space", name)
@@ -503,7 +501,7 @@ def _space_of(env, which, name):
     except (Exception, SystemExit) as error:
         raise ValueError(
             f"Environment {name!r} raised {type(error).__name__} where its {which} was"
-            f" asked for: {reason(error)}."
+            f" read: {reason(error)}."
         ) from error
     if not isinstance(space, spaces.Space):
         raise ValueError(
@@ -514,7 +512,7 @@ def _space_of(env, which, name):
 
 
 def _leaves(space):
-    """Yields the spaces that a nest of dictionaries and tuples is made of."""
+    """Yields the leaf spaces of a nest of Dict and Tuple spaces."""
     if isinstance(space, spaces.Dict | spaces.Tuple):
         parts = space.values() if isinstance(space, spaces.Dict) else space.spaces
         for part in parts:
@@ -553,20 +551,20 @@ def action_spec(env: gymnasium.Env) -> tensor_spec.BoundedTensorSpec:
 
 
 def known_to_agents(env: gymnasium.Env) -> dict[str, Any]:
-    """Returns what a task tells an agent beyond its specs.
+    """Returns a task's information for agents besides its specs.
 
     Args:
       env: A task from `make` or `adapt`.
 
     Returns:
-      `max_episode_steps`, its time limit, or None; and `reward_fn`, a function in
-      TensorFlow of states [B, S], actions [B, A] and next states [B, S] to rewards
-      [B], where the task has a method of that name whose actions are the agent's own
-      (neither clipped nor rescaled on their way), else None.
+      `max_episode_steps`, its time limit, or None; and `reward_fn`, a TensorFlow
+      function from states [B, S], actions [B, A] and next states [B, S] to rewards [B],
+      if the task has such a method and the agent's actions are neither clipped nor
+      rescaled, else None.
     """
     own = not env.metadata.get("clip_action", True)
     own = own and not env.metadata.get("rescale_action", True)
-    # What changes rewards on their way makes the task's own function the wrong one.
+    # If a wrapper changes rewards, the task's own function does not apply.
     layer = env
     while isinstance(layer, gymnasium.Wrapper):
         changing = (discretized_reward.DiscretizedReward, gymnasium.RewardWrapper)
@@ -582,7 +580,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     """A Gymnasium task as a TF-Agents environment, for its drivers and buffers.
 
     Termination gives a last step with discount 0, a time limit one with discount 1:
-    only the former ends what is to come.
+    values are bootstrapped only across the latter.
     """
 
     def __init__(self, env: gymnasium.Env | str, seed: int | None = None):
@@ -590,11 +588,10 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
 
         Args:
           env: A Gymnasium task, or the id of one.
-          seed: Seeds the first reset, and through it all later ones.
+          seed: Seed of the first reset, and so of all later ones.
 
         Raises:
-          ValueError: If the task's spaces are of a kind that no agent here can
-            handle.
+          ValueError: If the task's spaces are not supported.
         """
         super().__init__()
         self._env = make(env) if isinstance(env, str) else adapt(env)

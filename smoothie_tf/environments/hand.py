@@ -3,15 +3,16 @@
 Section 6.1 and (15) of Heess et al. (2015). "The policy directly controls the velocity
 of a point-mass 'hand' on a 2D plane. By means of a spring-coupling, the hand exerts a
 force on a ball mass; the ball additionally experiences a gravitational force and
-random forces (Gaussian noise)." What is paid for where hand and ball are is paid at the
-last of 1,000 steps alone. All numbers but the step of 10 ms and the 10 s are ours:
+random forces (Gaussian noise)." The reward for the positions of hand and ball is given
+only in the last of 1,000 steps. All numbers except the step of 10 ms and the 10 s are
+ours:
 
     h' = h + dt·a
     v' = v + dt·(−(k/m)·(b − h) − (d/m)·v − g·e_y) + σ_v·√dt·ξ
     b' = b + dt·v'
 
-linear but for the bound on a. At rest the ball hangs 1 m below the hand; the targets
-lie 1 m to its left or right, at that height.
+linear except for the bound on a. At rest the ball hangs 1 m below the hand; the targets
+are 1 m to its left or right, at that height.
 
 Importing this module imports no TensorFlow.
 """
@@ -33,14 +34,14 @@ GRAVITY = 10.0  # m/s²
 NOISE = 0.1  # σ_v, m/s^1.5
 ACTION_COST = 1e-4  # −α₁
 TARGETS = ((-1.0, -1.0), (1.0, -1.0))  # m
-# Distances are rounded off, in metres, where they would have a kink.
+# Smoothing of distances near 0, in m.
 ROUNDING = 0.01
 
 
 class HandEnvironment(gymnasium.Env):
-    """Observations: hand, ball, ball's velocity, target, and the share of time gone."""
+    """Observations: hand, ball, ball's velocity, target, and share of elapsed time."""
 
-    # The task charges for actions as they are, and clips for itself.
+    # The task penalises unclipped actions, and clips them itself.
     metadata: ClassVar[dict[str, Any]] = {
         "render_modes": ["rgb_array"],
         "render_fps": round(1 / TIME_STEP),
@@ -49,7 +50,7 @@ class HandEnvironment(gymnasium.Env):
     }
 
     def __init__(self, render_mode: str | None = None):
-        """Makes the task.
+        """Creates the task.
 
         Args:
           render_mode: "rgb_array", or None.
@@ -77,8 +78,8 @@ class HandEnvironment(gymnasium.Env):
         """Moves the hand for one time step.
 
         Args:
-          action: The hand's velocity in m/s, shape [2]; beyond the bounds the hand is
-            no faster, but pays for it.
+          action: The hand's velocity in m/s, shape [2]; clipped to the bounds for the
+            motion, but not for the cost.
 
         Returns:
           Observation, reward, whether the 10 s are over, False, and no info.
@@ -106,7 +107,7 @@ class HandEnvironment(gymnasium.Env):
         Args:
           state: Observations, shape [B, 9].
           action: Actions, shape [B, 2].
-          next_state: The observations that follow, shape [B, 9].
+          next_state: Next observations, shape [B, 9].
 
         Returns:
           Rewards, shape [B], (15). The time is the observation's last element.

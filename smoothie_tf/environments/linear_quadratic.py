@@ -3,8 +3,8 @@
     s′ = A·s + B·a + ε,  ε ~ N(0, W),      r = −½·(sᵀQs + aᵀRa),
 
 with policies a = K·s + L·η, η ~ N(0, I), that is N(Ks, LLᵀ), over an infinite horizon
-with discount γ. A critic, a policy's gradient, or a whole algorithm can be held
-against what `Evaluation` returns. All of it is float64.
+with discount γ. A critic, a policy gradient, or a whole algorithm can be compared with
+the exact values in `Evaluation`. All numbers are float64.
 
 With C = A + BK, Q_K = Q + KᵀRK:
 
@@ -17,13 +17,13 @@ With C = A + BK, Q_K = Q + KᵀRK:
     Q(s, a) = −½·sᵀQs − ½·aᵀRa + γ·E[V(s′)]
     Q̃(s, a) = Q(s, a) − ½·tr(HLLᵀ)                    (9) of the Smoothie paper
 
-The Hessian is the same everywhere and Q̃ differs from Q by a constant: here Theorem 1
-reads ∂Q̃/∂Σ = −½·H, with Σ = LLᵀ.
+The Hessian is constant and Q̃ differs from Q by a constant: here Theorem 1 is
+∂Q̃/∂Σ = −½·H, with Σ = LLᵀ.
 
 Importing this module imports no TensorFlow.
 
-Shapes: S state, A action; leading dimensions of states and actions are kept. The
-matrix A and the size A do not meet: sizes are only ever written in brackets.
+Shapes: S state, A action; leading dimensions of states and actions are kept. Sizes are
+always in brackets: [A] is the action's size, A the matrix.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ from gymnasium import spaces
 
 from smoothie_tf import validation
 
-#: A matrix as gin can write it.
+#: A matrix, also in the form that gin supports.
 Matrix = Sequence[Sequence[float]] | np.ndarray
 
 
@@ -112,7 +112,7 @@ class System:
         return np.asarray(state) @ self.A.T + np.asarray(action) @ self.B.T
 
     def spectral_radius(self, gain: Matrix) -> float:
-        """Returns the largest |eigenvalue| of A + BK: below 1, K stabilises.
+        """Returns the largest |eigenvalue| of A + BK; K stabilises if it is below 1.
 
         Args:
           gain: K, shape [A, S].
@@ -121,12 +121,12 @@ class System:
         return float(np.abs(np.linalg.eigvals(closed_loop)).max())
 
     def optimal_gain(self, discount: float) -> np.ndarray:
-        """Returns the K that is best from every state, by the Riccati equation.
+        """Returns the optimal K, by the Riccati equation.
 
             P = Q + γ·AᵀPA − γ²·AᵀPB·(R + γ·BᵀPB)⁻¹·BᵀPA,
             K = −(R + γ·BᵀPB)⁻¹·γ·BᵀPA.
 
-        It does not depend on the noise, W or L: E_K vanishes at it.
+        It does not depend on the noise, W or L, and E_K is 0 there.
 
         Args:
           discount: γ, in [0, 1).
@@ -156,8 +156,8 @@ class System:
           discount: γ, in [0, 1).
 
         Raises:
-          ValueError: If a shape or the discount is not allowed, or the return from
-            K is not finite, which is so where √γ·spectral_radius(K) ≥ 1.
+          ValueError: If a shape or the discount is not allowed, or the return of K is
+            not finite, since √γ·spectral_radius(K) ≥ 1.
         """
         return Evaluation(self, gain, factor, discount)
 
@@ -172,17 +172,17 @@ class System:
 
 
 class Evaluation:
-    """What there is to know about the policy N(Ks, LLᵀ), in closed form.
+    """Value functions and gradients of the policy N(Ks, LLᵀ), in closed form.
 
     Attributes:
-      system: What it acts on.
+      system: The system.
       gain: K, shape [A, S].
       factor: L, shape [A, A].
       discount: γ.
       cost: P, shape [S, S].
       curvature: H, shape [A, A]; the Hessian of Q^π and Q̃^π in the action is −H.
       action_cost: E_K, shape [A, S].
-      noise_cost: c, what the noise of policy and dynamics costs, in units of return.
+      noise_cost: c, the cost of the noise of policy and dynamics, in units of return.
     """
 
     def __init__(self, system: System, gain: Matrix, factor: Matrix, discount: float):
@@ -213,7 +213,7 @@ class Evaluation:
         self._cross = discount * B.T @ self.cost @ A
         self.curvature = R + discount * B.T @ self.cost @ B
         self.action_cost = self.curvature @ self.gain + self._cross
-        #: ½·tr(HΣ), by which Q̃^π lies below Q^π.
+        #: ½·tr(HΣ), equal to Q^π − Q̃^π.
         self.smoothing_cost = 0.5 * np.trace(self.curvature @ self.covariance)
         self.noise_cost = (
             self.smoothing_cost + 0.5 * discount * np.trace(self.cost @ system.W)
@@ -259,7 +259,7 @@ class Evaluation:
         return -(np.asarray(action) @ self.curvature + state @ self._cross.T)
 
     def action_hessian(self) -> np.ndarray:
-        """Returns ∂²Q^π/∂a² = ∂²Q̃^π/∂a² = −H, shape [A, A], the same everywhere."""
+        """Returns ∂²Q^π/∂a² = ∂²Q̃^π/∂a² = −H, shape [A, A], a constant."""
         return -self.curvature
 
     def objective(self, start: Matrix) -> float:
@@ -320,13 +320,13 @@ def random_system(
     Args:
       state_size: S, ≥ 1.
       action_size: A, ≥ 1.
-      seed: Of the draw, ≥ 0.
-      spectral_radius: Of A, > 0; from 1 up the task does not come to rest by itself.
+      seed: Seed of the draw, ≥ 0.
+      spectral_radius: Of A, > 0; from 1 on, the uncontrolled state does not decay.
       action_cost: R is this multiple of I, > 0.
       noise_stddev: Standard deviation of each component of ε, ≥ 0.
 
     Returns:
-      The system, a function of the arguments alone.
+      The system, which depends only on the arguments.
 
     Raises:
       ValueError: If an argument is out of range.
@@ -352,14 +352,14 @@ def random_system(
 
 @gin.configurable(module="smoothie_tf")
 class LinearQuadraticEnvironment(gymnasium.Env):
-    """The task: states are observed as they are, and episodes never terminate.
+    """The task: observations are the states, and episodes never terminate.
 
-    What ends them is the registered time limit, across which values go on, so that
-    the infinite horizon of the closed forms holds.
+    The registered time limit only truncates them. Values are bootstrapped across it, so
+    that the closed forms, with their infinite horizon, hold.
     """
 
-    # Read by whoever rescales actions to [−1, 1]: gains and covariances have their
-    # meaning in the task's own units.
+    # Actions must not be rescaled to [−1, 1]: gains and covariances are in the task's
+    # own units.
     metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "rescale_action": False}
 
     def __init__(
@@ -378,23 +378,23 @@ class LinearQuadraticEnvironment(gymnasium.Env):
         start_stddev: float = 1.0,
         action_bound: float = 20.0,
     ):
-        """Makes the task: a random system, or one of given matrices.
+        """Creates the task: a random system, or one of given matrices.
 
         Args:
           state_size: S of a random system.
           action_size: A of a random system.
           system_seed: Seed of a random system, see `random_system`.
           spectral_radius: Of a random A.
-          action_cost: R is this multiple of I, where it is not given.
-          noise_stddev: W is the square of this times I, where it is not given.
-          A: Shape [S, S]; A and B are given together or not at all.
+          action_cost: R is this multiple of I, if R is not given.
+          noise_stddev: W is the square of this times I, if W is not given.
+          A: Shape [S, S]; A and B must be given together or not at all.
           B: Shape [S, A].
-          Q: Shape [S, S]; I where it is not given.
+          Q: Shape [S, S]; I if it is not given.
           R: Shape [A, A].
           W: Shape [S, S].
           start_stddev: Episodes start at s₀ ~ N(0, start_stddev²·I), ≥ 0.
-          action_bound: The box of actions is [−action_bound, action_bound], > 0, wide
-            enough to play no part.
+          action_bound: Actions are in [−action_bound, action_bound], > 0; large enough
+            to have no effect.
 
         Raises:
           ValueError: If an argument is not allowed.
@@ -420,10 +420,10 @@ class LinearQuadraticEnvironment(gymnasium.Env):
         )
         given = {"A": A, "B": B, "Q": Q, "R": R, "W": W}
         given = {name: matrix for name, matrix in given.items() if matrix is not None}
-        #: The matrices, for whoever asks for the truth.
+        #: The matrices, for exact values.
         self.system = dataclasses.replace(drawn, **given)
         self.start_stddev = float(start_stddev)
-        # Also of a covariance that is not of full rank.
+        # Also for a covariance without full rank.
         values, vectors = np.linalg.eigh(self.system.W)
         self._noise_factor = vectors * np.sqrt(np.maximum(values, 0))
         states, actions = self.system.state_size, self.system.action_size
@@ -449,10 +449,10 @@ class LinearQuadraticEnvironment(gymnasium.Env):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Pays for the state and the action, and moves on.
+        """Returns the reward of state and action, and the next state.
 
         Args:
-          action: Shape [A], taken as it is, also outside the box.
+          action: Shape [A]; not clipped.
 
         Returns:
           Next state, reward, False for terminated, False for truncated, no info.
@@ -470,7 +470,7 @@ def _quadratic(matrix, vectors):
 
 
 def _lyapunov(transition, constant, discount):
-    """Returns the X of X = constant + γ·transition·X·transitionᵀ, symmetric."""
+    """Returns the symmetric solution X = constant + γ·transition·X·transitionᵀ."""
     solution = scipy.linalg.solve_discrete_lyapunov(
         math.sqrt(discount) * transition, constant
     )
@@ -500,7 +500,7 @@ def _matrix(name, value):
 
 
 def _check_covariance(name, matrix, definite=False):
-    # Eigenvalues have errors of the size of the largest one's last digits.
+    # Eigenvalues have rounding errors relative to the largest one.
     smallest = np.linalg.eigvalsh(matrix).min()
     tolerance = 1e-12 * np.abs(matrix).max()
     positive = smallest > tolerance if definite else smallest >= -tolerance

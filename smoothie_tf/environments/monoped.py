@@ -4,8 +4,8 @@ Section 6.2 of Heess et al. (2015): "Monoped has 14 state dimensions, 4 action
 dimensions, and ground contact dynamics. The monoped begins falling from a height and
 must remain standing. Additionally, we apply Gaussian random noise to the torques
 controlling the joints with a standard deviation of 5% of the total possible actuator
-strength at all points in time." Episodes of 200 steps; tests go up to 25 % noise. Its
-description is not at hand: a planar torso with hip, knee, ankle and a waist above the
+strength at all points in time." Episodes of 200 steps; tests go up to 25 % noise. We
+have no further description: a planar torso with hip, knee, ankle and a waist above the
 hip, and the reward, are ours.
 
 Importing this module imports no TensorFlow.
@@ -18,8 +18,8 @@ import numpy as np
 from smoothie_tf import validation
 from smoothie_tf.environments import mujoco_task
 
-HEIGHT = 1.25  # m: the torso's middle where the machine stands straight
-DROP = (0.1, 0.3)  # m that it falls
+HEIGHT = 1.25  # m: height of the torso's middle when the machine stands straight
+DROP = (0.1, 0.3)  # m: initial height above standing
 LEAN_COST = 0.3  # 1/rad²
 POSITION_COST = 0.02  # 1/m²
 ACTION_COST = 1e-3
@@ -30,12 +30,12 @@ class MonopedEnvironment(mujoco_task.MujocoTask):
     """Observations: x, z, lean, four joints, and their velocities."""
 
     def __init__(self, torque_noise: float = 0.05, render_mode: str | None = None):
-        """Makes the task.
+        """Creates the task.
 
         Args:
           torque_noise: Standard deviation of the noise on each torque, as a share of
             the motor's strength, ≥ 0.
-          render_mode: As `MujocoTask`'s.
+          render_mode: As for `MujocoTask`.
 
         Raises:
           ValueError: If the noise is not allowed.
@@ -61,15 +61,15 @@ class MonopedEnvironment(mujoco_task.MujocoTask):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Turns the joints for one time step.
+        """Applies torques for one time step.
 
         Args:
-          action: Torques as shares of the motors' strength, shape [4]; noise is added
-            to what is left of them at the bounds.
+          action: Torques as shares of the motors' strength, shape [4]; clipped to the
+            bounds before noise is added.
 
         Returns:
-          Observation, reward, False, False, and no info: an episode goes on where it
-          has fallen.
+          Observation, reward, False, False, and no info: an episode continues after a
+          fall.
         """
         action = np.asarray(action, np.float64)
         noise = self._torque_noise * self.np_random.standard_normal(4)
@@ -86,7 +86,7 @@ class MonopedEnvironment(mujoco_task.MujocoTask):
         Args:
           state: Observations, shape [B, 14].
           action: Actions, shape [B, 4].
-          next_state: The observations that follow, shape [B, 14].
+          next_state: Next observations, shape [B, 14].
 
         Returns:
           z/1.25 − 0.3·lean² − 0.02·x² − 0.001·‖a‖², shape [B].

@@ -1,4 +1,4 @@
-"""A Gymnasium task on a MuJoCo model that is written out in Python.
+"""Base of Gymnasium tasks whose MuJoCo models are defined in Python.
 
 Importing this module imports no TensorFlow.
 """
@@ -11,14 +11,14 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.mujoco import mujoco_rendering
 
-_PIXELS = 480  # MuJoCo's own buffer has at least as many.
+_PIXELS = 480  # MuJoCo's default buffer is at least this large.
 
 
 class MujocoTask(gymnasium.Env):
-    """What the tasks share: simulation, bounds, pictures. The state is the model's.
+    """Base of the tasks: simulation, bounds, rendering. The state is the model's.
 
-    Actions are shares of each motor's strength, in [−1, 1]. A task charges for actions
-    as they are, and clips for itself.
+    Actions are shares of each motor's strength, in [−1, 1]. A task penalises unclipped
+    actions, and clips them itself.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
@@ -39,7 +39,7 @@ class MujocoTask(gymnasium.Env):
 
         Args:
           xml: The model, as MuJoCo's MJCF.
-          frame_skip: Simulation steps a time step.
+          frame_skip: Simulation steps per time step.
           observation_size: S.
           render_mode: One of `metadata["render_modes"]`, or None.
           camera: Attributes of the camera, such as its distance.
@@ -66,21 +66,21 @@ class MujocoTask(gymnasium.Env):
 
     @property
     def dt(self) -> float:
-        """Seconds a time step."""
+        """Seconds per time step."""
         return self.model.opt.timestep * self._frame_skip
 
     def render(self) -> np.ndarray | None:
-        """Returns a picture, or shows it, as `render_mode` says."""
+        """Returns or shows a picture, depending on `render_mode`."""
         if self.render_mode is None:
             return None
         return self._renderer.render(self.render_mode)
 
     def close(self) -> None:
-        """Closes what shows the pictures."""
+        """Closes the renderer."""
         self._renderer.close()
 
     def _place(self, positions, velocities):
-        """Puts the model into a state, from rest otherwise."""
+        """Resets the model, and sets its positions and velocities."""
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:] = positions
         self.data.qvel[:] = velocities
@@ -89,9 +89,9 @@ class MujocoTask(gymnasium.Env):
     def _simulate(self, control):
         """Simulates a time step with motors at shares of their strength.
 
-        Those beyond [−1, 1] count as its bounds, where the model limits its motors.
+        Shares beyond [−1, 1] are clipped if the model limits its motors.
         """
         self.data.ctrl[:] = control
         mujoco.mj_step(self.model, self.data, self._frame_skip)
-        # Positions of bodies are those of before the last integration otherwise.
+        # Otherwise positions of bodies would be those before the last integration.
         mujoco.mj_kinematics(self.model, self.data)

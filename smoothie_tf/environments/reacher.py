@@ -9,9 +9,9 @@ speed and heading in the box with reflections at the walls. … Gripper augments
 reacher arm with a manipulator that can grab a ball in a randomized position and return
 it to a specified site." Rewards, sizes, masses and motors are ours.
 
-Observations and rewards have lengths in links, 10 cm: in metres a network hardly tells
-one corner from another beside angles, and values are hardly more than what value
-functions begin with.
+Observations and rewards have lengths in units of a link, 10 cm: in metres, positions
+are too small beside angles for a network to distinguish the corners, and values are
+hardly larger than a value function's initial output.
 
 Importing this module imports no TensorFlow.
 
@@ -30,16 +30,16 @@ BOX = 0.25  # m from the middle to each wall
 LINK = 0.1  # m
 CORNER = 0.18  # m: a target's |x| and |y|
 ACTION_COST = 0.1
-# Distances are rounded off, in links, where they would have a kink.
+# Smoothing of distances near 0, in links.
 ROUNDING = 0.1
-START_ANGLES = (math.pi, 2.0, 2.0)  # rad, at most
+START_ANGLES = (math.pi, 2.0, 2.0)  # rad, largest absolute values
 TARGET_SPEEDS = (0.05, 0.25)  # m/s
 _FRAME_SKIP = 4  # of 5 ms
 _CAMERA = {"distance": 1.0, "elevation": -90.0, "azimuth": 90.0}
 
 
 class ReacherEnvironment(mujoco_task.MujocoTask):
-    """Observations: joint angles and speeds, and the target's place in links."""
+    """Observations: joint angles and speeds, and the target's position in links."""
 
     def __init__(
         self,
@@ -47,13 +47,13 @@ class ReacherEnvironment(mujoco_task.MujocoTask):
         shows_target_velocity: bool = False,
         render_mode: str | None = None,
     ):
-        """Makes the task.
+        """Creates the task.
 
         Args:
           moving: Whether the target moves; otherwise it is in one of the corners.
-          shows_target_velocity: Whether its velocity is observed as well, which the
-            paper's 8 dimensions leave out.
-          render_mode: As `MujocoTask`'s.
+          shows_target_velocity: Whether the target's velocity is observed as well; the
+            paper's 8 dimensions do not include it.
+          render_mode: As for `MujocoTask`.
         """
         self._moving = moving
         self._shows = shows_target_velocity
@@ -81,13 +81,13 @@ class ReacherEnvironment(mujoco_task.MujocoTask):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Turns the joints for one time step.
+        """Applies torques for one time step.
 
         Args:
           action: Torques as shares of the motors' strength, shape [3].
 
         Returns:
-          Observation, reward, False, False, and `distance` of tip and target in m.
+          Observation, reward, False, False, and info: `distance` of tip and target, m.
         """
         action = np.asarray(action, np.float64)
         self._simulate(action)
@@ -110,10 +110,10 @@ class ReacherEnvironment(mujoco_task.MujocoTask):
         Args:
           state: Observations, shape [B, S].
           action: Actions, shape [B, 3].
-          next_state: The observations that follow, shape [B, S].
+          next_state: Next observations, shape [B, S].
 
         Returns:
-          −√(d² + ε²) − 0.1·‖a‖², d from the tip to the target, shape [B].
+          −√(d² + ε²) − 0.1·‖a‖², d the distance from tip to target, shape [B].
         """
         del state
         away = _tips(next_state[..., :3]) - next_state[..., 6:8]
@@ -132,16 +132,16 @@ class ReacherEnvironment(mujoco_task.MujocoTask):
 class GripperEnvironment(mujoco_task.MujocoTask):
     """Observations, 22 in all.
 
-    Angles and speeds of three joints and two fingers, place and velocity of the ball,
-    the target's place, the hand's place, and the ways from hand to ball and from ball
+    Angles and speeds of three joints and two fingers, position and velocity of the
+    ball, positions of target and hand, and the vectors from hand to ball and from ball
     to target; lengths in links.
     """
 
     def __init__(self, render_mode: str | None = None):
-        """Makes the task.
+        """Creates the task.
 
         Args:
-          render_mode: As `MujocoTask`'s.
+          render_mode: As for `MujocoTask`.
         """
         super().__init__(_xml(gripper=True), _FRAME_SKIP, 22, render_mode, _CAMERA)
         kind = mujoco.mjtObj.mjOBJ_BODY
@@ -154,7 +154,7 @@ class GripperEnvironment(mujoco_task.MujocoTask):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Draws a pose, the ball's place and a target; see `gymnasium.Env.reset`."""
+        """Draws a pose, the ball's position and a target; see `gymnasium.Env.reset`."""
         super().reset(seed=seed, options=options)
         draw = self.np_random
         self._target = draw.uniform(-CORNER, CORNER, 2)
@@ -172,13 +172,13 @@ class GripperEnvironment(mujoco_task.MujocoTask):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Moves joints and fingers for one time step.
+        """Applies torques to joints and fingers for one time step.
 
         Args:
           action: Torques as shares of the motors' strength, shape [5].
 
         Returns:
-          Observation, reward, False, False, and `distance` of ball and target in m.
+          Observation, reward, False, False, and info: `distance` of ball and target, m.
         """
         action = np.asarray(action, np.float64)
         self._simulate(action)
@@ -193,13 +193,13 @@ class GripperEnvironment(mujoco_task.MujocoTask):
     def reward_fn(state: Any, action: Any, next_state: Any) -> Any:
         """Rewards in TensorFlow.
 
-        The ways are computed from angles and places, not taken from where they are
-        observed: a model need not keep these consistent.
+        Distances are computed from angles and positions, not from the observed vectors:
+        a learned model may not keep these consistent.
 
         Args:
           state: Observations, shape [B, 22].
           action: Actions, shape [B, 5].
-          next_state: The observations that follow, shape [B, 22].
+          next_state: Next observations, shape [B, 22].
 
         Returns:
           −d(hand, ball) − d(ball, target) − 0.1·‖a‖², shape [B].
@@ -211,7 +211,7 @@ class GripperEnvironment(mujoco_task.MujocoTask):
         return -distances - _action_costs(action)
 
     def _touches(self):
-        """Says whether the ball and the arm overlap."""
+        """Returns whether the ball and the arm overlap."""
         bodies = self.model.geom_bodyid
         for contact in self.data.contact:
             pair = {int(bodies[i]) for i in contact.geom}
@@ -236,13 +236,13 @@ class GripperEnvironment(mujoco_task.MujocoTask):
 
 
 def tip(angles: np.ndarray) -> np.ndarray:
-    """Returns where the arm ends, m, shape [2], for joint angles of shape [3]."""
+    """Returns the position of the arm's end, m, shape [2], for joint angles [3]."""
     turned = np.cumsum(angles)
     return LINK * np.array([np.cos(turned).sum(), np.sin(turned).sum()])
 
 
 def _random_pose(task, size, fingers=False):
-    """Draws joint angles with which the arm is within the walls."""
+    """Draws joint angles for which the arm is within the walls."""
     pose = np.zeros(size)
     while True:
         pose[:3] = task.np_random.uniform(-1.0, 1.0, 3) * START_ANGLES
@@ -279,14 +279,14 @@ def _rounded_lengths(vectors):
 
 
 def _action_costs(actions):
-    """What torques [B, A] cost, in TensorFlow, shape [B]."""
+    """Returns the cost of torques [B, A], in TensorFlow, shape [B]."""
     import tensorflow as tf
 
     return ACTION_COST * tf.reduce_sum(tf.square(actions), axis=-1)
 
 
 def _xml(gripper=False):
-    # Walls and ball collide with the arm, the arm not with itself.
+    # Walls and ball collide with the arm; the arm does not collide with itself.
     walls = "".join(
         f'<geom type="box" pos="{x * (BOX + 0.01)} {y * (BOX + 0.01)} 0"'
         f' size="{0.01 if x else BOX + 0.02} {0.01 if y else BOX + 0.02} 0.02"'

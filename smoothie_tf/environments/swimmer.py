@@ -7,19 +7,20 @@ respect to a central goal location", paid
     r = α₁·r̂_goal·v_com + α₂·‖a‖²,
 
 r̂_goal the unit vector from the nose to the goal. α, sizes, fluid and times are ours. A
-wave along the body makes more than 0.1 m/s, and rewards of more than 1 a step.
+wave along the body gives more than 0.1 m/s, and rewards of more than 1 per step.
 
-So that a learned model's derivatives are right, not its predictions alone, a state has
-the velocity of the centre of mass in place of the nose's, and is seen along and across
-the mean direction of the links, ψ̄. A stroke turns and shakes the first link, and hardly
-changes what drives the swimmer: between the first link's velocities that is a small
-difference of large numbers (docs/svg.md). With the goal's place in them instead of the
-nose's, one stroke looks the same wherever and in whichever direction it is made.
+So that not only a learned model's predictions but also its derivatives are accurate,
+the state has the velocity of the centre of mass instead of the nose's, with components
+along and across the mean direction of the links, ψ̄. A stroke turns and shakes the first
+link, but hardly changes the swimmer's speed: in terms of the first link's velocities,
+the speed is a small difference of large numbers (docs/svg.md). The state holds the
+goal's position relative to the nose, so a stroke looks the same at every place and in
+every direction.
 
-Links are blades on elastic joints: the fluid lets them pass along, not across, and no
-joint is pressed against an end.
+Links are blades on elastic joints: they pass easily through the fluid along their
+length, but not across it, and no joint is pressed against a limit.
 
-Link i of length ℓ points from its front to its rear, in the room at the angle ψ_i = φ +
+Link i of length ℓ points from its front to its rear, at the world angle ψ_i = φ +
 Σ_{j≤i} q_j, so that its direction turns by u_i·ψ̇_i with u_i = (−sin ψ_i, cos ψ_i), and,
 with equal masses and v the nose's velocity,
 
@@ -42,7 +43,7 @@ LINK = 0.2  # ℓ, m
 SPEED_REWARD = 10.0  # α₁, s/m
 ACTION_COST = 1e-2  # −α₂
 START_RADIUS = (0.3, 1.5)  # m from the goal
-# r̂_goal is rounded off, in metres, where it would jump.
+# Smoothing of r̂_goal near the goal, in m.
 ROUNDING = 0.05
 _FRAME_SKIP = 6  # of 5 ms
 _DENSITY = 3000  # of the fluid, kg/m³
@@ -57,16 +58,16 @@ _CAMERA = {"distance": 4.0, "elevation": -90.0, "azimuth": 90.0, "lookat": np.ze
 class SwimmerEnvironment(mujoco_task.MujocoTask):
     """Observations: (g, ψ̄, q₁ …) and (v_com, dψ̄/dt, q̇₁ …).
 
-    g is the way from the nose to the goal in m and v_com in m/s, both along and across
-    ψ̄, in rad.
+    g is the vector from the nose to the goal in m and v_com is in m/s, both along and
+    across ψ̄, which is in rad.
     """
 
     def __init__(self, links: int = 3, render_mode: str | None = None):
-        """Makes the task.
+        """Creates the task.
 
         Args:
           links: n, at least 2.
-          render_mode: As `MujocoTask`'s.
+          render_mode: As for `MujocoTask`.
 
         Raises:
           ValueError: If the number of links is not allowed.
@@ -77,7 +78,7 @@ class SwimmerEnvironment(mujoco_task.MujocoTask):
                 f"SwimmerEnvironment.links must be at least 2, but is {links!r}."
             )
         self._links = links
-        # Link j moves the centres of all behind it by ℓ, its own by half of that.
+        # Link j moves the centres of all links after it by ℓ, its own centre by ℓ/2.
         self._behind = links - np.arange(links) - 0.5
         super().__init__(
             _xml(links), _FRAME_SKIP, 2 * (links + 2), render_mode, _CAMERA
@@ -86,7 +87,7 @@ class SwimmerEnvironment(mujoco_task.MujocoTask):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts at rest, anywhere around the goal, in any pose."""
+        """Starts at rest, at a random place around the goal, in a random pose."""
         super().reset(seed=seed, options=options)
         draw, size = self.np_random, self._links + 2
         radius, bearing = draw.uniform(*START_RADIUS), draw.uniform(-math.pi, math.pi)
@@ -99,7 +100,7 @@ class SwimmerEnvironment(mujoco_task.MujocoTask):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Turns the joints for one time step.
+        """Applies torques for one time step.
 
         Args:
           action: Torques as shares of the motors' strength, shape [A].
@@ -122,10 +123,10 @@ class SwimmerEnvironment(mujoco_task.MujocoTask):
         Args:
           state: Observations, shape [B, S].
           action: Actions, shape [B, A].
-          next_state: The observations that follow, shape [B, S].
+          next_state: Next observations, shape [B, S].
 
         Returns:
-          Rewards, shape [B], as the module says.
+          Rewards, shape [B], as in the module's docstring.
         """
         import tensorflow as tf
 
@@ -188,7 +189,7 @@ def _xml(links):
 
 
 def _rear(i, links):
-    """Writes link i, which hangs at the rear of the one before it, and all behind."""
+    """Returns the MJCF of link i, attached to the rear of link i − 1, and the rest."""
     if i == links:
         return ""
     return f"""

@@ -1,4 +1,4 @@
-"""What names a task: a registered id, or "module:id" for one that a module registers.
+"""Names of tasks: a registered id, or "module:id" for one that a module registers.
 
 Importing this module imports no TensorFlow.
 """
@@ -13,27 +13,27 @@ from smoothie_tf import validation
 
 
 class UnknownTaskError(validation.InputError):
-    """No task has that name; the message says why, without the name's own sentence."""
+    """No task has that name; the message gives only the reason."""
 
 
 def find(name: str) -> registration.EnvSpec:
-    """Returns what a name stands for, as every command of this package reads it.
+    """Returns the task of a name, for all commands of this package.
 
     Args:
-      name: A registered id, such as "Hopper-v5", with its version where it has one.
-        A "module:id" imports the module first, which may register the id.
+      name: A registered id, such as "Hopper-v5", with its version if it has one. A
+        "module:id" imports the module first, which may register the id.
 
     Returns:
-      What Gymnasium knows of the task.
+      Gymnasium's spec of the task.
 
     Raises:
-      UnknownTaskError: If there is none, with the nearest id that there is.
+      UnknownTaskError: If there is no such task; the message suggests the nearest id.
     """
     module, colon, task = name.rpartition(":")
     if colon:
         try:
             importlib.import_module(module)
-        # A module that others wrote may raise anything, and may end the program.
+        # A user's module may raise any exception, and may call sys.exit.
         except (Exception, SystemExit) as error:
             known = isinstance(error, ModuleNotFoundError)
             kind = "" if known else f"{type(error).__name__}: "
@@ -42,8 +42,8 @@ def find(name: str) -> registration.EnvSpec:
                 f"module {module!r} cannot be imported: {why}"
             ) from error
     try:
-        # Not `gymnasium.make`'s own search, which takes another version than the one
-        # that was asked for where no version was: settings go by the whole name.
+        # Not the search of `gymnasium.make`, which selects a version if the name has
+        # none: settings belong to the full name.
         return gymnasium.spec(task)
     except gymnasium.error.Error as error:
         near = validation.nearest(task, gymnasium.registry)

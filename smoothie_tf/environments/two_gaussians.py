@@ -2,23 +2,23 @@
 
 The paper draws the mixture (Figures 1 and 2) and prints no numbers; those of `MIXTURE`
 are ours. A policy that starts on the worse mode with the paper's φ = −1, which is
-σ = exp(−1/2) ≈ 0.61, has to meet the paper's premise:
+σ = exp(−1/2) ≈ 0.61, must satisfy the paper's premise:
 
 - Ascent on the reward itself ends on the worse mode: the reward falls from 0.506 there
   to 0.297 in the valley before it rises to 1 on the better one.
-- Ascent on the smoothed reward, (13) and (15), crosses, and σ falls, rises and falls
-  to zero. It does so where μ moves half as quickly as φ up to 30 times as quickly,
-  with exact gradients and under Adam; and, from equal speeds up, also with the worse
-  bump's derivatives 20 % too large and the better one's 20 % too small. The more
-  quickly μ moves, the less time σ has to change. With equal speeds, it goes down by
-  0.6 % and up by 2.7 % on exact gradients, by 8 % and 23 % under Adam.
-- The bumps are about as wide as σ, so that a critic of the paper's size resolves them
-  in a few thousand updates. Bumps narrow enough to fit into [−1, 1], with this σ, take
-  it far longer, and meanwhile DDPG sees a single slope that leads to the better mode.
+- Ascent on the smoothed reward, (13) and (15), crosses the valley, and σ falls, rises
+  and falls to zero. This holds if μ is 0.5 to 30 times as fast as φ, with exact
+  gradients and with Adam; and, if μ is at least as fast as φ, also with derivatives of
+  the worse bump 20 % too large and of the better one 20 % too small. The faster μ is,
+  the less σ changes. At equal speeds, σ falls by 0.6 % and rises by 2.7 % with exact
+  gradients, by 8 % and 23 % with Adam.
+- The bumps are about as wide as σ, so that a critic of the paper's size learns them in
+  a few thousand updates. Bumps narrow enough for [−1, 1], with this σ, take it far
+  longer, and meanwhile DDPG sees a single slope that leads to the better mode.
 
 So actions are in the units of the task and not of [−1, 1]: σ = 0.61 means 0.61 on the
-axis of Figure 1. The box [−3, 3] is 3.6 standard deviations from either mode; its
-borders play no part in learning.
+axis of Figure 1. The bounds of [−3, 3] are 3.6 standard deviations from either mode,
+and do not affect learning.
 
 Shapes: A is any shape of actions; arguments broadcast against each other.
 """
@@ -32,7 +32,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-# The trapezoidal rule converges geometrically on Gaussians: with three points a
+# The trapezoidal rule converges geometrically on Gaussians: with three points per
 # standard deviation, out to ten of them, its error is below float64's rounding.
 _POINTS_A_WIDTH = 3
 _WIDTHS_BEYOND = 10
@@ -74,8 +74,8 @@ class TwoGaussians:
     ) -> np.ndarray:
         """Returns the reward smoothed by a Gaussian: Q̃ of (9) in this task.
 
-        A Gaussian bump convolved with a Gaussian is one again: variances add up, and
-        the area stays.
+        A Gaussian bump convolved with a Gaussian is a Gaussian bump with the sum of the
+        variances and the same area.
 
         Args:
           action: Means of the Gaussian, shape A.
@@ -107,7 +107,7 @@ class TwoGaussians:
     def smoothed_reward_by_quadrature(
         self, action: np.ndarray | float, stddev: float
     ) -> np.ndarray:
-        """Returns the integral (9) by the trapezoidal rule, from rewards alone.
+        """Returns the integral (9) by the trapezoidal rule, from rewards only.
 
         Args:
           action: Means of the Gaussian, shape A.
@@ -124,8 +124,8 @@ class TwoGaussians:
                 f"The standard deviation must be above 0, but is {stddev!r}."
             )
         action = np.asarray(action, np.float64)
-        # The integrand of each bump is a Gaussian narrower than both its factors, and
-        # its peak lies between theirs.
+        # The integrand of each bump is a Gaussian that is narrower than its two
+        # factors, with its peak between theirs.
         narrowest = 1 / math.hypot(1 / stddev, 1 / min(self.widths))
         margin = _WIDTHS_BEYOND * min(stddev, max(self.widths))
         low = min(action.min(), *self.centres) - margin
@@ -151,23 +151,22 @@ class TwoGaussians:
         return bumps, distance, variance
 
 
-# Rewards stay within [0, 1], so that no error of a sensible critic reaches the linear
-# part of the Huber loss, whose minimum is not the mean that (9) asks for.
+# Rewards are within [0, 1], so that a sensible critic's errors do not reach the linear
+# part of the Huber loss, whose minimum is not the mean that (9) needs.
 MIXTURE = TwoGaussians(heights=(0.5, 1.0), centres=(-0.8, 0.8), widths=(0.4, 0.5))
 ACTION_BOUND = 3.0
 
 
 class TwoGaussiansEnvironment(gymnasium.Env):
-    """Pays the mixture at the action, and ends after that one step.
+    """The reward is the mixture at the action; episodes have one step.
 
-    The observation is always 0, not 1: nothing of the state then reaches the output of
-    a mean network with relu layers and biases that start at 0, only its last bias
-    learns, and the policy is the scalar μ of Section 3. With 1, every weight on the
-    way would move μ, and it would outrun φ by far.
+    The observation is always 0, not 1: then the state does not affect the output of a
+    mean network with relu layers and zero initial biases, only its last bias learns,
+    and the policy is the scalar μ of Section 3. With 1, every weight would change μ,
+    which would be far faster than φ.
     """
 
-    # Read by whoever rescales actions to [−1, 1]: σ has its meaning in the task's own
-    # units, see above.
+    # Actions must not be rescaled to [−1, 1]: σ is in the task's own units, see above.
     metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "rescale_action": False}
 
     def __init__(
@@ -177,16 +176,16 @@ class TwoGaussiansEnvironment(gymnasium.Env):
         widths: Sequence[float] = MIXTURE.widths,
         action_bound: float = ACTION_BOUND,
     ):
-        """Makes the task.
+        """Creates the task.
 
         Args:
-          heights: Of the two bumps, in units of reward.
-          centres: Of the two bumps, in units of action, within the bound.
-          widths: Of the two bumps, in units of action, above 0.
-          action_bound: Actions lie in [−action_bound, action_bound].
+          heights: Heights of the two bumps, in units of reward.
+          centres: Centres of the two bumps, in units of action, within the bound.
+          widths: Widths of the two bumps, in units of action, above 0.
+          action_bound: Actions are in [−action_bound, action_bound].
 
         Raises:
-          ValueError: If the mixture is none, or a centre lies outside the bound.
+          ValueError: If the mixture is invalid, or a centre is outside the bound.
         """
         self.mixture = TwoGaussians(tuple(heights), tuple(centres), tuple(widths))
         furthest = max(map(abs, self.mixture.centres))
@@ -209,10 +208,10 @@ class TwoGaussiansEnvironment(gymnasium.Env):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Pays the reward at the action, shape [1], and ends the episode.
+        """Returns the reward of the action, and ends the episode.
 
         Args:
-          action: Taken as it is, also outside the box.
+          action: Shape [1]; not clipped.
 
         Returns:
           Observation, reward, True for terminated, False for truncated, no info.
