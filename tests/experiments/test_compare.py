@@ -30,6 +30,22 @@ def test_an_arm_is_an_agent_or_a_label_with_bindings():
     assert again.variant == wide.variant != plain.variant
 
 
+def test_an_arm_may_have_recommended_values():
+    paper, recommended, penalized = read_arms(
+        [
+            "smoothie",
+            "smoothie, values = recommended",
+            "more: smoothie, values=recommended, SmoothieAgent.kl_penalty = 0.01",
+        ]
+    )
+    assert (paper.values, recommended.values) == ("paper", "recommended")
+    assert recommended.gin_bindings == ()
+    assert recommended.label == "smoothie, values = recommended"
+    assert recommended.variant == "smoothie-recommended"
+    assert penalized.gin_bindings == ("SmoothieAgent.kl_penalty = 0.01",)
+    assert penalized.variant.startswith("smoothie-recommended-")
+
+
 @pytest.mark.parametrize(
     ("arms", "sentence"),
     [
@@ -37,6 +53,8 @@ def test_an_arm_is_an_agent_or_a_label_with_bindings():
         ([": smoothie"], "must be an agent, or 'LABEL: AGENT, BINDING, …'"),
         (["a: smoothie, kl_penalty"], "cannot be read as gin"),
         (["smoothie", "smoothie"], "is given twice"),
+        (["ddpg, values = recommended"], "'ddpg' has no recommended values; agents"),
+        (["smoothie, values = best"], "cannot be read as gin"),
         (["a: smoothie", "a: ddpg"], "or its label is"),
     ],
 )
@@ -72,3 +90,18 @@ def test_refuses_before_it_trains(capsys):
     assert "--env 'Hoper-v5' is not an environment" in capsys.readouterr().err
     assert compare_command(["--env", "Hopper-v5", "--num_steps", "0", *flags]) == 2
     assert "--num_steps must be at least 1, but is 0." in capsys.readouterr().err
+
+
+def test_says_which_arms_have_recommended_values(fake_command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--env", "Pendulum-v1", "--arm", "smoothie", "--seeds", "1"]
+    flags += ["--arm", "ours: smoothie, values = recommended"]
+    flags += ["--num_steps", "300", "--out_dir", "here"]
+    assert compare_command(flags, train_command=fake_command) == 0
+    readme = (tmp_path / "here" / "README.md").read_text()
+    assert "| smoothie | smoothie | – |" in readme
+    assert "| ours | smoothie | recommended values |" in readme
+    assert "Other values are those of the agents' gin files. All arms also" in readme
+    directories = {each.parent.name for each in (tmp_path / "runs").rglob("seed0")}
+    assert len(directories) == 2
+    assert any("+recommended-" in each for each in directories)

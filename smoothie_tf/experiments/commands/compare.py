@@ -28,6 +28,8 @@ _COLOURS = (
     "#000000",
     "#999999",
 )
+# Among an arm's bindings, though no binding of gin.
+_VALUES = re.compile(rf"values ?= ?({'|'.join(gin_directory.VALUES)})")
 
 
 def compare_command(
@@ -69,8 +71,9 @@ def compare_command(
         required=True,
         metavar="ARM",
         help="an agent, such as smoothie, or 'LABEL: AGENT, BINDING, …', such as "
-        "'wide: smoothie, SmoothieAgent.initial_log_variance = 0'; may be given "
-        "several times",
+        "'wide: smoothie, SmoothieAgent.initial_log_variance = 0'; with 'values = "
+        "recommended' among the bindings, of an agent with recommended values, the arm "
+        "has these; may be given several times",
     )
     parser.add_argument("--num_steps", type=int, help="environment steps of each run")
     parser.add_argument(
@@ -157,21 +160,29 @@ def _read_arm(text: str, colour: str) -> Arm:
             f"--arm {text!r}: {agent!r} is not an agent{nearest(agent, known)}: choose "
             f"one of {', '.join(known)}."
         )
-    bindings = tuple(" ".join(each.split()) for each in rest)
+    chosen = [match for each in rest if (match := _VALUES.fullmatch(each))]
+    values = chosen[-1].group(1) if chosen else "paper"
+    if values == "recommended" and agent not in gin_directory.recommended():
+        raise InputError(
+            f"--arm {text!r}: {agent!r} has no recommended values; agents that have "
+            f"some: {', '.join(gin_directory.recommended())}."
+        )
+    bindings = tuple(each for each in rest if not _VALUES.fullmatch(each))
     for binding in bindings:
         if not bound_values(binding):
             raise InputError(
                 f"--arm {text!r}: {binding!r} is not a binding, such as"
                 " 'SmoothieAgent.kl_penalty = 0.01'."
             )
-    variant = agent
+    variant = agent if values == "paper" else f"{agent}-{values}"
     if bindings:
-        values: dict = {}
+        bound: dict = {}
         for binding in bindings:
-            values |= bound_values(binding)
-        digest = hashlib.sha1(repr(sorted(values.items())).encode()).hexdigest()[:8]
-        variant = f"{agent}-{digest}"
-    return Arm(variant, agent, label or ", ".join((agent, *bindings)), bindings, colour)
+            bound |= bound_values(binding)
+        digest = hashlib.sha1(repr(sorted(bound.items())).encode()).hexdigest()[:8]
+        variant += f"-{digest}"
+    label = label or ", ".join((agent, *rest))
+    return Arm(variant, agent, label, bindings, colour, values=values)
 
 
 def _split(text: str) -> list[str]:
@@ -194,5 +205,9 @@ def _split(text: str) -> list[str]:
 
 
 def _all_searched(arms: Sequence[Arm], envs: Sequence[str]) -> bool:
-    """Whether there are tuned values for every arm on every task."""
-    return all(gin_directory.find_tuned(arm.agent, env) for arm in arms for env in envs)
+    """Whether every arm has tuned values on every task, or recommended ones."""
+    return all(
+        arm.values != "paper" or gin_directory.find_tuned(arm.agent, env)
+        for arm in arms
+        for env in envs
+    )

@@ -49,10 +49,11 @@ def _arms(figure, runs):
     tuned = any(run.tuned for run in runs)
     values = "those that searches found" if tuned else "those of the agents' gin files"
     rows = [
-        [arm.label, arm.agent, "; ".join(arm.gin_bindings) or "–"]
+        [arm.label, arm.agent, "; ".join([*_chosen(arm), *arm.gin_bindings]) or "–"]
         for arm in figure.arms
     ]
-    if recommended := sorted({run.agent for run in runs if run.recommended}):
+    recommended = sorted({run.agent for run in runs if run.recommended})
+    if recommended and not any(map(_chosen, figure.arms)):
         values += f"; {', '.join(recommended)} uses the recommended ones"
     shared = runs[0].preset.gin_bindings
     of_all = f". All arms also bind {'; '.join(shared)}" if shared else ""
@@ -60,6 +61,10 @@ def _arms(figure, runs):
         tables.table(["arm", "agent", "bindings"], rows),
         f"Other values are {values}{of_all}.\n",
     ]
+
+
+def _chosen(arm):
+    return [] if arm.values == "paper" else [f"{arm.values} values"]
 
 
 def _improvement(figure, path):
