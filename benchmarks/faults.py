@@ -11,6 +11,7 @@ byte, and the state of the loop.
 import collections
 import contextlib
 import dataclasses
+import errno
 import importlib.util
 import io
 import json
@@ -27,7 +28,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 import tqdm
 
@@ -38,17 +39,43 @@ from smoothie_tf.runs.run import Run as GridRun
 from smoothie_tf.runs.status import Status, recorded_status
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+_CLUSTER_ATTEMPTS = 5
+
+
+def start_cluster(*num_cpus: int) -> tuple[Any, list[Any]]:
+    """Starts a Ray cluster on this machine.
+
+    Ray waits 30 seconds for each node, which a busy machine may exceed: then the whole
+    cluster is started again.
+
+    Args:
+        *num_cpus: Cores of the head node, then of each further node.
+
+    Returns:
+        The cluster, and its further nodes.
+    """
+    from ray import cluster_utils
+
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "300")
+    for attempt in range(1, _CLUSTER_ATTEMPTS + 1):
+        cluster = cluster_utils.Cluster()
+        try:
+            _, *nodes = [cluster.add_node(num_cpus=number) for number in num_cpus]
+            return cluster, nodes
+        # Ray raises a plain Exception where a node takes too long.
+        except Exception as error:
+            cluster.shutdown()
+            if attempt == _CLUSTER_ATTEMPTS:
+                raise
+            print(f"Ray's nodes did not start, once more: {error}", file=sys.stderr)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def launch_on_ray(
     runs: Sequence[GridRun], num_workers: int, stream: TextIO
 ) -> list[launch.Outcome]:
     """Trains runs as `launch.launch` does, on a Ray cluster made for them here."""
-    from ray import cluster_utils
-
-    cluster = cluster_utils.Cluster(
-        initialize_head=True, head_node_args={"num_cpus": num_workers}
-    )
+    cluster, _ = start_cluster(num_workers)
     try:
         with ray_launch.connect("ray", cluster.address) as workers:
             return launch.launch(runs, num_workers, stream=stream, workers=workers)
@@ -420,6 +447,9 @@ def ask_to_stop(soak: Soak, times: int, number: signal.Signals, fault: str) -> N
             if there and status != 0:
                 said = run.errors()
                 problem = run.damage()
+                # On a busy machine a step takes more than half a second, which is said.
+                if said and said[0].startswith("Stopping: waiting for "):
+                    del said[0]
                 if status != 130 or len(said) != 1 or not said[0].startswith("Stopped"):
                     problem = f"exit status {status}: {said[-3:]}"
                 soak.strike(fault, problem)
@@ -482,9 +512,15 @@ def small_disk(run: Run, process: subprocess.Popen, left: int) -> Callable[[], N
     """Fills the disk of a run but for some bytes."""
     del process
     filler = run.directory.parent / "filler"
-    free = shutil.disk_usage(filler.parent).free
     with open(filler, "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(free - left, 1))
+        while (free := shutil.disk_usage(filler.parent).free) > left:
+            try:
+                os.posix_fallocate(file.fileno(), 0, free - left)
+                break
+            except OSError as error:
+                # The run may have written since its disk was measured: once more.
+                if error.errno != errno.ENOSPC:
+                    raise
     return filler.unlink
 
 
@@ -654,8 +690,6 @@ def kill_worker(soak: Soak, times: int, launcher: str) -> None:
 
 def kill_node(soak: Soak, times: int) -> None:
     """One of two nodes of a Ray cluster killed while each has a run at work."""
-    from ray import cluster_utils
-
     fault = "node killed, launcher: ray"
     task = soak._task
     preset = Preset("quick", task.num_steps, 1)
@@ -678,10 +712,7 @@ def kill_node(soak: Soak, times: int) -> None:
                 )
             )
             runs.append(Run(task, seed, entries[-1].directory))
-        cluster = cluster_utils.Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0}
-        )
-        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        cluster, nodes = start_cluster(0, 1, 1)
         struck = threading.Event()
         killer = threading.Thread(
             target=_kill_node, args=(cluster, nodes[-1], runs, soak, struck)
@@ -815,6 +846,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--gin_bindings", action="append", default=[], help="further ones"
     )
     flags = parser.parse_args(arguments)
+    if flags.times is not None and flags.times < 1:
+        parser.error(f"--times must be at least 1, but is {flags.times}")
     times = {key: flags.times or number for key, number in TIMES.items()}
     known = faults(times)
     chosen = flags.faults or list(known)

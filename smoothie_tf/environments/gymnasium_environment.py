@@ -612,7 +612,9 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     def render(self, mode: str = "rgb_array") -> np.ndarray:
         """Returns the task's picture, if it was made with a `render_mode`."""
         del mode
-        return self._env.render()
+        picture = self._env.render()
+        # A task may draw into the same array each time; callers collect pictures.
+        return picture.copy() if isinstance(picture, np.ndarray) else picture
 
     def _reset(self):
         observation, _ = self._env.reset(seed=self._seed)

@@ -140,6 +140,20 @@ def read_description(directory: str | os.PathLike[str]) -> dict[str, Any] | None
         raise ExportedPolicyError(f"{path} cannot be read: {error}.") from error
 
 
+def _check_is_ours(description, directory):
+    """Raises `ExportedPolicyError` if a policy.json is that of another program."""
+    try:
+        known = isinstance(description["environment"]["id"], str)
+        known = known and isinstance(description["evaluations"], list)
+    except (KeyError, TypeError):
+        known = False
+    if not known:
+        raise ExportedPolicyError(
+            f"--policy {directory} has a policy.json that reproduce/export.py did not"
+            " write: it has no environment.id, or no list of evaluations."
+        )
+
+
 def evaluate(
     act: Callable[[Sequence[Any]], np.ndarray],
     make: Callable[[], gymnasium.Env],
@@ -272,12 +286,15 @@ def evaluate_command(
         validation.check(f"--{flag}", "count", **{flag: value})
     streams = random_streams.RandomStreams(seed)
     description = read_description(directory)
-    if description is None and (environment_id is None or command is not None):
-        raise ExportedPolicyError(
-            f"--policy {directory} has no policy.json: "
-            + ("say which --env." if command is None else "there is no card to write.")
-        )
-    environment_id = environment_id or description["environment"]["id"]
+    if environment_id is None or command is not None:
+        if description is None:
+            does = "say which --env" if command is None else "there is no card to write"
+            raise ExportedPolicyError(
+                f"--policy {directory} has no policy.json: {does}."
+            )
+        _check_is_ours(description, directory)
+    if environment_id is None:
+        environment_id = description["environment"]["id"]
 
     def make(**kwargs):
         return gymnasium_environment.make_task(environment_id, **kwargs)
@@ -325,8 +342,8 @@ def evaluate_command(
             stop,
         )
     except video.RenderingError as error:
-        print(f"There is no video: {error}", file=sys.stderr)
+        print(video.missing(video_path, error), file=sys.stderr)
     except stopping.Interrupted:
-        print("There is no video: it was asked to stop.", file=sys.stderr)
+        print(video.missing(video_path, "it was asked to stop."), file=sys.stderr)
     else:
         yield f"The first episode is in {video_path}."

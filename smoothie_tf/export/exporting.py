@@ -183,9 +183,8 @@ def _describe(run, step, selected, task, deployed, stop):
             name: importlib.metadata.version(name) for name in ("gymnasium", "mujoco")
         },
     }
-    # MuJoCo's tasks describe the parts of an observation.
-    structure = getattr(task.unwrapped, "observation_structure", None)
-    if isinstance(structure, dict):
+    structure = _observation_structure(task)
+    if structure is not None:
         environment["observation_structure"] = structure
     return {
         "environment": environment,
@@ -212,6 +211,21 @@ def _describe(run, step, selected, task, deployed, stop):
         "evaluations": [],
         "pairs": pairs,
     }
+
+
+def _observation_structure(task):
+    """Returns how MuJoCo's tasks describe the parts of an observation, or None.
+
+    Another task may have anything under that name, also what JSON cannot hold.
+    """
+    try:
+        structure = task.unwrapped.observation_structure
+        if not isinstance(structure, dict):
+            return None
+        numbers = json.dumps(structure, default=lambda each: np.asarray(each).tolist())
+        return json.loads(numbers)
+    except Exception:
+        return None
 
 
 def _pairs(task: gymnasium.Env, deployed, stop):

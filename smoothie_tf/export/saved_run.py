@@ -116,9 +116,15 @@ class SavedRun:
                 f" {self.info['num_steps']}. --checkpoint {kept[-1]} exports that one"
                 " all the same."
             )
-        if checkpoint is None and not best:
-            return kept[-1]
         takes = f"--checkpoint takes {_listed(self._kept_steps())}."
+        if checkpoint is None and not best:
+            if kept[-1] < self.info["num_steps"]:
+                raise SavedRunError(
+                    f"--run_dir {self.path} is done after step"
+                    f" {self.info['num_steps']}, but that step's checkpoint is missing."
+                    f" {takes}"
+                )
+            return kept[-1]
         if best:
             row = self.best()
             best_policy.saved_step(self.path)  # If it is there, it must be whole.

@@ -101,7 +101,8 @@ def connect(launcher: str, address: str | None) -> Iterator[Workers]:
     if launcher == "processes":
         yield LocalWorkers()
         return
-    address = address or os.environ.get("RAY_ADDRESS") or "auto"
+    if address is None:
+        address = os.environ.get("RAY_ADDRESS") or "auto"
     if address != "auto":
         _reach(address)
     # Ray's own messages about its nodes would break up the progress bar, and the

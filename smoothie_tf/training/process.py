@@ -102,17 +102,18 @@ def run(
             trainer.run(progress, on_step)
         if record_video:
             stop.waits_for = "an environment step of the video"
+            path = directory.path / "video.mp4"
             try:
                 video.record(
                     trainer.agent.policy,
                     environment_id,
-                    directory.path / "video.mp4",
+                    path,
                     seed,
                     config.evaluation_max_steps,
                     stop,
                 )
             except video.RenderingError as error:
-                print(f"There is no video: {error}", file=sys.stderr)
+                print(video.missing(path, error), file=sys.stderr)
     return directory
 
 

@@ -346,7 +346,9 @@ def _checked_out():
         return subprocess.run(
             ["git", "-C", os.fspath(package), *arguments],
             capture_output=True,
-            text=True,
+            # Git prints names of files in UTF-8, whatever the locale.
+            encoding="utf-8",
+            errors="surrogateescape",
             check=True,
             env=environment,
         ).stdout.rstrip("\n")

@@ -42,6 +42,18 @@ class RenderingError(RuntimeError):
     """The task cannot be rendered; the message says why, in one sentence."""
 
 
+def missing(path: pathlib.Path, why: RenderingError | str) -> str:
+    """Returns the sentence about a video that was asked for and is not there.
+
+    Args:
+      path: Where it was to be. A file there is of an earlier policy, or episode.
+      why: In a sentence.
+    """
+    if path.exists():
+        return f"There is no new video, and {path} is an earlier one: {why}"
+    return f"There is no video: {why}"
+
+
 def record(
     policy: tf_policy.TFPolicy,
     environment_id: str,

@@ -246,6 +246,20 @@ def test_nothing_that_is_kept_changes_later():
             assert (first["b"], second["b"]) == ((1,), (2,))
 
 
+def test_pictures_that_are_collected_do_not_change_later():
+    class Drawn(Task):
+        render_mode, picture = "rgb_array", np.zeros((2, 2, 3), np.uint8)
+
+        def render(self):
+            self.picture += 1
+            return self.picture
+
+    env = gymnasium_environment.GymnasiumEnvironment(Drawn(BOX))
+    env.reset()
+    first, second = env.render(), env.render()
+    assert (first == 1).all() and (second == 2).all()
+
+
 NEST = spaces.Dict({"a": spaces.Box(-9.0, 9.0, (2,)), "b": spaces.Discrete(3, start=1)})
 
 

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -291,6 +292,7 @@ def test_collected_are_records_and_no_more(tmp_path, capsys):
     (trial.parent / "study.journal").touch()
     empty = leave(runs, "Hopper-v5", "ddpg", 0, 10.0)
     (empty / "metrics.csv").unlink()
+    shutil.copytree(source, source.with_name("seed1-old"))
     flags = ["--runs_dir", str(runs), "--results_dir", str(tmp_path / "out")]
     assert collect.collect_command(flags) == 0
     assert capsys.readouterr().out.startswith("1 runs are in ")

@@ -202,6 +202,19 @@ def test_a_policy_of_others_runs(tmp_path, capsys):
     assert status == 0 and line in out
     status, _, err = evaluate("--policy", tmp_path, "--episodes", 1, capsys=capsys)
     assert status == 2 and "has no policy.json: say which --env." in err
+    for text in ("[]", "{}", '{"environment": {"id": 5}, "evaluations": []}'):
+        (tmp_path / "policy.json").write_text(text)
+        assert evaluate(*arguments, capsys=capsys)[0] == 0
+        for flags in ((), ("--env", TASK, "--record")):
+            flags = ("--policy", tmp_path, "--episodes", 1, *flags)
+            status, _, err = evaluate(*flags, capsys=capsys)
+            assert status == 2 and "that reproduce/export.py did not write" in err
+
+
+def test_an_empty_task_is_not_that_of_the_export(exports, capsys):
+    flags = ("--policy", exports / "ddpg", "--env", "", "--episodes", 1)
+    status, _, err = evaluate(*flags, capsys=capsys)
+    assert status == 2 and "Environment '' cannot be made" in err
 
 
 @pytest.mark.parametrize(

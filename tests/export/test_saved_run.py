@@ -283,6 +283,13 @@ def test_a_checkpoint_that_was_never_finished_is_none(copy):
     assert run.restore(80) is not None
 
 
+def test_a_finished_run_without_its_last_checkpoint_says_so(copy):
+    (copy / "checkpoints" / "ckpt-100.json").unlink()
+    line = fails(copy)
+    assert "is done after step 100, but that step's checkpoint is missing" in line
+    assert saved_run.SavedRun(copy).choose(checkpoint=80) == 80
+
+
 def test_a_checkpoint_that_was_altered_is_said(copy):
     (path,) = (copy / "checkpoints").glob("ckpt-100.data*")
     content = bytearray(path.read_bytes())

@@ -81,6 +81,13 @@ def test_a_checkout_of_this_package(project, tmp_path_factory):
     with open(ours / "smoothie_tf" / "__init__.py", "a") as file:
         file.write("\n# changed\n")
     assert provenance(ours)["commit"] == f"{head}-dirty"
+    # Git names a file in letters that the locale does not have.
+    named = ours / "smoothie_tf" / "état.py"
+    named.write_text("")
+    git(ours, "config", "core.quotepath", "false")
+    git(ours, "add", ".")
+    without_utf8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert provenance(ours, **without_utf8)["commit"] == f"{head}-dirty"
     # Somebody has unpacked it into the folder of another project.
     shutil.rmtree(ours / ".git")
     assert provenance(ours)["commit"] is None

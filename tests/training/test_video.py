@@ -152,6 +152,17 @@ def test_a_task_without_a_render_method_trains_exports_and_evaluates(tmp_path, c
     assert "return 5.0" in (out / "README.md").read_text()
 
 
+def test_an_earlier_video_does_not_pass_for_the_new_one(tmp_path, capfd):
+    run = tmp_path / "run"
+    assert main.main(arguments(run, "Undrawn-v0")) == 0
+    (run / "video.mp4").write_bytes(b"earlier")
+    capfd.readouterr()
+    assert main.main([*arguments(run, "Undrawn-v0"), "--video"]) == 0
+    said = f"There is no new video, and {run / 'video.mp4'} is an earlier one: Undrawn"
+    assert capfd.readouterr().err.startswith(said)
+    assert (run / "video.mp4").read_bytes() == b"earlier"
+
+
 def test_a_card_with_a_picture_of_a_list_without_a_speed(tmp_path, capfd):
     run, out = tmp_path / "run", tmp_path / "policy"
     assert main.main([*arguments(run, "DrawnStrangely-v0"), "--video"]) == 0
@@ -212,20 +223,10 @@ def rendered(tmp_path, task, **environment):
     return line
 
 
-WITHOUT_OSMESA = pytest.mark.skipif(
-    bool(ctypes.util.find_library("OSMesa")), reason="OSMesa is installed"
-)
-
-
 @pytest.mark.parametrize(
     ("chosen", "why"),
     [
         ("foo", "MUJOCO_GL is 'foo', but must be one of egl, osmesa and glfw."),
-        pytest.param(
-            "osmesa",
-            "MUJOCO_GL is 'osmesa', but OSMesa (libosmesa6) is not installed.",
-            marks=WITHOUT_OSMESA,
-        ),
         ("glfw", "MUJOCO_GL is 'glfw', but GLFW needs a screen, which EGL and OSMesa"),
     ],
 )
@@ -243,6 +244,17 @@ def test_a_renderer_that_is_not_there_concerns_those_alone_who_need_it(
 def test_mujoco_draws_without_a_screen(tmp_path, chosen):
     assert rendered(tmp_path, "InvertedPendulum-v5", **chosen) == "drawn"
     assert (tmp_path / "picture.gif").stat().st_size > 1000
+
+
+def test_osmesa_draws_or_says_what_to_install(tmp_path):
+    assert rendered(tmp_path, "Pendulum-v1", MUJOCO_GL="osmesa") == "drawn"
+    said = rendered(tmp_path, "InvertedPendulum-v5", MUJOCO_GL="osmesa")
+    if ctypes.util.find_library("OSMesa"):
+        assert said == "drawn"
+        assert (tmp_path / "picture.gif").stat().st_size > 1000
+    else:
+        why = "MUJOCO_GL is 'osmesa', but OSMesa (libosmesa6) is not installed."
+        assert said == f"InvertedPendulum-v5 cannot be rendered here: {why}"
 
 
 @pytest.mark.parametrize("chosen", ["foo", "osmesa"])

@@ -334,3 +334,23 @@ def test_a_run_that_is_stopped_while_it_plays_an_episode_again(tmp_path, monkeyp
         )
     after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     assert {p.name for p in before if before[p] != after[p]} <= {".lock"}
+
+
+@pytest.mark.parametrize(
+    ("structure", "kept"),
+    [
+        ({"qpos": np.int64(2), "of": (np.zeros(2),)}, {"qpos": 2, "of": [[0.0, 0.0]]}),
+        ({("a", "b"): 1}, None),
+        ({"object": object}, None),
+        ("two numbers", None),
+    ],
+)
+def test_parts_of_an_observation_that_a_task_names_in_its_own_way(
+    structure, kept, run_dir, tmp_path, monkeypatch
+):
+    env = gymnasium_environment.make_task(SOUND).unwrapped
+    monkeypatch.setattr(type(env), "observation_structure", structure, raising=False)
+    flags = ["--run_dir", str(run_dir), "--out", str(tmp_path / "out")]
+    assert export_command.export_main([*flags, "--no_gif", "--no_tf_agents"]) == 0
+    described = json.loads((tmp_path / "out" / "policy.json").read_text())
+    assert described["environment"].get("observation_structure") == kept

@@ -41,6 +41,9 @@ def collect(
     collected = []
     for preset in presets:
         for source in sorted((runs_dir / preset).glob("*/*/seed*")):
+            # A copy of a run beside it, such as "seed0-old", is not a run of the grid.
+            if not source.name.removeprefix("seed").isdigit():
+                continue
             if (source.parent / "study.journal").exists():
                 continue
             if not (source / "metrics.csv").exists():
