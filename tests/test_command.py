@@ -16,7 +16,19 @@ SCRIPTS = sorted((pathlib.Path(__file__).parents[1] / "reproduce").glob("*.py"))
 
 
 def test_every_script_is_a_subcommand_and_the_other_way_round():
-    assert {path.stem for path in SCRIPTS} == set(smoothie.functions())
+    scripts, commands = {path.stem for path in SCRIPTS}, set(smoothie.functions())
+    missing = [f"reproduce/{name}.py is missing" for name in commands - scripts]
+    missing += [
+        f"{name} is missing in smoothie_tf/__main__.py" for name in scripts - commands
+    ]
+    assert not missing
+
+
+def test_the_page_of_commands_names_every_subcommand():
+    page = (SCRIPTS[0].parents[1] / "docs" / "commands.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:`|smoothie )(\w+)", page))
+    missing = set(smoothie.functions()) - named
+    assert not missing, "docs/commands.md needs a line for each of these"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
