@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.experiments.evidence import metrics
+from smoothie_tf.experiments.figures.choices import CHOICES
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.figures.grids import Arm
 from smoothie_tf.experiments.search import search
@@ -129,6 +130,18 @@ def test_agents_have_as_many_trials_by_hand(env):
     for points in first.values():
         assert {each["actor_learning_rate"] for each in points[-2:]} == best
     assert search.read_space("smoothie", "table1", env)["first"] == ()
+
+
+def test_all_trials_have_what_the_space_binds(plan):
+    space = search.read_space("smoothie", "first_block", "Hopper-v5")
+    assert space["bound"] == CHOICES.panels[0].arms[-1].gin_bindings
+    first = space["first"][0]
+    run = plan(num_trials=10, **space).run(0, first)
+    assert run.gin_bindings[: len(space["bound"])] == space["bound"]
+    assert len(run.gin_bindings) == len(space["bound"]) + len(first)
+    assert search.read_space("smoothie", "table1", "Hopper-v5")["bound"] == ()
+    of_ddpg = search.read_space("ddpg", "first_block", "Hopper-v5")["bound"]
+    assert of_ddpg == CHOICES.panels[1].arms[-1].gin_bindings
 
 
 @pytest.mark.parametrize(

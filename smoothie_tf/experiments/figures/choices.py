@@ -43,9 +43,6 @@ _DDPG = (
     ),
 )
 
-#: Bindings of what was decided, for searches and the runs with their values.
-DECIDED = {"smoothie": _SMOOTHIE[-1].gin_bindings, "ddpg": _DDPG[-1].gin_bindings}
-
 CHOICES = Figure.of_panels(
     "Choices",
     "what the paper leaves open",

@@ -60,6 +60,7 @@ class Search:
         ranges: What each is drawn from.
         first: Values of the first trials, given by hand.
         num_trials: How many trials there are.
+        bound: Bindings of all trials, given by the space.
         rungs: Environment steps, increasing and below a whole run's, at which trials
             are compared.
         reduction_factor: A rung keeps one in this number of trials.
@@ -76,6 +77,7 @@ class Search:
     ranges: dict[str, optuna.distributions.FloatDistribution]
     first: tuple[dict[str, float], ...]
     num_trials: int
+    bound: tuple[str, ...] = ()
     rungs: tuple[int, ...] = ()
     reduction_factor: float = 3
     sampler: str = "random"
@@ -86,6 +88,11 @@ class Search:
     def name(self) -> str:
         """Name of the study, and of the directory of its runs."""
         return f"{self.arm.variant}-{self.space}-{self.sampler}-{self.seed}"
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """Bindings that all trials share: by hand, of the arm, of the space."""
+        return (*self.preset.gin_bindings, *self.arm.gin_bindings, *self.bound)
 
     @property
     def levels(self) -> dict[int, int]:
@@ -112,7 +119,7 @@ class Search:
             seed=self.seed + number,
             preset=dataclasses.replace(preset, num_steps=num_steps or preset.num_steps),
             variant=self.name,
-            gin_bindings=(*preset.gin_bindings, *arm.gin_bindings, *bindings),
+            gin_bindings=(*self.fixed, *bindings),
             root=self.root,
             # What is not searched has the value that it had before any search.
             untuned=bool(tuned_digest(arm.agent, self.env)),
@@ -167,7 +174,13 @@ def read_space(agent: str, name: str = "table1", env: str = "") -> dict[str, Any
             optuna.trial.create_trial(value=0, params=point, distributions=ranges)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"gin/search/{name}.gin, {agent!r}: {error}") from None
-    return {"space": name, "bindings": agents[agent], "ranges": ranges, "first": first}
+    return {
+        "space": name,
+        "bindings": agents[agent],
+        "ranges": ranges,
+        "first": first,
+        "bound": tuple(values.get("search.bound", {}).get(agent, ())),
+    }
 
 
 class Study:

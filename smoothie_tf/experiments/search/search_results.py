@@ -113,8 +113,7 @@ def _gin_text(study, command):
     for name, each in plan.ranges.items():
         text += f"# {name} in [{each.low:g}, {each.high:g}].\n"
         text += f"{plan.bindings[name]} = {best.params[name]!r}\n"
-    fixed = (*plan.preset.gin_bindings, *plan.arm.gin_bindings)
-    return text + "".join(f"# Bound in all trials.\n{each}\n" for each in fixed)
+    return text + "".join(f"# Bound in all trials.\n{each}\n" for each in plan.fixed)
 
 
 def _draw(study, home):
