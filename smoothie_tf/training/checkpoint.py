@@ -171,7 +171,7 @@ class Checkpointer:
                 problems.append(f"Checkpoint {path} cannot be used: {reason}.")
                 continue
             if problems:
-                problems[-1] += f" Going on from the one before it, of step {step}."
+                problems[-1] += f" Resuming from the previous one, of step {step}."
             older = found[: len(found) - 1 - place]
             whole = [each for each in older if self._has_manifest(each)]
             self._steps = [*whole, step][-_NUMBER_KEPT:]

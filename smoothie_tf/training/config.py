@@ -123,12 +123,12 @@ def _parse_file(path, including=()):
         file = gin_text.included(path, name)
         if not file.is_file():
             raise ConfigError(
-                f"{path}: line {number} includes {name}, but there is no such file, be"
-                " it beside this one or in the working folder."
+                f"{path}: line {number} includes {name}, but there is no such file"
+                " beside this one or in the working directory."
             )
         if any(file.samefile(each) for each in (path, *including)):
             raise ConfigError(
-                f"{path}: line {number} includes {name}, which is to be included"
+                f"{path}: line {number} includes {name}, which would include a file"
                 " in itself."
             )
         _parse_file(file, (path, *including))

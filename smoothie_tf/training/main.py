@@ -39,7 +39,7 @@ def _run(flags, arguments, stop):
 
     if stop.is_set():
         print(
-            "Stopped before training began; the same command begins again.",
+            "Stopped before training began; the same command starts over.",
             file=sys.stderr,
         )
         return command_line.INTERRUPTED
@@ -80,7 +80,7 @@ def _run(flags, arguments, stop):
         )
     except stopping.Interrupted:
         print(
-            f"Stopped; the same command goes on from the checkpoint in"
+            f"Stopped; the same command resumes from the checkpoint in"
             f" {flags.run_dir}.",
             file=sys.stderr,
         )

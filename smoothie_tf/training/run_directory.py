@@ -273,8 +273,8 @@ class RunDirectory:
         earlier = info.get("earlier", [])
         if not isinstance(earlier, list) or not all(map(_is_stretch, earlier)):
             raise RunDirectoryError(
-                f"{path} has earlier {earlier!r}, which is not a list of stretches,"
-                " each with its to_step."
+                f"{path} has earlier {earlier!r}, which is not a list of JSON objects,"
+                " each with a to_step."
             )
         # The text of equal bindings may differ.
         self.info = info | identity

@@ -44,7 +44,7 @@ class StopRequest(threading.Event):
         """Creates a request that is not set."""
         super().__init__()
         self.waits_for = "the beginning"
-        self.goes_on_from: Callable[[], str] = lambda: "the same command begins again"
+        self.goes_on_from: Callable[[], str] = lambda: "the same command starts over"
 
     def check(self) -> None:
         """Raises `Interrupted` if a stop was requested."""

@@ -286,15 +286,15 @@ class Trainer:
             ) from error
         except files.StorageError as error:
             raise files.StorageError(
-                f"{error} after step {self.step}; {self._last_checkpoint()}, and with"
-                " room again the same command goes on."
+                f"{error} after step {self.step}; {self._last_checkpoint()}. Once it"
+                " can be written, the same command resumes the run."
             ) from error
 
     def _goes_on_from(self):
         latest = self._checkpointer.latest
         if latest is None:
-            return "there is no checkpoint yet, so the same command begins again"
-        return f"the same command goes on from {latest}"
+            return "there is no checkpoint yet, so the same command starts over"
+        return f"the same command resumes from {latest}"
 
     def _last_checkpoint(self):
         latest = self._checkpointer.latest
@@ -524,9 +524,9 @@ class Trainer:
     def _play_episode_again(self, length):
         if length > self._replay.capacity:
             raise checkpoint.CheckpointError(
-                f"{self._directory.path} cannot go on exactly as it was: the episode in"
-                f" progress has {length} steps, but replay holds the last"
-                f" {self._replay.capacity} alone."
+                f"{self._directory.path} cannot be resumed exactly: the episode in"
+                f" progress has {length} steps, but replay holds only the last"
+                f" {self._replay.capacity}."
             )
         self._begin_episode()
         size = len(self._observation)
@@ -534,7 +534,7 @@ class Trainer:
         for row in self._replay.rows_since(self._replay.total_rows - length):
             if not np.array_equal(row[:size], self._observation):
                 raise checkpoint.CheckpointError(
-                    f"{self._directory.path} cannot go on exactly as it was: the"
+                    f"{self._directory.path} cannot be resumed exactly: the"
                     " environment does not repeat an episode from its seed and"
                     " actions."
                 )

@@ -141,7 +141,7 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(saved, damage):
     problems, (_, replay, checkpointer) = restored_is(tmp_path, held[1])
     (line,) = problems
     assert "ckpt-2 cannot be used: " in line
-    assert line.endswith(". Going on from the one before it, of step 1.")
+    assert line.endswith(". Resuming from the previous one, of step 1.")
     assert "\n" not in line
     # And the run goes on from there.
     add(replay, 2, np.random.default_rng(9))

@@ -253,7 +253,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
         assert loop_state(tmp_path)["step"] == step
     said = capsys.readouterr().err.splitlines()
     assert said[-1] == (
-        f"Stopped; the same command goes on from the checkpoint in {tmp_path}."
+        f"Stopped; the same command resumes from the checkpoint in {tmp_path}."
     )
     assert main.main(arguments(tmp_path, agent)) == 0
     assert_same_run(whole, tmp_path)
@@ -658,5 +658,5 @@ def test_a_signal_before_training_is_not_lost(tmp_path, monkeypatch, number, cap
     before = signal.getsignal(number)
     assert main.main(arguments(tmp_path)) == 130
     assert signal.getsignal(number) is before
-    assert "goes on from the checkpoint" in capsys.readouterr().err
+    assert "resumes from the checkpoint" in capsys.readouterr().err
     assert loop_state(tmp_path)["step"] == 1

@@ -72,11 +72,11 @@ def test_a_step_that_blocks_is_named_and_can_be_left(start, tmp_path, first, sec
     latest = tmp_path / "run" / "checkpoints" / "ckpt-40"
     assert process.stderr.readline() == (
         "Stopping: waiting for the environment's step. Ctrl-C or SIGTERM again ends at"
-        f" once, without a checkpoint; then the same command goes on from {latest}.\n"
+        f" once, without a checkpoint; then the same command resumes from {latest}.\n"
     )
     process.send_signal(second)
     assert process.stderr.read() == (
-        "Ended at once, without a checkpoint; the same command goes on from"
+        "Ended at once, without a checkpoint; the same command resumes from"
         f" {latest}.\n"
     )
     assert process.wait(30) == 130
@@ -100,7 +100,7 @@ def test_an_evaluation_without_end_stops_at_its_next_step(start, tmp_path, numbe
     process.send_signal(number)
     assert process.wait(120) == 130
     assert process.stderr.read().endswith(
-        "Stopped; the same command goes on from the checkpoint in"
+        "Stopped; the same command resumes from the checkpoint in"
         f" {tmp_path / 'run'}.\n"
     )
     assert (tmp_path / "run" / "checkpoints" / "ckpt-30.json").exists()
