@@ -370,6 +370,10 @@ def test_searches_that_are_missing_are_named(results_dir):
     assert commands == 7
     assert "--agent ddpg --env Hopper-v5" not in text
     assert "--agent ddpg --env Swimmer-v5" in text
+    # A study that has not come to its end is missing.
+    record["best_trial"] = None
+    (home / "a.json").write_text(json.dumps(record))
+    assert section()[1] == 8
 
 
 def test_readme_shows_the_summary_that_the_report_wrote():

@@ -26,9 +26,10 @@ def searches(found: evidence.Evidence) -> list[str]:
         table = path.with_suffix(".csv")
         if not record or not table.is_file():
             continue
-        studies.add((record["env"], record["study"]))
         trials = pd.read_csv(table)
         best = trials[trials["trial"] == record.get("best_trial")]
+        if len(best):
+            studies.add((record["env"], record["study"]))
         value = f"{best['objective'].iloc[0]:,.0f}" if len(best) else "not yet run"
         states = trials["state"].value_counts()
         told = ", ".join(f"{count} {state}" for state, count in states.items())
