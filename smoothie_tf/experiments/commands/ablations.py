@@ -109,7 +109,9 @@ def _learn(part, learn, path, flags):
             "earlier": origin,
         }
     records.to_csv(path, index=False, float_format="%.6g")
-    path.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    path.with_suffix(".json").write_text(
+        json.dumps(provenance, indent=1) + "\n", encoding="utf-8"
+    )
     return DONE
 
 
