@@ -173,16 +173,17 @@ def tuned_digest(agent: str, env: str) -> str:
 
     Only values count: a comment in the file makes no new run.
     """
-    return _digest(tuned_values(agent, env))
+    return digest(tuned_values(agent, env))
 
 
 def recommended_digest(agent: str) -> str:
     """Returns a digest of the recommended values of an agent, if there are any."""
     path = gin_directory.recommended_path(agent)
-    return _digest(bound_values(path)) if path.is_file() else ""
+    return digest(bound_values(path)) if path.is_file() else ""
 
 
-def _digest(values):
+def digest(values: dict[str, Any]) -> str:
+    """Returns eight hexadecimal digits for bound values; empty without any."""
     if not values:
         return ""
     return hashlib.sha1(repr(sorted(values.items())).encode()).hexdigest()[:8]

@@ -1,6 +1,5 @@
 """`compare`: any settings on any tasks, as a grid of runs, from the command line."""
 
-import hashlib
 import itertools
 import pathlib
 import re
@@ -12,7 +11,7 @@ from smoothie_tf.command_line import BAD_INPUT, Parser
 from smoothie_tf.experiments.commands.figure import figure_command, split_items
 from smoothie_tf.experiments.figures.grids import Arm, Figure
 from smoothie_tf.runs import launch, tasks
-from smoothie_tf.runs.run import Run
+from smoothie_tf.runs.run import Run, digest
 from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError, nearest
@@ -179,8 +178,7 @@ def _read_arm(text: str, colour: str) -> Arm:
         bound: dict = {}
         for binding in bindings:
             bound |= bound_values(binding)
-        digest = hashlib.sha1(repr(sorted(bound.items())).encode()).hexdigest()[:8]
-        variant += f"-{digest}"
+        variant += f"-{digest(bound)}"
     label = label or ", ".join((agent, *rest))
     return Arm(variant, agent, label, bindings, colour, values=values)
 

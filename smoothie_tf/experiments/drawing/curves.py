@@ -93,7 +93,9 @@ def draw_policy_stddev(
     """
     note = "σ in units of actions scaled to [−1, 1]. The paper does not draw this."
     panels = _panels(figure, runs, panels)
-    _draw(frame, figure, runs, path, "policy_stddev", "σ", note, panels)
+    _draw(
+        frame, figure, runs, path, "policy_stddev", "σ", note, panels, least_range=0.1
+    )
 
 
 def compared(figure: Figure, runs: Sequence[Run]) -> list[Panel]:
@@ -159,8 +161,14 @@ def _panels(figure, runs, panels):
     ]
 
 
-def _draw(frame, figure, runs, path, column, quantity, note, panels):
-    """Draws one column of the metrics."""
+def _draw(
+    frame, figure, runs, path, column, quantity, note, panels, *, least_range=0.0
+):
+    """Draws one column of the metrics.
+
+    A panel whose values span less than `least_range` begins at 0, so that rounding of
+    a constant does not fill it.
+    """
     # The title counts what is shown.
     drawn = {(panel.env, arm.variant) for panel in panels for arm in panel.arms}
     runs = [run for run in runs if (run.env, run.variant) in drawn]
@@ -200,6 +208,9 @@ def _draw(frame, figure, runs, path, column, quantity, note, panels):
                 chosen = curves["env"] == shown.env
                 chosen &= curves["variant"] == arm.variant
                 _draw_curve(panel, curves[chosen], arm.label, colour)
+            low, high = panel.get_ylim()
+            if panel.lines and high - low < least_range:
+                panel.set_ylim(0, 1.2 * high)
             _finish_panel(panel, shown.title, shown.num_steps)
             if not share_arms and panel.lines:
                 panel.legend(fontsize=7)
@@ -210,7 +221,7 @@ def _draw(frame, figure, runs, path, column, quantity, note, panels):
         characters = int(canvas.get_figwidth() * 11)
         canvas.suptitle(
             "\n".join(
-                textwrap.fill(line, characters)
+                textwrap.fill(line, characters, break_on_hyphens=False)
                 for line in title(figure, quantity, runs, finished).splitlines()
             ),
             fontsize=11,
