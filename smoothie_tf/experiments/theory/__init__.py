@@ -1,1 +1,1 @@
-"""Figures 1 and 2, identities, ground truth, ablations."""
+"""Figures 1 and 2, Section 3, identities, ground truth and ablations."""

@@ -1,7 +1,8 @@
-"""The paper's variants of Algorithm 1, compared with exact values and the default.
+"""Compares the paper's variants of Algorithm 1 with exact values and the default.
 
-Three parts: values of a fixed policy on a linear–quadratic task, a policy learned on
-it, and the two-Gaussians task. Hopper's is a grid of runs, `figures.ablations`.
+There are three parts: learning the values of a fixed policy on a linear–quadratic task,
+learning a policy on that task, and learning on the two-Gaussians task. The comparison
+on Hopper is a grid of runs, `figures.ablations`.
 """
 
 import functools
@@ -16,13 +17,12 @@ from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.theory import escape, escape_runs
 
-#: λ of the runs that learn a policy.
+#: KL penalties λ of the runs that learn a policy.
 KL_PENALTIES = (0.0, 0.1)
 _UPDATES = 9600
 _RECORDS = 24
 _NUM_STEPS = 15_000
-_HOPPER_STEPS = 100_000
-#: Folders of `--results_dir`: of the parts, and of Hopper's runs.
+#: Folders in `--results_dir`: for the three parts, and for the runs on Hopper.
 FOLDER = "ablations"
 HOPPER_FOLDER = "ablations-hopper"
 _ERRORS = {
@@ -30,11 +30,12 @@ _ERRORS = {
     "gradient_error": "∂Q̃/∂a",
     "hessian_error": "∂²Q̃/∂a²",
 }
-# Of Q̃, in multiples of the truth's standard deviation.
+# An arm diverges if its error of Q̃ is above this many standard deviations of the exact
+# values.
 _DIVERGED = 10.0
 _FACTORS = {"gradient_factor": "gradient", "hessian_factor": "Hessian"}
 
-#: Variants on the two-Gaussians task: label and bindings.
+#: Variants on the two-Gaussians task by name, each with its label and gin bindings.
 ESCAPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "default": ("Algorithm 1", ()),
     **{
@@ -77,12 +78,15 @@ ESCAPES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def learn_values(critic: str, seeds: int, known: Container[str] = ()) -> pd.DataFrame:
-    """Learns the fixed policy's value in every way; see `ground_truth.learn_values`.
+    """Learns the value of the fixed policy with every arm.
 
     Args:
         critic: One of `ground_truth.CRITICS`.
-        seeds: How many of each, from seed 0 on.
-        known: Names of ways that are left out.
+        seeds: Number of runs of each arm; their seeds start at 0.
+        known: Names of arms that already have results and are skipped.
+
+    Returns:
+        The records of `ground_truth.learn_values`.
     """
     from smoothie_tf.experiments.theory import ground_truth
 
@@ -101,11 +105,14 @@ def learn_values(critic: str, seeds: int, known: Container[str] = ()) -> pd.Data
 
 
 def learn_policies(seeds: int, known: Container[str] = ()) -> pd.DataFrame:
-    """Lets Smoothie learn with and without λ; see `ground_truth.learn_policy`.
+    """Trains Smoothie with each of `KL_PENALTIES`.
 
     Args:
-        seeds: How many of each, from seed 0 on.
-        known: λ that are left out, as text.
+        seeds: Number of runs of each λ; their seeds start at 0.
+        known: Values of λ, as text, that already have results and are skipped.
+
+    Returns:
+        The records of `ground_truth.learn_policy`.
     """
     from smoothie_tf.experiments.theory import ground_truth
 
@@ -128,11 +135,11 @@ def learn_escapes(seeds: int, known: Container[str] = ()) -> pd.DataFrame:
     """Runs every variant on the two-Gaussians task.
 
     Args:
-        seeds: How many of each, from seed 0 on.
-        known: Names of variants that are left out.
+        seeds: Number of runs of each variant; their seeds start at 0.
+        known: Names of variants that already have results and are skipped.
 
     Returns:
-        The records of `escape.FinishedRun`, with a column variant.
+        The records of `escape.FinishedRun`, and a column variant.
     """
     frames = []
     for name, (label, bindings) in ESCAPES.items():
@@ -146,7 +153,7 @@ def learn_escapes(seeds: int, known: Container[str] = ()) -> pd.DataFrame:
 
 
 def _bar(total, title, unit):
-    # A log file gets a line now and then, not three a second.
+    # In a log file every refresh adds a line, so refreshes are rare there.
     interval = 0.1 if sys.stderr.isatty() else 30.0
     return tqdm.tqdm(
         total=total, desc=title, unit=unit, unit_scale=True, mininterval=interval
@@ -154,10 +161,13 @@ def _bar(total, title, unit):
 
 
 def tabulate_values(records: pd.DataFrame) -> pd.DataFrame:
-    """Returns errors and factors at the end, "mean ± standard deviation" over seeds.
+    """Tabulates errors and factors after the last update.
 
     Args:
         records: As `learn_values` returns them.
+
+    Returns:
+        One row per arm, with "mean ± standard deviation" over seeds.
     """
     from smoothie_tf.experiments.theory import ground_truth
 
@@ -177,10 +187,13 @@ def tabulate_values(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def tabulate_policies(records: pd.DataFrame) -> pd.DataFrame:
-    """Returns how each run that learns a policy ended, one row a run.
+    """Tabulates how fast and how well each run learned its policy.
 
     Args:
         records: As `learn_policies` returns them.
+
+    Returns:
+        One row per run.
     """
     rows = []
     for (kl_penalty, seed), run in records.groupby(["kl_penalty", "seed"]):
@@ -208,10 +221,13 @@ def tabulate_policies(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def tabulate_escapes(records: pd.DataFrame) -> pd.DataFrame:
-    """Returns how many runs of each variant end on the better mode, and how soon.
+    """Tabulates how many runs of each variant end on the better mode, and when.
 
     Args:
         records: As `learn_escapes` returns them.
+
+    Returns:
+        One row per variant.
     """
     better = max(zip(two_gaussians.MIXTURE.heights, (0, 1), strict=True))[1]
     rows = []
@@ -257,19 +273,16 @@ _METHOD_COLOURS = {
 
 
 def _line(arm):
-    """Colour by way, dashes by replay."""
-    way = next(
-        (name for name in _METHOD_COLOURS if name in arm.name),
-        "(18)",
-    )
+    """Returns an arm's line style: the colour shows the method, dashes the replay."""
+    method = next((name for name in _METHOD_COLOURS if name in arm.name), "(18)")
     dashes = "--" if arm.replay == "on-policy" else "-"
     if arm.name in ("uniform", "on-policy-weights-5", "on-policy-mean-alone"):
         dashes = ":"
-    return {"color": _METHOD_COLOURS[way], "linestyle": dashes, "linewidth": 1.4}
+    return {"color": _METHOD_COLOURS[method], "linestyle": dashes, "linewidth": 1.4}
 
 
 def draw_values(records: pd.DataFrame, path: pathlib.Path) -> None:
-    """Draws errors over training, and how much of the derivatives is learned.
+    """Draws the errors and the learned shares of the derivatives over training.
 
     Args:
         records: As `learn_values` returns them.
@@ -292,7 +305,7 @@ def draw_values(records: pd.DataFrame, path: pathlib.Path) -> None:
                 label = arm.label
                 if mean["value_error"].iloc[-1] > _DIVERGED:
                     label += " (diverges)"
-                    if column in _FACTORS:  # Off the scale, both ways.
+                    if column in _FACTORS:  # Outside the panel's limits.
                         continue
                 panel.plot(mean.index / 1000, mean[column], label=label, **_line(arm))
             if column in _ERRORS:
@@ -317,7 +330,7 @@ def draw_values(records: pd.DataFrame, path: pathlib.Path) -> None:
 
 
 def draw_policies(records: pd.DataFrame, path: pathlib.Path) -> None:
-    """Draws cost and stability over training, a line a run.
+    """Draws cost, stability and σ over training, with one line per run.
 
     Args:
         records: As `learn_policies` returns them.
@@ -349,7 +362,7 @@ def draw_policies(records: pd.DataFrame, path: pathlib.Path) -> None:
 
 
 def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
-    """Draws μ and σ of every run on the two-Gaussians task, a column a variant.
+    """Draws μ and σ of every run on the two-Gaussians task, one column per variant.
 
     Args:
         records: As `learn_escapes` returns them.
@@ -381,7 +394,7 @@ def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
         panels[1][0].set_ylim(bottom=0)
 
 
-#: Parts by name: what makes the records, what tabulates and what draws them.
+#: Parts by name, each with the functions that make, tabulate and draw its records.
 PARTS: dict[str, tuple[Callable, Callable, Callable]] = {
     **{
         f"values-{critic}": (
@@ -395,22 +408,25 @@ PARTS: dict[str, tuple[Callable, Callable, Callable]] = {
     "escapes": (learn_escapes, tabulate_escapes, draw_escapes),
 }
 
-#: Column that names the kind of a run, by part.
+# The column, by part, that says which arm, λ or variant a run has: its kind.
 _KINDS = {"policies": "kl_penalty", "escapes": "variant"}
 
 
 def kind_column(part: str) -> str:
-    """Returns the column of a part's table that names the kind of a run."""
+    """Returns the column of a part's table that holds the kind of a run.
+
+    The kind is the arm of the values, λ of the policies and the variant of the escapes.
+    """
     return _KINDS.get(part, "arm")
 
 
 def known_kinds(part: str, records: pd.DataFrame, seeds: int) -> set[str]:
-    """Returns the kinds of runs for which a table has the given number of seeds.
+    """Returns the kinds of runs that a table has for all wanted seeds.
 
     Args:
         part: One of `PARTS`.
-        records: Its table.
-        seeds: How many are asked for, from seed 0 on.
+        records: The table of the part.
+        seeds: Number of wanted seeds; they start at 0.
     """
     kinds = records.groupby(kind_column(part))["seed"]
     return {str(kind) for kind, each in kinds if set(range(seeds)) <= set(each)}

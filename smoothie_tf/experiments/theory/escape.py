@@ -1,4 +1,4 @@
-"""Which agents leave the worse mode of the two-Gaussians task: how runs are counted.
+"""Counts the runs that escape from the worse mode of the two-Gaussians task.
 
 Shapes: T records of a run.
 """
@@ -14,16 +14,16 @@ from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 
 ENVIRONMENT = "smoothie_tf/TwoGaussians-v0"
-#: Agents in the order of tables and legends, by the names they have there.
+#: Agents and their labels, in the order of tables and legends.
 ALL_AGENTS = {
     "smoothie": "Smoothie",
     "ddpg": "DDPG",
     "soft_ddpg": "Soft DDPG",
     "svg0": "SVG(0)",
 }
-#: Those of the paper's figure.
+#: Agents of the paper's Figure 2.
 AGENTS = {agent: ALL_AGENTS[agent] for agent in ("smoothie", "ddpg")}
-#: Smallest turn of σ that counts, relative to the extreme before it.
+#: Smallest change of σ that counts as a turn, relative to the last extreme.
 TURN = 0.01
 COLOURS = {
     "smoothie": style.SMOOTHIE,
@@ -31,7 +31,7 @@ COLOURS = {
     "soft_ddpg": style.SOFT_DDPG,
     "svg0": style.SVG0,
 }
-#: Places of the two modes in the mixture's components.
+#: Indices of the mixture's components whose centres are the two modes.
 WORSE, BETTER = np.argsort(two_gaussians.MIXTURE.heights)
 
 _MIXTURE = two_gaussians.MIXTURE
@@ -40,13 +40,13 @@ _FIXED_STDDEV = ("ddpg", "soft_ddpg")
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """What a run hands back.
+    """The results of a run.
 
     Attributes:
-        records: Columns environment, agent, seed, step, update, mean (μ), stddev
-            (σ), value_at_worse and value_at_better (the critic's, at the two modes).
-        replay_share_at_better: Share of the actions in replay that lie within one
-            width of the better mode.
+        records: Columns environment, agent, seed, step, update, mean (μ), stddev (σ),
+            value_at_worse and value_at_better (the critic's values at the two modes).
+        replay_share_at_better: Share of the actions in the replay buffer that lie
+            within one width of the better mode.
     """
 
     records: pd.DataFrame
@@ -58,13 +58,13 @@ class Escape:
     """A comparison of agents on the two-Gaussians task.
 
     Attributes:
-        name: Stem of its files and of its script.
-        title: What it is called.
-        subject: What it shows.
+        name: Name of its script, and first part of the names of its files.
+        title: Title in messages.
+        subject: Description for `--help`.
         agents: The agents, in order, and their labels.
-        environments: Ids of versions of the task, and their labels.
-        draw: Draws records and table (see `FinishedRun` and `tabulate_runs`) to a
-            path.
+        environments: Gymnasium ids of versions of the task, and their labels.
+        draw: Draws the records (see `FinishedRun`) and the table (see `tabulate_runs`)
+            and writes the picture to a path.
     """
 
     name: str
@@ -81,15 +81,15 @@ def near(action: np.ndarray | float, mode: int) -> np.ndarray:
 
 
 def legs(stddev: np.ndarray, turn: float = TURN) -> list[str]:
-    """Splits the way of a standard deviation at its turns.
+    """Splits the course of a standard deviation into falling and rising legs.
 
     Args:
         stddev: σ over training, above 0, shape [T].
-        turn: A leg begins once σ has gone this share the other way, relative to its
-            extreme since the leg before.
+        turn: A new leg begins when σ has changed by this share of its extreme in the
+            current leg, in the other direction.
 
     Returns:
-        "fell" and "rose" by turns; empty if σ never went that far.
+        "fell" and "rose" in turn; empty if σ never changed by that share.
     """
     found: list[str] = []
     low = high = stddev[0]
@@ -105,17 +105,19 @@ def legs(stddev: np.ndarray, turn: float = TURN) -> list[str]:
 
 
 def tabulate_runs(runs: Sequence[FinishedRun]) -> pd.DataFrame:
-    """Tabulates how each run ended, one row a run.
+    """Tabulates how each run ended.
 
     Args:
         runs: The runs, in any order.
 
     Returns:
-        Columns environment, agent, seed, final_mean, final_stddev, ends_on ("better",
-        "worse" or "neither": within one width of that mode), stddev_legs (see
-        `legs`), stddev_fell_rose_fell, replay_share_at_better, value_at_worse,
-        value_at_better, and critic_prefers_better_from: the first update from which
-        on the critic values the better mode more to the end, empty if there is none.
+        One row per run, with columns environment, agent, seed, final_mean,
+        final_stddev, ends_on ("better" or "worse" if the final mean is within one
+        width of that mode, else "neither"), stddev_legs (see `legs`),
+        stddev_fell_rose_fell, replay_share_at_better, value_at_worse,
+        value_at_better, and critic_prefers_better_from: the first recorded update
+        from which the critic's value at the better mode stays the higher one; empty if
+        there is none.
     """
     rows = []
     for run in runs:
@@ -153,11 +155,14 @@ def tabulate_runs(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 
 
 def summarize(table: pd.DataFrame, agents: Mapping[str, str] = AGENTS) -> str:
-    """Returns what the figure claims, counted over all runs, as lines of text.
+    """Counts the runs in which the claims of the figure hold.
 
     Args:
-        table: As `tabulate_runs` returns it, of one environment.
-        agents: The agents in it, in order, and their labels.
+        table: As `tabulate_runs` returns it, for one environment.
+        agents: The agents in the table, in order, and their labels.
+
+    Returns:
+        A table as text, with one column per agent.
     """
 
     def count(holds):
@@ -191,10 +196,10 @@ def summarize(table: pd.DataFrame, agents: Mapping[str, str] = AGENTS) -> str:
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """Returns the rows by environment, as `ALL_AGENTS` orders them, and by seed."""
+    """Sorts rows by environment, by agent as in `ALL_AGENTS`, and by seed."""
     order = {agent: i for i, agent in enumerate(ALL_AGENTS)}
     keys = ["environment", "_order", "seed"]
-    # The dense task before its discretized version.
+    # The shorter id is that of the task with the dense reward, which comes first.
     frame = frame.assign(_order=frame["agent"].map(order)).sort_values(
         keys, kind="stable", key=lambda c: c.str.len() if c.name == keys[0] else c
     )

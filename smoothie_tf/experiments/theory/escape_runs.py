@@ -1,7 +1,6 @@
-"""Trains the runs of a comparison on the two-Gaussians task, many seeds a process.
+"""Trains the runs of a comparison on the two-Gaussians task in the package's own loop.
 
-Importing TensorFlow takes as long as a run does. The agents learn in the package's own
-loop.
+Importing TensorFlow takes as long as a run. Each process therefore trains many runs.
 """
 
 import concurrent.futures
@@ -31,14 +30,14 @@ from smoothie_tf.experiments.theory.escape import (
 )
 from smoothie_tf.runs.workers import usable_cores
 
-#: Environment steps from one record to the next.
+#: Environment steps between records.
 RECORD_INTERVAL = 50
 _MIXTURE = two_gaussians.MIXTURE
 _POLL_SECONDS = 0.3
 
 
 class RunFailedError(Exception):
-    """A run could not be made; the message is one sentence."""
+    """A run failed; the message is one sentence."""
 
 
 def train_runs(
@@ -52,24 +51,24 @@ def train_runs(
     """Trains all agents with every seed.
 
     Args:
-        seeds: Roots of the runs' random streams.
-        num_workers: Processes; None for one on each usable core.
-        gin_bindings: Override the gin files in all runs.
-        agents: Which agents.
-        environments: On which tasks: versions of the two-Gaussians one.
-        title: What the progress bar is called.
+        seeds: Seeds of the runs, at least 0.
+        num_workers: Number of processes; None for one per usable core.
+        gin_bindings: Bindings that override the gin files in all runs.
+        agents: Names of the agents.
+        environments: Gymnasium ids of versions of the two-Gaussians task.
+        title: Title of the progress bar.
 
     Returns:
-        The runs, by environment, agent and seed.
+        The runs, ordered by environment, agent and seed.
 
     Raises:
         RunFailedError: If a run failed.
-        ValueError: If a binding cannot be used.
+        ValueError: If gin refuses a binding.
         KeyboardInterrupt: On Ctrl-C.
     """
     tasks = list(itertools.product(environments, agents, seeds))
     num_workers = min(num_workers or usable_cores(), len(tasks))
-    # A fork would inherit the threads' locks of whatever is imported already.
+    # A forked process would inherit locks that other threads hold.
     context = multiprocessing.get_context("spawn")
     steps, num_steps = context.Value("q", 0), context.Value("q", 0)
     stop = context.Event()
@@ -78,7 +77,7 @@ def train_runs(
     )
     futures = [pool.submit(_train, *task, tuple(gin_bindings)) for task in tasks]
     try:
-        # A log file gets a line now and then, not three a second.
+        # In a log file every refresh adds a line, so refreshes are rare there.
         interval = 0.1 if sys.stderr.isatty() else 30.0
         with tqdm.tqdm(
             desc=title, unit=" steps", unit_scale=True, mininterval=interval
@@ -95,9 +94,9 @@ def train_runs(
                     if future.done() and future.exception():
                         raise future.exception()
     except process.BrokenProcessPool as error:
-        raise RunFailedError("A process that trained ended before its time.") from error
+        raise RunFailedError("A training process ended unexpectedly.") from error
     finally:
-        # By now all runs are done, or none of the others is of use.
+        # Either all runs are done, or one failed and the others are not needed.
         stop.set()
         pool.shutdown(cancel_futures=True)
     return [future.result() for future in futures]
@@ -107,14 +106,14 @@ def _start_worker(steps, num_steps, stop):
     """Prepares a process that trains one run after another."""
     global _steps, _num_steps, _stop
     _steps, _num_steps, _stop = steps, num_steps, stop
-    # A terminal's Ctrl-C reaches all processes; it is for the first one to act on.
+    # A terminal sends Ctrl-C to all processes; only the parent process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     quiet.silence_imports()
     import tensorflow as tf
 
     from smoothie_tf import threads
 
-    # One agent after the other is no needless retracing.
+    # Each run traces new functions, and TensorFlow would warn about retracing.
     tf.get_logger().setLevel("ERROR")
     threads.limit(1)
 
@@ -122,7 +121,7 @@ def _start_worker(steps, num_steps, stop):
 def _train(
     environment: str, agent: str, seed: int, gin_bindings: tuple[str, ...]
 ) -> FinishedRun:
-    """Trains one agent with one seed, in a directory that is thrown away."""
+    """Trains one agent with one seed in a temporary directory."""
     import gin
 
     from smoothie_tf.training import config, stopping, train
@@ -141,13 +140,14 @@ def _train(
     except train.NumericalError as error:
         raise RunFailedError(f"{ALL_AGENTS[agent]}, seed {seed}: {error}") from None
     except ValueError as error:
-        # Of a kind that the first process knows without importing TensorFlow.
+        # A gin error may be a subclass of ValueError that the parent process could only
+        # unpickle after importing TensorFlow.
         raise ValueError(str(error).splitlines()[0]) from None
     return recorder.finished_run()
 
 
 class _Recorder:
-    """Reads the policy and the critic of a run in progress."""
+    """Hook of the training loop that records the policy and the critic."""
 
     def __init__(
         self, environment: str, agent: str, seed: int, interrupted: type[Exception]
@@ -159,7 +159,7 @@ class _Recorder:
         self._actions = np.zeros(0)
 
     def __call__(self, trainer) -> None:
-        """Keeps a record every `RECORD_INTERVAL` steps."""
+        """Adds a record every `RECORD_INTERVAL` steps."""
         if trainer.step % RECORD_INTERVAL:
             return
         if _stop.is_set():
@@ -168,12 +168,12 @@ class _Recorder:
             _steps.value += RECORD_INTERVAL
         update = int(trainer.agent.train_step_counter)
         if not update and self._rows:
-            return  # Nothing has changed yet.
+            return  # Before the first update all records are the same.
         if self._read is None:
             self._read = _reader(trainer.agent)
         self._rows.append((trainer.step, update, *self._read().numpy().tolist()))
         rows = trainer.replay.rows_since(0)
-        # Rows with a negative discount hold an episode's last observation alone.
+        # A row with a negative discount holds only the last observation of an episode.
         self._actions = rows[rows[:, -1] >= 0, 1]
 
     def finished_run(self) -> FinishedRun:
@@ -187,7 +187,7 @@ class _Recorder:
 
 
 def _reader(agent):
-    """Returns a function that reads μ, σ and the critic at both modes, shape [4]."""
+    """Returns a function that returns μ, σ and the critic's two values, shape [4]."""
     import gin
     import tensorflow as tf
     from tf_agents.trajectories import time_step as ts
@@ -201,7 +201,7 @@ def _reader(agent):
         if hasattr(agent, "policy_stddev"):
             stddev = tf.reshape(agent.policy_stddev(time_step.observation), [1])
         else:
-            # In episodes of one step the process is a single draw.
+            # In episodes of one step, Ornstein–Uhlenbeck noise is a single draw.
             stddev = tf.constant([gin.query_parameter("DdpgAgent.ou_stddev")])
         values, _ = agent.critic_network((tf.zeros([2, 1]), modes))
         return tf.concat([mean, stddev, values], axis=0)

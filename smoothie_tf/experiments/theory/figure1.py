@@ -1,4 +1,4 @@
-"""Figure 1, and the reward panel that Figure 2 shares with it."""
+"""Draws Figure 1, and the reward panel that Figures 1 and 2 share."""
 
 import math
 import os
@@ -13,7 +13,7 @@ from smoothie_tf.experiments.drawing import style
 if TYPE_CHECKING:
     import matplotlib.axes
 
-# Supplement D: φ starts at −1, and Σ = e^φ.
+#: Initial standard deviation: φ starts at −1, and Σ = e^φ (supplement D).
 INITIAL_STDDEV = math.exp(-1 / 2)
 RELATIVE_TOLERANCE = 1e-10
 _NUM_POINTS = 601
@@ -23,11 +23,11 @@ def tabulate_rewards(
     mixture: two_gaussians.TwoGaussians = two_gaussians.MIXTURE,
     stddev: float = INITIAL_STDDEV,
 ) -> pd.DataFrame:
-    """Tabulates the reward and its smoothed version over the box of actions.
+    """Tabulates the reward and the smoothed reward between the action bounds.
 
     Args:
         mixture: The reward.
-        stddev: Of the smoothing Gaussian, above 0, in units of action.
+        stddev: σ of the smoothing Gaussian, above 0, in action units.
 
     Returns:
         Columns action, reward, smoothed_reward (closed form) and
@@ -48,16 +48,16 @@ def tabulate_rewards(
 
 
 def largest_difference(table: pd.DataFrame) -> float:
-    """Returns how far closed form and quadrature are apart, relative to the former."""
+    """Returns the largest difference of quadrature from closed form, relative."""
     exact = table["smoothed_reward"]
     return float(((table["smoothed_reward_by_quadrature"] - exact) / exact).abs().max())
 
 
 def draw_rewards(axes: "matplotlib.axes.Axes", table: pd.DataFrame) -> None:
-    """Draws the reward (green) and its smoothed version (magenta), as in Figure 1.
+    """Draws the reward (green) and the smoothed reward (magenta), as in Figure 1.
 
     Args:
-        axes: Where to.
+        axes: The axes to draw on.
         table: As `tabulate_rewards` returns it.
     """
     axes.plot(table["action"], table["reward"], color=style.REWARD, label="reward")

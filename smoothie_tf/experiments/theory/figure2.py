@@ -1,4 +1,4 @@
-"""Figure 2: Smoothie escapes the worse mode of a one-step task, DDPG does not."""
+"""Draws Figure 2: Smoothie escapes from the worse mode of a one-step task, DDPG not."""
 
 import pathlib
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from smoothie_tf.experiments.theory.escape import (
 if TYPE_CHECKING:
     import matplotlib.axes
 
-#: The run that is drawn; the others are counted.
+#: Seed of the runs that are drawn; runs with other seeds are only counted.
 DRAWN_SEED = 0
 _MIXTURE = two_gaussians.MIXTURE
 
@@ -29,7 +29,7 @@ def draw_figure2(records: pd.DataFrame, path: pathlib.Path) -> None:
     """Draws Figure 2.
 
     Args:
-        records: Those of the run to draw of each agent, see `FinishedRun`.
+        records: Records of one run per agent; see `escape.FinishedRun`.
         path: The picture to write.
     """
     width, height = style.PANEL_INCHES
@@ -63,7 +63,7 @@ def _draw_training(
 
 
 def _name_modes(panel: "matplotlib.axes.Axes") -> None:
-    """Marks the two modes, and makes room for their names between them."""
+    """Draws lines at the two modes, with their names between the lines."""
     for name, mode, side in (("better", BETTER, "top"), ("worse", WORSE, "bottom")):
         centre = _MIXTURE.centres[mode]
         panel.axhline(centre, color="0.5", linewidth=0.8, linestyle=":", zorder=0)

@@ -1,8 +1,8 @@
-"""Each way to learn Q̃, and Smoothie itself, on a task with known solution.
+"""Compares the paper's ways to learn Q̃, and Smoothie, with exact solutions.
 
 There are two kinds of runs on linear–quadratic tasks. The first learns the value of a
-fixed policy in each of the paper's ways, and compares it with its closed form. The
-second learns a policy, and compares its cost with the optimum.
+fixed policy in one of the paper's ways and compares it with the closed form. The second
+learns a policy and compares its cost with the optimum.
 
 Shapes: B batch, S state, A action.
 """
@@ -25,12 +25,14 @@ from smoothie_tf.networks import critic_network, linear_quadratic_networks
 from smoothie_tf.training import config, process
 
 ENVIRONMENT = "smoothie_tf/LinearQuadratic-v0"
-#: Of the fixed policy and of the values that are learned of it.
+#: Discount γ of the learned values.
 DISCOUNT = 0.9
+#: Standard deviation of the fixed policy.
 STDDEV = 0.3
-#: Stored actions of uniform replay lie so many of the policy's standard deviations from
-#: its mean, at most; and phantom actions that count, where its edges are left out.
+#: Half-width of the box of stored actions in uniform replay, in units of `STDDEV`.
 UNIFORM_REACH = 10.0
+#: Half-width of the box of phantom actions that have weight in "inner" replay, in units
+#: of `STDDEV`.
 INNER_REACH = 5.0
 BATCH_SIZE = 256
 _EVALUATED_STATES = 512
@@ -41,12 +43,13 @@ class Arm:
     """One way to learn Q̃ from one kind of replay.
 
     Attributes:
-        name: Key in tables.
-        label: What figures say.
-        replay: How stored actions are distributed: "on-policy"; "uniform", in a box
-            around the policy's mean; or "inner", the same where phantom actions near
-            the box's edges, around which not all actions are stored, do not count.
-        arguments: Of `smoothie_variants.VariantConfig`.
+        name: Name in tables.
+        label: Label in pictures.
+        replay: Distribution of the stored actions: "on-policy"; "uniform" in a box
+            around the policy's mean; or "inner", which is uniform too but gives weight
+            0 to phantom actions near the edges of the box, because no actions are
+            stored beyond the edges.
+        arguments: Arguments of `smoothie_variants.VariantConfig`.
     """
 
     name: str
@@ -87,7 +90,7 @@ ARMS = (
     ),
 )
 
-#: Critics by name: one that can be exactly right, and one of the paper's kind.
+#: Critics by name: one that can represent Q̃ exactly, and one as in the paper.
 CRITICS: dict[str, Callable] = {
     "quadratic": linear_quadratic_networks.QuadraticCriticNetwork,
     "tanh": lambda specs: critic_network.CriticNetwork(specs, (64,), (64,)),
@@ -96,9 +99,9 @@ _LEARNING_RATES = {"quadratic": 3e-2, "tanh": 3e-3}
 
 
 def fixed_policy() -> linear_quadratic.Evaluation:
-    """Returns the policy whose value is learned, and the truth about it.
+    """Returns the fixed policy and its exact values.
 
-    Its gain is 0.8 of the best one, so that Q̃ has a gradient at its mean.
+    Its gain is 0.8 of the optimal one, so that the gradient of Q̃ at its mean is not 0.
     """
     system = linear_quadratic.random_system(2, 2, 0)
     gain = 0.8 * system.optimal_gain(DISCOUNT)
@@ -113,24 +116,25 @@ def learn_values(
     record_interval: int,
     on_record: Callable[[int], None] = lambda updates: None,
 ) -> pd.DataFrame:
-    """Learns the value of the fixed policy, and measures the errors on the way.
+    """Learns the value of the fixed policy, and measures the errors during training.
 
-    Each minibatch is drawn anew, states from N(0, I): replay without end, so that no
-    error is that of a finite sample.
+    Every update draws a new minibatch, with states from N(0, I). The replay buffer is
+    thus infinite, and no error comes from a finite sample.
 
     Args:
-        arm: How.
+        arm: The way to learn Q̃, and the kind of replay.
         critic: One of `CRITICS`.
-        seed: Of initial weights and of all draws.
-        updates: How many; the learning rate falls to 0 over them.
-        record_interval: Updates from one record to the next.
-        on_record: Told of the updates since the record before.
+        seed: Seed of the initial weights and of all draws.
+        updates: Number of updates, over which the learning rate falls to 0.
+        record_interval: Updates between records.
+        on_record: Called after each record with the number of updates since the last.
 
     Returns:
-        A row a record, with columns arm, critic, seed, update; value_error,
-        gradient_error and hessian_error: root mean squares at a = μ(s) over states,
-        relative to the truth's (of values, to its standard deviation); and
-        gradient_factor and hessian_factor: how much of the truth is learned, by least
+        One row per record, with columns arm, critic, seed and update; value_error,
+        gradient_error and hessian_error: root mean square errors over states, at
+        a = μ(s), divided by the standard deviation of the exact values or the root
+        mean square of the exact derivatives; gradient_factor and hessian_factor: the
+        factor of the exact derivatives that fits the learned ones best, by least
         squares.
     """
     truth = fixed_policy()
@@ -145,13 +149,12 @@ def learn_values(
         action_spec,
         linear_quadratic_networks.LinearMeanNetwork(*specs, truth.gain.tolist()),
         CRITICS[critic](specs),
-        # The policy stays as it is.
+        # A learning rate of 0 keeps the policy fixed.
         actor_optimizer=tf.keras.optimizers.legacy.SGD(0.0),
         critic_optimizer=tf.keras.optimizers.Adam(rate, jit_compile=False),
         gamma=DISCOUNT,
         initial_log_variance=2 * float(np.log(STDDEV)),
-        # Squares: the fixed points are means, and no loss but this one has its minimum
-        # there.
+        # The fixed points are means, which only the squared error has as its minimum.
         td_errors_loss_fn=lambda x, y: 0.5 * tf.square(x - y),
         gradient_clipping=None,
         independent_minibatches=False,
@@ -192,7 +195,7 @@ def learn_values(
 
 
 def _replay(truth, kind, seed, with_density):
-    """Returns a function from the update's number to a minibatch and its weights."""
+    """Returns a function that draws the minibatch and weights of an update."""
     system = truth.system
     A, B, Q, R, gain = (
         tf.constant(x, tf.float32)
@@ -212,7 +215,7 @@ def _replay(truth, kind, seed, with_density):
                 [BATCH_SIZE, 2], [seed + 2000, step], -reach, reach
             )
             if kind == "inner":
-                # The agent's own draws, which are a function of its seed and the step.
+                # The agent draws the same noise: it depends on seed and step alone.
                 phantom = offset + STDDEV * gaussian.stateless_normal(
                     [BATCH_SIZE, 2], tf.stack([tf.cast(seed, tf.int64), step])
                 )
@@ -271,7 +274,7 @@ def _errors(agent, truth, states):
     }
 
 
-#: Bindings of the runs that learn a policy, from an unstable task.
+#: Gin bindings of the runs that learn a policy, on an unstable task.
 IMPROVEMENT = (
     "LinearQuadraticEnvironment.spectral_radius = 1.1",
     "LinearQuadraticEnvironment.start_stddev = 1.0",
@@ -290,12 +293,12 @@ IMPROVEMENT = (
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """Where a policy starts to learn.
+    """The task and the initial policy of the runs that learn a policy.
 
     Attributes:
-        system: The task's.
-        gain: K, which stabilises it.
-        start_moment: E[s₀s₀ᵀ].
+        system: The linear system of the task.
+        gain: K of the initial policy, shape [A, S], which stabilises the system.
+        start_moment: E[s₀s₀ᵀ], shape [S, S].
     """
 
     system: linear_quadratic.System
@@ -307,10 +310,11 @@ def stabilising_start(spectral_radius: float = 0.97) -> Start:
     """Returns the unstable task, and a gain that barely stabilises it.
 
     Args:
-        spectral_radius: Of A + BK, below 1.
+        spectral_radius: Largest allowed spectral radius of A + BK, below 1.
 
     Returns:
-        The largest share of the best gain that is that close to the edge.
+        The unstable task, and its optimal gain scaled down until the spectral radius
+        just is at most `spectral_radius`.
     """
     env = linear_quadratic.LinearQuadraticEnvironment(spectral_radius=1.1)
     best = env.system.optimal_gain(DISCOUNT)
@@ -330,21 +334,21 @@ def learn_policy(
     gin_bindings: Sequence[str] = (),
     on_record: Callable[[int], None] = lambda steps: None,
 ) -> pd.DataFrame:
-    """Lets Smoothie learn, in the package's own loop, and follows its gain.
+    """Trains Smoothie in the package's own loop, and records its gain.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
         num_steps: Environment steps.
-        kl_penalty: λ.
-        record_interval: Steps from one record to the next.
-        gin_bindings: On top of `IMPROVEMENT`.
-        on_record: Told of the steps since the record before.
+        kl_penalty: λ, at least 0.
+        record_interval: Environment steps between records.
+        gin_bindings: Bindings that override those of `IMPROVEMENT`.
+        on_record: Called after each record with the number of steps since the last.
 
     Returns:
-        A row a record, with columns kl_penalty, seed, step; spectral_radius of A + BK,
-        the largest of all steps since the record before; cost: −J of the mean action,
-        relative to the optimum's, 1 for the best; and stddev, the policy's. A record
-        has no cost where the return is not finite.
+        One row per record, with columns kl_penalty, seed and step; spectral_radius, the
+        largest one of A + BK since the last record; cost, −J of the mean action divided
+        by that of the optimal policy, so that 1 is optimal; and stddev, the policy's σ.
+        The cost is NaN where the return is not finite.
     """
     start = stabilising_start()
     no_noise = np.zeros((2, 2))

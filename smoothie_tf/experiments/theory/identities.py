@@ -1,7 +1,7 @@
-"""The paper's identities as numbers: Theorem 1, the fixed point of (18), Hessians.
+"""Checks the paper's identities numerically: Theorem 1, (18)'s fixed point, Hessians.
 
-Everything is computed in double precision by quadrature, and with the package's own
-functions where it has them; only the last compares single-precision critics.
+Theorem 1 and the fixed point are computed by quadrature in double precision. The Hessians
+are those of critics in single precision.
 
 Shapes: B batch, S state, A action, P points of quadrature.
 """
@@ -18,23 +18,23 @@ CASES = 30
 _NODES = 24
 _BATCH = 128
 _ROUNDS, _CALLS = 9, 40
-#: Observations and actions of Hopper, HalfCheetah and Humanoid.
+#: Sizes of observations and actions of Hopper, HalfCheetah and Humanoid.
 SIZES = ((11, 3), (17, 6), (348, 17))
 
 
 def theorem_1(cases: int = CASES, seed: int = 0) -> dict[str, float]:
-    """Measures ∂Q̃/∂Σ against ½·∂²Q̃/∂a², (14), on random functions.
+    """Compares ∂Q̃/∂Σ with ½·∂²Q̃/∂a², equation (14), on random functions.
 
-    Q is a sum of random waves and a cubic in one to three dimensions, Σ any
-    covariance. Both sides are derivatives of the same quadrature of (9), one through
-    Σ's Cholesky factor, one through the action.
+    Q is a sum of random waves and a cubic function, of one to three action dimensions;
+    Σ is a random covariance. Both sides differentiate the same quadrature of equation
+    (9): the left through the Cholesky factor of Σ, the right through the action.
 
     Args:
-        cases: How many functions, points and covariances.
-        seed: Of the draws.
+        cases: Number of cases; each draws a function, an action and a covariance.
+        seed: Seed of the draws.
 
     Returns:
-        `cases` and `largest_error`, relative to the largest entry of the Hessian.
+        `cases`, and `largest_error`, relative to the largest entry of the Hessian.
     """
     import tensorflow as tf
 
@@ -68,7 +68,7 @@ def theorem_1(cases: int = CASES, seed: int = 0) -> dict[str, float]:
             gradient = inner.gradient(value, action)
             value = smoothed(action, covariance)
             both = tf.concat([gradient, [value]], 0)
-        # Few rows: a loop over them takes less time than vectorising it.
+        # For so few rows, a loop is faster than vectorisation.
         by_action, by_covariance = outer.jacobian(
             both, [action, covariance], experimental_use_pfor=False
         )
@@ -81,20 +81,20 @@ def theorem_1(cases: int = CASES, seed: int = 0) -> dict[str, float]:
 
 
 def fixed_point(weighted: bool, on_policy: bool) -> dict[str, float]:
-    """Measures what the regression (18) converges to on the two-Gaussians task.
+    """Computes what the regression (18) converges to on the two-Gaussians task.
 
-    For stored actions ã ~ q and phantom actions a ~ N(ã, Σ), the optimum of (19) at a
-    is the mean of the targets given a, here an integral over ã.
+    With stored actions ã ~ q and phantom actions a ~ N(ã, Σ), the minimizer of (19) at
+    a is the mean target given a, which here is an integral over ã.
 
     Args:
         weighted: Whether the error is weighted by 1/q(ã).
-        on_policy: Whether q is the policy's own N(μ, Σ), μ the worse mode; otherwise
-            it is uniform over the box of actions and far beyond.
+        on_policy: Whether q is the policy N(μ, Σ), with μ at the worse mode. Otherwise
+            q is uniform on an interval far wider than the action bounds.
 
     Returns:
-        `cases`, the number of phantom actions within two σ of μ; `largest_error`
-        against Q̃ relative to its largest value; and `gradient`, the slope of the
-        optimum at μ as a share of the slope of Q̃ there.
+        `cases`, the number of compared actions, all within 2σ of μ; `largest_error` of
+        the minimizer, relative to the largest value of Q̃; and `gradient`, the slope of
+        the minimizer at μ divided by the slope of Q̃.
     """
     mixture = two_gaussians.MIXTURE
     stddev = np.exp(-0.5)
@@ -130,17 +130,18 @@ def fixed_point(weighted: bool, on_policy: bool) -> dict[str, float]:
 def hessians(
     state_size: int, action_size: int, rounds: int = _ROUNDS, calls: int = _CALLS
 ) -> dict[str, float]:
-    """Measures supplement D.1 against nested tapes on the paper's critic.
+    """Compares the derivatives of supplement D.1 with nested tapes on a critic.
 
     Args:
         state_size: S.
         action_size: A.
-        rounds: How many times the two take turns.
-        calls: Calls a turn.
+        rounds: Number of rounds; each times both methods once.
+        calls: Number of calls per method and round.
 
     Returns:
-        `cases` (calls of each), `largest_error` relative to the largest derivative,
-        `speedup` (median over rounds) and the least and greatest of the rounds.
+        `cases`, the calls of each method; `largest_error`, relative to the largest
+        derivative; `speedup` over nested tapes, the median over rounds; and
+        `speedup_low` and `speedup_high`, the smallest and the largest of a round.
     """
     import tensorflow as tf
 
@@ -194,7 +195,7 @@ def hessians(
 
 
 def tabulate() -> pd.DataFrame:
-    """Measures all of it, one row a check."""
+    """Runs all checks and returns one row per check."""
     rows = [{"check": "theorem 1", **theorem_1()}]
     for weighted in (True, False):
         for on_policy in (True, False):

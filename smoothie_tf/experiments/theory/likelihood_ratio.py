@@ -1,13 +1,13 @@
-"""The naive update of Section 3, from one sampled action, and its exact moments.
+"""Computes the exact moments of Section 3's naive update from one sampled action.
 
-An action a ~ N(μ, σ²) with reward r moves μ and σ by the likelihood ratio,
+An action a ~ N(μ, σ²) with reward r updates μ and σ by the likelihood ratio,
 
     Δμ = r·∂ log π(a)/∂μ = r·(a − μ)/σ²,
     Δσ = r·∂ log π(a)/∂σ = r·((a − μ)²/σ³ − 1/σ),
 
 whose means are the slopes ∂Q̃/∂a and σ·∂²Q̃/∂a² of the smoothed reward at μ (Theorem 1,
-with ∂σ²/∂σ = 2σ). The paper prints Δμ with the sign of μ − a, and Δσ with σ² in the
-place of σ³. Expectations here are integrals by the trapezoidal rule.
+with ∂σ²/∂σ = 2σ). The paper prints Δμ with μ − a instead of a − μ, and Δσ with σ²
+instead of σ³. The trapezoidal rule computes the expectations.
 """
 
 from collections.abc import Callable
@@ -17,23 +17,23 @@ import numpy as np
 
 from smoothie_tf.environments import two_gaussians
 
-#: What moves, in the order of tables.
+#: Parameters of the policy, in the order of tables.
 PARAMETERS = ("mean", "stddev")
-# The rule converges geometrically on Gaussians: see `two_gaussians`.
+# The trapezoidal rule converges geometrically on Gaussians: see `two_gaussians`.
 _REACH = 12.0
 _NODES = 20_001
 
 
 class UpdateMoments(NamedTuple):
-    """Of the update of one parameter from one action.
+    """Moments of the update of one parameter from one action.
 
     Attributes:
-        exact: The slope of the smoothed reward, in closed form.
-        average: Of the update.
-        variance: Of the update.
-        variance_with_baseline: The same, of r − b in place of r, with the constant b
-            that makes it least.
-        printed_average: Of the update as the paper prints it.
+        exact: Slope of the smoothed reward, in closed form.
+        average: Mean of the update.
+        variance: Variance of the update.
+        variance_with_baseline: Variance of the update with r − b instead of r, for the
+            constant b that minimizes it.
+        printed_average: Mean of the update as printed in the paper.
     """
 
     exact: float
@@ -57,14 +57,14 @@ def score(parameter: str, deviation: np.ndarray, stddev: float) -> np.ndarray:
 
 
 def printed_score(parameter: str, deviation: np.ndarray, stddev: float) -> np.ndarray:
-    """Returns the factors of r that Section 3 prints; arguments as those of `score`."""
+    """Returns the factor of r as printed in Section 3; same arguments as `score`."""
     if parameter == "mean":
         return -deviation / stddev
     return deviation**2 - 1 / stddev
 
 
 def expectation(function: Callable[[np.ndarray], np.ndarray]) -> float:
-    """Returns E[f(z)] of a standard normal z; f takes and returns shape [N]."""
+    """Returns E[f(z)] for a standard normal z; f maps shape [N] to shape [N]."""
     z, spacing = np.linspace(-_REACH, _REACH, _NODES, retstep=True)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     return float(density @ function(z) * spacing)
@@ -95,7 +95,7 @@ def moments(
     stddev: float,
     mixture: two_gaussians.TwoGaussians = two_gaussians.MIXTURE,
 ) -> UpdateMoments:
-    """Returns the moments of the update from one action; see `exact_gradient`."""
+    """Returns the moments of the update; same arguments as `exact_gradient`."""
 
     def reward(z):
         return mixture.reward(mean + stddev * z)
@@ -104,7 +104,8 @@ def moments(
         return score(parameter, z, stddev)
 
     average = expectation(lambda z: factor(z) * reward(z))
-    # b = E[s²·r]/E[s²] makes E[s²·(r − b)²] least; E[s·b] = 0 leaves the mean alone.
+    # With the score s, b = E[s²·r]/E[s²] minimizes E[s²·(r − b)²]. As E[s·b] = 0, the
+    # baseline does not change the mean.
     baseline = expectation(lambda z: factor(z) ** 2 * reward(z))
     baseline /= expectation(lambda z: factor(z) ** 2)
     return UpdateMoments(

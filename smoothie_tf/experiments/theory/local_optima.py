@@ -1,10 +1,10 @@
-"""How many local maxima a reward has, raw and smoothed by a Gaussian.
+"""Counts the local maxima of rewards and of rewards smoothed by a Gaussian.
 
-Section 3 of the paper: "the smoothed value function Q̃ cannot add but can only remove
-local minima from Q". In one dimension that is a theorem: the Gaussian kernel is the one
-whose convolution never adds a zero of the derivative (Babaud et al., 1986; Yuille and
-Poggio, 1986). In two it is false (Lifshitz and Pizer, 1990): `RIDGE` has one maximum,
-and two after smoothing.
+Section 3 of the paper claims that "the smoothed value function Q̃ cannot add but can
+only remove local minima from Q". In one dimension this is a theorem: convolution with a
+Gaussian never adds a zero of the derivative (Babaud et al., 1986; Yuille and Poggio,
+1986). In two dimensions it is false (Lifshitz and Pizer, 1990): `RIDGE` has one maximum
+before smoothing and two after it.
 
 Units are those of the task's actions.
 """
@@ -20,17 +20,17 @@ from smoothie_tf.environments import two_gaussians
 def count_local_maxima(mixture: two_gaussians.TwoGaussians, stddev: float) -> int:
     """Counts the local maxima of a smoothed mixture, without a grid.
 
-    Outside its centres c₁ < c₂ the mixture is monotone. Between them, with smoothed
-    bumps Bᵢ of variance vᵢ, its derivative has the sign of −g(a) with
+    The mixture is monotone outside its centres c₁ < c₂. Between them, the smoothed
+    components are Bᵢ with variance vᵢ, and the derivative has the sign of −g(a) with
 
-        g(a) = log[B₁(a)·(a − c₁)/v₁] − log[B₂(a)·(c₂ − a)/v₂],
+        g(a) = log[B₁(a)·(a − c₁)/v₁] − log[B₂(a)·(c₂ − a)/v₂].
 
-    which rises from −∞ to ∞ and turns where a polynomial of degree three is zero. So
-    the signs of g at these turns count its zeros, of which every crossing from below is
-    a maximum.
+    g goes from −∞ to ∞, and its extrema are zeros of a polynomial of degree three. The
+    signs of g at its extrema give the number of its zeros. Each zero at which g changes
+    from negative to positive is a maximum.
 
     Args:
-        mixture: Of positive heights.
+        mixture: A mixture with positive heights.
         stddev: σ of the smoothing Gaussian, at least 0.
 
     Returns:
@@ -51,7 +51,7 @@ def count_local_maxima(mixture: two_gaussians.TwoGaussians, stddev: float) -> in
     length = second - first
     if length == 0:
         return 1
-    # D − t²(D − t)/v₁ − (D − t)²t/v₂, of the sign of g′; t = a − c₁ and D = c₂ − c₁.
+    # D − t²(D − t)/v₁ − (D − t)²t/v₂ has the sign of g′; t = a − c₁ and D = c₂ − c₁.
     turns = np.roots(
         [1 / v1 - 1 / v2, (2 / v2 - 1 / v1) * length, -(length**2) / v2, length]
     )
@@ -66,17 +66,17 @@ def count_local_maxima(mixture: two_gaussians.TwoGaussians, stddev: float) -> in
 def vanishing_stddev(
     mixture: two_gaussians.TwoGaussians, largest: float = 10.0
 ) -> float:
-    """Returns the σ from which on a smoothed mixture has one local maximum.
+    """Returns the smallest σ with which the smoothed mixture has one local maximum.
 
     Args:
-        mixture: Of positive heights.
-        largest: A σ at which it has one.
+        mixture: A mixture with positive heights.
+        largest: A σ, above 0, with which the smoothed mixture has one local maximum.
 
     Returns:
-        The smallest such σ, by bisection; 0 for a mixture with one maximum.
+        σ by bisection; 0 for a mixture that has one maximum without smoothing.
 
     Raises:
-        ValueError: If there are two maxima at `largest`.
+        ValueError: If there are two maxima at `largest`, or a height is not above 0.
     """
     if count_local_maxima(mixture, 0.0) == 1:
         return 0.0
@@ -95,13 +95,13 @@ def vanishing_stddev(
 
 
 class Bump(NamedTuple):
-    """height·exp(−(x − centre)²/2·width² − y²/2·breadth²), symmetric in y.
+    """The function height·exp(−(x − centre)²/(2·width²) − y²/(2·breadth²)).
 
     Attributes:
-        height: In units of reward, above 0.
-        centre: On the axis y = 0.
-        width: Along x, above 0.
-        breadth: Along y, above 0; ∞ for a function of x alone.
+        height: Height in units of reward, above 0.
+        centre: Place of the maximum on the axis y = 0.
+        width: Standard deviation along x, above 0.
+        breadth: Standard deviation along y, above 0; ∞ for a function of x alone.
     """
 
     height: float
@@ -110,8 +110,9 @@ class Bump(NamedTuple):
     breadth: float = math.inf
 
 
-#: Two hills, and a narrow ridge up from the lower to the higher one. Smoothing with any
-#: σ of its breadth or more flattens the ridge first: what was one hill is then two.
+#: Two hills, and a narrow ridge that ascends from the lower to the higher one, so that
+#: only the higher one is a maximum. Smoothing with σ of at least the ridge's breadth
+#: flattens the ridge, and both hills are maxima.
 RIDGE = (
     Bump(0.5, -1.25, 0.5, 1.0),
     Bump(1.0, 1.25, 0.5, 1.0),
@@ -122,13 +123,13 @@ RIDGE = (
 def smoothed_on_axis(
     bumps: tuple[Bump, ...], x: np.ndarray, stddev: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a sum of bumps, smoothed by N(0, σ²I), and its slope along y = 0.
+    """Evaluates a sum of bumps, smoothed by N(0, σ²I), on the axis y = 0.
 
-    A Gaussian bump convolved with a Gaussian is one again, of larger variances.
+    A Gaussian bump convolved with a Gaussian is a Gaussian bump with larger variances.
 
     Args:
-        bumps: The function.
-        x: Where, shape [N].
+        bumps: The bumps of the sum.
+        x: Places on the axis, shape [N].
         stddev: σ of the smoothing Gaussian, at least 0.
 
     Returns:
@@ -149,26 +150,26 @@ def smoothed_on_axis(
 def count_on_axis(bumps: tuple[Bump, ...], stddev: float, points: int = 40_001) -> int:
     """Counts the local maxima of a smoothed sum of bumps of positive heights.
 
-    Off the axis y = 0 every bump falls with |y|, so the sum does, and all its maxima
-    lie on the axis, where it falls with |y| and only its slope along x counts.
+    Every bump decreases with |y|, so their sum does. All maxima therefore lie on the axis
+    y = 0, and the sign of the slope along x locates them.
 
     Args:
-        bumps: The function; heights above 0.
+        bumps: The bumps of the sum, with heights above 0.
         stddev: σ of the smoothing Gaussian, at least 0.
-        points: Of the grid along x on which changes of the slope's sign are counted.
+        points: Size of the grid along x on which sign changes of the slope are counted.
 
     Returns:
-        How many there are.
+        The number of local maxima.
     """
     centres = [bump.centre for bump in bumps]
-    # Outside its centres a sum of bumps is monotone.
+    # A sum of bumps is monotone outside its centres.
     x = np.linspace(min(centres) - 1e-3, max(centres) + 1e-3, points)
     _, slope = smoothed_on_axis(bumps, x, stddev)
     return int(((slope[:-1] > 0) & (slope[1:] <= 0)).sum())
 
 
 def random_bumps(rng: np.random.Generator, number: int) -> tuple[Bump, ...]:
-    """Draws a function of one action: bumps of any height, place and width in a box."""
+    """Draws `number` bumps of one action, with uniform heights, centres and widths."""
     return tuple(
         Bump(*values)
         for values in zip(

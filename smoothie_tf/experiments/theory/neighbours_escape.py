@@ -1,7 +1,7 @@
-"""Which of four agents leave the worse mode of the two-Gaussians task.
+"""Compares four agents on the two-Gaussians task: which leave the worse mode.
 
-Figure 2's runs, for Soft DDPG and SVG(0) as well, and for a reward in steps as well:
-many seeds of each are drawn.
+The runs are as in Figure 2, with Soft DDPG and SVG(0) added, and with the discretized
+reward added. The picture shows all seeds.
 """
 
 import pathlib
@@ -25,17 +25,17 @@ _ACTIONS = np.linspace(-2.2, 2.2, 1001)
 
 
 def discretized_reward(action: np.ndarray) -> np.ndarray:
-    """Returns the reward of the discretized task, shape A, of actions of shape A."""
-    # With the wrapper's own number of levels, which is the task's.
+    """Returns the reward of the discretized task for actions, both of any shape."""
+    # The registered task sets the number of reward levels.
     env = gymnasium.make(_DISCRETIZED)
     return env.discretize(_MIXTURE.reward(action))
 
 
 def draw(records: pd.DataFrame, table: pd.DataFrame, path: pathlib.Path) -> None:
-    """Draws μ and σ of every run, a column an agent, a row a version of the reward.
+    """Draws μ and σ of every run: one column per agent, one row per reward.
 
     Args:
-        records: Of all runs, see `escape.FinishedRun`.
+        records: Records of all runs; see `escape.FinishedRun`.
         table: As `escape.tabulate_runs` returns it.
         path: The picture to write.
     """
@@ -55,8 +55,8 @@ def draw(records: pd.DataFrame, table: pd.DataFrame, path: pathlib.Path) -> None
             lower[0].set_visible(False)
             upper[0].tick_params(labelbottom=True)
             for place, (agent, name) in enumerate(agents.items(), start=1):
-                chosen = _of(records, environment, agent)
-                ends = _of(table, environment, agent)["ends_on"]
+                chosen = _select(records, environment, agent)
+                ends = _select(table, environment, agent)["ends_on"]
                 _draw_paths(upper[place], chosen, "mean", escape.COLOURS[agent])
                 _draw_paths(lower[place], chosen, "stddev", escape.COLOURS[agent])
                 for mode in _MIXTURE.centres:
@@ -82,7 +82,7 @@ def draw(records: pd.DataFrame, table: pd.DataFrame, path: pathlib.Path) -> None
         figure.align_ylabels([panels[row][1] for row in range(2 * len(environments))])
 
 
-def _of(frame, environment, agent):
+def _select(frame, environment, agent):
     return frame[(frame["environment"] == environment) & (frame["agent"] == agent)]
 
 
@@ -90,7 +90,7 @@ def _draw_reward(panel: "matplotlib.axes.Axes", environment: str, label: str) ->
     dense = environment == escape.ENVIRONMENT
     reward = _MIXTURE.reward(_ACTIONS) if dense else discretized_reward(_ACTIONS)
     panel.plot(_ACTIONS, reward, color=style.REWARD)
-    # Of the reward as it is: rows of the integral (9), by the trapezoidal rule.
+    # Equation (9) by the trapezoidal rule, for the dense or the discretized reward.
     stddev = figure1.INITIAL_STDDEV
     points, spacing = np.linspace(-6, 6, 4001, retstep=True)
     rewards = _MIXTURE.reward(points) if dense else discretized_reward(points)
@@ -110,7 +110,7 @@ def _draw_paths(
         panel.plot(run["update"], run[column], color=colour, linewidth=0.8, alpha=0.6)
     panel.set_xlim(0, records["update"].max())
     panel.xaxis.set_major_locator(ticker.MaxNLocator(4))
-    # Numbers of four digits would run into those of the next panel.
+    # Labels of four digits would overlap those of the next panel.
     panel.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}")
 
 

@@ -1,8 +1,7 @@
-"""Section 3 in numbers: the naive update, local optima, easier fits.
+"""Makes and draws the tables on Section 3: naive update, local optima, critic fits.
 
-Moments and counts are exact; the results on learned critics are measured over seeds.
-`likelihood_ratio`, `local_optima` and `section3_critics` compute; this module makes,
-draws and writes the tables.
+`likelihood_ratio` and `local_optima` compute exact moments and counts;
+`section3_critics` measures learned critics over seeds.
 """
 
 import pathlib
@@ -23,22 +22,22 @@ from smoothie_tf.experiments.theory import (
 if TYPE_CHECKING:
     import matplotlib.axes
 
-#: Tables by name; each is `<out_dir>/<name>.csv`.
+#: Names of the tables; each is written to `<out_dir>/<name>.csv`.
 TABLES = ("likelihood_ratio", "learned_updates", "local_optima", "fits", "ddpg_limit")
-#: Functions whose maxima are counted.
+#: Names of the functions whose local maxima are counted.
 TWO_GAUSSIANS, RANDOM, RIDGE = (
     "two Gaussians",
     "random, one dimension",
     "ridge, two dimensions",
 )
 SEEDS = 20
-#: Stored actions after which a learned update is read.
+#: Numbers of stored actions after which a learned update is recorded.
 ACTION_COUNTS = (250, 500, 1000, 2000, 4000)
-#: Sizes of critics that fit the reward and the smoothed one: a small one, the paper's.
+#: Hidden units of the critics that are fitted: a small critic, and Figure 2's.
 HIDDEN_UNITS = (10, 300)
-#: Updates after which their error is read.
+#: Numbers of updates after which their error is recorded.
 UPDATE_COUNTS = (250, 500, 1000, 2000, 3000)
-#: σ of the limit Σ → 0.
+#: Values of σ for the limit Σ → 0.
 LIMIT_STDDEVS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _STDDEVS = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, figure1.INITIAL_STDDEV, 0.8)
 _RANDOM_FUNCTIONS, _RANDOM_BUMPS, _RANDOM_POINTS = 200, 6, 2001
@@ -48,11 +47,12 @@ _START_MEAN = _MIXTURE.centres[int(np.argmin(_MIXTURE.heights))]
 
 
 def tabulate_likelihood_ratio() -> pd.DataFrame:
-    """Returns the moments of the naive update, for each parameter at each σ.
+    """Tabulates the moments of the naive update of each parameter for several σ.
+
+    μ is the initial mean of Figure 2.
 
     Returns:
-        Columns stddev, parameter and those of `likelihood_ratio.UpdateMoments`; μ is
-        where Figure 2 starts.
+        Columns stddev, parameter and those of `likelihood_ratio.UpdateMoments`.
     """
     return pd.DataFrame(
         [
@@ -68,15 +68,16 @@ def tabulate_likelihood_ratio() -> pd.DataFrame:
 
 
 def tabulate_local_optima(seed: int = 0) -> pd.DataFrame:
-    """Counts local maxima of three kinds of functions as σ grows.
+    """Counts local maxima of three kinds of functions for increasing σ.
 
     Args:
-        seed: Of the random ones.
+        seed: Seed of the random functions.
 
     Returns:
-        Columns function, stddev, functions (how many), maxima (their mean number),
-        gained (how many have more than at the σ before) and vanishing_stddev: from
-        where on the two Gaussians have one.
+        Columns function (the kind), stddev, functions (their number), maxima (mean
+        number per function), gained (number of functions with more maxima than at the
+        previous σ) and, for the two Gaussians, vanishing_stddev: the smallest σ with
+        which there is one maximum.
     """
     stddevs = np.unique([*np.linspace(0, 1, 41), figure1.INITIAL_STDDEV])
     rng = np.random.default_rng(seed)
@@ -121,13 +122,14 @@ def tabulate_local_optima(seed: int = 0) -> pd.DataFrame:
 
 
 def tabulate(seeds: int = SEEDS) -> dict[str, pd.DataFrame]:
-    """Computes everything.
+    """Computes all tables.
 
     Args:
-        seeds: Critics of each kind, from seed 0 on; half as many are fitted.
+        seeds: Number of critics of each kind, at least 2, for learned updates; their
+            seeds start at 0. Fits have half as many critics, at least 2.
 
     Returns:
-        Tables by the names of `TABLES`.
+        Tables by name, in the order of `TABLES`.
     """
     from smoothie_tf.experiments.theory import section3_critics
 
@@ -159,7 +161,7 @@ _SYMBOLS = {"mean": "μ", "stddev": "σ"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], path: pathlib.Path) -> None:
-    """Draws all of it, a panel a question.
+    """Draws all tables, one panel per question.
 
     Args:
         tables: As `tabulate` returns them.
@@ -327,7 +329,7 @@ def _draw_fits(panel: "matplotlib.axes.Axes", table: pd.DataFrame, units: int) -
 
 
 def _tick(axis, places: Sequence[float]) -> None:
-    """Labels a logarithmic axis at these places alone."""
+    """Labels a logarithmic axis only at the given places."""
     from matplotlib import ticker
 
     axis.set_major_locator(ticker.FixedLocator(places))

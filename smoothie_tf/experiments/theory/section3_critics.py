@@ -1,7 +1,7 @@
-"""Section 3's claims about learned critics, and the limit Σ → 0.
+"""Measures Section 3's claims about learned critics, and the limit Σ → 0.
 
-Critics are the package's own, as Figure 2 has them: one layer of tanh units that sees
-the action, Adam at Figure 2's rate.
+Critics are as in Figure 2: one hidden layer of tanh units that has the action as input,
+trained by Adam with Figure 2's learning rate.
 
 Shapes: N stored actions, B batch.
 """
@@ -21,34 +21,35 @@ from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.theory import figure1, likelihood_ratio
 from smoothie_tf.networks import critic_network, mean_network
 
-#: As Figure 2's (gin/environments and gin/tuned, smoothie_tf_TwoGaussians-v0).
+#: Hyperparameters of Figure 2, from `smoothie_tf_TwoGaussians-v0.gin` in
+#: gin/environments and gin/tuned.
 HIDDEN_UNITS = 300
 LEARNING_RATE = 1e-2
 BATCH_SIZE = 128
 
-#: What a critic is fitted to.
+#: Targets to which a critic is fitted.
 REWARD, SMOOTHED, SAMPLED = "reward", "smoothed", "smoothed, from samples"
 TARGETS = (REWARD, SMOOTHED, SAMPLED)
-#: How stored actions are distributed.
+#: Distributions of stored actions.
 REPLAYS = ("on-policy", "uniform")
 
 _MIXTURE = two_gaussians.MIXTURE
 _BOUND = two_gaussians.ACTION_BOUND
-#: Where Figure 2's policy starts.
+#: Initial policy of Figure 2.
 START_MEAN = _MIXTURE.centres[int(np.argmin(_MIXTURE.heights))]
 START_STDDEV = figure1.INITIAL_STDDEV
 _STORED = 2**15
 
 
 class Regression:
-    """A critic of one action in one state, fitted to stored targets by minibatches."""
+    """Fits a critic of one action in one state to stored targets by minibatches."""
 
     def __init__(self, hidden_units: int, stored: int):
-        """Makes the critic, and compiles its update once for all its fits.
+        """Makes the critic. Its update is compiled once for all fits.
 
         Args:
-            hidden_units: Of its one layer.
-            stored: N, how many actions are stored.
+            hidden_units: Number of units of the critic's hidden layer.
+            stored: N, the number of stored actions.
         """
         self._specs = (
             tensor_spec.TensorSpec([1], tf.float32),
@@ -63,10 +64,10 @@ class Regression:
         self._seed = tf.Variable(0, dtype=tf.int64)
 
     def restart(self, seed: int) -> None:
-        """Gives the critic new weights and its optimizer none of the past.
+        """Draws new weights and resets the optimizer.
 
         Args:
-            seed: Of the weights, and of all draws of the fit that follows.
+            seed: Seed of the weights and of the minibatches and noise of the next fit.
         """
         tf.keras.utils.set_random_seed(seed)
         source = self._new_critic()
@@ -85,16 +86,17 @@ class Regression:
         stddev: float = 0.0,
         first_stored: int | None = None,
     ) -> None:
-        """Updates the critic, each time on a minibatch of what is stored.
+        """Updates the critic on minibatches of stored actions.
 
         Args:
             actions: Stored actions ã, shape [N].
-            targets: Of each, shape [N].
-            updates: How many.
-            stddev: Of the phantom actions around the stored ones, (18); at 0 the
-                critic sees these themselves.
-            first_stored: How many of the N are there at the first update, one more
-                before each that follows; all from the beginning if None.
+            targets: Their targets, shape [N].
+            updates: Number of updates.
+            stddev: σ of the phantom actions around the stored ones, equation (18), at
+                least 0; with 0 the critic is fitted at the stored actions.
+            first_stored: Number of actions that the first update draws from; every
+                later update draws from one more, up to N. None for all N from the
+                first update on.
         """
         growing = first_stored is not None
         with quiet.without_known_notices():
@@ -107,12 +109,12 @@ class Regression:
             )
 
     def values(self, actions: np.ndarray) -> np.ndarray:
-        """Returns the critic's values at actions [B]."""
+        """Returns the critic's values, shape [B], at actions, shape [B]."""
         column = tf.constant(actions[:, np.newaxis], tf.float32)
         return self._critic((tf.zeros_like(column), column))[0].numpy()
 
     def update_at(self, mean: float, stddev: float) -> dict[str, float]:
-        """Returns Smoothie's direction for μ and for σ, (13) and (15), by parameter."""
+        """Returns Smoothie's updates of μ and σ by parameter, equations (13), (15)."""
         action = tf.constant([[mean]], tf.float32)
         _, gradient, hessian = self._critic.action_derivatives(tf.zeros([1, 1]), action)
         directions = float(gradient[0, 0]), stddev * float(hessian[0, 0])
@@ -131,7 +133,8 @@ class Regression:
         def update(i):
             step = self._updates.read_value()
             stored = tf.minimum(first_stored + tf.cast(step, tf.int32), self._stored)
-            # A share of what is stored: bounds of stateless integers are constants.
+            # A uniform share selects the row, because the bound of stateless random
+            # integers must be constant here.
             share = tf.random.stateless_uniform(
                 [BATCH_SIZE], tf.stack([2 * self._seed, step])
             )
@@ -159,16 +162,17 @@ class Regression:
 def learn_updates(
     replay: str, seeds: Sequence[int], counts: Sequence[int]
 ) -> pd.DataFrame:
-    """Learns Q̃ at Figure 2's first policy, held fixed, one update an action.
+    """Learns Q̃ of Figure 2's initial policy, with one update per stored action.
 
     Args:
-        replay: One of `REPLAYS`; "uniform" is over the box of actions.
-        seeds: Of the runs: initial weights, stored actions, minibatches.
-        counts: Numbers of actions after which the update is read, rising.
+        replay: One of `REPLAYS`; "uniform" is uniform between the action bounds.
+        seeds: Seeds of the runs: of initial weights, stored actions and minibatches.
+        counts: Numbers of actions after which the update is recorded, increasing, the
+            first at least `BATCH_SIZE`.
 
     Returns:
-        Columns replay, seed, actions, parameter and update: what the critic has μ and
-        σ do.
+        Columns replay, seed, actions, parameter, and update: the update of μ or σ that
+        follows from the critic.
     """
     regression = Regression(HIDDEN_UNITS, counts[-1])
     rows = []
@@ -202,17 +206,17 @@ def learn_updates(
 def fit_targets(
     hidden_units: int, seeds: Sequence[int], counts: Sequence[int]
 ) -> pd.DataFrame:
-    """Fits one critic to the reward and to its smoothed version, at equal cost.
+    """Fits critics to the reward and to the smoothed reward, with equal updates.
 
     Args:
-        hidden_units: Of the critic's one layer.
-        seeds: Of the runs: initial weights, actions, minibatches.
-        counts: Numbers of updates after which the error is read, rising.
+        hidden_units: Number of units of the critic's hidden layer.
+        seeds: Seeds of the fits: of initial weights, actions and minibatches.
+        counts: Numbers of updates after which the error is recorded, increasing.
 
     Returns:
         Columns hidden_units, target (one of `TARGETS`), seed, updates, error (root mean
-        square over the box of actions) and relative_error: in multiples of the standard
-        deviation that what is fitted has over the box.
+        square over actions between the bounds) and relative_error (error divided by the
+        standard deviation of the exact target over the same actions).
     """
     regression = Regression(hidden_units, _STORED)
     grid = np.linspace(-_BOUND, _BOUND, 1201)
@@ -224,7 +228,7 @@ def fit_targets(
             rng = np.random.default_rng(seed)
             actions = rng.uniform(-_BOUND, _BOUND, _STORED)
             if target == SAMPLED:
-                # As (12) has it: the action's reward at a draw around it.
+                # Equation (12): the reward of a sample from N(a, σ²).
                 drawn = actions + stddev * rng.standard_normal(_STORED)
                 targets = _MIXTURE.reward(drawn)
             else:
@@ -249,23 +253,23 @@ def fit_targets(
 
 
 def ddpg_limit(stddevs: Sequence[float], seed: int = 0) -> pd.DataFrame:
-    """Holds Smoothie's updates for small Σ against DDPG's, from the same weights.
+    """Compares Smoothie's updates for small Σ with DDPG's, from the same weights.
 
-    One step of plain gradient descent with rate 1 is the gradient itself, so that what
-    is compared is what the agents do, on one minibatch with terminations in it.
+    Both agents make one step of plain gradient descent with learning rate 1, which is
+    the gradient, on the same minibatch, which includes terminations.
 
     Args:
-        stddevs: σ, in action units, above 0.
-        seed: Of weights and minibatch.
+        stddevs: Values of σ, in action units, above 0.
+        seed: Seed of the weights and the minibatch.
 
     Returns:
-        Columns stddev; critic_loss, critic_gradient and policy_gradient: differences
-        relative to DDPG's, of gradients by their norms.
+        Columns stddev, critic_loss, critic_gradient and policy_gradient. The last three
+        are differences relative to DDPG; those of gradients are relative norms.
     """
     experience = _experience(np.random.default_rng(seed))
-    theirs_critic, ddpg_loss, start = _step("ddpg", seed, experience, (0.0, 1.0))
-    # TF-Agents' loss of the actor has 2/A times the gradient of −Q: see `DdpgInfo`.
-    theirs_policy, *_ = _step("ddpg", seed, experience, (0.5 * _ACTIONS, 0.0))
+    ddpg_critic, ddpg_loss, start = _step("ddpg", seed, experience, (0.0, 1.0))
+    # The gradient of TF-Agents' actor loss is 2/A times that of −Q: see `DdpgInfo`.
+    ddpg_policy, *_ = _step("ddpg", seed, experience, (0.5 * _ACTIONS, 0.0))
     rows = []
     for stddev in stddevs:
         after, loss, _ = _step("smoothie", seed, experience, (1.0, 1.0), stddev)
@@ -274,10 +278,10 @@ def ddpg_limit(stddevs: Sequence[float], seed: int = 0) -> pd.DataFrame:
                 "stddev": stddev,
                 "critic_loss": abs(loss - ddpg_loss) / abs(ddpg_loss),
                 "critic_gradient": _difference(
-                    after.critic, theirs_critic.critic, start.critic
+                    after.critic, ddpg_critic.critic, start.critic
                 ),
                 "policy_gradient": _difference(
-                    after.policy, theirs_policy.policy, start.policy
+                    after.policy, ddpg_policy.policy, start.policy
                 ),
             }
         )
@@ -288,7 +292,7 @@ _STATES, _ACTIONS, _TRANSITIONS = 5, 3, 256
 
 
 class _Weights:
-    """Flat copies of the weights of an agent's networks."""
+    """Flat copies of the weights of an agent's policy and critic."""
 
     def __init__(self, policy, critic):
         self.policy, self.critic = (
@@ -298,19 +302,23 @@ class _Weights:
 
 
 def _difference(ours, theirs, start):
-    """Returns how far two steps from `start` are apart, relative to the second."""
+    """Returns the difference of two steps from `start`, relative to the second."""
     return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs - start))
 
 
 def _step(kind, seed, experience, rates, stddev=None):
-    """Returns weights after a step of rates for policy and critic, loss, and start."""
+    """Makes one step with two learning rates, for policy and critic.
+
+    Returns:
+        The weights after the step, the critic's loss, and the weights before the step.
+    """
     tf.keras.utils.set_random_seed(seed)
     observation = tensor_spec.TensorSpec([_STATES], tf.float32)
     action = tensor_spec.BoundedTensorSpec([_ACTIONS], tf.float32, -1, 1)
     policy = mean_network.MeanNetwork(observation, action, (32, 32))
     critic = critic_network.CriticNetwork((observation, action), (32,), (32,))
-    # Away from the tiny last layers of new networks, whose values hardly depend on
-    # the action.
+    # New networks have tiny last layers, so that values hardly depend on the action.
+    # Larger weights avoid this.
     for network in (policy, critic):
         network.create_variables()
         for variable in network.trainable_variables:
@@ -339,7 +347,7 @@ def _step(kind, seed, experience, rates, stddev=None):
             ts.time_step_spec(observation),
             action,
             initial_log_variance=2 * float(np.log(stddev)),
-            covariance_learning_rate_factor=0.0,  # σ as given, also in the critic's.
+            covariance_learning_rate_factor=0.0,  # Keeps σ constant.
             independent_minibatches=False,
             **arguments,
         )
@@ -349,7 +357,7 @@ def _step(kind, seed, experience, rates, stddev=None):
 
 
 def _experience(rng):
-    """Draws a minibatch of transitions, a quarter of which end their episodes."""
+    """Draws a minibatch of transitions, a quarter of which are terminations."""
 
     def normal(*shape):
         return tf.constant(rng.normal(size=(_TRANSITIONS, 2, *shape)), tf.float32)
