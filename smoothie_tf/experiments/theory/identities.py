@@ -1,7 +1,7 @@
 """Checks the paper's identities numerically: Theorem 1, (18)'s fixed point, Hessians.
 
-Theorem 1 and the fixed point are computed by quadrature in double precision. The Hessians
-are those of critics in single precision.
+Theorem 1 and the fixed point are computed by quadrature in double precision. The
+Hessians are those of critics in single precision.
 
 Shapes: B batch, S state, A action, P points of quadrature.
 """

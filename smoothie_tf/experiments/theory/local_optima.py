@@ -150,8 +150,8 @@ def smoothed_on_axis(
 def count_on_axis(bumps: tuple[Bump, ...], stddev: float, points: int = 40_001) -> int:
     """Counts the local maxima of a smoothed sum of bumps of positive heights.
 
-    Every bump decreases with |y|, so their sum does. All maxima therefore lie on the axis
-    y = 0, and the sign of the slope along x locates them.
+    Every bump decreases with |y|, so their sum does. All maxima therefore lie on the
+    axis y = 0, and the sign of the slope along x locates them.
 
     Args:
         bumps: The bumps of the sum, with heights above 0.
