@@ -726,8 +726,11 @@ def kill_node(soak: Soak, times: int) -> None:
             killer.join()
             cluster.shutdown()
         problem = None
-        if "goes on elsewhere from its last checkpoint" not in stream.getvalue():
-            problem = "no run was said to go on elsewhere"
+        if (
+            "resumes from its last checkpoint on another worker"
+            not in stream.getvalue()
+        ):
+            problem = "the launcher did not say that a run resumes"
         if struck.is_set():
             soak.strike(fault, problem)
         for outcome, run in zip(outcomes, runs, strict=True):

@@ -38,8 +38,8 @@ _SPELLED = {
     "µ": "u",
     "\N{COMBINING TILDE}": "~",
 }
-# A pipe or a terminal whose other end is closed.
-_NOBODY_READS = (errno.EPIPE, errno.EIO)
+# Errors of writing to a pipe or a terminal whose other end is closed.
+_CLOSED_READER = (errno.EPIPE, errno.EIO)
 
 
 def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
@@ -75,7 +75,7 @@ def _lost(output):
     if output is None or output.failure is None:
         return 0
     reason = output.failure.strerror
-    print(f"What was printed could not be written: {reason}.", file=sys.stderr)
+    print(f"The output could not be written: {reason}.", file=sys.stderr)
     return 1
 
 
@@ -133,7 +133,7 @@ class _Output(io.FileIO):
                 select.select((), (self,), ())
             return written
         except OSError as error:
-            if error.errno not in _NOBODY_READS:
+            if error.errno not in _CLOSED_READER:
                 self.failure = error
             # Discard the rest, also of child processes.
             nowhere = os.open(os.devnull, os.O_WRONLY)

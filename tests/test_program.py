@@ -107,7 +107,7 @@ def test_a_full_disk_is_said_and_ends_nothing(tmp_path):
         )
     assert done.returncode == 1
     assert done.stderr == (
-        b"What was printed could not be written: No space left on device.\n"
+        b"The output could not be written: No space left on device.\n"
     )
     assert (tmp_path / "done").exists()
 

@@ -1,1 +1,1 @@
-"""Trained policies for use elsewhere: SavedModel, TFLite, cards, their evaluation."""
+"""Exports trained policies as SavedModel and TFLite, and evaluates the exports."""

@@ -1,8 +1,8 @@
-"""A policy as a SavedModel that needs only TensorFlow to run.
+"""Writes a policy as a SavedModel that needs only TensorFlow to run.
 
-Its inputs are the environment's observations, its outputs the environment's actions:
-the graph includes flattening, one-hot coding, clipping and the conversion from the
-agent's units to the task's.
+The SavedModel takes observations as the task returns them, and returns actions as the
+task takes them: its graph includes flattening, one-hot encoding, clipping and the
+conversion from the agent's units to the task's.
 
 Shapes: B batch, S state, A action.
 """
@@ -29,8 +29,8 @@ from smoothie_tf.training import files
 Observation = Any
 
 # Dtypes of observations and of seeds.
-_WHOLE_NUMBERS = (tf.int64, tf.int32, tf.int16, tf.int8, tf.uint8, tf.bool)
-_NUMBERS = (tf.float64, tf.float32, tf.float16, *_WHOLE_NUMBERS)
+_INTEGERS = (tf.int64, tf.int32, tf.int16, tf.int8, tf.uint8, tf.bool)
+_NUMBERS = (tf.float64, tf.float32, tf.float16, *_INTEGERS)
 _SEEDS = (tf.int64, tf.int32, tf.uint32)
 
 
@@ -39,22 +39,25 @@ class ExportError(ValueError):
 
 
 class DeployedPolicy(tf.Module):
-    """A policy between the raw observations and the raw actions of its task.
+    """A policy from raw observations of its task to raw actions.
 
     Attributes:
       action: From observations to the mean action, in the task's units and within
         its bounds, shape [B, A].
-      sample: From observations and an integer seed to a draw from the policy,
-        likewise. The same seed gives the same draw.
-      distribution_parameters: From observations to "mean" and "stddev" of its
-        Gaussian, in the task's units, before anything is clipped, shape [B, A]. A
-        deterministic policy has standard deviation 0. For a Gaussian behind a tanh,
-        "mean" is the tanh of its mean, and "stddev" its own.
+      sample: From observations and an integer seed to a draw from the policy, in the
+        task's units and within its bounds, shape [B, A]. The same seed gives the same
+        draw.
+      distribution_parameters: From observations to "mean" and "stddev" of the
+        policy's Gaussian, in the task's units, before clipping, each of shape [B, A].
+        A deterministic policy has standard deviation 0. For a Gaussian that is squashed
+        by tanh, "mean" is the tanh of the Gaussian's mean, and "stddev" the Gaussian's
+        standard deviation before the tanh.
 
-    All three take arrays of any numeric dtype, as tasks return them, in the nest of the
-    space. Tensors may have any numeric dtype if the space is one array; in a dict or
-    tuple they are float32, or the space's own integer dtype. Observations of another
-    shape, or with a NaN or infinity, raise `tf.errors.InvalidArgumentError`.
+    All three take NumPy arrays of any numeric dtype, nested as the observation space
+    is. Tensors may have any numeric dtype if the space is a single array. In a dict or
+    tuple, tensors must be float32, or have the integer dtype of their space.
+    Observations of another shape, or with a NaN or infinity, raise
+    `tf.errors.InvalidArgumentError`.
     """
 
     def __init__(
@@ -63,16 +66,16 @@ class DeployedPolicy(tf.Module):
         observation_space: spaces.Space,
         action_space: spaces.Box,
     ):
-        """Puts a policy between two spaces.
+        """Builds the functions.
 
         Args:
           policy: A stateless policy of flat float32 observations, shape [S], whose
-            actions, shape [A], are Gaussian, Gaussian behind a tanh, or
-            deterministic. Behind a `GreedyPolicy`, the policy that it wraps is what
-            `sample` draws from.
-          observation_space: The task's own, which flattens to S numbers.
-          action_space: The task's own, shape [A]. The policy's bounds are mapped
-            onto it linearly.
+            actions, shape [A], are Gaussian, Gaussian squashed by tanh, or
+            deterministic. If it is a `GreedyPolicy`, `sample` draws from the policy
+            that it wraps.
+          observation_space: The task's observation space, which flattens to S numbers.
+          action_space: The task's action space, shape [A]. The policy's bounds are
+            mapped linearly to the bounds of this space.
 
         Raises:
           ExportError: If policy and spaces do not fit together.
@@ -81,7 +84,7 @@ class DeployedPolicy(tf.Module):
         if isinstance(policy, greedy_policy.GreedyPolicy):
             policy = policy.wrapped_policy
         _check(policy, observation_space, action_space)
-        # Only the weights, so that nothing else of the policy is saved.
+        # Only the weights are tracked: no other part of the policy is saved.
         self._weights = list(policy.variables())
         spec = policy.action_spec
         agent_low = np.broadcast_to(spec.minimum, spec.shape).astype(np.float64)
@@ -108,7 +111,7 @@ class DeployedPolicy(tf.Module):
             mean, stddev = distribution.mean(), distribution.stddev()
             scale = getattr(distribution, "scale", None)
             correlated = isinstance(scale, tf.linalg.LinearOperatorLowerTriangular)
-            # Of a covariance that is not diagonal, its Cholesky factor.
+            # The Cholesky factor, if the covariance is not diagonal.
             factor = scale.to_dense() if correlated else ()
             return mean, tf.broadcast_to(stddev, tf.shape(mean)), factor
 
@@ -117,14 +120,14 @@ class DeployedPolicy(tf.Module):
         def in_task(before, dtype=action_space.dtype):
             action = squash(before)
             clipped = tf.clip_by_value(action, spec.minimum, spec.maximum)
-            # Rounding, too, may lead over a bound.
+            # Clips again, since rounding may exceed a bound.
             return tf.clip_by_value(
                 tf.cast(offset + scale * clipped, dtype), *_bounds(action_space, dtype)
             )
 
         def unchecked_action(observation):
             mean, *_ = parameters(_flatten(observation_space, observation))
-            # TFLite clips no other kind of float.
+            # TFLite clips only float32.
             return in_task(mean, np.dtype(np.float32))
 
         def action(observation):
@@ -148,35 +151,37 @@ class DeployedPolicy(tf.Module):
             }
 
         self._observation_space = observation_space
-        # Of any shape: another shape is then an error at run time, as a NaN is.
+        # The signature accepts any shape, so that a wrong shape raises the same error
+        # at run time as a NaN does.
         self._spec = _map(
             observation_space,
             lambda leaf, name: _leaf_spec(leaf, name, tf.float32, any_shape=True),
         )
-        self.action = self._of_any_kind(action)
-        self.sample = self._of_any_kind(sample, tf.TensorSpec([], tf.int64, "seed"))
-        self.distribution_parameters = self._of_any_kind(distribution_parameters)
+        self.action = self._for_any_dtype(action)
+        self.sample = self._for_any_dtype(sample, tf.TensorSpec([], tf.int64, "seed"))
+        self.distribution_parameters = self._for_any_dtype(distribution_parameters)
         self._unchecked_action = tf.function(unchecked_action, autograph=False)
 
-    def _of_any_kind(self, function, *seed):
+    def _for_any_dtype(self, function, *seed):
         """Returns a function that takes arrays of any numeric dtype.
 
-        With a signature, TensorFlow casts arrays to its dtype, and rejects tensors of
-        another one. Without a signature it takes the dtypes that have been traced: if
-        the observation is one array, these are few enough.
+        A `tf.function` with a signature casts arrays to the signature's dtype, but
+        rejects tensors of another dtype. A restored function without a signature
+        accepts all dtypes that were traced before saving. If the observation is a
+        single array, `_trace` traces each of them.
         """
-        of_one_kind = tf.function(
+        of_one_dtype = tf.function(
             function, input_signature=[self._spec, *seed], autograph=False
         )
         if not isinstance(self._spec, tf.TensorSpec):
-            return of_one_kind
-        kind = self._spec.dtype
+            return of_one_dtype
+        dtype = self._spec.dtype
 
         def without_seed(observation):
-            return of_one_kind(tf.cast(observation, kind))
+            return of_one_dtype(tf.cast(observation, dtype))
 
         def with_seed(observation, seed):
-            return of_one_kind(tf.cast(observation, kind), tf.cast(seed, tf.int64))
+            return of_one_dtype(tf.cast(observation, dtype), tf.cast(seed, tf.int64))
 
         return tf.function(with_seed if seed else without_seed, autograph=False)
 
@@ -184,8 +189,8 @@ class DeployedPolicy(tf.Module):
         """Traces the functions without a signature, for the SavedModel."""
         if not isinstance(self._spec, tf.TensorSpec):
             return
-        for kind in _NUMBERS if self._spec.dtype.is_floating else _WHOLE_NUMBERS:
-            spec = tf.TensorSpec(None, kind, self._spec.name)
+        for dtype in _NUMBERS if self._spec.dtype.is_floating else _INTEGERS:
+            spec = tf.TensorSpec(None, dtype, self._spec.name)
             self.action.get_concrete_function(spec)
             self.distribution_parameters.get_concrete_function(spec)
             for seed in _SEEDS:
@@ -194,8 +199,8 @@ class DeployedPolicy(tf.Module):
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """Returns the SavedModel's signatures, and traces the Python functions.
 
-        Signatures take float32 where the space has floats; the attributes take other
-        dtypes as well.
+        Signatures take float32 where the space has floats; the attributes also take
+        other dtypes.
         """
         self._trace()
         seed = tf.TensorSpec([], tf.int64, "seed")
@@ -219,9 +224,10 @@ class DeployedPolicy(tf.Module):
         }
 
     def tflite(self) -> bytes:
-        """Returns `action` as a TFLite model, which checks nothing.
+        """Returns `action` as a TFLite model, which does not check observations.
 
-        It returns float32, whatever the task takes, within the task's bounds.
+        The model returns float32 within the task's bounds, whatever the dtype of the
+        action space.
         """
         spec = input_spec(self._observation_space)
         concrete = self._unchecked_action.get_concrete_function(spec)
@@ -239,19 +245,19 @@ def save(
     """Writes a policy as a SavedModel with plain signatures.
 
     Args:
-      policy: As `DeployedPolicy` takes it.
-      observation_space: The task's own.
-      action_space: The task's own, shape [A].
-      directory: Where the SavedModel goes.
+      policy: A policy that `DeployedPolicy` accepts.
+      observation_space: The task's observation space.
+      action_space: The task's action space, shape [A].
+      directory: The directory of the SavedModel.
 
     Returns:
-      What was saved.
+      The saved policy.
 
     Raises:
       ExportError: If policy and spaces do not fit together.
     """
     deployed = DeployedPolicy(policy, observation_space, action_space)
-    # Debug information would hold the paths of this machine.
+    # Debug information would contain paths of this machine.
     options = tf.saved_model.SaveOptions(save_debug_info=False)
     signatures = deployed.signatures()
     with _writable(directory) as path:
@@ -264,12 +270,12 @@ def save_for_tf_agents(
     directory: str | os.PathLike[str],
     train_step: int,
 ) -> None:
-    """Writes a policy as TF-Agents does: time step in, policy step out.
+    """Writes a policy in the format of TF-Agents: from a time step to a policy step.
 
     Args:
       policy: Any policy; it acts on flat observations in the agent's units.
-      directory: Where the SavedModel goes, for `SavedModelPyTFEagerPolicy`.
-      train_step: Training steps behind the policy.
+      directory: The directory of the SavedModel; `SavedModelPyTFEagerPolicy` reads it.
+      train_step: The number of training steps, which is saved with the policy.
     """
     step = tf.Variable(train_step, dtype=tf.int64, name="train_step")
     # TF-Agents warns, for instance, that Ornstein-Uhlenbeck noise has no distribution.
@@ -293,7 +299,7 @@ def input_spec(space: spaces.Space, floats: tf.DType = tf.float32) -> Observatio
       floats: The dtype of its floats.
 
     Returns:
-      A nest as the space's own, of specs of shape [B, …] named "observation", or
+      Specs of shape [B, …], nested as the space is, and named "observation", or
       "observation_<key>" within a dict or tuple.
 
     Raises:
@@ -303,20 +309,20 @@ def input_spec(space: spaces.Space, floats: tf.DType = tf.float32) -> Observatio
 
 
 def batch(observations: Sequence[Observation]) -> Observation:
-    """Returns B observations of a task as one, whose arrays have shape [B, …].
+    """Stacks B observations into one batch, whose arrays have shape [B, …].
 
     Args:
-      observations: As the task returns them, nested or not.
+      observations: Observations as the task returns them, nested or not.
     """
     return tf.nest.map_structure(lambda *leaves: np.stack(leaves), *observations)
 
 
 def as_json(space: spaces.Space, observation: Observation) -> Any:
-    """Returns an observation as JSON takes it: dicts and lists of numbers.
+    """Converts an observation to dicts and lists of numbers, which JSON can hold.
 
     Args:
-      space: Of the observation.
-      observation: As the task returns it.
+      space: The observation space.
+      observation: An observation as the task returns it.
     """
     if isinstance(space, spaces.Dict):
         return {
@@ -329,14 +335,14 @@ def as_json(space: spaces.Space, observation: Observation) -> Any:
 
 
 def describe_space(space: spaces.Space) -> dict[str, Any]:
-    """Returns a space as JSON takes it.
+    """Describes a space by values that JSON can hold.
 
     Args:
-      space: Of observations or actions.
+      space: A space of observations or actions.
 
     Returns:
-      Its kind and what defines it. A bound is one number where all are equal, and
-      None where there is none.
+      The space's type, and the arguments that define it. Equal bounds are given as one
+      number, and a missing bound as None.
     """
     if isinstance(space, spaces.Dict):
         inner = {key: describe_space(each) for key, each in space.spaces.items()}
@@ -358,7 +364,7 @@ def describe_space(space: spaces.Space) -> dict[str, Any]:
 
 
 def _bounds(space, dtype):
-    """Returns a space's bounds in a dtype, neither of them beyond the space's own."""
+    """Returns a space's bounds in a dtype, rounded into the space if necessary."""
     low, high = space.low.astype(dtype), space.high.astype(dtype)
     low = np.where(low < space.low, np.nextafter(low, dtype.type(np.inf)), low)
     high = np.where(high > space.high, np.nextafter(high, dtype.type(-np.inf)), high)
@@ -375,20 +381,20 @@ def _bound(values):
 def _check(policy, observation_space, action_space):
     if tf.nest.flatten(policy.policy_state_spec):
         raise ExportError(
-            f"{policy.name} carries a state from step to step, but only a stateless"
-            " policy can be exported."
+            f"The policy {policy.name} has a state, but only a stateless policy can be"
+            " exported."
         )
     expected = policy.time_step_spec.observation.shape
     size = _size(observation_space)
     if tuple(expected) != (size,):
         raise ExportError(
             f"The policy takes observations of shape {tuple(expected)}, but the task's"
-            f" {observation_space} flatten to {size} numbers."
+            f" observation space {observation_space} flattens to {size} numbers."
         )
     if tuple(policy.action_spec.shape) != action_space.shape:
         raise ExportError(
             f"The policy's actions have shape {tuple(policy.action_spec.shape)}, but"
-            f" the task's {action_space.shape}."
+            f" the task's actions have shape {action_space.shape}."
         )
 
 
@@ -403,7 +409,7 @@ def _squashing(policy):
 
 
 def _map(space, function, name="observation"):
-    """Returns a nest as the space's, of `function(leaf space, its name)`."""
+    """Returns `function(space, name)` of each leaf space, nested as the space is."""
     if isinstance(space, spaces.Dict):
         return {
             key: _map(inner, function, f"{name}_{key}")
@@ -420,8 +426,8 @@ def _leaf_spec(space, name, floats, any_shape=False):
     known = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
     if not isinstance(space, known):
         raise ExportError(
-            f"{name} is a {type(space).__name__}, but an exported policy takes Box,"
-            " Discrete, MultiBinary, MultiDiscrete, and Dict and Tuple of them."
+            f"{name} is a {type(space).__name__}, but an exported policy can take only"
+            " Box, Discrete, MultiBinary, MultiDiscrete, and Dict and Tuple of these."
         )
     dtype = tf.as_dtype(space.dtype)
     shape = None if any_shape else [None, *space.shape]
@@ -429,7 +435,7 @@ def _leaf_spec(space, name, floats, any_shape=False):
 
 
 def _leaves(space, observation):
-    """Returns (space, tensor) of each leaf, in the order of flattening."""
+    """Returns the leaves as pairs (space, tensor), in the order of flattening."""
     if isinstance(space, spaces.Dict):
         pairs = [(inner, observation[key]) for key, inner in space.spaces.items()]
     elif isinstance(space, spaces.Tuple):
@@ -447,7 +453,7 @@ def _size(space):
 
 
 def _flatten(space, observation):
-    """Returns what `gymnasium.spaces.flatten` does, float32, shape [B, S]."""
+    """Flattens a batch as `gymnasium.spaces.flatten` does: float32, shape [B, S]."""
     return tf.concat([_flat_leaf(*leaf) for leaf in _leaves(space, observation)], -1)
 
 
@@ -464,25 +470,25 @@ def _flat_leaf(space, x):
 
 
 def _categories(space):
-    """Returns the first category and the number of them, for each element."""
+    """Returns the first category and the number of categories of each element."""
     number = space.n if isinstance(space, spaces.Discrete) else space.nvec
     return np.ravel(space.start), np.ravel(number)
 
 
 def _checked(space, observation):
-    """Returns `_flatten`, after checks that end in an error and not in an action."""
+    """Checks and flattens a batch; a failed check raises an error at run time."""
     checked = []
     names = _leaves(space, _map(space, lambda _, name: name))
     for (leaf, x), (_, name) in zip(_leaves(space, observation), names, strict=True):
-        # At run time: a shape that is known to be wrong before would be an error of
-        # another kind. The placeholder hides it, and names what is wrong.
+        # The placeholder hides the static shape: a wrong one would otherwise raise
+        # another error during tracing. Its name appears in the message.
         name = re.sub(r"[^\w.]", "_", name, flags=re.ASCII)
         with tf.name_scope("given"):
             x = tf.compat.v1.placeholder_with_default(x, None, name)
         x = tf.ensure_shape(x, [None, *leaf.shape])
         checks = []
         if x.dtype.is_floating:
-            # As float32, in which larger numbers are infinite.
+            # A number that is too large for float32 becomes infinite in the policy.
             finite = tf.reduce_all(tf.math.is_finite(tf.cast(x, tf.float32)))
             message = "An observation holds a NaN or an infinity."
             checks.append(tf.debugging.Assert(finite, [message]))

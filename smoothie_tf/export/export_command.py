@@ -16,7 +16,7 @@ def export_main(arguments: Sequence[str] | None = None) -> int:
       arguments: The command's arguments; those of the process if None.
 
     Returns:
-      Exit status: 0 done, 1 a number was not finite, 2 bad input, 130 interrupted.
+      Exit status: 0 done, 1 NaN or infinity, 2 bad input, 130 interrupted.
     """
     flags = _export_parser().parse_args(arguments)
     with stopping.signals() as stop:
@@ -25,8 +25,8 @@ def export_main(arguments: Sequence[str] | None = None) -> int:
 
 def _export(flags, stop):
     stop.waits_for = "TensorFlow"
-    stop.goes_on_from = lambda: "nothing was exported"
-    # Only now what takes seconds to import: bad flags are answered at once.
+    stop.consequence = lambda: "nothing was exported"
+    # These imports take seconds; errors in the flags are reported before them.
     from smoothie_tf import quiet
 
     quiet.silence_imports()
@@ -68,7 +68,7 @@ def evaluate_main(arguments: Sequence[str] | None = None) -> int:
       arguments: The command's arguments; those of the process if None.
 
     Returns:
-      Exit status: 0 done, 1 a number was not finite, 2 bad input, 130 interrupted.
+      Exit status: 0 done, 1 NaN or infinity, 2 bad input, 130 interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     flags = _evaluate_parser().parse_args(arguments)
@@ -78,7 +78,7 @@ def evaluate_main(arguments: Sequence[str] | None = None) -> int:
 
 def _evaluate(flags, arguments, stop):
     stop.waits_for = "TensorFlow"
-    stop.goes_on_from = lambda: "there is no result"
+    stop.consequence = lambda: "there is no result"
     from smoothie_tf import quiet
 
     quiet.silence_imports()
@@ -86,7 +86,8 @@ def _evaluate(flags, arguments, stop):
 
     command = shlex.join([*command_line.called_as("evaluate"), *arguments])
     try:
-        # Each as soon as it is known: a video may take long, or end the process.
+        # Each sentence is printed before the next is computed: a video may take long,
+        # or end the process.
         for sentence in exported.evaluate_command(
             flags.policy,
             flags.env,
@@ -120,28 +121,38 @@ def _first_line(error):
 def _export_parser():
     parser = command_line.Parser(
         prog=command_line.program_name("export"),
-        description="Exports the policy of a run as a SavedModel that needs nothing but"
+        description="Exports the policy of a run as a SavedModel that needs only"
         " TensorFlow.",
     )
     parser.add_argument(
-        "--run_dir", type=pathlib.Path, required=True, help="where the run lives"
+        "--run_dir", type=pathlib.Path, required=True, help="the run's directory"
     )
     parser.add_argument(
-        "--out", type=pathlib.Path, required=True, help="a folder that is not there yet"
+        "--out",
+        type=pathlib.Path,
+        required=True,
+        help="the export's directory: a new or an empty one",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "--checkpoint", type=int, metavar="STEP", help="default: the last"
+        "--checkpoint",
+        type=int,
+        metavar="STEP",
+        help="export the policy of this environment step; default: the last",
     )
     which.add_argument(
-        "--best", action="store_true", help="the policy of the best evaluation"
-    )
-    parser.add_argument("--tflite", action="store_true", help="a TFLite model as well")
-    parser.add_argument(
-        "--no_tf_agents", action="store_true", help="leave out TF-Agents' own form"
+        "--best", action="store_true", help="export the policy of the best evaluation"
     )
     parser.add_argument(
-        "--no_gif", action="store_true", help="leave out the card's picture"
+        "--tflite", action="store_true", help="also write a TFLite model"
+    )
+    parser.add_argument(
+        "--no_tf_agents",
+        action="store_true",
+        help="do not write the policies in the format of TF-Agents",
+    )
+    parser.add_argument(
+        "--no_gif", action="store_true", help="do not record the animation of the card"
     )
     return parser
 
@@ -153,18 +164,21 @@ def _evaluate_parser():
         " deviation over episodes.",
     )
     parser.add_argument(
-        "--policy", type=pathlib.Path, required=True, help="a SavedModel"
+        "--policy", type=pathlib.Path, required=True, help="a SavedModel directory"
     )
     parser.add_argument(
         "--env", help="Gymnasium id; default: the one in the policy's policy.json"
     )
-    parser.add_argument("--episodes", type=int, default=20, help="how many (20)")
-    parser.add_argument("--seed", type=int, default=0, help="of the episodes' resets")
+    parser.add_argument("--episodes", type=int, default=20, help="how many; default 20")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the episodes; default 0"
+    )
     parser.add_argument(
         "--max_steps",
         type=int,
         default=episode_limit.MAX_STEPS,
-        help="where an episode ends in a task without a time limit (10,000)",
+        help="maximum length of an episode in a task without a time limit; default"
+        " 10,000",
     )
     parser.add_argument(
         "--video", type=pathlib.Path, metavar="MP4", help="record the first episode"

@@ -1,4 +1,4 @@
-"""Runs exported policies, ours or others with the same signature, in their task.
+"""Runs exported policies, and other SavedModels with their signature, in a task.
 
 Shapes: E episodes.
 """
@@ -32,11 +32,11 @@ from smoothie_tf.training import (
 
 
 class ExportedPolicyError(ValueError):
-    """A directory that does not hold a policy for the given task."""
+    """A directory does not hold a policy for the given task."""
 
 
 class ExportedPolicy:
-    """A SavedModel's `serving_default` from raw observations to raw actions."""
+    """A SavedModel whose signature `serving_default` maps observations to actions."""
 
     def __init__(self, directory: str | os.PathLike[str], task: gymnasium.Env):
         """Loads a policy and checks that it fits a task.
@@ -46,7 +46,7 @@ class ExportedPolicy:
           task: A task as Gymnasium makes it.
 
         Raises:
-          ExportedPolicyError: If it is not a policy, or not one for this task.
+          ExportedPolicyError: If it is not a policy, or does not fit this task.
         """
         self.path = pathlib.Path(directory)
         self._space = task.observation_space
@@ -68,7 +68,7 @@ class ExportedPolicy:
         self._output = self._fitting_output(task)
 
     def act(self, observations: Sequence[Any]) -> np.ndarray:
-        """Returns the actions, shape [E, A], for a list of E observations."""
+        """Returns the actions, shape [E, A], of a list of E observations."""
         leaves = tf.nest.flatten(policy_export.batch(observations))
         inputs = {
             name: tf.constant(np.asarray(leaf), spec.dtype)
@@ -77,7 +77,7 @@ class ExportedPolicy:
         return self._signature(**inputs)[self._output].numpy()
 
     def _fitting_inputs(self):
-        """Returns (name, spec) of the inputs, in the order of an observation's nest."""
+        """Returns (name, spec) of each input, in the order of observation leaves."""
         expected = tf.nest.flatten(policy_export.input_spec(self._space))
         actual = dict(self._signature.structured_input_signature[1])
         names = [spec.name for spec in expected]
@@ -93,7 +93,7 @@ class ExportedPolicy:
             found = {name: spec.shape.as_list() for name, spec in actual.items()}
             raise ExportedPolicyError(
                 f"--policy {self.path} takes {found}, but the task's observations are"
-                f" {wanted}, where None stands for a batch of any size."
+                f" {wanted}; None is a batch of any size."
             )
         return [(name, actual[name]) for name in names]
 
@@ -121,13 +121,13 @@ class ExportedPolicy:
 
 
 def read_description(directory: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Returns what an export's policy.json holds, or None where there is none.
+    """Returns the contents of an export's policy.json, or None if it has none.
 
     Args:
-      directory: The export.
+      directory: The directory of the export.
 
     Raises:
-      ExportedPolicyError: If there is no such directory, or it cannot be read.
+      ExportedPolicyError: If there is no such directory, or the file cannot be read.
     """
     path = pathlib.Path(directory) / "policy.json"
     if not path.parent.is_dir():
@@ -141,7 +141,7 @@ def read_description(directory: str | os.PathLike[str]) -> dict[str, Any] | None
 
 
 def _check_is_ours(description, directory):
-    """Raises `ExportedPolicyError` if a policy.json is that of another program."""
+    """Raises `ExportedPolicyError` if another program wrote the policy.json."""
     try:
         known = isinstance(description["environment"]["id"], str)
         known = known and isinstance(description["evaluations"], list)
@@ -162,24 +162,25 @@ def evaluate(
     max_steps: int = episode_limit.MAX_STEPS,
     stop: stopping.StopRequest | None = None,
 ) -> np.ndarray:
-    """Runs whole episodes, several at a time.
+    """Runs complete episodes, several at a time.
 
     Args:
-      act: From a list of observations to their actions, shape [E, A].
-      make: Makes the task, checked as `gymnasium_environment.make_task` does it.
-      reset_seeds: Seed of each episode's reset.
-      side_by_side: Episodes at a time, at least 1.
-      max_steps: Steps at which an episode ends in a task that has no
-        max_episode_steps, at least 1.
-      stop: Once made, no further step is taken.
+      act: Maps a list of observations to their actions, shape [E, A].
+      make: Makes the task, with the checks of `gymnasium_environment.make_task`.
+      reset_seeds: The seed of each episode's reset.
+      side_by_side: The number of episodes at a time, at least 1.
+      max_steps: The length of an episode in a task without max_episode_steps, at
+        least 1.
+      stop: No environment step is taken once it is set.
 
     Returns:
-      Undiscounted returns in the task's own reward, float64, in the order of the
-      seeds.
+      Undiscounted returns, float64, in the order of the seeds. They are sums of the
+      task's original reward, even if the task discretizes it.
 
     Raises:
       Interrupted: If a stop was requested.
-      EnvironmentFault: If the task raised, or broke what it announces.
+      EnvironmentFault: If the task raised an exception, or returned a value that does
+        not fit its spaces.
       NotFiniteError: If an observation, action, reward or return is not finite.
     """
     returns = np.zeros(len(reset_seeds))
@@ -205,7 +206,7 @@ def evaluate(
                 observations.append(task.reset(seed=seed)[0])
             running, length = list(range(len(seeds))), 0
             while running:
-                # Ended episodes keep their rows: results depend on a batch's size.
+                # Ended episodes keep their rows: the batch size affects the results.
                 actions = act(observations)
                 length += 1
                 still_running = []
@@ -219,9 +220,11 @@ def evaluate(
                         still_running.append(i)
                 progress.update(len(running))
                 running = still_running
-    # The sum of finite rewards may not be.
+    # The sum of finite rewards may overflow.
     for each in returns[~np.isfinite(returns)]:
-        raise gymnasium_environment.NotFiniteError(f"An episode's return is {each}")
+        raise gymnasium_environment.NotFiniteError(
+            f"The return of an episode is {each}"
+        )
     return returns
 
 
@@ -233,7 +236,7 @@ def _check_action(action):
 
 @contextlib.contextmanager
 def _faults_explained(environment_id):
-    """Turns faults of a task, or of a policy in it, into errors of one sentence."""
+    """Converts faults of task or policy to errors with a message of one sentence."""
     try:
         yield
     except gymnasium_environment.EnvironmentFault as error:
@@ -259,26 +262,27 @@ def evaluate_command(
     max_steps: int = episode_limit.MAX_STEPS,
     stop: stopping.StopRequest | None = None,
 ) -> Iterator[str]:
-    """Evaluates an exported policy as reproduce/evaluate.py does.
+    """Evaluates an exported policy; reproduce/evaluate.py calls this.
 
     Args:
       directory: The SavedModel.
-      environment_id: A Gymnasium id; that of its policy.json if None.
+      environment_id: A Gymnasium id; None for the one in the SavedModel's policy.json.
       episodes: E, at least 1.
-      seed: Root of the episodes' resets, ≥ 0.
-      video_path: Where to record the first episode, if anywhere.
-      command: Recorded with its result in the export's card; None records nothing.
-      max_steps: Steps at which an episode ends in a task that has no
-        max_episode_steps, at least 1.
-      stop: Once made, no further step is taken.
+      seed: The seed from which the seeds of the resets are derived, ≥ 0.
+      video_path: The file for a video of the first episode; None for no video.
+      command: The command to record in the export's card, with its result; None
+        records nothing.
+      max_steps: The length of an episode in a task without max_episode_steps, at
+        least 1.
+      stop: No environment step is taken once it is set.
 
     Yields:
-      The result as a line, as soon as it is known; then sentences that name the
-      written files. If no video can be made, standard error says why.
+      The result in one sentence, as soon as it is known; then a sentence for each
+      file written. If no video can be made, standard error says why.
 
     Raises:
       ValueError: If the policy, the task or a number cannot be used.
-      Interrupted: If a stop was requested; nothing was written then.
+      Interrupted: If a stop was requested; no file has been written.
       NotFiniteError: If an observation, action, reward or return is not finite.
     """
     directory = pathlib.Path(directory)
@@ -288,9 +292,11 @@ def evaluate_command(
     description = read_description(directory)
     if environment_id is None or command is not None:
         if description is None:
-            does = "say which --env" if command is None else "there is no card to write"
+            advice = (
+                "give --env" if command is None else "--record needs an export's card"
+            )
             raise ExportedPolicyError(
-                f"--policy {directory} has no policy.json: {does}."
+                f"--policy {directory} has no policy.json: {advice}."
             )
         _check_is_ours(description, directory)
     if environment_id is None:
@@ -303,7 +309,7 @@ def evaluate_command(
     task = make()
     with gymnasium_environment.closing(task):
         policy = ExportedPolicy(directory, task)
-    # A separate stream: none of these resets has selected the policy in training.
+    # A separate stream: training has not selected the policy by any of these resets.
     seeds = [streams.seed("evaluation of an export", i) for i in range(episodes)]
     stop.waits_for = "an environment step of the evaluation"
     with _faults_explained(environment_id):
@@ -329,7 +335,7 @@ def evaluate_command(
         yield f"Recorded in {directory / 'README.md'}."
     if video_path is None:
         return
-    # Last, because the renderer may even end the process.
+    # Last, because a fault in the renderer may end the process.
     stop.waits_for = "an environment step of the video"
     try:
         video.record_actions(
@@ -344,6 +350,6 @@ def evaluate_command(
     except video.RenderingError as error:
         print(video.missing(video_path, error), file=sys.stderr)
     except stopping.Interrupted:
-        print(video.missing(video_path, "it was asked to stop."), file=sys.stderr)
+        print(video.missing(video_path, "a stop was requested."), file=sys.stderr)
     else:
         yield f"The first episode is in {video_path}."

@@ -20,7 +20,7 @@ from smoothie_tf.training import stopping, video
 
 
 class NotFiniteError(ArithmeticError):
-    """A NaN or infinity where there must be a number; the message is one sentence."""
+    """A value is NaN or infinite; the message is one sentence."""
 
 
 #: Steps of an episode whose observations go into policy.json.
@@ -41,26 +41,28 @@ def export_run(
 
     Args:
       run_dir: The run's directory; it is not changed.
-      out: Where the export goes: a directory that does not exist yet, or is empty.
-      checkpoint: The step to take; the last one if None.
-      best: Whether to take that of the best evaluation.
-      tflite: Whether to write a TFLite model as well.
-      tf_agents: Whether to write TF-Agents' own form as well.
-      gif: Whether to record a picture, where the task can be rendered.
-      stop: Once made, no further environment step is taken.
+      out: The directory of the export; it must not exist yet, or be empty.
+      checkpoint: The environment step whose policy is exported; None for the last.
+      best: Whether to export the policy of the best evaluation.
+      tflite: Whether to write a TFLite model, too.
+      tf_agents: Whether to write the policies in the format of TF-Agents, too.
+      gif: Whether to record an animation, if the task can be rendered.
+      stop: No environment step is taken once it is set.
 
     Returns:
       Sentences about optional parts that could not be written.
 
     Raises:
       ValueError: If the run, its task or the directory cannot be used.
-      NotFiniteError: If the task gave a NaN or infinity.
+      NotFiniteError: If the task returned a NaN or infinity.
       Interrupted: If a stop was requested.
     """
     stop = stop or stopping.StopRequest()
     out = pathlib.Path(out)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ValueError(f"--out {out} exists already: choose another, or remove it.")
+        raise ValueError(
+            f"--out {out} exists already: choose another directory, or remove it."
+        )
     run = saved_run.SavedRun(run_dir)
     step = run.choose(checkpoint, best)
     task = run.make_task()
@@ -89,7 +91,7 @@ def export_run(
         selected = "best" if best else "last" if checkpoint is None else "checkpoint"
         description = _describe(run, step, selected, task, deployed, stop)
         write_description(directory, description, out.resolve().name)
-    # Last, because the renderer may even end the process.
+    # Last, because a fault in the renderer may end the process.
     notices = (
         _picture(deployed, run.info["env"], out / "policy.gif", stop) if gif else []
     )
@@ -114,7 +116,7 @@ def write_description(
         ("README.md", model_card.render(description, files, name)),
     ):
         aside = directory / f".{file_name}.tmp"
-        # The command may name directories that are not valid text.
+        # The command may contain file names that are not valid text.
         aside.write_text(text, encoding="utf-8", errors="surrogateescape")
         aside.replace(directory / file_name)
 
@@ -129,7 +131,7 @@ def _aside(out):
         raise ValueError(f"--out {out} cannot be written: {error.strerror}.") from error
     try:
         yield directory
-        # A temporary directory is its owner's alone.
+        # Only its owner can read a temporary directory.
         directory.chmod(0o755)
         directory.replace(out)
     except BaseException:
@@ -139,7 +141,7 @@ def _aside(out):
 
 @contextlib.contextmanager
 def _faults_explained():
-    """Turns faults of the task into errors of one sentence."""
+    """Converts faults of the task to errors with a message of one sentence."""
     try:
         yield
     except gymnasium_environment.EnvironmentFault as error:
@@ -155,7 +157,7 @@ def _act(deployed, observation):
 
 
 def _picture(deployed, environment_id, path, stop):
-    stop.waits_for = "an environment step of the picture"
+    stop.waits_for = "an environment step of the animation"
     try:
         video.record_gif(
             lambda observation: _act(deployed, observation),
@@ -168,7 +170,7 @@ def _picture(deployed, environment_id, path, stop):
     except video.RenderingError as error:
         return [f"The card has no picture: {error}"]
     except stopping.Interrupted:
-        return ["The card has no picture: it was asked to stop."]
+        return ["The card has no picture: a stop was requested."]
     return []
 
 
@@ -214,9 +216,10 @@ def _describe(run, step, selected, task, deployed, stop):
 
 
 def _observation_structure(task):
-    """Returns how MuJoCo's tasks describe the parts of an observation, or None.
+    """Returns a task's `observation_structure`, as MuJoCo's tasks have it, or None.
 
-    Another task may have anything under that name, also what JSON cannot hold.
+    In another task an attribute of this name may be anything, even a value that JSON
+    cannot hold.
     """
     try:
         structure = task.unwrapped.observation_structure
@@ -229,7 +232,7 @@ def _observation_structure(task):
 
 
 def _pairs(task: gymnasium.Env, deployed, stop):
-    """Returns observations of an episode with their actions, and if σ is 0."""
+    """Returns pairs of observation and action, and whether every σ was 0."""
     stop.waits_for = "an environment step"
     pairs, stddev = [], 0.0
     observation, _ = task.reset(seed=0)
@@ -250,7 +253,7 @@ def _pairs(task: gymnasium.Env, deployed, stop):
 
 
 def _command(command):
-    """Returns a command with absolute paths reduced to their last part."""
+    """Replaces absolute paths in a command by their last part."""
     words = [
         pathlib.PurePath(word).name if pathlib.PurePath(word).is_absolute() else word
         for word in shlex.split(command)

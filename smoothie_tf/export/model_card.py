@@ -1,4 +1,4 @@
-"""The model card of an exported policy: its policy.json as Markdown."""
+"""Renders the model card of an exported policy from its policy.json."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ policy.distribution_parameters(observation)  # "mean" and "stddev", before clipp
 _SELECTED = {
     "last": "the last checkpoint",
     "best": "the best evaluation",
-    "checkpoint": "the step that was asked for",
+    "checkpoint": "the step given by --checkpoint",
 }
 
 
@@ -59,7 +59,7 @@ def _load(description, folder):
 
 
 def _zeros(space):
-    """Returns Python that makes one observation, as a batch."""
+    """Returns a Python expression for a batch of one observation."""
     if space["type"] == "Dict":
         inner = [f'"{key}": {_zeros(each)}' for key, each in space["spaces"].items()]
         return "{" + ", ".join(inner) + "}"
@@ -98,8 +98,8 @@ def _returns(description):
     if training["selected"] == "best":
         parts.append(
             f"This step was chosen as the best of {training['num_evaluations']}"
-            " evaluations, so that this number flatters: an evaluation with other"
-            " seeds does not."
+            " evaluations, so its mean return is biased upwards. An evaluation with"
+            " other seeds is not."
         )
     if not description["evaluations"]:
         parts.append("The export has not been evaluated since.")
@@ -140,6 +140,6 @@ def _limits(description):
 
 
 def _version(training):
-    """Returns the version of an installed package, which has no commit."""
+    """Returns the version to show if the package was installed without a commit."""
     version = training["versions"].get("smoothie_tf")
     return f"none: version {version}" if version else "unknown"

@@ -1,4 +1,4 @@
-"""Reads a run directory, and restores the agent in it."""
+"""Reads a run directory, and restores the run's agent."""
 
 import contextlib
 import dataclasses
@@ -20,11 +20,11 @@ from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.training import best_policy, checkpoint, config, files
 
 # Attempts to copy a checkpoint, which training may remove during the copy.
-_TRIES = 5
+_COPY_ATTEMPTS = 5
 
 
 class SavedRunError(ValueError):
-    """A directory does not hold the run, or the step of it, that was asked for."""
+    """A directory does not hold a run, or not the requested step of it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Evaluation:
     Attributes:
       step: Environment steps so far.
       return_mean: Mean undiscounted return of the evaluation's episodes.
-      return_std: Its standard deviation over the episodes.
+      return_std: Standard deviation of these returns.
     """
 
     step: int
@@ -43,34 +43,34 @@ class Evaluation:
 
 
 class SavedRun:
-    """A run, read from its directory; no file is changed."""
+    """A run, read from its directory; the directory is not changed."""
 
     def __init__(self, run_dir: str | os.PathLike[str]):
-        """Reads the run's record and evaluations.
+        """Reads the run's run.json and metrics.csv.
 
         Args:
           run_dir: The run's directory.
 
         Raises:
-          SavedRunError: If it does not hold a run, or one that cannot be read.
+          SavedRunError: If it does not hold a run, or a file of it cannot be read.
         """
         self.path = pathlib.Path(run_dir)
         self.info = self._read_info()
         self.evaluations = self._read_evaluations()
 
     def checkpoint_steps(self) -> list[int]:
-        """Returns the steps whose checkpoints are kept, in order."""
+        """Returns the steps of the existing checkpoints, in ascending order."""
         directory = self.path / "checkpoints"
         names = [p.stem for p in directory.glob("ckpt-*.index")]
         steps = [name.removeprefix("ckpt-") for name in names]
         found = sorted(int(step) for step in steps if step.isdigit())
-        # A checkpoint that a killed process began to write is left out; runs of older
-        # versions have no list of checksums at all.
-        whole = [s for s in found if (directory / f"ckpt-{s}.json").exists()]
-        return whole or found
+        # A killed process may have left an incomplete checkpoint, which has no list of
+        # checksums. Runs of older versions have no such lists at all.
+        complete = [s for s in found if (directory / f"ckpt-{s}.json").exists()]
+        return complete or found
 
     def best(self) -> Evaluation:
-        """Returns the evaluation of greatest mean return, the first of equals.
+        """Returns the evaluation of highest mean return, the first of equals.
 
         Raises:
           SavedRunError: If the run has not been evaluated.
@@ -80,11 +80,11 @@ class SavedRun:
         return max(self.evaluations, key=lambda row: row.return_mean)
 
     def evaluation_at(self, step: int) -> Evaluation | None:
-        """Returns the evaluation of the policy as it was at `step`, if there is one."""
+        """Returns the evaluation at a step, or None if there is none."""
         return next((row for row in self.evaluations if row.step == step), None)
 
     def evaluation_episodes(self) -> int:
-        """Returns how many episodes each of the run's evaluations had.
+        """Returns the number of episodes of each evaluation of the run.
 
         Raises:
           ConfigError: If the run's configuration cannot be used.
@@ -93,28 +93,27 @@ class SavedRun:
         return gin.query_parameter("train.evaluation_episodes")
 
     def choose(self, checkpoint: int | None = None, best: bool = False) -> int:
-        """Returns the step to take the policy from.
+        """Returns the step whose policy is to be exported.
 
         Args:
-          checkpoint: A step; None for the last one that is kept.
-          best: Whether to take the best evaluation's instead.
+          checkpoint: The requested step; None for the last one.
+          best: Whether to choose the step of the best evaluation instead.
 
         Raises:
-          SavedRunError: If the run is not finished and no step was named, or if
-            that step's weights are not kept.
+          SavedRunError: If the run is not finished and no step is requested, or if
+            the weights of the step do not exist.
         """
         kept = self.checkpoint_steps()
         if not kept:
             raise SavedRunError(
-                f"--run_dir {self.path} has no checkpoint; a run has its first one"
+                f"--run_dir {self.path} has no checkpoint; a run writes its first one"
                 " after train.checkpoint_interval steps, or when it is stopped."
             )
         if checkpoint is None and self.info["status"] != "done":
             raise SavedRunError(
                 f"--run_dir {self.path} is not finished: its status is"
                 f" {self.info['status']!r}, its last checkpoint of step {kept[-1]} of"
-                f" {self.info['num_steps']}. --checkpoint {kept[-1]} exports that one"
-                " all the same."
+                f" {self.info['num_steps']}. --checkpoint {kept[-1]} exports it."
             )
         takes = f"--checkpoint takes {_listed(self._kept_steps())}."
         if checkpoint is None and not best:
@@ -127,10 +126,10 @@ class SavedRun:
             return kept[-1]
         if best:
             row = self.best()
-            best_policy.saved_step(self.path)  # If it is there, it must be whole.
+            best_policy.saved_step(self.path)  # Raises if the file is damaged.
             if row.step not in self._kept_steps():
                 raise SavedRunError(
-                    f"The best evaluation in --run_dir {self.path} was that of step"
+                    f"The best evaluation in --run_dir {self.path} is that of step"
                     f" {row.step} (mean return {row.return_mean:.1f}), whose weights"
                     f" are not kept. {takes}"
                 )
@@ -142,33 +141,34 @@ class SavedRun:
         return checkpoint
 
     def make_task(self) -> gymnasium.Env:
-        """Makes the run's task, with its own observations and actions.
+        """Makes the run's task, without conversion of observations and actions.
 
         Raises:
-          ValueError: If it cannot be made here.
+          ValueError: If the task cannot be made.
         """
         return gymnasium_environment.make_task(self.info["env"])
 
     def restore(self, step: int) -> tf_agent.TFAgent:
-        """Restores the agent of a step, with the run's configuration.
+        """Restores the agent at a step, with the run's configuration.
 
-        If only the policy of that step is kept, all else has its initial values.
+        If only the policy of that step exists, all other variables have their initial
+        values.
 
         Args:
-          step: As `choose` returns it.
+          step: A step that `choose` returned.
 
         Raises:
           SavedRunError: If the checkpoint or the configuration cannot be used, or if
-            the step's weights are not kept, or no longer.
+            the weights of the step do not exist (any more).
         """
-        # The checkpoint is copied before anything slow: a running process removes its
-        # checkpoints, and replaces its best policy.
+        # Copied before the slow construction of the agent: a running process removes
+        # old checkpoints, and replaces its best policy.
         with tempfile.TemporaryDirectory() as folder:
-            held = self._hold(step, pathlib.Path(folder))
-            best = None if held else self._best_of(step)
+            copied = self._copy_checkpoint(step, pathlib.Path(folder))
+            best = None if copied else self._best_policy_at(step)
             agent = self._new_agent()
-            if held:
-                self._restore_checkpoint(agent, step, held)
+            if copied:
+                self._restore_checkpoint(agent, step, copied)
             else:
                 best.restore(agent.policy.variables())
         for variable in agent.policy.variables():
@@ -179,9 +179,9 @@ class SavedRun:
                 )
         return agent
 
-    def _hold(self, step, folder):
-        """Copies a checkpoint to a directory; returns its path, or None if not kept."""
-        for _ in range(_TRIES):
+    def _copy_checkpoint(self, step, folder):
+        """Copies a checkpoint to a directory; returns its path, None if not found."""
+        for _ in range(_COPY_ATTEMPTS):
             if step not in self.checkpoint_steps():
                 return None
             with contextlib.suppress(FileNotFoundError):
@@ -192,7 +192,7 @@ class SavedRun:
                     if checked:
                         checkpoint.check_files(folder, step)
                 except ValueError as error:
-                    # It may have been removed meanwhile, or written once more.
+                    # The run may have removed or rewritten it meanwhile.
                     if step not in self.checkpoint_steps():
                         continue
                     raise self._cannot_be_used(step, error) from error
@@ -200,8 +200,8 @@ class SavedRun:
                     return folder / f"ckpt-{step}"
         return None
 
-    def _best_of(self, step):
-        """Returns the best policy that is kept, if it is the one of a step."""
+    def _best_policy_at(self, step):
+        """Returns the saved best policy; raises if it is not that of the step."""
         with contextlib.suppress(FileNotFoundError):
             if (self.path / best_policy.FILE_NAME).exists():
                 best = best_policy.BestPolicy(self.path)
@@ -211,7 +211,7 @@ class SavedRun:
         hint = f" --checkpoint takes {_listed(kept)}." if kept else ""
         raise SavedRunError(
             f"The weights of step {step} are no longer kept in --run_dir {self.path}:"
-            f" the run has gone on since.{hint}"
+            f" the run has continued since.{hint}"
         )
 
     def _kept_steps(self):
@@ -230,9 +230,7 @@ class SavedRun:
             raise SavedRunError(f"{where} is empty.")
         path = self.path / "run.json"
         if not path.exists():
-            raise SavedRunError(
-                f"{where} does not hold a run: there is no run.json in it."
-            )
+            raise SavedRunError(f"{where} does not hold a run: it has no run.json.")
         try:
             info = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -241,8 +239,8 @@ class SavedRun:
         for key, kind in kinds.items():
             if not isinstance(info, dict) or not isinstance(info.get(key), kind):
                 raise SavedRunError(
-                    f"{path} is not that of a run of reproduce/train.py: it has no"
-                    f" {key!r}."
+                    f"{path} was not written by smoothie_tf: its {key!r} is missing, or"
+                    f" is not of type {kind.__name__}."
                 )
         if info["agent"] not in factory.AGENTS:
             raise SavedRunError(
@@ -282,20 +280,20 @@ class SavedRun:
                 seed=0,
                 **gymnasium_environment.known_to_agents(env),
             )
-        # Gin passes on whatever kind a wrong binding leads to.
+        # A wrong binding may raise any of these, which Gin passes on.
         except (TypeError, ValueError, RuntimeError) as error:
             reason = _line(error).rstrip(".")
             raise SavedRunError(f"{path} cannot be used: {reason}.") from error
         finally:
             gymnasium_environment.close(env)
 
-    def _restore_checkpoint(self, agent, step, held):
+    def _restore_checkpoint(self, agent, step, copied):
         try:
             restored = tf.train.Checkpoint(agent=agent)
-            with files.literal(held.parent) as readable:
-                status = restored.read(str(readable / held.name))
+            with files.literal(copied.parent) as readable:
+                status = restored.read(str(readable / copied.name))
                 status.assert_existing_objects_matched().expect_partial()
-        # A file that was cut off gives an IndexError, for one.
+        # A truncated file raises an IndexError, for example.
         except (
             tf.errors.OpError,
             AssertionError,

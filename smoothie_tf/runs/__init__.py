@@ -1,1 +1,1 @@
-"""Definition, progress and launching of runs, as local processes or on Ray."""
+"""Defines runs, reads their status, and launches them as processes or on Ray."""

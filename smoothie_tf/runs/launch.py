@@ -1,7 +1,7 @@
-"""Launches the runs of a grid that are not finished yet.
+"""Launches the unfinished runs of a grid.
 
-Callers use `launch(runs, num_workers)` alone. Each run is a process on this machine, or
-wherever `workers` starts it (see `ray_launch`).
+The entry point is `launch(runs, num_workers)`. Each run is a process, on this machine
+or on a Ray cluster (see `ray_launch`).
 """
 
 import collections
@@ -30,13 +30,14 @@ from smoothie_tf.runs.workers import (
 )
 
 LOG_FILE = "log.txt"
-#: The command of a run, before its flags.
+#: The command that trains a run, without its flags.
 TRAIN = (sys.executable, "-m", "smoothie_tf", "train")
 _ATTEMPTS = 2
-# Losing a worker is not the run's fault, but a run that crashes every worker must end.
-_MOST_LOSSES = 10
+# A lost worker does not count as a failed attempt. The limit ends a run that crashes
+# every worker.
+_MAX_LOSSES = 10
 _BAD_INPUT = 2
-_LONGEST_REASON = 300
+_MAX_REASON_LENGTH = 300
 _INTERRUPTED = (130, -signal.SIGINT)
 _POLL_SECONDS = 0.2
 _PROGRESS_SECONDS = 1.0
@@ -49,8 +50,8 @@ class Outcome:
     Attributes:
         run: The run.
         status: `DONE`, `FAILED`, or `RESUMABLE` if the run was interrupted.
-        reason: Why it is not done, in one line; empty if it is done.
-        refused: Whether it rejected its input.
+        reason: Why the run is not done, in one line; empty if it is done.
+        refused: Whether the run rejected its input.
     """
 
     run: Run
@@ -74,10 +75,10 @@ def train_command(run: Run) -> list[str]:
 
 
 def overview(runs: Sequence[Run], num_workers: int | None = None) -> str:
-    """Summarizes a grid's progress in one line, with the time left where it is known.
+    """Summarizes a grid's progress in one line, with the remaining time if known.
 
-    The time is computed from the speed of the grid's runs so far, or else from that of
-    all other runs in the same directory.
+    The time is computed from the mean speed of the grid's runs so far, or else from
+    that of all other runs in the same directory.
     """
     runs = [prefix.locate(run) for run in runs]
     statuses = [prefix.status(run) for run in runs]
@@ -104,12 +105,12 @@ def overview(runs: Sequence[Run], num_workers: int | None = None) -> str:
 def time_left(
     steps: int, speeds: Sequence[float], num_workers: int | None = None
 ) -> str:
-    """Estimates how long a number of steps takes.
+    """Estimates the time that a number of environment steps takes.
 
     Args:
-        steps: Environment steps.
-        speeds: Steps per second of runs so far.
-        num_workers: Runs at once; `None` for one on each usable core.
+        steps: Environment steps, of all runs together.
+        speeds: Steps per second of earlier runs, at least one.
+        num_workers: Parallel runs; `None` for one on each usable core.
     """
     speed = sum(speeds) / len(speeds) * (num_workers or usable_cores())
     return tqdm.tqdm.format_interval(steps / speed)
@@ -126,15 +127,15 @@ def launch(
 ) -> list[Outcome]:
     """Trains all unfinished runs, one process per run, and waits for them.
 
-    A run that fails is tried once more after all others, unless it rejected its input.
-    If the worker of a run is lost, the run resumes from its last checkpoint on another.
-    Runs that another launcher is training are waited for.
+    A failed run is tried once more after all others, unless it rejected its input. If
+    the worker of a run is lost, the run resumes from its last checkpoint on another
+    worker. The launcher also waits for runs that another launcher is training.
 
     Args:
         runs: The runs; the output of each goes to `log.txt` in its directory.
-        num_workers: Maximum of processes at once; `None` for one on each usable core.
+        num_workers: Maximum of parallel runs; `None` for one on each usable core.
         title: Title of the progress bar.
-        command: Makes the command of a run.
+        command: Returns the command that trains a run.
         stream: Stream for progress and failures; `None` for standard error.
         workers: Starts the runs; `None` for processes on this machine.
 
@@ -142,12 +143,12 @@ def launch(
         How each run ended, in the order of `runs`.
 
     Raises:
-        KeyboardInterrupt: On Ctrl-C, a termination or a hang-up, after every child
-            has been interrupted and has left its checkpoint.
+        KeyboardInterrupt: On SIGINT, SIGTERM or SIGHUP, after every child has been
+            interrupted and has written its checkpoint.
         ValueError: If `num_workers` is less than 1.
     """
     if num_workers is not None and num_workers < 1:
-        raise ValueError(f"num_workers is {num_workers}: it has to be at least 1.")
+        raise ValueError(f"num_workers must be at least 1, but is {num_workers}.")
     stream = sys.stderr if stream is None else stream
     workers = LocalWorkers() if workers is None else workers
     with _StopSignals() as stop:
@@ -156,7 +157,7 @@ def launch(
 
 
 class _StopSignals:
-    """Counts the signals that ask this process to stop, while it is entered."""
+    """A context in which signals to stop are counted."""
 
     _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -171,13 +172,13 @@ class _StopSignals:
             number = getattr(signal, name)
             previous = signal.getsignal(number)
             if previous is signal.SIG_IGN and name != "SIGINT":
-                continue  # `nohup` asked for this.
-            # A child would inherit an ignored SIGINT, as a shell script's background
-            # job has it, and then could not be interrupted. A handler is not
-            # inherited, so one that does nothing stands in for ignoring.
+                continue  # `nohup` has set this.
+            # In a background job of a shell script, SIGINT is ignored. A child would
+            # inherit that, and could not be interrupted. Handlers are not inherited,
+            # so a handler without effect replaces the ignored signal.
             ignored = previous is signal.SIG_IGN
             self._previous[number] = previous
-            signal.signal(number, self._pass if ignored else self._count)
+            signal.signal(number, self._do_nothing if ignored else self._count)
         return self
 
     def __exit__(self, *_):
@@ -187,7 +188,7 @@ class _StopSignals:
     def _count(self, *_):
         self.count += 1
 
-    def _pass(self, *_):
+    def _do_nothing(self, *_):
         pass
 
 
@@ -228,7 +229,7 @@ class _Launch:
                 with self._make_bar() as self._bar:
                     self._work()
             finally:
-                # Only an error of our own gets here with children left.
+                # Children are left only if the launcher itself raised an error.
                 for child in self._children:
                     child.process.send_signal(signal.SIGINT)
         return [self._outcomes[run] for run in self._runs]
@@ -248,11 +249,11 @@ class _Launch:
         self._show()
 
     def _start(self):
-        most = self._num_workers
-        if self._waiting and most is None:
-            most = self._workers.count()
+        maximum = self._num_workers
+        if self._waiting and maximum is None:
+            maximum = self._workers.count()
         for _ in range(len(self._waiting)):
-            if len(self._children) >= most:
+            if len(self._children) >= maximum:
                 return
             # Another process may have started a longer run.
             run = prefix.locate(self._waiting.popleft())
@@ -283,27 +284,29 @@ class _Launch:
                 code = child.process.poll()
             except WorkerLostError as error:
                 self._children.remove(child)
-                self._settle_lost(child.run, error)
+                self._finish_lost(child.run, error)
                 continue
             if code is not None:
                 self._children.remove(child)
-                self._settle(child, code)
+                self._finish(child, code)
 
-    def _settle_lost(self, run: Run, error: WorkerLostError):
+    def _finish_lost(self, run: Run, error: WorkerLostError):
         if prefix.is_done(run):
             self._outcomes[run] = Outcome(run, Status.DONE)
             return
         self._losses[run] += 1
-        if self._losses[run] > _MOST_LOSSES:
+        if self._losses[run] > _MAX_LOSSES:
             self._outcomes[run] = Outcome(run, Status.FAILED, str(error))
             self._tell(f"{run} failed: {error}, {self._losses[run]} times.")
             return
-        # Not an attempt of its own, and it has waited long enough already.
+        # Does not count as an attempt; the run goes to the head of the queue.
         self._attempts[run] -= 1
         self._waiting.appendleft(run)
-        self._tell(f"{run} goes on elsewhere from its last checkpoint: {error}.")
+        self._tell(
+            f"{run} resumes from its last checkpoint on another worker: {error}."
+        )
 
-    def _settle(self, child: _Child, code: int):
+    def _finish(self, child: _Child, code: int):
         run = child.run
         if code == 0 and prefix.is_done(run):
             self._outcomes[run] = Outcome(run, Status.DONE)
@@ -311,20 +314,19 @@ class _Launch:
         if code in _INTERRUPTED:
             reason = "interrupted by another process"
             self._outcomes[run] = Outcome(run, Status.RESUMABLE, reason)
-            self._tell(f"{run}: {reason}; the same command goes on from there.")
+            self._tell(f"{run}: {reason}; the same command resumes it.")
             return
         reason = _reason(child, code)
         if code != _BAD_INPUT and self._attempts[run] < _ATTEMPTS:
             self._waiting.append(run)
             self._tell(f"{run} failed and will be tried once more: {reason}.")
         else:
-            # What all runs of a grid have in common, such as a misspelt binding, is
-            # told once.
-            told = {outcome.reason for outcome in self._outcomes.values()}
+            # A reason that all runs share, such as a misspelt binding, is printed once.
+            printed = {outcome.reason for outcome in self._outcomes.values()}
             self._outcomes[run] = Outcome(
                 run, Status.FAILED, reason, refused=code == _BAD_INPUT
             )
-            if reason not in told:
+            if reason not in printed:
                 self._tell(f"{run} failed: {reason}; see {run.directory / LOG_FILE}.")
 
     def _interrupt(self):
@@ -336,15 +338,15 @@ class _Launch:
         count = len(self._children)
         self._tell(
             f"Stopping: waiting for the checkpoints of {count} "
-            f"run{'s' if count > 1 else ''}; Ctrl-C again does without them."
+            f"run{'s' if count > 1 else ''}; Ctrl-C again ends them without."
         )
-        asked = self._stop.count
+        first_count = self._stop.count
         while self._children:
-            if self._stop.count > asked:
+            if self._stop.count > first_count:
                 for child in self._children:
                     child.process.kill()
             self._children = [
-                child for child in self._children if _is_at_work(child.process)
+                child for child in self._children if _is_running(child.process)
             ]
             time.sleep(_POLL_SECONDS)
 
@@ -357,7 +359,7 @@ class _Launch:
             unit=" steps",
             unit_scale=True,
             smoothing=0.1,
-            # A log file gets a line now and then, not one a second.
+            # In a log file each update is a line of its own: fewer of them.
             mininterval=_PROGRESS_SECONDS / 2 if terminal else 30.0,
             dynamic_ncols=terminal,
             file=self._stream,
@@ -367,22 +369,22 @@ class _Launch:
         return sum(
             prefix.steps_done(run)
             for run in self._runs
-            if not self._is_settled(run, Status.FAILED)
+            if not self._has_outcome(run, Status.FAILED)
         )
 
-    def _is_settled(self, run: Run, status: Status) -> bool:
+    def _has_outcome(self, run: Run, status: Status) -> bool:
         outcome = self._outcomes.get(run)
         return outcome is not None and outcome.status is status
 
     def _show(self):
         bar = self._bar
-        # The steps that a failed run has not made are not waited for.
+        # Failed runs count neither in the total nor in the steps made.
         bar.total = sum(
             run.num_steps
             for run in self._runs
-            if not self._is_settled(run, Status.FAILED)
+            if not self._has_outcome(run, Status.FAILED)
         )
-        done = sum(self._is_settled(run, Status.DONE) for run in self._runs)
+        done = sum(self._has_outcome(run, Status.DONE) for run in self._runs)
         bar.set_postfix_str(f"runs {done}/{len(self._runs)}", refresh=False)
         bar.update(self._steps() - bar.n)
         if self._stream.isatty():
@@ -392,8 +394,8 @@ class _Launch:
         self._bar.write(sentence, file=self._stream)
 
 
-def _is_at_work(process: Process) -> bool:
-    """Says whether a run is still to be waited for."""
+def _is_running(process: Process) -> bool:
+    """Says whether a process runs; a lost one does not."""
     try:
         return process.poll() is None
     except WorkerLostError:
@@ -403,9 +405,9 @@ def _is_at_work(process: Process) -> bool:
 def steps_per_second(run_dir: pathlib.Path) -> float | None:
     """Returns a run's steps per second, or `None` in its first tenth.
 
-    A run that has ended recorded its total time; a killed or running one recorded only
-    its speed between evaluations. The first tenth would mislead: it imports, compiles,
-    and then steps the environment without training.
+    A run that has ended has recorded its total time. A killed or running one has
+    recorded only its speed between evaluations. The first tenth is not representative:
+    the run imports, compiles, and then steps the environment without training.
 
     Args:
         run_dir: The run's directory.
@@ -421,7 +423,7 @@ def steps_per_second(run_dir: pathlib.Path) -> float | None:
 
 
 def _reason(child: _Child, code: int) -> str:
-    """Returns the last line that a process wrote, and how it ended."""
+    """Returns the last line of a process's output, and how the process ended."""
     if code < 0:
         ending = f"ended by {signal.Signals(-code).name}"
     elif code == 0:
@@ -431,5 +433,5 @@ def _reason(child: _Child, code: int) -> str:
     with open(child.run.directory / LOG_FILE, "rb") as log:
         log.seek(child.log_start)
         lines = log.read().decode(errors="replace").strip().splitlines()
-    last = lines[-1].strip() if lines else "it wrote nothing"
-    return f"{textwrap.shorten(last, _LONGEST_REASON)} ({ending})"
+    last = lines[-1].strip() if lines else "no output"
+    return f"{textwrap.shorten(last, _MAX_REASON_LENGTH)} ({ending})"

@@ -1,13 +1,14 @@
-"""Shares runs that differ in length alone: 1,000,000 steps contain a run of 300,000.
+"""Reuses longer runs: a run of 1,000,000 steps contains one of 300,000.
 
-Runs that differ in their length alone are equal, bit for bit, up to the end of the
-shorter one. A longer run that has made the wanted steps, or is being trained, replaces
-a shorter one; for a longer run than exists, the longest existing one is resumed. The
-files in each directory decide: see `Run.directories`.
+Runs that differ only in length are equal, bit for bit, up to the end of the shorter
+one. A longer run that has made the wanted steps, or is being trained, replaces a
+shorter one. If a run is longer than all existing ones, the longest of these is resumed.
+The files in each directory decide: see `Run.directories`.
 
-There are two exceptions. A run whose length is no multiple of the evaluation interval
-is evaluated at its last step, which a longer run is not. If it is made longer, it keeps
-that row, and the averages in the next row cover only what came after it.
+There is one exception. A run whose length is not a multiple of the evaluation interval
+is evaluated at its last step; a longer run is not evaluated at that step. If the run is
+extended, it keeps this row of metrics.csv, and the averages in the next row cover only
+the steps after it.
 """
 
 import dataclasses
@@ -26,23 +27,23 @@ from smoothie_tf.training import run_directory
 
 
 def locate(run: Run) -> Run:
-    """Finds the directory that holds a run, or will hold it.
+    """Finds the existing or future directory of a run.
 
     Args:
         run: The run.
 
     Returns:
-        The run with the first existing directory of: its own or another one that has
-        made all steps of the run; one that a process is training in; the one with a
-        checkpoint and the most steps; its own.
+        The run with its directory, which is the first that exists of: a directory with
+        all steps of the run, preferably its own; one that a process is training in; the
+        one with a checkpoint and the most steps. If none exists, its own.
     """
     own, *others = run.directories
-    there = [own, *(each for each in others if _is_the_same(run, each))]
-    came_far = [each for each in there if _has_come_far(run, each)]
-    at_work = [each for each in there if is_locked(each)]
-    begun = [each for each in there if any((each / "checkpoints").glob("*"))]
-    begun.sort(key=_step, reverse=True)
-    return dataclasses.replace(run, home=(*came_far, *at_work, *begun, own)[0])
+    same = [own, *(each for each in others if _holds_same_run(run, each))]
+    complete = [each for each in same if _has_all_steps(run, each)]
+    running = [each for each in same if is_locked(each)]
+    resumable = [each for each in same if any((each / "checkpoints").glob("*"))]
+    resumable.sort(key=_step, reverse=True)
+    return dataclasses.replace(run, home=(*complete, *running, *resumable, own)[0])
 
 
 def status(run: Run) -> Status:
@@ -54,7 +55,7 @@ def status(run: Run) -> Status:
 
 def is_done(run: Run) -> bool:
     """Says whether a run has made all its steps, possibly as part of a longer run."""
-    return _has_come_far(run, locate(run).directory)
+    return _has_all_steps(run, locate(run).directory)
 
 
 def steps_done(run: Run) -> int:
@@ -64,16 +65,16 @@ def steps_done(run: Run) -> int:
     return min(_step(locate(run).directory), run.num_steps)
 
 
-def _has_come_far(run: Run, directory: pathlib.Path) -> bool:
+def _has_all_steps(run: Run, directory: pathlib.Path) -> bool:
     if recorded_status(directory, run.num_steps) is Status.DONE:
         return True
-    # A longer run may be in progress: its past evaluations do not change.
+    # A longer run may be in progress: its earlier evaluations do not change.
     longer = _number(read_json(directory / "run.json"), "num_steps") > run.num_steps
     return longer and _last_evaluation(directory) >= run.num_steps
 
 
-def _is_the_same(run: Run, directory: pathlib.Path) -> bool:
-    """Says whether another preset's directory holds the run, but for its length."""
+def _holds_same_run(run: Run, directory: pathlib.Path) -> bool:
+    """Says whether a directory holds the run, possibly with another length."""
     record = read_json(directory / "run.json")
     same = [record.get(key) == getattr(run, key) for key in ("agent", "env", "seed")]
     return all(same) and run_directory.same_bindings(
@@ -82,7 +83,7 @@ def _is_the_same(run: Run, directory: pathlib.Path) -> bool:
 
 
 def _last_evaluation(directory: pathlib.Path) -> int:
-    """Returns the step of the last whole line of a metrics.csv; 0 without any."""
+    """Returns the step of the last complete line of metrics.csv; 0 if there is none."""
     try:
         with open(directory / "metrics.csv", "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))

@@ -24,12 +24,13 @@ _CONNECT_SECONDS = 5.0
 _POLL_SECONDS = 0.2
 # Time that an interrupted run has to write its checkpoint.
 _STOP_SECONDS = 60.0
-# A process outlives its parent, and would hold the run while it goes on elsewhere. The
-# kernel is asked to interrupt it once its parent is gone (Linux only), and by the
-# program itself, since between fork and exec a process with threads may do little.
+# A process outlives its parent: after its worker has died, it would keep the run's lock
+# while another worker resumes the run. So the kernel interrupts it when its parent ends
+# (Linux only). A small program requests this, and then becomes the run: Python code
+# between fork and exec is unsafe in a process with threads.
 _TETHERED = """
 import ctypes, os, signal, sys
-# Of Ray's workers a process inherits that interrupts are blocked, or ignored.
+# A process inherits from Ray's workers that SIGINT is blocked or ignored.
 signal.pthread_sigmask(signal.SIG_SETMASK, ())
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 if sys.platform == "linux":
@@ -41,15 +42,15 @@ if os.getppid() == int(sys.argv[1]):
 
 def add_flags(parser: Parser) -> None:
     """Adds the flags for the directory of runs and for their launcher."""
-    parser.add_directory("--runs_dir", "runs", "where the runs are")
+    parser.add_directory("--runs_dir", "runs", "the directory of the runs")
     parser.add_argument(
-        "--num_workers", type=int, help="maximum of runs at once; default one per core"
+        "--num_workers", type=int, help="maximum of parallel runs; default one per core"
     )
     parser.add_argument(
         "--launcher",
         default="processes",
-        help="processes on this machine, or ray: tasks on a Ray cluster; default "
-        "processes",
+        help="processes (default) for processes on this machine, or ray for tasks on a "
+        "Ray cluster",
     )
     parser.add_argument(
         "--ray_address",
@@ -63,8 +64,8 @@ def check(launcher: str, address: str | None) -> None:
     """Checks the flags `--launcher` and `--ray_address`.
 
     Raises:
-        InputError: If there is no such launcher, Ray is not installed, or an address is
-            given without it.
+        InputError: If there is no such launcher, if Ray is not installed, or if an
+            address is given without `--launcher ray`.
     """
     if launcher not in _LAUNCHERS:
         raise InputError(
@@ -88,14 +89,14 @@ def connect(launcher: str, address: str | None) -> Iterator[Workers]:
 
     Args:
         launcher: `processes` or `ray`.
-        address: `host:port` of Ray's head node; `auto` or `None` for the cluster that
-            this machine is a node of.
+        address: `host:port` of Ray's head node; `auto` for the cluster that this
+            machine is a node of; `None` for the value of RAY_ADDRESS, or else `auto`.
 
     Yields:
         Workers for `launch.launch`.
 
     Raises:
-        InputError: If the flags do not fit or there is no cluster at the address.
+        InputError: If a flag has a wrong value, or there is no cluster at the address.
     """
     check(launcher, address)
     if launcher == "processes":
@@ -105,8 +106,8 @@ def connect(launcher: str, address: str | None) -> Iterator[Workers]:
         address = os.environ.get("RAY_ADDRESS") or "auto"
     if address != "auto":
         _reach(address)
-    # Ray's own messages about its nodes would break up the progress bar, and the
-    # launcher prints those that matter.
+    # Ray's messages about its nodes would break up the progress bar. The launcher
+    # reports lost nodes itself.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
@@ -133,12 +134,12 @@ def connect(launcher: str, address: str | None) -> Iterator[Workers]:
 
 
 def _reach(address: str) -> None:
-    """Checks that something listens at an address: Ray itself tries for minutes."""
+    """Checks that a server listens at an address; Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not (host and port.isdigit() and 0 < int(port) < 65536) or "/" in host:
         raise InputError(
-            f"--ray_address {address!r} is not an address: give auto, or the host:port "
-            "that `ray start --head` printed."
+            f"--ray_address {address!r} is not an address: give auto, or the "
+            "host:port that `ray start --head` printed."
         )
     try:
         socket.create_connection(
@@ -147,8 +148,8 @@ def _reach(address: str) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
-            f"--ray_address {address}: nothing answers there ({reason}); is it what "
-            "`ray start --head` printed?"
+            f"--ray_address {address}: nothing answers there ({reason}). Give the "
+            "address that `ray start --head` printed."
         ) from None
 
 
@@ -156,7 +157,7 @@ class RayWorkers:
     """The cores of a Ray cluster; one task per run."""
 
     def __init__(self):
-        """Prepares the task; Ray is connected already."""
+        """Prepares the task; Ray must be connected."""
         import ray
 
         # The launcher restarts lost runs itself, so that it can report them.
@@ -164,7 +165,7 @@ class RayWorkers:
         self._task = task(_train)
 
     def count(self) -> int:
-        """Returns how many cores the cluster has now; nodes come and go."""
+        """Returns the current number of cores in the cluster, which may change."""
         import ray
 
         return int(ray.cluster_resources().get("CPU", 0))
@@ -172,25 +173,27 @@ class RayWorkers:
     def start(
         self, command: list[str], log: pathlib.Path, descriptor: int
     ) -> "RayProcess":
-        """Submits a task that runs a command on some node.
+        """Submits a task that runs a command on one of the nodes.
 
         Args:
-            command: What to run, as on this machine.
-            log: The file that its output is appended to, on every node.
-            descriptor: Holds the run's lock; kept here, where the node has none.
+            command: The command, as on this machine.
+            log: The file to which the output is appended, under the same path on every
+                node.
+            descriptor: Holds the run's lock; it stays open in this process, since a
+                node cannot inherit it.
         """
         reference = self._task.remote(command, os.getcwd(), str(log.resolve()))
         return RayProcess(reference, os.dup(descriptor))
 
 
 class RayProcess:
-    """A run that is a Ray task, to be treated like a process."""
+    """A run as a Ray task, with the methods of a process."""
 
     def __init__(self, reference, descriptor: int):
-        """Watches a task.
+        """Takes over a submitted task.
 
         Args:
-            reference: Of the task's result, its exit status.
+            reference: Ray's reference to the task's result, the exit status.
             descriptor: Holds the run's lock until the task has ended.
         """
         self._reference = reference
@@ -198,7 +201,7 @@ class RayProcess:
         self._result: int | WorkerLostError | None = None
 
     def poll(self) -> int | None:
-        """Returns the exit status, or `None` while the task waits or works.
+        """Returns the exit status, or `None` while the task is queued or running.
 
         Raises:
             WorkerLostError: If the task's worker or node has died.
@@ -234,14 +237,14 @@ class RayProcess:
         except (ray.exceptions.TaskCancelledError, KeyboardInterrupt):
             return -signal.SIGINT
         except ray.exceptions.RayTaskError as error:
-            # The task could not start the run, so there is no log of it.
+            # The task could not start the run, so the run has no log.
             return WorkerLostError(_first_line(error.cause))
         except ray.exceptions.RayError as error:
             return WorkerLostError(_loss(error))
 
 
 def _loss(error: Exception) -> str:
-    """Says in a few words how a worker was lost."""
+    """Returns a clause that says how a worker was lost."""
     import ray
 
     if isinstance(error, ray.exceptions.OutOfMemoryError):
@@ -255,7 +258,7 @@ def _loss(error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """Returns the first line of an error's message."""
+    """Returns a clause with the first line of an error's message."""
     lines = str(error).strip().splitlines()
     return f"its node could not start it: {lines[0] if lines else repr(error)}"
 
@@ -264,15 +267,15 @@ def _train(command: list[str], directory: str, log: str) -> int:
     """Runs a command on the node of this task.
 
     Args:
-        command: What to run.
-        directory: Working directory.
-        log: The file that its output is appended to.
+        command: The command.
+        directory: Its working directory.
+        log: The file to which its output is appended.
 
     Returns:
-        Its exit status; the number of a signal that ended it is negative.
+        Its exit status; if a signal ended it, the negative number of the signal.
     """
-    # Ray cancels a task by an interrupt, which a node that was started in a script's
-    # background ignores.
+    # Ray cancels a task by SIGINT. A node that was started in the background of a shell
+    # script would ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     tethered = [sys.executable, "-c", _TETHERED, str(os.getpid()), *command]
     with open(log, "ab") as file:
@@ -287,8 +290,8 @@ def _train(command: list[str], directory: str, log: str) -> int:
         )
     try:
         while True:
-            # Ray interrupts a task with KeyboardInterrupt, but never a call in it that
-            # waits.
+            # Ray raises KeyboardInterrupt in a task only between calls: an unlimited
+            # wait would never be interrupted.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(_POLL_SECONDS)
     except BaseException:

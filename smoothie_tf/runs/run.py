@@ -1,12 +1,12 @@
-"""A run's definition and its directory.
+"""Defines a run and its directory.
 
-The directory's path identifies the run:
+The path of the directory identifies the run:
 
     <root>/<preset>/<environment>/<variant>/seed<seed>
 
-so figures share the directories of common runs, and nothing is trained twice. Bindings
-from the command line are part of the preset's name, and a digest of the values in
-`gin/tuned` is part of the variant's: runs with other values never mix.
+Figures with the same runs share their directories, so no run is trained twice. The name
+of the preset includes the bindings from the command line, and the name of the variant a
+digest of the values in `gin/tuned`: runs with other values are never mixed.
 """
 
 import dataclasses
@@ -21,22 +21,22 @@ from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError, nearest
 
-_LONGEST_LABEL = 100
-# The preset that leaves the length of runs to a figure's panels.
-_OF_PANELS = "svg"
-_LENGTH = "train.num_steps"
+_MAX_LABEL_LENGTH = 100
+# Under this preset, each panel of a figure has its own length of runs.
+_PANEL_PRESET = "svg"
+_LENGTH_BINDING = "train.num_steps"
 
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A preset as a grid needs it before any run has started.
+    """The values of a preset that a grid needs before it starts runs.
 
     Attributes:
-        name: `quick`, `short` or `paper`.
+        name: The preset's name, such as `short`.
         num_steps: Environment steps of each run (`train.num_steps`).
         num_seeds: Seeds of each arm on each environment (`grid.num_seeds`).
         gin_bindings: Bindings from the command line, applied after the preset.
-        others: Presets that differ from this one only in the length of runs.
+        others: Names of presets that differ from this one only in the length of runs.
     """
 
     name: str
@@ -46,38 +46,41 @@ class Preset:
     others: tuple[str, ...] = ()
 
     def of_length(self, num_steps: int) -> "Preset":
-        """Returns the preset for a panel with its own length; 0 if it has none.
+        """Returns the preset with the length of runs of a figure's panel.
 
-        A length from the command line stays. Otherwise the preset `svg` takes the
+        A length from the command line is kept. Otherwise the preset `svg` takes the
         panel's length, and other presets the shorter of the two.
+
+        Args:
+            num_steps: The panel's length in environment steps; 0 if it has none.
         """
         if not num_steps or any(map(_is_length, self.gin_bindings)):
             return self
-        if self.name != _OF_PANELS:
+        if self.name != _PANEL_PRESET:
             num_steps = min(num_steps, self.num_steps)
         return dataclasses.replace(self, num_steps=num_steps)
 
     @property
     def is_result(self) -> bool:
-        """Whether what it gives is a result to keep: unaltered, and at length."""
+        """Whether its runs count as results: not `quick`, and without bindings."""
         return self.name != "quick" and not self.gin_bindings
 
     @property
     def label(self) -> str:
-        """Name of the directory that holds the runs of this preset."""
+        """The name of the directory of this preset's runs."""
         if not self.gin_bindings:
             return self.name
         bindings = "+".join(re.sub(r"\s+", "", each) for each in self.gin_bindings)
         readable = re.sub(r"[^\w.=+-]", "_", bindings)
-        # Bindings that become equal when made fit for a file name must not share.
-        if readable != bindings or len(readable) > _LONGEST_LABEL:
+        # Different bindings may become equal in a file name; a digest separates them.
+        if readable != bindings or len(readable) > _MAX_LABEL_LENGTH:
             digest = hashlib.sha1(bindings.encode()).hexdigest()[:8]
-            readable = f"{readable[:_LONGEST_LABEL]}-{digest}"
+            readable = f"{readable[:_MAX_LABEL_LENGTH]}-{digest}"
         return f"{self.name}+{readable}"
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels of this preset and of those that differ in length alone, own first."""
+        """Labels of this preset and of those that differ only in length, own first."""
         bindings = tuple(each for each in self.gin_bindings if not _is_length(each))
         alike = (
             dataclasses.replace(self, name=name, gin_bindings=bindings).label
@@ -87,7 +90,7 @@ class Preset:
 
 
 def _is_length(binding: str) -> bool:
-    return _LENGTH in binding
+    return _LENGTH_BINDING in binding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +109,8 @@ class Run:
         untuned: Whether tuned hyperparameters exist that the run does not use.
         recommended: Digest of the run's recommended hyperparameters; empty if it uses
             the paper's.
-        home: Its directory if that is another preset's: see `prefix.locate`.
+        home: Its directory, if it may be that of another preset; set by
+            `prefix.locate`.
     """
 
     agent: str
@@ -128,13 +132,13 @@ class Run:
 
     @property
     def directory(self) -> pathlib.Path:
-        """Where the run's files are."""
+        """The directory of the run's files."""
         return self.home or self.directories[0]
 
     @property
     def directories(self) -> tuple[pathlib.Path, ...]:
-        """Its own directory, and those of runs that differ in length alone."""
-        # Runs from before a search must not be taken for runs with its results.
+        """The run's own directory, then those of runs that differ only in length."""
+        # Runs from before a search must not be mistaken for runs with its results.
         variant = self.variant
         if self.tuned:
             variant += f"+tuned-{self.tuned}"
@@ -150,16 +154,16 @@ class Run:
 
 
 def lengths(runs: Sequence[Run]) -> str:
-    """Writes the number of steps of runs: one number, or minimum to maximum."""
+    """Formats the numbers of steps of runs: one number, or "minimum to maximum"."""
     steps = {run.num_steps for run in runs}
     return " to ".join(f"{number:,}" for number in sorted({min(steps), max(steps)}))
 
 
 def tuned_values(agent: str, env: str) -> dict[str, Any]:
-    """Returns the tuned values of an agent on a task, or none, as `bound_values` does.
+    """Returns the tuned values of an agent on a task, by the names of parameters.
 
-    A task with a discretized reward has those of the original task, overridden by its
-    own.
+    A task with a discretized reward has the values of the original task, overridden by
+    its own. The dict is empty if there are none.
     """
     values: dict[str, Any] = {}
     for name in discretized_reward.lineage(env):
@@ -169,15 +173,15 @@ def tuned_values(agent: str, env: str) -> dict[str, Any]:
 
 
 def tuned_digest(agent: str, env: str) -> str:
-    """Returns a digest of the tuned values of an agent on a task, if there are any.
+    """Returns a digest of the tuned values of an agent on a task; empty without any.
 
-    Only values count: a comment in the file makes no new run.
+    The digest depends only on values, so a change of a comment does not change it.
     """
     return digest(tuned_values(agent, env))
 
 
 def recommended_digest(agent: str) -> str:
-    """Returns a digest of the recommended values of an agent, if there are any."""
+    """Returns a digest of the recommended values of an agent; empty without any."""
     path = gin_directory.recommended_path(agent)
     return digest(bound_values(path)) if path.is_file() else ""
 
@@ -196,13 +200,13 @@ def read_preset(
 ) -> Preset:
     """Reads the number of steps and seeds of a preset.
 
-    Gin parses the file but binds nothing: the configured modules import TensorFlow,
-    which a launcher does not need.
+    Gin parses the file without binding the values, because the configurable modules
+    import TensorFlow, which a launcher does not need.
 
     Args:
         name: Name of a file in `directory`, without its `.gin`.
         gin_bindings: Bindings from the command line; they override the file's.
-        directory: Where presets are; `None` for this repository's.
+        directory: The directory of the presets; `None` for the package's own.
 
     Returns:
         The preset.
@@ -225,28 +229,30 @@ def read_preset(
         values.update(bound_values(binding))
     for key in values:
         if key.startswith("grid.") and key != "grid.num_seeds":
-            raise InputError(f"{key!r} cannot be bound: grid has only num_seeds.")
+            raise InputError(
+                f"{key!r} cannot be bound: grid has only the parameter num_seeds."
+            )
     counts = {}
-    for key in (_LENGTH, "grid.num_seeds"):
+    for key in (_LENGTH_BINDING, "grid.num_seeds"):
         count = values.get(key)
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise InputError(
-                f"{key} is {count!r} under the preset {name!r}: it has to be an "
-                "integer of at least 1."
+                f"{key} must be an integer of at least 1, but is {count!r} under the "
+                f"preset {name!r}."
             )
         counts[key] = count
     others = (each.stem for each in sorted(directory.glob("*.gin")) if each != path)
     return Preset(
         name,
-        counts[_LENGTH],
+        counts[_LENGTH_BINDING],
         counts["grid.num_seeds"],
         gin_bindings,
-        tuple(each for each in others if _bind_the_same(directory, name, each)),
+        tuple(each for each in others if _differ_only_in_length(directory, name, each)),
     )
 
 
-def _bind_the_same(directory: pathlib.Path, *names: str) -> bool:
-    """Says whether presets differ, for training, in the length alone."""
+def _differ_only_in_length(directory: pathlib.Path, *names: str) -> bool:
+    """Says whether two presets train runs that differ only in length."""
     try:
         each = [bound_values(directory / f"{name}.gin") for name in names]
     except InputError:
@@ -255,7 +261,7 @@ def _bind_the_same(directory: pathlib.Path, *names: str) -> bool:
         {
             key: value
             for key, value in values.items()
-            if key != _LENGTH and not key.startswith(("grid.", "search."))
+            if key != _LENGTH_BINDING and not key.startswith(("grid.", "search."))
         }
         for values in each
     )

@@ -1,4 +1,4 @@
-"""A run's status, from its `run.json` and its locks."""
+"""Reads the status of a run from its `run.json` and its locks."""
 
 import enum
 import fcntl
@@ -7,12 +7,12 @@ import os
 import pathlib
 from typing import Any
 
-# The launcher takes its lock before it starts the process. Training takes its own once
-# it has opened the run directory, also if the user started it without a launcher.
+# The launcher takes the first lock before it starts the process. Training, with or
+# without a launcher, takes the second one when it opens the run directory.
 _LAUNCH_LOCK = ".launch.lock"
 _TRAINING_LOCK = ".lock"
 # Parsers raise these for files with too deep nesting or too large numbers.
-_TOO_MUCH = (RecursionError, OverflowError, MemoryError)
+_PARSER_LIMITS = (RecursionError, OverflowError, MemoryError)
 
 
 class Status(enum.Enum):
@@ -32,12 +32,12 @@ def current_status(
 
     Args:
         run_dir: The run's directory; it need not exist.
-        num_steps: Wanted environment steps; a run that finished with fewer is
-            resumable. `None` takes the number that the run was started with.
+        num_steps: The wanted number of environment steps; a run that finished with
+            fewer is resumable. `None` for the number that the run was started with.
 
     Returns:
-        The status. A run whose process was killed still says `running` in its
-        `run.json`, but holds no lock: it is resumable.
+        The status. If a run's process was killed, its `run.json` still says `running`,
+        but the run is not locked: it is resumable.
     """
     if is_locked(run_dir):
         return Status.RUNNING
@@ -47,14 +47,14 @@ def current_status(
 def recorded_status(
     run_dir: str | os.PathLike[str], num_steps: int | None = None
 ) -> Status:
-    """Returns a run's status by its `run.json` alone; locks are ignored.
+    """Returns the status that a run's `run.json` records; locks are ignored.
 
     Args:
-        run_dir: As for `status`.
-        num_steps: As for `status`.
+        run_dir: As for `current_status`.
+        num_steps: As for `current_status`.
 
     Returns:
-        The status; never `RUNNING`, which a file alone cannot tell.
+        The status, except `RUNNING`, which only a lock shows.
     """
     try:
         path = pathlib.Path(run_dir) / "run.json"
@@ -63,7 +63,7 @@ def recorded_status(
         enough = num_steps is None or int(record["num_steps"]) >= num_steps
     except FileNotFoundError:
         return Status.MISSING
-    except (OSError, ValueError, KeyError, TypeError, *_TOO_MUCH):
+    except (OSError, ValueError, KeyError, TypeError, *_PARSER_LIMITS):
         return Status.FAILED
     if state == "failed":
         return Status.FAILED
@@ -71,19 +71,19 @@ def recorded_status(
 
 
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Returns the dict in a JSON file, or an empty one if none can be read."""
+    """Returns the dict in a JSON file, or an empty one if it cannot be read."""
     try:
         values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, *_TOO_MUCH):
+    except (OSError, ValueError, *_PARSER_LIMITS):
         return {}
     return values if isinstance(values, dict) else {}
 
 
 def lock(run_dir: str | os.PathLike[str]) -> int | None:
-    """Locks a run, so that no two launchers train it at once.
+    """Locks a run, so that two launchers cannot train it at the same time.
 
     The lock belongs to the open file, not to the process: a child that inherits it
-    holds it as long as it lives, even if the launcher is killed.
+    holds it until it ends, even if the launcher is killed.
 
     Args:
         run_dir: The run's directory; it has to exist.

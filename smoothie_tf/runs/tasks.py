@@ -1,4 +1,4 @@
-"""Checks the names of tasks that a user has given."""
+"""Checks the task names that a user gives."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ def check_envs(envs: Sequence[str], flag: str = "--envs") -> None:
     """Checks that training can make every environment.
 
     Args:
-        envs: Their names, as `task_names.find` reads them.
-        flag: The flag that they come from, for the message.
+        envs: Names that `task_names.find` accepts.
+        flag: The flag that gave them, for the message.
 
     Raises:
         InputError: If one is unknown; the message names the nearest known id.

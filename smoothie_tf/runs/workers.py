@@ -1,11 +1,12 @@
-"""Workers that train runs: processes on this machine, or those of `ray_launch`."""
+"""Defines the workers that train runs, and those that are processes on this machine."""
 
 import os
 import pathlib
 import subprocess
 from typing import Protocol
 
-#: A run fills one core by itself; more threads would only take the others' cores.
+#: Environment variables that limit a run to one core, so that parallel runs do not
+#: compete.
 ONE_CORE = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -16,39 +17,39 @@ ONE_CORE = {
 
 
 class Process(Protocol):
-    """The process of a run, with the methods of `subprocess.Popen`."""
+    """The process of a run; the methods are those of `subprocess.Popen`."""
 
     def poll(self) -> int | None:
         """Returns the exit status, or `None` while the process runs.
 
         Raises:
-            WorkerLostError: If the run's machine or worker is gone.
+            WorkerLostError: If the run's machine or worker has died.
         """
 
     def send_signal(self, number: int) -> None:
-        """Asks the run to stop by `SIGINT`; it then writes a checkpoint."""
+        """Sends SIGINT, upon which the run writes a checkpoint and ends."""
 
     def kill(self) -> None:
         """Ends the run without a checkpoint."""
 
 
 class WorkerLostError(RuntimeError):
-    """The machine or process that a run was on is gone; the message says which."""
+    """The machine or worker of a run has died; the message says which."""
 
 
 class Workers(Protocol):
     """Starts the processes of runs."""
 
     def count(self) -> int:
-        """Returns how many runs fit at once; may change with time."""
+        """Returns the maximum number of parallel runs, which may change with time."""
 
     def start(self, command: list[str], log: pathlib.Path, descriptor: int) -> Process:
         """Starts a run.
 
         Args:
             command: The run's command.
-            log: The file that its output is appended to.
-            descriptor: Holds the run's lock; must stay open while the run trains.
+            log: The file to which its output is appended.
+            descriptor: Holds the run's lock; it must stay open while the run trains.
         """
 
 
@@ -56,7 +57,7 @@ class LocalWorkers:
     """Processes on this machine, one core each."""
 
     def count(self) -> int:
-        """Returns how many cores there are."""
+        """Returns the number of usable cores."""
         return usable_cores()
 
     def start(
@@ -78,7 +79,7 @@ class LocalWorkers:
 
 
 def usable_cores() -> int:
-    """Returns how many cores this process may use."""
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -53,8 +53,8 @@ def _run(flags, arguments, stop):
     try:
         if flags.untuned and flags.values != "paper":
             return _refuse(
-                "--untuned is of no use with --values recommended, which has no tuned"
-                " values."
+                "--untuned has no effect with --values recommended, which reads no"
+                " tuned values."
             )
         read = config.parse(
             flags.agent,

@@ -271,7 +271,7 @@ class RunDirectory:
                     f"{path} has {key} {value!r}, which is not a number of at least 0."
                 )
         earlier = info.get("earlier", [])
-        if not isinstance(earlier, list) or not all(map(_is_stretch, earlier)):
+        if not isinstance(earlier, list) or not all(map(_is_earlier_record, earlier)):
             raise RunDirectoryError(
                 f"{path} has earlier {earlier!r}, which is not a list of JSON objects,"
                 " each with a to_step."
@@ -303,7 +303,7 @@ def same_bindings(before: Any, now: list[str]) -> bool:
     return was == is_now
 
 
-def _is_stretch(value):
+def _is_earlier_record(value):
     return isinstance(value, dict) and isinstance(value.get("to_step"), int)
 
 

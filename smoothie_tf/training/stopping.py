@@ -36,15 +36,15 @@ class StopRequest(threading.Event):
 
     Attributes:
       waits_for: The current activity, for the message to a waiting user.
-      goes_on_from: Returns from where the run can be resumed, as the second half of a
-        sentence without its full stop.
+      consequence: Returns what the user loses or can resume after an immediate end,
+        as the second half of a sentence without its full stop.
     """
 
     def __init__(self):
         """Creates a request that is not set."""
         super().__init__()
         self.waits_for = "the beginning"
-        self.goes_on_from: Callable[[], str] = lambda: "the same command starts over"
+        self.consequence: Callable[[], str] = lambda: "the same command starts over"
 
     def check(self) -> None:
         """Raises `Interrupted` if a stop was requested."""
@@ -106,12 +106,12 @@ def _answer(reading, stop):
         _say(
             where,
             f"Stopping: waiting for {stop.waits_for}. Ctrl-C or SIGTERM again ends at"
-            f" once, without a checkpoint; then {stop.goes_on_from()}.",
+            f" once, without a checkpoint; then {stop.consequence()}.",
         )
         if _asked(reading):
             _say(
                 where,
-                f"Ended at once, without a checkpoint; {stop.goes_on_from()}.",
+                f"Ended at once, without a checkpoint; {stop.consequence()}.",
             )
             os._exit(command_line.INTERRUPTED)
     finally:

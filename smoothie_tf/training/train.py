@@ -177,7 +177,7 @@ class Trainer:
         # Whether the evaluation at this step was interrupted.
         self._evaluation_due = False
         self._reset_sums()
-        stop.goes_on_from = self._goes_on_from
+        stop.consequence = self._resume_point
         with self._faults_explained():
             self._start_or_resume()
 
@@ -290,7 +290,7 @@ class Trainer:
                 " can be written, the same command resumes the run."
             ) from error
 
-    def _goes_on_from(self):
+    def _resume_point(self):
         latest = self._checkpointer.latest
         if latest is None:
             return "there is no checkpoint yet, so the same command starts over"

@@ -239,7 +239,7 @@ def _picture(env):
         what = "None" if picture is None else f"a {type(picture).__name__}"
         if array is not None and array.ndim:
             what = f"an array of shape {array.shape}"
-        raise _NoPictureError(f"its render returns {what} in place of a picture")
+        raise _NoPictureError(f"its render returns {what} instead of a picture")
     if array.shape[2] == 1:
         array = np.repeat(array, 3, 2)
     if array.dtype.kind == "f":

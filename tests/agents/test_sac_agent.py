@@ -303,7 +303,7 @@ def test_same_batches_same_weights(random_experience, weights_of):
         np.testing.assert_array_equal(mine, same)
 
 
-def test_training_goes_on_from_a_checkpoint(random_experience, tmp_path):
+def test_training_resumes_from_a_checkpoint(random_experience, tmp_path):
     batches = [random_experience(6, 5, 3, seed) for seed in range(6)]
     whole = small()
     for number, batch in enumerate(batches):

@@ -303,7 +303,7 @@ def test_collected_are_records_and_no_more(tmp_path, capsys):
     # No machine's path.
     command = json.loads(copied[1].read_text())["command"]
     assert "--run_dir runs/short/Hopper-v5/smoothie/seed1 --seed 1" in command
-    # A grid goes on from a copy of them, on a machine that has never trained one.
+    # A grid on another machine, with only a copy of them, counts them as done.
     collected = grid(
         FIGURE_3,
         read_preset("short"),

@@ -201,7 +201,7 @@ def test_a_policy_of_others_runs(tmp_path, capsys):
     line = f"return {returns.mean():.1f} ± {returns.std():.1f} over 4 episodes"
     assert status == 0 and line in out
     status, _, err = evaluate("--policy", tmp_path, "--episodes", 1, capsys=capsys)
-    assert status == 2 and "has no policy.json: say which --env." in err
+    assert status == 2 and "has no policy.json: give --env." in err
     for text in ("[]", "{}", '{"environment": {"id": 5}, "evaluations": []}'):
         (tmp_path / "policy.json").write_text(text)
         assert evaluate(*arguments, capsys=capsys)[0] == 0

@@ -89,8 +89,8 @@ def test_every_form_acts_as_the_run_it_came_from(small_run, exported):
 
 
 def test_a_run_that_was_killed_keeps_the_same_best(small_run, tmp_path, monkeypatch):
-    # Killed at step 77: the evaluation of step 60 is from after the checkpoint that
-    # the run goes on from.
+    # Killed at step 77: the run resumes from a checkpoint before step 60, and repeats
+    # the evaluation of that step.
     directory, take_step = tmp_path / "run", train.Trainer._take_step
     command = json.loads((small_run() / "run.json").read_text())["command"]
     arguments = shlex.split(command.replace(str(small_run()), str(directory)))[2:]

@@ -99,7 +99,7 @@ def test_a_best_that_is_not_kept_says_so(copy):
     (copy / best_policy.FILE_NAME).unlink()
     rewrite_returns(copy, [1.0, 9.5, 2.0, 3.0, 4.0])
     line = fails(copy, best=True)
-    assert "was that of step 40 (mean return 9.5), whose weights are not kept" in line
+    assert "is that of step 40 (mean return 9.5), whose weights are not kept" in line
     assert line.endswith("--checkpoint takes 80 or 100.")
     rewrite_returns(copy, [1.0, 2.0, 3.0, 9.5, 4.0])
     assert saved_run.SavedRun(copy).choose(best=True) == 80
@@ -127,9 +127,9 @@ def test_what_is_not_a_run(tmp_path):
     run_dir.mkdir()
     assert "is empty" in fails(run_dir)
     (run_dir / "notes.txt").write_text("hello")
-    assert "there is no run.json in it" in fails(run_dir)
+    assert "has no run.json" in fails(run_dir)
     (run_dir / "run.json").write_text("[1, 2]")
-    assert "is not that of a run of reproduce/train.py" in fails(run_dir)
+    assert "was not written by smoothie_tf" in fails(run_dir)
     (run_dir / "run.json").write_text('{"agent": "smoothie"')
     assert "run.json cannot be read" in fails(run_dir)
     assert "is not a directory" in str(
@@ -249,7 +249,7 @@ def test_a_step_that_is_gone_is_not_answered_with_another(copy):
         run.restore(step)
     assert str(caught.value) == (
         f"The weights of step 80 are no longer kept in --run_dir {copy}: the run has"
-        " gone on since. --checkpoint takes 60 or 100."
+        " continued since. --checkpoint takes 60 or 100."
     )
     (copy / best_policy.FILE_NAME).unlink()
     with pytest.raises(saved_run.SavedRunError, match="--checkpoint takes 100."):

@@ -268,7 +268,7 @@ def test_second_interrupt_does_not_wait(runs, script, behave):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Ctrl-C again does without them" in errors
+    assert "Ctrl-C again ends them without" in errors
     for run in first:
         assert current_status(run.directory, run.num_steps) is Status.RESUMABLE
 

@@ -110,7 +110,9 @@ def test_a_lost_worker_is_no_attempt(runs, fake_command, behave):
         runs[:1], command=fake_command, stream=told, workers=LosingWorkers(3)
     )
     assert outcomes[0].status is Status.DONE
-    assert told.getvalue().count("goes on elsewhere from its last checkpoint") == 3
+    assert (
+        told.getvalue().count("resumes from its last checkpoint on another worker") == 3
+    )
 
 
 def test_a_run_that_takes_its_workers_down_ends(runs, fake_command):
@@ -257,7 +259,7 @@ def test_survives_an_interrupt_and_the_death_of_a_node(
     cluster.stdin.flush()
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
-    assert "goes on elsewhere from its last checkpoint: its node died" in errors
+    assert "resumes from its last checkpoint on another worker: its node died" in errors
     times = sorted((starts(run) for run in first), key=len)
     assert [len(each) for each in times] == [2, 3]
     assert all(step > 0 for each in times for step in each[1:])

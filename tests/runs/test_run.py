@@ -40,8 +40,12 @@ def test_read_preset(tmp_path):
     ("name", "bindings", "sentence"),
     [
         ("quik", [], "'quik' is not a preset (did you mean 'quick'?)"),
-        ("quick", ["train.num_steps=0"], "train.num_steps is 0"),
-        ("quick", ["train.num_steps=1e6"], "train.num_steps is 1000000.0"),
+        (
+            "quick",
+            ["train.num_steps=0"],
+            "train.num_steps must be an integer of at least 1",
+        ),
+        ("quick", ["train.num_steps=1e6"], "at least 1, but is 1000000.0"),
         ("quick", ["grid.num_seed=3"], "'grid.num_seed' cannot be bound"),
         ("quick", ["train.num_steps"], "'train.num_steps' cannot be read as gin"),
         ("quick", ["train.num_steps="], "'train.num_steps=' cannot be read as gin"),

@@ -53,7 +53,7 @@ def test_a_full_disk_leaves_the_best_before(run):
     assert kept(path) == 1
 
 
-def test_a_run_that_goes_on_from_before_the_best_ends_with_the_same(run):
+def test_a_run_resumed_from_before_the_best_ends_with_the_same(run):
     path, directory, evaluate = run
     returns = {1: 1.0, 2: 3.0, 3: 2.0, 4: 5.0, 5: 4.0}
     for step in (1, 2, 3, 4):

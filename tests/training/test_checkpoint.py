@@ -143,7 +143,7 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(saved, damage):
     assert "ckpt-2 cannot be used: " in line
     assert line.endswith(". Resuming from the previous one, of step 1.")
     assert "\n" not in line
-    # And the run goes on from there.
+    # And the run resumes from it.
     add(replay, 2, np.random.default_rng(9))
     checkpointer.save(3, {"step": 3})
     again, replay_again, last = run(tmp_path, seed=6)

@@ -220,7 +220,9 @@ def test_it_says_which_values_it_takes(tmp_path, values, capsys):
 def test_recommended_values_are_never_untuned(tmp_path, capsys):
     words = [*arguments(tmp_path / "run"), "--values", "recommended", "--untuned"]
     assert main.main(words) == 2
-    assert "--untuned is of no use with --values recommended" in capsys.readouterr().err
+    assert (
+        "--untuned has no effect with --values recommended" in capsys.readouterr().err
+    )
 
 
 def test_another_seed_is_another_run(finished):
@@ -439,7 +441,7 @@ def tensorboard_steps(run_dir):
     return [each.step for each in read.Tensors("evaluation_return_mean")]
 
 
-def test_a_killed_run_goes_on_from_its_last_checkpoint(finished, monkeypatch, tmp_path):
+def test_a_killed_run_resumes_from_its_last_checkpoint(finished, monkeypatch, tmp_path):
     # Nothing is saved at step 110: the last checkpoint is of step 90, and the row of
     # step 100 comes again.
     take_step = train.Trainer._take_step

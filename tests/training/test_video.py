@@ -94,8 +94,8 @@ def test_pictures_of_all_kinds_become_a_video(tmp_path, picture, fps):
 @pytest.mark.parametrize(
     ("picture", "why"),
     [
-        (lambda n: None, "its render returns None in place of a picture"),
-        (lambda n: "a picture", "its render returns a str in place of a picture"),
+        (lambda n: None, "its render returns None instead of a picture"),
+        (lambda n: "a picture", "its render returns a str instead of a picture"),
         (lambda n: shade(n, (4,)), "its render returns an array of shape (4,) in"),
         (lambda n: shade(n, (40 + 2 * n, 60, 3)), "ValueError: All images in a movie"),
         (lambda n: 1 / n and shade(n), "ZeroDivisionError: float division by zero"),
