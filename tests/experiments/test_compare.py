@@ -52,10 +52,10 @@ def test_an_arm_may_have_recommended_values():
         (["smothie"], "'smothie' is not an agent (did you mean 'smoothie'?)"),
         ([": smoothie"], "must be an agent, or 'LABEL: AGENT, BINDING, …'"),
         (["a: smoothie, kl_penalty"], "cannot be read as gin"),
-        (["smoothie", "smoothie"], "is given twice"),
+        (["smoothie", "smoothie"], "has the settings or the label of another"),
         (["ddpg, values = recommended"], "'ddpg' has no recommended values; agents"),
         (["smoothie, values = best"], "cannot be read as gin"),
-        (["a: smoothie", "a: ddpg"], "or its label is"),
+        (["a: smoothie", "a: ddpg"], "has the settings or the label of another"),
     ],
 )
 def test_bad_arms_are_said_in_a_sentence(arms, sentence):

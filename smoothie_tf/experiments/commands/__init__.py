@@ -1,1 +1,1 @@
-"""The commands behind reproduce/."""
+"""The commands that the scripts in reproduce/ and `smoothie` run."""

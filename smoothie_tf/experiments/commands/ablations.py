@@ -1,4 +1,4 @@
-"""The command of the ablations: runs them, draws them and writes `ablations.md`."""
+"""The command `ablations`: runs and draws the ablations and writes `ablations.md`."""
 
 import json
 import shlex
@@ -28,7 +28,7 @@ _HOPPER_STEPS = 100_000
 
 
 def ablations_command(argv: Sequence[str] | None = None) -> int:
-    """Runs the parts, draws them and writes `ablations.md`.
+    """Runs and draws the ablations, and writes `ablations.md`.
 
     Args:
         argv: Flags; None for those of the process.
@@ -39,14 +39,14 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
-    flags, of_figure = parser.parse_known_args(argv)
-    if of_figure and not flags.hopper:
-        parser.error(f"there is no flag {of_figure[0]}.")
+    flags, figure_flags = parser.parse_known_args(argv)
+    if figure_flags and not flags.hopper:
+        parser.error(f"there is no flag {figure_flags[0]}.")
     if flags.seeds < 1:
         parser.error(f"--seeds must be at least 1, but is {flags.seeds}.")
     parser.make_directory("--results_dir", flags.results_dir)
     quiet.silence_imports()
-    status = _on_hopper(flags, of_figure) if flags.hopper else _parts(flags)
+    status = _run_hopper(flags, figure_flags) if flags.hopper else _run_parts(flags)
     if status in (BAD_INPUT, INTERRUPTED):
         return status
     try:
@@ -58,8 +58,8 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _on_hopper(flags, of_figure):
-    argv = ["--seeds", str(flags.seeds), *of_figure]
+def _run_hopper(flags, figure_flags):
+    argv = ["--seeds", str(flags.seeds), *figure_flags]
     if "--preset" not in argv:
         length = f"train.num_steps = {_HOPPER_STEPS}"
         argv += ["--preset", "short", "--gin_bindings", length]
@@ -74,7 +74,7 @@ def _on_hopper(flags, of_figure):
 
 
 def _learn(part, learn, path, flags):
-    """Makes or completes the table of a part, with its provenance beside it."""
+    """Makes or completes the table of a part, and writes its provenance beside it."""
     earlier, known = None, set()
     if flags.add and path.exists():
         try:
@@ -82,7 +82,7 @@ def _learn(part, learn, path, flags):
             origin = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             known = ablations.known_kinds(part, earlier, flags.seeds)
         except (OSError, ValueError, KeyError) as error:
-            print(f"--add: {path} cannot be added to: {error}", file=sys.stderr)
+            print(f"--add: no runs can be added to {path}: {error}", file=sys.stderr)
             return BAD_INPUT
         if known >= set(ablations.all_kinds(part)):
             return DONE
@@ -92,9 +92,9 @@ def _learn(part, learn, path, flags):
         print(error, file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print(f"Stopped; nothing new of {part} is written.", file=sys.stderr)
+        print(f"Stopped; no new results of {part} are written.", file=sys.stderr)
         return INTERRUPTED
-    # Where the results went changes no number.
+    # --results_dir is left out, because it does not affect the results.
     words = called_as("ablations")
     arguments = ["--only", part, "--seeds", f"{flags.seeds}"]
     provenance = {"command": shlex.join([*words, *arguments])}
@@ -115,7 +115,7 @@ def _learn(part, learn, path, flags):
     return DONE
 
 
-def _parts(flags):
+def _run_parts(flags):
     folder = flags.results_dir / ablations.FOLDER
     folder.mkdir(exist_ok=True)
     for part in flags.only:
@@ -128,24 +128,24 @@ def _parts(flags):
         elif not path.exists():
             print(f"--plot_only: there is no {path} to draw from.", file=sys.stderr)
             return BAD_INPUT
-        # From the file in either case: what is drawn is what it says.
+        # Always draw from the file, so that picture and file agree.
         draw(pd.read_csv(path), path.with_suffix(".png"))
     return DONE
 
 
 def _parser():
     parser = Parser(
-        description="The paper's variants of Algorithm 1, compared with exact values.",
+        description="Compares the paper's variants of Algorithm 1 with exact values.",
     )
     parser.add_argument(
         "--only",
         nargs="+",
         choices=ablations.PARTS,
         default=list(ablations.PARTS),
-        help="default: all",
+        help="the parts to run; default: all",
     )
     parser.add_argument(
-        "--seeds", type=int, default=3, help="runs of each kind (default: 3)"
+        "--seeds", type=int, default=3, help="runs of each variant (default: 3)"
     )
     parser.add_directory(
         "--results_dir", "results", "where ablations.md, tables and pictures go"
@@ -153,7 +153,7 @@ def _parser():
     parser.add_argument(
         "--add",
         action="store_true",
-        help="keep the kinds of runs in a table, and run the missing ones",
+        help="keep the variants that a table already has, and run the missing ones",
     )
     parser.add_argument(
         "--plot_only",
@@ -163,7 +163,8 @@ def _parser():
     parser.add_argument(
         "--hopper",
         action="store_true",
-        help=f"instead, run the variants on Hopper-v5, {_HOPPER_STEPS:,} steps unless"
-        " --preset is given; takes the other flags of a figure as well",
+        help="run the variants on Hopper-v5 instead of the parts, with "
+        f"{_HOPPER_STEPS:,} steps unless --preset is given; the flags of figures apply "
+        "as well",
     )
     return parser

@@ -1,11 +1,11 @@
-"""Copies the report's input from run directories to results/.
+"""Copies the files that the report reads from run directories to results/.
 
-Each run's `metrics.csv`, `run.json` and `operative_config.gin` go to
+The `metrics.csv`, `run.json` and `operative_config.gin` of each run are copied to
 
     <results_dir>/runs/<preset>/<environment>/<variant>/seed<seed>/
 
-which has the layout of the runs. Files are copied byte for byte, except that `run.json`
-loses the machine's path to the runs.
+with the same layout as the runs. The copies are exact, except that the command in
+`run.json` has a relative `--run_dir`, without the path of this machine.
 """
 
 import json
@@ -27,13 +27,13 @@ def collect(
     """Copies the records of runs that have been evaluated at least once.
 
     Args:
-        runs_dir: Where runs are.
-        results_dir: Where records go.
-        presets: Names of the directories below `runs_dir` that are wanted.
+        runs_dir: Directory of the runs.
+        results_dir: Directory that the records are copied to.
+        presets: Names of the subdirectories of `runs_dir` to copy from.
 
     Returns:
-        The runs' directories. Trials of searches are left out: their records are the
-        tables of the search.
+        The directories of the copied runs. Trials of searches are skipped, because the
+        search writes its own tables.
 
     Raises:
         metrics.DamagedRunError: If a run's metrics or record is damaged.
@@ -41,7 +41,7 @@ def collect(
     collected = []
     for preset in presets:
         for source in sorted((runs_dir / preset).glob("*/*/seed*")):
-            # A copy of a run beside it, such as "seed0-old", is not a run of the grid.
+            # A user's copy of a run, such as "seed0-old", is not part of the grid.
             if not source.name.removeprefix("seed").isdigit():
                 continue
             if (source.parent / "study.journal").exists():
@@ -58,25 +58,25 @@ def collect(
             for name in _COPIED:
                 if (source / name).exists():
                     (target / name).write_bytes((source / name).read_bytes())
-            home = pathlib.Path("runs") / source.relative_to(runs_dir)
-            record["command"] = _elsewhere(record.get("command", ""), home)
+            run_dir = pathlib.Path("runs") / source.relative_to(runs_dir)
+            record["command"] = _with_run_dir(record.get("command", ""), run_dir)
             text = json.dumps(record, indent=2) + "\n"
             (target / "run.json").write_text(text, encoding="utf-8")
             collected.append(source)
     return collected
 
 
-def _elsewhere(line: str, home: pathlib.Path) -> str:
-    """Returns a run's command with another --run_dir."""
-    words = shlex.split(line)
+def _with_run_dir(command: str, run_dir: pathlib.Path) -> str:
+    """Returns a run's command with its --run_dir replaced."""
+    words = shlex.split(command)
     for place, word in enumerate(words[:-1]):
         if word == "--run_dir":
-            words[place + 1] = str(home)
+            words[place + 1] = str(run_dir)
     return shlex.join(words)
 
 
 def collect_command(argv: Sequence[str] | None = None) -> int:
-    """Collects runs' records into results/.
+    """Copies the records of runs to results/.
 
     Args:
         argv: Flags; `None` for those of the process.
@@ -88,13 +88,13 @@ def collect_command(argv: Sequence[str] | None = None) -> int:
         description="Copies the metrics.csv, run.json and operative_config.gin of runs "
         "to results/runs, from which reproduce/report.py writes its report.",
     )
-    parser.add_directory("--runs_dir", "runs", "where the runs are")
-    parser.add_directory("--results_dir", "results", "where the records go")
+    parser.add_directory("--runs_dir", "runs", "directory of the runs")
+    parser.add_directory("--results_dir", "results", "directory of the copies")
     parser.add_argument(
         "--presets",
         nargs="+",
         default=["short", "paper"],
-        help="which directories of runs_dir; default short paper",
+        help="subdirectories of runs_dir to copy from; default short paper",
     )
     flags = parser.parse_args(argv)
     try:

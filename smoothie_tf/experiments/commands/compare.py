@@ -1,4 +1,4 @@
-"""`compare`: any settings on any tasks, as a grid of runs, from the command line."""
+"""The command `compare`: compares any settings on any tasks as a grid of runs."""
 
 import itertools
 import pathlib
@@ -16,7 +16,7 @@ from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError, nearest
 
-# A colour-blind safe set (Okabe and Ito), the darkest first.
+# The colour-blind safe set of Okabe and Ito.
 _COLOURS = (
     "#0072B2",
     "#D55E00",
@@ -27,7 +27,7 @@ _COLOURS = (
     "#000000",
     "#999999",
 )
-# Among an arm's bindings, though no binding of gin.
+# An item of an arm that chooses its hyperparameters and is not a gin binding.
 _VALUES = re.compile(rf"values ?= ?({'|'.join(gin_directory.VALUES)})")
 
 
@@ -43,7 +43,7 @@ def compare_command(
         train_command: Makes the command of a run.
 
     Returns:
-        Exit status, as `figure_command`'s.
+        Exit status of `figure_command`.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(
@@ -61,8 +61,8 @@ def compare_command(
         action="extend",
         required=True,
         metavar="ENV",
-        help="Gymnasium id, with its module first where that registers it: "
-        "my_package:MyTask-v0",
+        help="Gymnasium id, such as Hopper-v5; if a module has to be imported to "
+        "register the task, MODULE:ID, such as my_package:MyTask-v0",
     )
     parser.add_argument(
         "--arm",
@@ -70,9 +70,9 @@ def compare_command(
         required=True,
         metavar="ARM",
         help="an agent, such as smoothie, or 'LABEL: AGENT, BINDING, …', such as "
-        "'wide: smoothie, SmoothieAgent.initial_log_variance = 0'; with 'values = "
-        "recommended' among the bindings, of an agent with recommended values, the arm "
-        "has these; may be given several times",
+        "'wide: smoothie, SmoothieAgent.initial_log_variance = 0'; 'values = "
+        "recommended' among the bindings selects the recommended hyperparameters, for "
+        "agents that have some; may be given several times",
     )
     parser.add_argument("--num_steps", type=int, help="environment steps of each run")
     parser.add_argument(
@@ -122,30 +122,33 @@ def compare_command(
 
 
 def read_arms(texts: Sequence[str]) -> tuple[Arm, ...]:
-    """Reads arms as `--arm` takes them.
+    """Parses the values of `--arm`.
 
     Args:
-        texts: `AGENT`, or `LABEL: AGENT, BINDING, …`.
+        texts: Values `AGENT` or `LABEL: AGENT, BINDING, …`.
 
     Returns:
-        The arms. Their variants, the names of their runs' directories, follow from
-        agent and bindings alone, so that arms share runs whatever their labels say.
+        The arms. Their variants, which name the directories of their runs, depend only
+        on agent and bindings. Arms that differ only in their labels thus share runs.
 
     Raises:
-        InputError: If an agent is unknown, a binding is none, or two arms are alike.
+        InputError: If an agent is unknown, a binding is not valid, or two arms have the
+            same settings or the same label.
     """
     arms: dict[str, Arm] = {}
     for text, colour in zip(texts, itertools.cycle(_COLOURS), strict=False):
         arm = _read_arm(text, colour)
         for other in arms.values():
             if arm.variant == other.variant or arm.label == other.label:
-                raise InputError(f"--arm {text!r} is given twice, or its label is.")
+                raise InputError(
+                    f"--arm {text!r} has the settings or the label of another --arm."
+                )
         arms[arm.variant] = arm
     return tuple(arms.values())
 
 
 def _read_arm(text: str, colour: str) -> Arm:
-    # A binding may hold commas and colons; a label ends at the first colon before any.
+    # Bindings may contain colons; only one before the first comma can end a label.
     first, *rest = _split(text)
     label, colon, agent = first.rpartition(":")
     agent, label = agent.strip(), label.strip()
@@ -184,7 +187,7 @@ def _read_arm(text: str, colour: str) -> Arm:
 
 
 def _split(text: str) -> list[str]:
-    """Splits at commas outside brackets and quotes."""
+    """Splits a text at commas outside brackets and quotes."""
     parts, depth, quote, start = [], 0, "", 0
     for place, letter in enumerate(text):
         if quote:
@@ -203,7 +206,7 @@ def _split(text: str) -> list[str]:
 
 
 def _all_searched(arms: Sequence[Arm], envs: Sequence[str]) -> bool:
-    """Whether every arm has tuned values on every task, or recommended ones."""
+    """Returns whether every arm has recommended values, or tuned ones on every task."""
     return all(
         arm.values != "paper" or gin_directory.find_tuned(arm.agent, env)
         for arm in arms

@@ -1,1 +1,1 @@
-"""Learning curves and the style of every picture."""
+"""Learning curves, and the style of all pictures."""

@@ -1,7 +1,8 @@
-"""Learning curves in the style of the paper's Figures 3 and 4.
+"""Draws learning curves in the style of the paper's Figures 3 and 4.
 
-One panel an environment; the line is the mean over seeds, the band mean ± standard
-deviation clipped at the runs' minimum and maximum; x in millions of environment steps.
+There is one panel per environment. The line is the mean over seeds. The band is mean ±
+standard deviation, clipped at the runs' minimum and maximum. The x axis shows millions
+of environment steps.
 """
 
 import collections
@@ -20,7 +21,7 @@ from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
 from smoothie_tf.runs.run import Run, lengths
 
-# The spare ones are from the same colour-blind safe set as the agents' own.
+# Both sets of colours are from the colour-blind safe set of Okabe and Ito.
 _COLOURS = {
     "smoothie": style.SMOOTHIE,
     "ddpg": style.DDPG,
@@ -44,10 +45,11 @@ def draw_returns(
 
     Args:
         frame: As `metrics.read_runs` returns it for `runs`.
-        figure: Which figure of the paper it is.
-        runs: All runs of the grid, also those that have left nothing yet.
+        figure: The figure.
+        runs: All runs of the grid, including those without metrics.
         path: The picture to write.
-        panels: Which panels; `None` for the figure's on the environments of `runs`.
+        panels: The panels to draw; `None` for those of `figure` on the environments of
+            `runs`.
     """
     column, panels = "evaluation_return_mean", _panels(figure, runs, panels)
     note = "Return of the policy's mean action over the episodes of an evaluation."
@@ -61,7 +63,7 @@ def draw_training_returns(
     path: str | os.PathLike[str],
     panels: Sequence[Panel] | None = None,
 ) -> None:
-    """Draws the return of training's own episodes, with noise.
+    """Draws the return of the training episodes, which have exploration noise.
 
     Args:
         frame: As for `draw_returns`.
@@ -99,33 +101,34 @@ def draw_policy_stddev(
 
 
 def compared(figure: Figure, runs: Sequence[Run]) -> list[Panel]:
-    """Lists the panels that a report shows: what is missing is in its tables.
+    """Returns the panels that a report draws.
 
     Args:
-        figure: Which figure of the paper it is.
-        runs: The runs that there are, at least one on the figure's environments.
+        figure: The figure.
+        runs: The existing runs, at least one on an environment of the figure.
 
     Returns:
-        Those of which all arms have runs, in the figure's order; else those with any.
+        The panels for which every arm has runs, in the figure's order; if there are
+        none, the panels for which some arm has runs.
     """
-    there = {(run.env, run.variant) for run in runs}
+    existing = {(run.env, run.variant) for run in runs}
     wanted = {
         panel: {(env, arm.variant) for arm in panel.arms}
         for env in figure.envs
         for panel in figure.panels_on(env)
     }
-    whole = [panel for panel, arms in wanted.items() if arms <= there]
-    return whole or [panel for panel, arms in wanted.items() if arms & there]
+    whole = [panel for panel, arms in wanted.items() if arms <= existing]
+    return whole or [panel for panel, arms in wanted.items() if arms & existing]
 
 
 def title(figure: Figure, quantity: str, runs: Sequence[Run], finished: int) -> str:
-    """Says what a figure shows: preset, steps, seeds, and whether it is all there.
+    """Returns a title with preset, steps, seeds, and whether all runs are done.
 
     Args:
-        figure: Which figure of the paper it is.
-        quantity: What is on the y axis.
+        figure: The figure.
+        quantity: The quantity on the y axis.
         runs: All runs of the grid.
-        finished: How many of them have made all their steps.
+        finished: Number of runs that have made all their steps.
 
     Returns:
         Two lines.
@@ -147,7 +150,7 @@ def title(figure: Figure, quantity: str, runs: Sequence[Run], finished: int) -> 
 
 
 def _panels(figure, runs, panels):
-    """Lists panels with the lengths of their runs."""
+    """Returns panels, by default those of the figure, with the lengths of the runs."""
     if panels is None:
         envs = dict.fromkeys(run.env for run in runs)
         panels = [panel for env in envs for panel in figure.panels_on(env)]
@@ -166,10 +169,10 @@ def _draw(
 ):
     """Draws one column of the metrics.
 
-    A panel whose values span less than `least_range` begins at 0, so that rounding of
-    a constant does not fill it.
+    If the values of a panel span less than `least_range`, its y axis starts at 0, so
+    that rounding errors of a constant are not magnified.
     """
-    # The title counts what is shown.
+    # The title counts only the runs that are drawn.
     drawn = {(panel.env, arm.variant) for panel in panels for arm in panel.arms}
     runs = [run for run in runs if (run.env, run.variant) in drawn]
     pairs = zip(frame["env"], frame["variant"], strict=True)
@@ -189,13 +192,13 @@ def _draw(
     curves = metrics.curves(frame, column)
     finished = frame[frame["finished"].astype(bool)]
     finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
-    # A single panel still has to hold the title and the note.
+    # The figure must be wide enough for the title and the note.
     size = (
         max(6.0, style.PANEL_INCHES[0] * width),
         style.PANEL_INCHES[1] * height + 1.3,
     )
     with style.picture(path, figsize=size, layout="constrained") as canvas:
-        # A body of its own keeps the legend below the title, not on it.
+        # In a subfigure the legend does not overlap the title.
         body = canvas.subfigures()
         axes = body.subplots(height, width, squeeze=False)
         share_arms = all(each.arms == panels[0].arms for each in panels)
@@ -234,11 +237,11 @@ def _draw(
 
 
 def _draw_curve(panel, curve: pd.DataFrame, label: str, colour: str) -> None:
-    """Draws the line and, where several seeds have come that far, the band."""
-    if curve.empty:  # Nor is it in the legend.
+    """Draws the line and, if several seeds have evaluations, the band."""
+    if curve.empty:  # A line without data would still be in the legend.
         return
     millions = curve["step"].to_numpy(float) / 1e6
-    # A run that has evaluated once would leave no line.
+    # A single point would not show as a line.
     marker = "o" if len(curve) == 1 else None
     panel.plot(
         millions,
@@ -255,7 +258,7 @@ def _draw_curve(panel, curve: pd.DataFrame, label: str, colour: str) -> None:
 
 
 def _finish_panel(panel, title: str, num_steps: int) -> None:
-    """Sets what every panel has, whether or not anything is drawn in it."""
+    """Sets the title and the x axis, and marks a panel without runs."""
     panel.set_title(title)
     panel.set_xlim(0, num_steps / 1e6)
     panel.xaxis.set_major_locator(
@@ -272,7 +275,7 @@ def _add_legend(body, arms: Sequence[Arm]) -> None:
         matplotlib.lines.Line2D([], [], color=colour, label=arm.label)
         for arm, colour in zip(arms, colours(arms), strict=True)
     ]
-    # In as few rows as the width allows.
+    # Use as few rows as the width allows.
     for columns in range(len(lines), 0, -1):
         legend = body.legend(handles=lines, loc="outside upper center", ncols=columns)
         if legend.get_window_extent().width <= body.bbox.width:
@@ -282,6 +285,6 @@ def _add_legend(body, arms: Sequence[Arm]) -> None:
 
 
 def colours(arms: Sequence[Arm]) -> list[str]:
-    """Gives each arm its colour; the same in every figure for those that are known."""
+    """Returns the colours of arms; known variants have the same one in every figure."""
     spare = iter(_SPARE_COLOURS)
     return [arm.colour or _COLOURS.get(arm.variant) or next(spare) for arm in arms]

@@ -1,8 +1,8 @@
-"""The style of all figures: no display, one set of fonts, sizes and colours.
+"""The style of all figures: fonts, sizes and colours, without a display.
 
-`picture` makes every figure of the package. Nothing here imports pyplot, so that the
-caller's backend stays as it is, for instance in a notebook. Matplotlib is imported only
-to draw, so that commands check their flags first.
+`picture` makes the figures. This module does not import pyplot, so that the caller's
+backend does not change, for example in a notebook. It imports Matplotlib only when it
+draws, so that commands can check their flags first.
 """
 
 import contextlib
@@ -43,16 +43,15 @@ STYLE = {
 def picture(
     path: str | os.PathLike[str], **kwargs: Any
 ) -> Iterator["matplotlib.figure.Figure"]:
-    """Gives an empty figure, which is written when the block ends without an error.
+    """Yields an empty figure, and writes it if the block ends without an error.
 
     Args:
         path: The picture to write.
         **kwargs: Arguments of `matplotlib.figure.Figure`, such as `figsize`.
 
     Yields:
-        The figure. Within the block, and while it is written, Matplotlib has its own
-        defaults under `STYLE`, whatever a matplotlibrc says: one that asks for LaTeX
-        would need it installed.
+        The figure. Inside the block, Matplotlib uses its defaults and `STYLE`, and
+        ignores the user's matplotlibrc, which might for example require LaTeX.
     """
     from matplotlib import figure as matplotlib_figure
     from matplotlib import style

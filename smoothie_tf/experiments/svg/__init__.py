@@ -1,1 +1,1 @@
-"""The SVG family's claims and what its figures measure on trained agents."""
+"""Claims about the SVG family, and measurements on its trained agents."""

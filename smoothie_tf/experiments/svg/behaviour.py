@@ -1,8 +1,9 @@
-"""Measures the behaviour of trained policies in the tasks of Figure 4.
+"""Measures the behaviour of trained policies in the tasks of the SVG paper's Figure 4.
 
-Some claims of Heess et al. (2015) are about behaviour: that an arm ends at its target,
-or that a machine still stands long after training's time limit and under more noise.
-Here the mean action acts in new episodes, and the claimed behaviour is counted.
+Some claims of Heess et al. (2015) are about behaviour, for example that the reacher
+ends at its target, or that the monoped stands longer than an episode of training and
+with more noise. Here the policy's mean action acts in new episodes, and the claimed
+behaviour is measured.
 """
 
 import dataclasses
@@ -17,20 +18,20 @@ from smoothie_tf.experiments.figures import svg as figures
 from smoothie_tf.experiments.svg import trained
 from smoothie_tf.runs.run import Run
 
-#: Of its height when it stands straight: less has fallen.
+#: The monoped stands if it is above this share of its upright height.
 STANDING = 0.7
 
 
 @dataclasses.dataclass(frozen=True)
 class Behaviour:
-    """Something that a policy does, as one number.
+    """A measure of a policy's behaviour.
 
     Attributes:
-        name: What it is called in the table.
-        env: The task.
-        judge: Turns observations of an episode [T + 1, S] into its number, of which a
-            policy's is the mean over episodes.
-        arguments: Of `gymnasium.make`, where the task is not as in training.
+        name: Name in the table.
+        env: Gymnasium id of the task.
+        judge: Computes the measure of an episode from its observations, shape
+            [T + 1, S]. The measure of a policy is the mean over episodes.
+        arguments: Arguments of `gymnasium.make` that differ from training.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Behaviour:
 
 
 def _distances(observations: np.ndarray) -> np.ndarray:
-    """Returns the reacher's distances of the tip from its target, m, shape [T + 1]."""
+    """Returns distances of the reacher's tip from its target, in m, shape [T + 1]."""
     tips = np.array([reacher.tip(each[:3]) for each in observations])
     targets = reacher.LINK * observations[:, 6:8]
     return np.linalg.norm(tips - targets, axis=-1)
@@ -55,7 +56,7 @@ def _distance_in_the_second_half(observations: np.ndarray) -> float:
 
 
 def _distance_left(observations: np.ndarray) -> float:
-    """Of the ball's way to its place, the share that is left in the end."""
+    """Returns the ball's last distance from its goal divided by the first one."""
     first, last = np.linalg.norm(observations[[0, -1], 20:22], axis=-1)
     return float(last / first)
 
@@ -87,12 +88,12 @@ def measure(
     out_dir: pathlib.Path,
     episodes: int = trained.EPISODES,
 ) -> None:
-    """Lets the policies of finished runs act, and writes what they did.
+    """Measures the policies of finished runs, and writes the table.
 
     Args:
-        runs: Those of Figure 4; SVG(1)-ER's count.
-        out_dir: Where the table, `figures.BEHAVIOUR`, goes; see `trained.measure`.
-        episodes: Episodes of each policy.
+        runs: Runs of Figure 4; only those of SVG(1)-ER are measured.
+        out_dir: Directory of the table `figures.BEHAVIOUR`; see `trained.measure`.
+        episodes: Number of episodes per policy.
 
     Raises:
         metrics.DamagedRunError: If a run cannot be restored.

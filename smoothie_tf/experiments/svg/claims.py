@@ -1,8 +1,8 @@
-"""The claims of Heess et al. (2015), S1 to S13, each with the rule of its verdict.
+"""The claims S1 to S13 of Heess et al. (2015), each with the rule for its verdict.
 
-The rules were written before any of their runs. They use two numbers of each run: its
-final return, the mean of the last tenth of its evaluations, and its area, the mean of
-all evaluations, which is larger the sooner a run learns.
+The rules were written before the runs, except where a rule says otherwise. They use two
+numbers per run: the final return is the mean of the last tenth of its evaluations; the
+area is the mean of all evaluations, which is larger for a run that learns faster.
 """
 
 from smoothie_tf.experiments.evidence.evidence import SVG_PRESET
@@ -12,7 +12,7 @@ from smoothie_tf.experiments.svg import rules
 
 
 def claims() -> list[Claim]:
-    """Lists the claims in the order of the paper's figures."""
+    """Returns the claims in the order of the paper's figures."""
     ahead = (
         "reproduced: the 95 % interval of the difference {} is above 0 against each; "
         "not: it is below 0 against one; else partly, which with few runs means "

@@ -1,17 +1,18 @@
-"""How good the learned models of Hand are, for SVG(∞) and for the planner.
+"""Measures the learned models of Hand, for SVG(∞) and for the planner.
 
-Claim S1 follows from the model's errors: they add up along the planner's trajectories,
-but affect SVG(∞) by the model's derivatives alone (Section 6.1 of Heess et al., 2015).
-Hand's true model is known. Here trained policies act in new episodes, on which both
-models are compared with it:
+Heess et al. (2015, Section 6.1) explain claim S1 by the model's errors. These
+accumulate along the planner's trajectories, but affect SVG(∞) only through the model's
+derivatives. Here trained policies act in new episodes, on which each learned model f̂ is
+compared with the known true model f:
 
-    derivatives   the root mean square of the entries of (f̂_s, f̂_a) − (f_s, f_a), of
-                  hand, ball and velocity by these and the action
-    drift         metres between the ball and where the model takes it within 10 s, by
-                  the same policy and the same noise
-    cosine, …     of v_θ and the true v_θ, each the mean over the episodes: along the
-                  real trajectories, as SVG(∞) uses it, and along the model's own
-    beyond        the share of actions beyond the bounds, where the hand is no faster
+    derivatives   root mean square of the entries of (f̂_s, f̂_a) − (f_s, f_a), which are
+                  derivatives of hand, ball and velocity by these and by the action
+    drift         distance in m between the ball and its prediction after 10 s, with the
+                  same policy and the same noise
+    cosine, …     cosine similarity of the policy gradients v_θ of f̂ and f, each the
+                  mean over the episodes: that of f̂ along the real trajectories, as in
+                  SVG(∞), or along the model's own trajectories
+    beyond        share of actions outside the bounds, where the hand gets no faster
 
 Shapes: E episodes, T transitions of an episode, S state, A action.
 """
@@ -32,15 +33,15 @@ DRIFT = "drift"
 REAL = "cosine, real trajectory"
 OWN = "cosine, model's trajectory"
 BEYOND = "beyond"
-#: Those that learn a model.
+#: Arms that learn a model.
 ARMS = tuple(
     figures.with_model_updates(arm, updates)
     for arm in (figures.SVG_INFINITY, figures.PLANNER)
     for updates in figures.MODEL_UPDATES
 )
 _BALL = slice(2, 4)
-# What moves. The target is constant, so that derivatives by it are not learned; nothing
-# reaches the task through them.
+# Hand, ball and velocity. The target is constant, so derivatives by it are not learned;
+# they do not affect the policy gradient.
 _MOVES = slice(0, 6)
 _SEED = 54_321
 
@@ -53,9 +54,9 @@ def measure(
     """Measures the models of finished runs on Hand.
 
     Args:
-        runs: Those of Figure 2; those on Hand that learn a model count.
-        out_dir: Where the table, `figures.MODELS`, goes; see `trained.measure`.
-        episodes: Episodes of each policy.
+        runs: Runs of Figure 2; only those of `ARMS` on Hand are measured.
+        out_dir: Directory of the table `figures.MODELS`; see `trained.measure`.
+        episodes: Number of episodes per policy.
 
     Raises:
         metrics.DamagedRunError: If a run cannot be restored.
@@ -70,14 +71,14 @@ def measure(
 
 
 def errors(agent: Any, episodes: int) -> dict[str, float]:
-    """Holds the model of an agent against Hand's own.
+    """Compares the learned model of an agent with the true model of Hand.
 
     Args:
         agent: An `SvgInfinityAgent` on Hand.
-        episodes: Episodes that its collecting policy acts in.
+        episodes: Number of episodes in which its collect policy acts.
 
     Returns:
-        Numbers by their names, as above.
+        Measures by name, as described in the module's docstring.
     """
     import tensorflow as tf
 
@@ -115,7 +116,7 @@ def errors(agent: Any, episodes: int) -> dict[str, float]:
 
 
 def _collect(agent, episodes):
-    """Returns observations [E, T + 1, S], actions [E, T, A], and their noise."""
+    """Returns observations [E, T + 1, S], and actions and their noise [E, T, A]."""
     import tensorflow as tf
     from tf_agents.trajectories import time_step as ts
 
@@ -138,7 +139,10 @@ def _collect(agent, episodes):
 
 
 def _follow(agent, model, start, eta, noise):
-    """Returns the model's trajectories, shapes as those of the real ones."""
+    """Returns states and actions of the model's trajectories, shaped as the real ones.
+
+    They have the initial states, the action noise and the state noise of the real ones.
+    """
     import tensorflow as tf
 
     @tf.function

@@ -1,7 +1,7 @@
 """The rules that decide the verdicts on the claims of the SVG paper.
 
-They use two numbers of each run: its final return, the mean of the last tenth of its
-evaluations, and its area, the mean of all evaluations.
+They use two numbers per run: the final return is the mean of the last tenth of its
+evaluations, the area the mean of all evaluations.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +21,10 @@ from smoothie_tf.experiments.evidence.verdicts import (
 from smoothie_tf.experiments.figures import svg as figures
 from smoothie_tf.experiments.figures.grids import Arm
 
-_MOST = 0.9
-#: "Barely improves": at most this share of the other arm's gain.
-_LITTLE = 1 / 3
+# S8: smallest share of episodes that end at the target.
+_LEAST_AT_TARGET = 0.9
+# S1: the planner "barely improves" if its gain is at most this share of SVG(∞)'s.
+_LARGEST_GAIN = 1 / 3
 _BEHAVIOUR = f"{figures.SVG_FIGURE_4.name}-{evidence.SVG_PRESET}/{figures.BEHAVIOUR}"
 
 
@@ -34,14 +35,14 @@ def ahead(
     others: Sequence[Arm],
     columns: Sequence[str],
 ) -> Finding:
-    """Judges whether an arm is ahead of each of the others.
+    """Judges whether one arm is better than each of the others.
 
     Args:
         found: The evidence.
-        env: The task.
-        ours: The arm.
-        others: The other arms.
-        columns: The numbers that are compared, columns of `metrics.NUMBERS`.
+        env: Gymnasium id of the task.
+        ours: The arm that the claim is about.
+        others: The arms that it is compared with.
+        columns: Columns of `metrics.NUMBERS` that are compared.
     """
     arms = (ours, *others)
     if not found.svg.has(env, arms):
@@ -72,7 +73,7 @@ def hand(found: Evidence) -> Finding:
     ]
     estimate = statistics.difference(ours, theirs)
     verdict = _sign([estimate])
-    if gains[1] > _LITTLE * gains[0]:
+    if gains[1] > _LARGEST_GAIN * gains[0]:
         verdict = PARTLY if verdict == REPRODUCED else NOT
     number = f"{writing.gap(estimate)}; gains "
     number += " against ".join(map(writing.with_decimals, gains))
@@ -80,7 +81,12 @@ def hand(found: Evidence) -> Finding:
 
 
 def _losses(found, env, smaller, arms, sizes):
-    """Returns counts, losses of two arms by size, and their difference; or None."""
+    """Estimates how much two arms lose with the smallest instead of the largest size.
+
+    Returns:
+        The numbers of runs, and a list of the two losses and their difference. If runs
+        are missing, a finding that says so, and None.
+    """
     four = [smaller(arm, size) for arm in arms for size in (sizes[0], sizes[-1])]
     if not found.svg.has(env, four):
         return _not_yet(found, env, four), None
@@ -176,7 +182,7 @@ def four_targets(found: Evidence) -> Finding:
     if returns.verdict == NOT_YET or not len(reached):
         return Finding(NOT_YET, "–", returns.n)
     verdict = returns.verdict
-    if verdict == REPRODUCED and reached.mean() < _MOST:
+    if verdict == REPRODUCED and reached.mean() < _LEAST_AT_TARGET:
         verdict = PARTLY
     number = f"{returns.number}; at the target in {100 * reached.mean():.0f} %"
     return Finding(verdict, number, returns.n)
@@ -190,15 +196,15 @@ def every_run(
     unit: str,
     digits: int,
 ) -> Finding:
-    """Judges whether every run's policy behaves as claimed.
+    """Judges whether the policy of every run behaves as claimed.
 
     Args:
         found: The evidence.
-        env: The task.
-        name: The measured quantity.
-        holds: Whether a run's number is as claimed.
-        unit: Of the numbers.
-        digits: Decimals of the numbers.
+        env: Gymnasium id of the task.
+        name: Name of the measure.
+        holds: Whether a run's measure is as claimed.
+        unit: Unit of the measure.
+        digits: Number of decimals.
     """
     values = found.measured(_BEHAVIOUR, name, env=env)
     if len(values) < evidence.LEAST_SEEDS:

@@ -1,7 +1,7 @@
 """Restores agents of finished runs, lets them act, and saves the measurements.
 
-Importing this module imports no TensorFlow, which takes seconds, so that commands check
-their flags first.
+Importing this module does not import TensorFlow, which takes seconds, so that commands
+can check their flags first.
 """
 
 import pathlib
@@ -19,7 +19,7 @@ from smoothie_tf.runs.run import Run
 
 EPISODES = 50
 _SEED = 12_345
-#: What a row of a table is about; beside them is its value.
+#: Columns that identify a row of a table; the remaining column is its value.
 KEYS = ["env", "variant", "seed", "measure"]
 
 
@@ -28,13 +28,14 @@ def measure(
     judge: Callable[[Run, Any], Mapping[str, float]],
     path: pathlib.Path,
 ) -> None:
-    """Judges the agents of runs, and writes a row a run and measure.
+    """Measures the agents of runs, and writes one row per run and measure.
 
     Args:
-        runs: Those that are not done, or have no checkpoint here, are left out.
-        judge: Turns a run and its agent into numbers by name.
-        path: The table, with columns env, variant, seed, measure and value. Rows of
-            runs whose checkpoints are not here any more are kept.
+        runs: The runs. Those that are not done, or whose last checkpoint does not
+            exist, are skipped.
+        judge: Computes the measures of a run from it and its agent.
+        path: The table, with columns env, variant, seed, measure and value. Existing
+            rows of skipped runs are kept.
 
     Raises:
         metrics.DamagedRunError: If a run cannot be restored.
@@ -55,16 +56,17 @@ def measure(
 
 
 def _agent(run: Run) -> Any:
-    """Returns the agent of a finished run's last checkpoint, if it still has one."""
+    """Returns the agent of a finished run, or None if its checkpoint is missing."""
     if not prefix.is_done(run):
         return None
     from smoothie_tf.export import saved_run
 
     try:
         saved = saved_run.SavedRun(prefix.locate(run).directory)
-        # One that went on from there has become another policy.
-        there = run.num_steps in saved.checkpoint_steps()
-        return saved.restore(run.num_steps) if there else None
+        # A run that was resumed with more steps may no longer have this checkpoint.
+        if run.num_steps not in saved.checkpoint_steps():
+            return None
+        return saved.restore(run.num_steps)
     except ValueError as error:
         raise metrics.DamagedRunError(str(error)) from None
 
@@ -75,13 +77,14 @@ def roll_out(
     episodes: int = EPISODES,
     **arguments: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lets a policy act in episodes side by side.
+    """Lets a policy act in several episodes at the same time.
 
     Args:
-        act: Turns observations [E, S] into actions [E, A].
-        env: A task that does not terminate, so that all episodes have one length T.
+        act: Returns actions, shape [E, A], for observations, shape [E, S].
+        env: Gymnasium id of a task without terminations, so that every episode has the
+            same length T.
         episodes: E.
-        arguments: Of `gymnasium.make`, where the task is not as in training.
+        arguments: Arguments of `gymnasium.make` that differ from training.
 
     Returns:
         Observations, shape [E, T + 1, S], and actions, shape [E, T, A].
