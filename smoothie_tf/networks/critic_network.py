@@ -27,6 +27,7 @@ class CriticNetwork(network.Network):
         observation_units: Sequence[int] = (400,),
         joint_units: Sequence[int] = (300,),
         activation: str = "tanh",
+        initial_value: float = 0.0,
         name: str = "CriticNetwork",
     ):
         """Builds the network.
@@ -40,11 +41,14 @@ class CriticNetwork(network.Network):
           activation: Keras name of all hidden layers' activation. With a piecewise
             linear one, such as relu, the Hessian is zero almost everywhere, and the
             covariance would never learn.
+          initial_value: Value of all states and actions before training, apart from
+            the small first weights: the first bias of the output. In units of the
+            scaled reward; finite.
           name: Name of the network.
 
         Raises:
           ValueError: If `joint_units` is empty, a width is not a whole number of at
-            least 1, or the activation is unknown.
+            least 1, the activation is unknown, or `initial_value` is not finite.
         """
         validation.check_layers(
             "CriticNetwork",
@@ -53,6 +57,7 @@ class CriticNetwork(network.Network):
             observation_units=observation_units,
             joint_units=joint_units,
         )
+        validation.check("CriticNetwork", "finite", initial_value=initial_value)
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         if not joint_units:
             raise ValueError(
@@ -80,7 +85,11 @@ class CriticNetwork(network.Network):
             shape=(action_size, first),
             initializer=initializers.hidden(inputs),
         )
-        self._output = dense.Dense(1, kernel_initializer=initializers.output())
+        self._output = dense.Dense(
+            1,
+            kernel_initializer=initializers.output(),
+            bias_initializer=tf.keras.initializers.Constant(initial_value),
+        )
 
     def call(
         self, inputs, step_type=(), network_state=(), training=False

@@ -196,6 +196,18 @@ def test_critic_network_by_hand():
     np.testing.assert_allclose(value, [4 * inner + 1], rtol=1e-6)
 
 
+def test_critic_network_can_start_elsewhere():
+    network = critic_network.CriticNetwork((OBSERVATION, ACTION), initial_value=-10.0)
+    observation, action = (tf.random.stateless_normal([7, n], (0, n)) for n in (5, 2))
+    for critic in (network, network.copy()):
+        value, _ = critic((observation, action))
+        # 300 hidden units in [−1, 1], each with a last weight of at most 0.003.
+        np.testing.assert_allclose(value, np.full(7, -10.0), atol=0.9)
+        assert critic.trainable_variables[-1].numpy() == [-10.0]
+    with pytest.raises(ValueError, match=r"CriticNetwork\.initial_value .* nan"):
+        critic_network.CriticNetwork((OBSERVATION, ACTION), initial_value=float("nan"))
+
+
 @pytest.mark.parametrize(
     ("observation_units", "joint_units"),
     [((400,), (300,)), ((6,), (8, 5)), ((), (8,)), ((7, 6), (5, 4, 3))],
