@@ -172,7 +172,7 @@ def test_what_is_no_result_stays_out_of_the_repository(fake_command, tmp_path):
         (["--env", "Hoper-v5"], "--env 'Hoper-v5' is not an environment"),
         (["--num_trials", "0"], "--num_trials must be at least 1, but is 0"),
         (["--num_workers", "0"], "--num_workers must be at least 1, but is 0"),
-        (["--seed", "5"], "--seed must be at least 100, as no figure's is, but is 5"),
+        (["--seed", "5"], "--seed must be at least 100 (figures use less), but is 5"),
         (["--sampler", "grid"], "invalid choice: 'grid'"),
         (["--space", "table2"], "--space 'table2' is none of first_block, table1"),
         (

@@ -240,8 +240,8 @@ def test_interrupt_leaves_checkpoints_and_says_how_to_go_on(
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors.strip().endswith(
-        "Stopped with 0 of 2 runs done; the same command goes on from the last "
-        "checkpoints."
+        "Stopped with 0 of 2 runs done; the same command resumes the others from "
+        "their last checkpoints."
     )
     assert "Traceback" not in errors
     for run in first:

@@ -1,4 +1,4 @@
-"""The command behind `reproduce/figure3.py` and `reproduce/figure4.py`."""
+"""The command of all figures that are learning curves of a grid of runs."""
 
 import json
 import os
@@ -17,8 +17,8 @@ from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.training import gin_directory
 from smoothie_tf.validation import InputError
 
-# More than a figure's pictures and tables take.
-_ROOM_BYTES = 10 * 2**20
+# Pictures and tables of a figure need less than this.
+_LEAST_FREE_BYTES = 10 * 2**20
 
 
 def figure_command(
@@ -35,8 +35,8 @@ def figure_command(
     Args:
         figure: The figure.
         argv: Flags; `None` for those of the process.
-        ablation: The figure of the flag `--ablation`; `None` for no such flag.
-        baseline: Variant that a table compares all others with; `None` for no table.
+        ablation: The figure that `--ablation` selects; `None` for no such flag.
+        baseline: Variant with which a table compares all others; `None` for no table.
         train_command: Makes the command of a run.
         finish: Called with the runs and the figure's directory after drawing.
 
@@ -62,7 +62,7 @@ def figure_command(
                     f"{figure.title}, preset {preset.name}, "
                     f"{lengths(runs)} steps a run: "
                     f"{launch.overview(runs, num_workers)}.",
-                    *_borrowed(runs),
+                    *_values_of_other_tasks(runs),
                     sep="\n",
                     flush=True,
                 )
@@ -77,10 +77,9 @@ def figure_command(
             print(error, file=sys.stderr)
             return command_line.BAD_INPUT
         except KeyboardInterrupt:
-            return _stopped(runs)
+            return _report_interruption(runs)
         failures = [each for each in outcomes if each.status is not Status.DONE]
-    # Tables and pictures take a second or two to import; flags are checked at once.
-
+    # This import takes a second or two, so it waits until the flags are checked.
     from smoothie_tf.experiments.evidence import metrics
 
     try:
@@ -91,13 +90,14 @@ def figure_command(
         print(error, file=sys.stderr)
         return command_line.FAILED
     except KeyboardInterrupt:
-        return _stopped(runs)
+        return _report_interruption(runs)
     for reason in dict.fromkeys(each.reason for each in failures):
         named = ", ".join(str(each.run) for each in failures if each.reason == reason)
         print(f"Not done: {named}: {reason}.", file=sys.stderr)
     if not drawn:
         print(
-            f"Nothing to draw: no run under {_home(runs)} has been evaluated yet.",
+            "Nothing to draw: no run under "
+            f"{runs[0].root / runs[0].preset.label} has been evaluated yet.",
             file=sys.stderr,
         )
         return command_line.FAILED
@@ -111,7 +111,7 @@ def figure_command(
 
 
 def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
-    """Makes the parser of the flags."""
+    """Returns the parser of the flags."""
     parser = Parser(
         description=f"{figure.title}: {figure.subject}. Trains the runs that "
         "are missing, resumes those that were stopped, and draws.",
@@ -120,14 +120,14 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
         parser.add_argument(
             "--ablation",
             action="store_true",
-            help=f"instead: {ablation.subject}, on {' and '.join(ablation.envs)}",
+            help=f"draw instead: {ablation.subject}, on {' and '.join(ablation.envs)}",
         )
     parser.add_argument(
         "--preset",
         default="quick",
-        help="quick (minutes), short (300k steps), paper (1M steps) or svg; lengths "
-        "of a figure's panels are upper limits, and svg uses them exactly; default "
-        "quick",
+        help="quick (minutes), short (300k steps), paper (1M steps), or svg (the steps "
+        "that the figure sets for each panel, which are upper limits for the other "
+        "presets); default quick",
     )
     parser.add_argument(
         "--envs",
@@ -144,17 +144,18 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
     parser.add_argument(
         "--out_dir",
         type=pathlib.Path,
-        help=f"where pictures and CSV files go; default results/{figure.name}-<preset>,"
-        f" for quick or with --gin_bindings <runs_dir>/{figure.name}-<preset>",
+        help="directory of pictures and CSV files; default "
+        f"results/{figure.name}-<preset>, but <runs_dir>/{figure.name}-<preset> for "
+        "quick or with --gin_bindings",
     )
     ray_launch.add_flags(parser)
     parser.add_argument(
         "--values",
         default="paper",
         choices=gin_directory.VALUES,
-        help="hyperparameters. paper (default): those of each agent's paper, or of "
-        "searches; recommended: one setting for any task, for agents that have one "
-        f"({', '.join(gin_directory.recommended())}); such runs have separate "
+        help="hyperparameters. paper (default): those of each agent's paper, or those "
+        "that searches found; recommended: one setting for any task, for agents that "
+        f"have one ({', '.join(gin_directory.recommended())}); such runs have separate "
         "directories",
     )
     if figure.tuned:
@@ -169,32 +170,33 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
     parser.add_argument(
         "--plot_only",
         action="store_true",
-        help="draw the existing runs and train nothing",
+        help="draw the existing runs without training",
     )
     parser.add_argument(
         "--gin_bindings",
         action="append",
         default=[],
         metavar="BINDING",
-        help="override anything in all runs, e.g. 'train.num_steps = 1000'; may be "
-        "given several times; such runs have separate directories",
+        help="gin binding for all runs, such as 'train.num_steps = 1000'; overrides "
+        "the gin files; may be given several times; such runs have separate "
+        "directories",
     )
     return parser
 
 
 def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
-    """Turns flags into runs and the directory of the figure."""
+    """Returns the runs and the directory of the figure that flags describe."""
     if flags.num_workers is not None and flags.num_workers < 1:
         raise InputError(
-            f"--num_workers {flags.num_workers} is too few: it has to be at least 1."
+            f"--num_workers must be at least 1, but is {flags.num_workers}."
         )
     ray_launch.check(flags.launcher, flags.ray_address)
-    # Two share even a single core without harm.
+    # Two runs may share a single core.
     most = max(2, os.cpu_count() or 1)
     if flags.num_workers is not None and flags.num_workers > most:
         raise InputError(
-            f"--num_workers {flags.num_workers} is too many: a run fills a core, and"
-            f" this machine takes {most}."
+            f"--num_workers must be at most {most} on this machine, as a run uses a "
+            f"whole core, but is {flags.num_workers}."
         )
     preset = read_preset(flags.preset, flags.gin_bindings)
     envs = split_items(flags.envs, "--envs")
@@ -224,21 +226,21 @@ def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
 
 
 def _check_room(flag: str, path: pathlib.Path) -> None:
-    """Checks, before hours of training, that a directory can be made and filled."""
+    """Checks before training that a directory can be created and has free space."""
     try:
         path = path.absolute()
-        there = next(each for each in (path, *path.parents) if each.exists())
-        if not there.is_dir():
-            raise InputError(f"{flag} {path}: {there} is a file.")
-        if not os.access(there, os.W_OK | os.X_OK):
+        existing = next(each for each in (path, *path.parents) if each.exists())
+        if not existing.is_dir():
+            raise InputError(f"{flag} {path}: {existing} is a file.")
+        if not os.access(existing, os.W_OK | os.X_OK):
             raise InputError(f"{flag} {path} cannot be written: no permission.")
-        free = shutil.disk_usage(there).free
+        free = shutil.disk_usage(existing).free
     except OSError as error:
         raise InputError(f"{flag} {path} cannot be used: {error.strerror}.") from None
-    if free < _ROOM_BYTES:
+    if free < _LEAST_FREE_BYTES:
         raise InputError(
-            f"{flag} {path} has room for {free / 2**20:.1f} MiB: it takes at least"
-            f" {_ROOM_BYTES / 2**20:.0f} MiB."
+            f"{flag} {path} has room for {free / 2**20:.1f} MiB, but needs at least"
+            f" {_LEAST_FREE_BYTES / 2**20:.0f} MiB."
         )
 
 
@@ -248,7 +250,7 @@ def _draw(
     out_dir: pathlib.Path,
     baseline: str | None = None,
 ) -> bool:
-    """Writes tables and pictures; says whether there was anything to draw."""
+    """Writes tables and pictures; returns whether any run had metrics to draw."""
     from smoothie_tf.experiments.drawing import curves
     from smoothie_tf.experiments.evidence import metrics
 
@@ -276,44 +278,52 @@ def _draw(
     return True
 
 
-def _borrowed(runs: Sequence[Run]) -> list[str]:
-    """Says which tasks use hyperparameters that were searched on another task."""
+def _values_of_other_tasks(runs: Sequence[Run]) -> list[str]:
+    """Returns a line that names tasks with hyperparameters searched on other tasks."""
     sources = {
         run.env: path.stem
         for run in runs
         if run.tuned and (path := gin_directory.find_tuned(run.agent, run.env))
     }
     named = [
-        f"{env} has {source}'s"
+        f"{env} uses those of {source}"
         for env, source in sources.items()
         if source != gin_directory.file_name(env)
     ]
-    return [f"Values where no search has been: {', '.join(named)}."] if named else []
+    if not named:
+        return []
+    return [f"Hyperparameters of tasks without a search: {', '.join(named)}."]
 
 
-def _stopped(runs: Sequence[Run]) -> int:
-    """Says how to go on after an interruption."""
+def _report_interruption(runs: Sequence[Run]) -> int:
+    """Prints how to resume after an interruption, and returns the exit status."""
     done = sum(prefix.is_done(run) for run in runs)
     print(
-        f"Stopped with {done} of {len(runs)} runs done; the same command goes on from "
-        "the last checkpoints.",
+        f"Stopped with {done} of {len(runs)} runs done; the same command resumes the "
+        "others from their last checkpoints.",
         file=sys.stderr,
     )
     return command_line.INTERRUPTED
 
 
-def _home(runs: Sequence[Run]) -> pathlib.Path:
-    """Returns the directory that holds the runs of a preset."""
-    return runs[0].root / runs[0].preset.label
-
-
 def split_items(words: Sequence[str] | None, flag: str) -> list[str] | None:
-    """Splits a list given with commas, spaces or both."""
+    """Splits a flag's list of items, separated by commas, spaces or both.
+
+    Args:
+        words: The values of the flag; `None` if it is not given.
+        flag: The flag, for error messages.
+
+    Returns:
+        The items, or `None` if the flag is not given.
+
+    Raises:
+        InputError: If there is no item, or one is given twice.
+    """
     if words is None:
         return None
     items = [item for word in words for item in word.replace(",", " ").split()]
     if not items:
-        raise InputError(f"{flag} is empty: it has to name at least one.")
+        raise InputError(f"{flag} must have at least one item, but is empty.")
     twice = [item for item in dict.fromkeys(items) if items.count(item) > 1]
     if twice:
         raise InputError(f"{flag} names {twice[0]} twice.")
@@ -332,7 +342,7 @@ def _seeds(words: Sequence[str] | None) -> list[int] | None:
                 "as integers of at least 0."
             )
     numbers = [int(item) for item in items]
-    # "4," is the list of one seed; "4" is how many.
+    # "4," is the single seed 4; "4" is the number of seeds.
     if len(numbers) > 1 or "," in "".join(words):
         return numbers
     if numbers[0] < 1:

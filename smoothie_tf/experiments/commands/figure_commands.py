@@ -1,4 +1,7 @@
-"""The commands of all figures that are learning curves."""
+"""The commands of the figures that are learning curves, one function per figure.
+
+Their flags and exit statuses are those of `figure.figure_command`.
+"""
 
 from collections.abc import Sequence
 
@@ -20,51 +23,51 @@ from smoothie_tf.experiments.figures.svg import (
 
 
 def figure3(argv: Sequence[str] | None = None) -> int:
-    """Figure 3; flags and exit status are those of `figure_command`, as below."""
+    """Trains and draws Figure 3."""
     return figure_command(FIGURE_3, argv)
 
 
 def figure4(argv: Sequence[str] | None = None) -> int:
-    """Figure 4."""
+    """Trains and draws Figure 4."""
     return figure_command(FIGURE_4, argv)
 
 
 def behind_ddpg(argv: Sequence[str] | None = None) -> int:
-    """What holds Smoothie back where it is behind DDPG."""
+    """Trains and draws variants of Smoothie where it is behind DDPG."""
     return figure_command(BEHIND_DDPG, argv, baseline=EQUAL.variant)
 
 
 def choices(argv: Sequence[str] | None = None) -> int:
-    """What the paper leaves open, for both agents alike."""
+    """Trains and draws both agents with settings that the paper does not specify."""
     return figure_command(CHOICES, argv)
 
 
 def soft_ddpg(argv: Sequence[str] | None = None) -> int:
-    """DDPG, Soft DDPG, SVG(0) and Smoothie, with dense and with discretized rewards."""
+    """Trains and draws four agents with dense and with discretized rewards."""
     return figure_command(
         NEIGHBOURS, argv, ablation=SOFT_DDPG_WIDTHS, baseline=DDPG.variant
     )
 
 
 def svg_figure2(argv: Sequence[str] | None = None) -> int:
-    """Figure 2 of the SVG paper, and what Hand's learned models are worth."""
+    """Trains and draws Figure 2 of the SVG paper, and measures learned models."""
     from smoothie_tf.experiments.svg.models import measure
 
     return figure_command(SVG_FIGURE_2, argv, finish=measure)
 
 
 def svg_figure3(argv: Sequence[str] | None = None) -> int:
-    """Figure 3 of the SVG paper."""
+    """Trains and draws Figure 3 of the SVG paper."""
     return figure_command(SVG_FIGURE_3, argv)
 
 
 def svg_figure4(argv: Sequence[str] | None = None) -> int:
-    """Figure 4 of the SVG paper, and what its policies do."""
+    """Trains and draws Figure 4 of the SVG paper, and measures its policies."""
     from smoothie_tf.experiments.svg.behaviour import measure
 
     return figure_command(SVG_FIGURE_4, argv, finish=measure)
 
 
 def svg_tasks(argv: Sequence[str] | None = None) -> int:
-    """The first steps of SVG(1)-ER on each task of the SVG paper but Hand."""
+    """Trains SVG(1)-ER for a few steps on each task of the SVG paper except Hand."""
     return figure_command(SVG_TASKS, argv)

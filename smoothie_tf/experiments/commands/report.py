@@ -1,4 +1,4 @@
-"""The command that writes results/README.md."""
+"""The command `report`, which writes results/README.md."""
 
 import sys
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ def report_command(argv: Sequence[str] | None = None) -> int:
         Exit status: 0 done, 1 a file is damaged, 2 bad input.
     """
     parser = Parser(
-        description="Writes results/README.md and its pictures from the CSV files in "
-        "results/ alone.",
+        description="Writes results/README.md and its pictures. Reads only the files "
+        "in results/.",
     )
-    parser.add_directory("--results_dir", "results", "what is read and written")
+    parser.add_directory("--results_dir", "results", "directory to read and write")
     flags = parser.parse_args(argv)
     if not flags.results_dir.is_dir():
         print(f"--results_dir {flags.results_dir} is not a folder.", file=sys.stderr)

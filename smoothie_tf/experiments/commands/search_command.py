@@ -1,4 +1,4 @@
-"""The command behind `reproduce/table1.py`."""
+"""The command `table1`: searches hyperparameters."""
 
 import contextlib
 import pathlib
@@ -16,10 +16,11 @@ from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError
 
-# Seeds below this are those of figures, which must not choose hyperparameters.
+# Figures use seeds below this. Searches must not use them, so that hyperparameters are
+# not chosen on the seeds that figures report.
 _FIRST_SEED = 100
-# What a preset may bind as `search.…`, and the paper's search.
-_PAPER = {"num_trials": 100, "rungs": (), "reduction_factor": 3}
+# Defaults as in the paper; a preset may override them by bindings `search.…`.
+_DEFAULTS = {"num_trials": 100, "rungs": (), "reduction_factor": 3}
 
 
 def search_command(
@@ -40,23 +41,27 @@ def search_command(
         description="Searches hyperparameters on a task over Table 1's ranges. The "
         "same command resumes a stopped study; in another terminal, or on a machine "
         "that shares the runs, it works on the same study in parallel.",
-        epilog="Results go to results/table1-<preset>, the best values to gin/tuned, "
-        "which figures 3 and 4 read; for quick, or with --gin_bindings, to --runs_dir.",
+        epilog="By default, results go to results/table1-<preset>, and the best values "
+        "to gin/tuned, from which figures 3 and 4 read them. For quick, or with "
+        "--gin_bindings, both go to --runs_dir.",
     )
     add, path = parser.add_argument, pathlib.Path
-    add("--agent", required=True, help="smoothie, ddpg, or smoothie-no-kl: λ = 0")
+    add("--agent", required=True, help="smoothie, ddpg, or smoothie-no-kl (λ = 0)")
     add("--env", required=True, help="Gymnasium id, such as Hopper-v5")
     add("--preset", default="short", help="quick, short or paper; default short")
-    add("--space", default="table1", help="file of gin/search/; default table1")
+    add("--space", default="table1", help="file in gin/search/; default table1")
     add("--sampler", default="random", choices=("random", "tpe"), help="default random")
-    add("--num_trials", type=int, help="default the preset's")
-    add("--rungs", type=int, nargs="*", help="steps at which to compare; as above")
-    add("--reduction_factor", type=int, help="a rung keeps 1 trial in N; as above")
-    add("--seed", type=int, default=1000, help="of the study; default 1000")
-    add("--out_dir", type=path, help="where tables and pictures go")
-    add("--tuned_dir", type=path, help="where the best values go")
+    add("--num_trials", type=int, help="default from the preset")
+    rungs = "steps at which trials are compared; default from the preset"
+    factor = "a rung keeps one in this many trials; default from the preset"
+    bindings = "gin binding for all trials; may be given several times"
+    add("--rungs", type=int, nargs="*", help=rungs)
+    add("--reduction_factor", type=int, help=factor)
+    add("--seed", type=int, default=1000, help="seed of the study; default 1000")
+    add("--out_dir", type=path, help="directory of tables and pictures")
+    add("--tuned_dir", type=path, help="directory of the best values")
     add("--plot_only", action="store_true", help="write existing results; do not train")
-    add("--gin_bindings", action="append", default=[], help="bound in all trials")
+    add("--gin_bindings", action="append", default=[], help=bindings)
     ray_launch.add_flags(parser)
     flags = parser.parse_args(argv)
     try:
@@ -71,8 +76,8 @@ def search_command(
 
 
 def _search(flags, plan, workers: Workers, train_command) -> int:
-    """Conducts the study, or draws it as it is; returns the exit status."""
-    # Optuna, tables and pictures take seconds to import; `--help` needs none of them.
+    """Runs the study, or only writes its results; returns the exit status."""
+    # These imports take seconds, and `--help` does not need them.
     from smoothie_tf.experiments.evidence import metrics
     from smoothie_tf.experiments.search import search, search_results
 
@@ -123,13 +128,13 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
 
 
 def _plan(flags):
-    """Turns flags into a search."""
+    """Returns the search that flags describe."""
     from smoothie_tf.experiments.search import search
 
     ray_launch.check(flags.launcher, flags.ray_address)
     preset = read_preset(flags.preset, flags.gin_bindings)
     values = bound_values(gin_directory.PRESETS / f"{preset.name}.gin")
-    for key, default in _PAPER.items():
+    for key, default in _DEFAULTS.items():
         if getattr(flags, key) is None:
             setattr(flags, key, values.get(f"search.{key}", default))
     workers = 1 if flags.num_workers is None else flags.num_workers
@@ -137,7 +142,7 @@ def _plan(flags):
     rules = {
         "num_trials at least 1": flags.num_trials > 0,
         "num_workers at least 1": workers > 0,
-        f"seed at least {_FIRST_SEED}, as no figure's is": flags.seed >= _FIRST_SEED,
+        f"seed at least {_FIRST_SEED} (figures use less)": flags.seed >= _FIRST_SEED,
         "reduction_factor at least 2": flags.reduction_factor > 1,
         f"rungs increasing from 0 to {steps[-1]:,}": steps == sorted(set(steps)),
     }
@@ -156,9 +161,9 @@ def _plan(flags):
 
 
 def _typed(flags) -> str:
-    """Returns the command, without what says only where and how fast."""
+    """Returns the command, without flags that do not affect the values found."""
     words = command_line.called_as("table1")
-    for flag in ("agent", "env", "preset", "space", "sampler", *_PAPER, "seed"):
+    for flag in ("agent", "env", "preset", "space", "sampler", *_DEFAULTS, "seed"):
         value = getattr(flags, flag)
         words += [f"--{flag}", *map(str, value if flag == "rungs" else [value])]
     words += [f"--gin_bindings={each}" for each in flags.gin_bindings]

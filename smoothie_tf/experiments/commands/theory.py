@@ -1,4 +1,4 @@
-"""The commands of what needs no long runs: Figures 1 and 2, Section 3, identities."""
+"""The commands without long runs: Figures 1 and 2, Section 3 and the identities."""
 
 import json
 import pathlib
@@ -23,7 +23,7 @@ from smoothie_tf.training import run_directory
 
 
 def figure1_command(argv: Sequence[str] | None = None) -> int:
-    """Makes Figure 1 and the table behind it.
+    """Draws Figure 1 and writes its table.
 
     Args:
         argv: Flags; `None` for those of the process.
@@ -34,7 +34,7 @@ def figure1_command(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         description="Figure 1: a mixture of two Gaussians and its smoothed version."
     )
-    out_dir = _made_out_dir(parser, "figure1", argv).out_dir
+    out_dir = _parse_flags(parser, "figure1", argv).out_dir
     table = figure1.tabulate_rewards()
     difference, allowed = figure1.largest_difference(table), figure1.RELATIVE_TOLERANCE
     print(
@@ -53,7 +53,7 @@ def figure1_command(argv: Sequence[str] | None = None) -> int:
 
 
 def figure2_command(argv: Sequence[str] | None = None) -> int:
-    """Trains all runs of Figure 2, counts how they end, and draws one of each agent.
+    """Trains the runs of Figure 2, draws one per agent, and counts how all end.
 
     Args:
         argv: Flags; `None` for those of the process.
@@ -65,7 +65,7 @@ def figure2_command(argv: Sequence[str] | None = None) -> int:
 
 
 def neighbours_escape_command(argv: Sequence[str] | None = None) -> int:
-    """Trains all runs of the neighbours' comparison, counts how they end, draws them.
+    """Trains and draws the runs of the comparison of four agents; counts how they end.
 
     Args:
         argv: Flags; `None` for those of the process.
@@ -77,7 +77,7 @@ def neighbours_escape_command(argv: Sequence[str] | None = None) -> int:
 
 
 def identities_command(argv: Sequence[str] | None = None) -> int:
-    """Measures the paper's identities and writes them as a table.
+    """Checks the paper's identities numerically and writes a table.
 
     Args:
         argv: Flags; `None` for those of the process.
@@ -86,10 +86,10 @@ def identities_command(argv: Sequence[str] | None = None) -> int:
         Exit status: 0 done, 2 bad input.
     """
     parser = Parser(
-        description="Theorem 1, the fixed point of (18) and the Hessians of supplement "
-        "D.1, measured."
+        description="Checks Theorem 1, the fixed point of (18) and the Hessians of "
+        "supplement D.1 numerically."
     )
-    out_dir = _made_out_dir(parser, "identities", argv).out_dir
+    out_dir = _parse_flags(parser, "identities", argv).out_dir
     _start_tensorflow()
     table = identities.tabulate()
     table.to_csv(out_dir / "identities.csv", index=False)
@@ -99,7 +99,7 @@ def identities_command(argv: Sequence[str] | None = None) -> int:
 
 
 def section3_command(argv: Sequence[str] | None = None) -> int:
-    """Measures what Section 3 says, and writes tables and a picture of it.
+    """Measures the claims of Section 3, and writes tables and a picture.
 
     Args:
         argv: Flags; `None` for those of the process.
@@ -108,8 +108,9 @@ def section3_command(argv: Sequence[str] | None = None) -> int:
         Exit status: 0 done, 2 bad input.
     """
     parser = Parser(
-        description="Section 3: the naive update's variance, local optima of smoothed "
-        "rewards, critics of raw and of smoothed ones, and the limit of DDPG."
+        description="Section 3: the variance of the naive update, local optima of "
+        "smoothed rewards, critics of raw and of smoothed rewards, and the limit "
+        "Σ → 0, in which Smoothie becomes DDPG."
     )
     parser.add_argument(
         "--seeds",
@@ -117,7 +118,7 @@ def section3_command(argv: Sequence[str] | None = None) -> int:
         default=section3.SEEDS,
         help="learned critics of each kind, at least 2; default %(default)s",
     )
-    flags = _made_out_dir(parser, "section3", argv, least_seeds=2)
+    flags = _parse_flags(parser, "section3", argv, least_seeds=2)
     _start_tensorflow()
     tables = section3.tabulate(flags.seeds)
     for name, table in tables.items():
@@ -127,9 +128,9 @@ def section3_command(argv: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _made_out_dir(parser: Parser, name: str, argv, least_seeds: int = 1):
-    """Reads flags, of which `--out_dir` is one, and makes that directory."""
-    parser.add_directory("--out_dir", f"results/{name}", "where all of it goes")
+def _parse_flags(parser: Parser, name: str, argv, least_seeds: int = 1):
+    """Adds `--out_dir`, parses all flags, and creates that directory."""
+    parser.add_directory("--out_dir", f"results/{name}", "directory of the results")
     flags = parser.parse_args(argv)
     for flag, least in (("seeds", least_seeds), ("num_workers", 1)):
         value = getattr(flags, flag, None)
@@ -140,7 +141,7 @@ def _made_out_dir(parser: Parser, name: str, argv, least_seeds: int = 1):
 
 
 def _start_tensorflow() -> None:
-    """Imports TensorFlow, silently, and keeps it to one core."""
+    """Imports TensorFlow without its log messages, and limits it to one core."""
     quiet.silence_imports()
     from smoothie_tf import threads
 
@@ -148,11 +149,11 @@ def _start_tensorflow() -> None:
 
 
 def _escape_command(comparison: escape.Escape, argv: Sequence[str] | None) -> int:
-    """Trains all runs of a comparison, counts how they end, and draws."""
+    """Trains the runs of a comparison, draws them, and counts how they end."""
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(description=comparison.subject)
     _add_escape_flags(parser)
-    flags = _made_out_dir(parser, comparison.name, argv)
+    flags = _parse_flags(parser, comparison.name, argv)
     stem = flags.out_dir / comparison.name
     tables = [pathlib.Path(f"{stem}_{each}.csv") for each in ("training", "runs")]
     if flags.plot_only:
@@ -191,7 +192,7 @@ def _escape_command(comparison: escape.Escape, argv: Sequence[str] | None) -> in
         }
         path = tables[1].with_suffix(".json")
         path.write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
-    # From the files in either case: what is drawn is what they say.
+    # Always draw from the files, so that picture and files agree.
     records, table = map(pd.read_csv, tables)
     comparison.draw(records, table, pathlib.Path(f"{stem}.png"))
     for environment, label in comparison.environments.items():
@@ -212,18 +213,22 @@ def _add_escape_flags(parser: Parser) -> None:
         "--seeds",
         type=int,
         default=20,
-        help="runs of each agent, from seed 0 on; default %(default)s",
+        help="number of runs of each agent; their seeds start at 0; default "
+        "%(default)s",
     )
-    parser.add_argument("--num_workers", type=int, help="processes; default one a core")
+    parser.add_argument(
+        "--num_workers", type=int, help="number of processes; default one per core"
+    )
     parser.add_argument(
         "--plot_only",
         action="store_true",
-        help="draw from the tables in --out_dir and train nothing",
+        help="draw from the tables in --out_dir without training",
     )
     parser.add_argument(
         "--gin_bindings",
         action="append",
         default=[],
         metavar="BINDING",
-        help="such as 'train.num_steps=3000'; may be given several times",
+        help="gin binding for all runs, such as 'train.num_steps = 3000'; may be given "
+        "several times",
     )

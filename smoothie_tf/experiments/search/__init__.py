@@ -1,1 +1,1 @@
-"""Table 1's hyperparameter search."""
+"""Hyperparameter search over the ranges of Table 1."""

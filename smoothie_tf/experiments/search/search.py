@@ -1,12 +1,12 @@
-"""Hyperparameter search: Optuna proposes trials, each of which is an ordinary run.
+"""Hyperparameter search: Optuna proposes trials, and each trial is an ordinary run.
 
-The runs are the study's storage: every process replays the study from its seed, reads
-the finished runs, and trains the rest. A study that is stopped, resumed or shared by
-processes therefore has the same result as an uninterrupted one. A journal beside the
-runs holds its state for Optuna's own tools, such as `optuna.load_study`.
+The study is stored in its runs: every process replays the study from its seed, reads
+the finished runs, and trains the others. A study that is resumed, or shared by several
+processes, therefore has the same result as an uninterrupted one. A journal beside the
+runs holds the state of the study for Optuna's tools, such as `optuna.load_study`.
 
 Optuna's pruners compare a trial with those that reached the same step earlier, which is
-not repeatable. Here a rung is decided when all its trials have reached it.
+not repeatable. Here a rung compares trials after all of its trials have reached it.
 """
 
 import dataclasses
@@ -33,11 +33,12 @@ from smoothie_tf.training.run_directory import same_bindings
 from smoothie_tf.validation import InputError
 
 SPACES = gin_directory.ROOT / "search"
-#: Arms that are searched as they are, and not as their agent.
+#: Names that `--agent` accepts besides agents: arms with bindings of their own.
 ARMS = {SMOOTHIE_WITHOUT_KL.variant: SMOOTHIE_WITHOUT_KL}
-#: A rung compares means over this number of last evaluations.
+#: A rung compares means over this many last evaluations.
 RUNG_EVALUATIONS = 5
-# Trials that TPE proposes from the same results, however many processes there are.
+# Number of trials that TPE proposes from the same results. It does not depend on the
+# number of processes, so that a study is repeatable.
 _TPE_BATCH = 2
 State = optuna.trial.TrialState
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -49,24 +50,24 @@ class StudyError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """Everything that a study's trials follow from.
+    """The settings of a study, which determine its trials.
 
     Attributes:
-        arm: The agent, and what is bound for it in all trials.
+        arm: The agent, and its bindings in all trials.
         env: Gymnasium id of the task.
-        preset: Steps of a whole run, and bindings given by hand.
+        preset: Environment steps of a full run, and the user's bindings.
         space: Name of the search space.
-        bindings: What each parameter binds in gin, by the paper's names.
-        ranges: What each is drawn from.
-        first: Values of the first trials, given by hand.
-        num_trials: How many trials there are.
-        bound: Bindings of all trials, given by the space.
-        rungs: Environment steps, increasing and below a whole run's, at which trials
-            are compared.
-        reduction_factor: A rung keeps one in this number of trials.
+        bindings: The gin parameter of each hyperparameter, by its name in the paper.
+        ranges: The distribution of each hyperparameter.
+        first: Values of the first trials, which the space sets.
+        num_trials: Number of trials.
+        bound: Bindings of the space in all trials.
+        rungs: Environment steps at which trials are compared, increasing and below
+            those of a full run.
+        reduction_factor: A rung keeps one in this many trials.
         sampler: `random` or `tpe`.
-        seed: Seed of the study. Trial k's run has it plus k.
-        root: Directory that holds all runs.
+        seed: Seed of the study. The run of trial k has this seed plus k.
+        root: Directory of all runs.
     """
 
     arm: Arm
@@ -86,17 +87,17 @@ class Search:
 
     @property
     def name(self) -> str:
-        """Name of the study, and of the directory of its runs."""
+        """Name of the study and of the directory of its runs."""
         return f"{self.arm.variant}-{self.space}-{self.sampler}-{self.seed}"
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """Bindings that all trials share: by hand, of the arm, of the space."""
+        """Bindings in all trials: those of the user, of the arm and of the space."""
         return (*self.preset.gin_bindings, *self.arm.gin_bindings, *self.bound)
 
     @property
     def levels(self) -> dict[int, int]:
-        """How many trials go to how many steps; the last are those of whole runs."""
+        """Number of trials by environment steps: at the rungs, then of full runs."""
         levels, trials = {}, self.num_trials
         for steps in (*self.rungs, self.preset.num_steps):
             levels[steps] = trials
@@ -105,12 +106,12 @@ class Search:
 
     @property
     def cost(self) -> int:
-        """Environment steps of all trials."""
+        """Total number of environment steps of all trials."""
         levels = zip(self.levels.items(), (0, *self.rungs), strict=True)
         return sum(trials * (steps - before) for (steps, trials), before in levels)
 
     def run(self, number: int, values: dict[str, float], num_steps: int = 0) -> Run:
-        """Returns the run of a trial, of `num_steps` steps; 0 for a whole run."""
+        """Returns the run of a trial, with `num_steps` steps, or 0 for a full run."""
         preset, arm = self.preset, self.arm
         bindings = (f"{self.bindings[key]} = {values[key]!r}" for key in values)
         run = Run(
@@ -121,15 +122,16 @@ class Search:
             variant=self.name,
             gin_bindings=(*self.fixed, *bindings),
             root=self.root,
-            # What is not searched has the value that it had before any search.
+            # Hyperparameters outside the space keep their values before any search.
             untuned=bool(tuned_digest(arm.agent, self.env)),
         )
         return prefix.locate(run)
 
     def draw(self, number: int) -> dict[str, float]:
-        """Draws a trial's values, from a stream for each number and parameter's name.
+        """Draws the values of a trial at random.
 
-        So trial k of two agents has the same learning rates and reward scale.
+        Each trial and hyperparameter has its own random stream, so that trial k has the
+        same learning rates and reward scale for every agent.
         """
         values = {}
         for name, distribution in self.ranges.items():
@@ -141,16 +143,20 @@ class Search:
 
 
 def read_space(agent: str, name: str = "table1", env: str = "") -> dict[str, Any]:
-    """Reads what an agent is searched over, as `Search` takes it.
+    """Reads the search space of an agent.
 
     Args:
         agent: Name of an agent, or of one of `ARMS`.
-        name: Name of a file in gin/search/, without its `.gin`.
-        env: The task. Its best known values, or those of the nearest task, are among
-            the first trials.
+        name: Name of a file in gin/search/, without `.gin`.
+        env: Gymnasium id of the task. The best known values of this task, or of the
+            nearest one, are among the first trials.
+
+    Returns:
+        The arguments space, bindings, ranges, first and bound of `Search`.
 
     Raises:
-        InputError: If there is no such file, or it has nothing usable for the agent.
+        InputError: If there is no such file, or its entry for the agent is missing or
+            not valid.
     """
     spaces = {path.stem: path for path in sorted(SPACES.glob("*.gin"))}
     values = bound_values(spaces[name]) if name in spaces else {}
@@ -187,21 +193,21 @@ class Study:
     """A study, replayed from its seed and its runs.
 
     Attributes:
-        trials: The trials so far, by number, with evaluations (`intermediate_values`),
-            and objectives at each level or why it failed (`user_attrs`).
-        best: The best of the trials that came to the end, once there is one.
+        trials: The trials so far, by number. `intermediate_values` are evaluations;
+            `user_attrs` hold the objective at each level, or the reason of a failure.
+        best: The best trial with a full run; `None` before the study is complete.
         asked: Optuna's study of the first level, from which TPE learns.
-        journal: File that holds `trials` for Optuna's own tools.
+        journal: File that holds `trials` for Optuna's tools.
     """
 
     def __init__(self, search: Search):
-        """Begins the replay."""
+        """Creates the study without trials; `conduct` replays and continues it."""
         self.search = search
         self.trials: list[optuna.trial.FrozenTrial] = []
         self.best: optuna.trial.FrozenTrial | None = None
         self.journal = search.run(0, {}).directory.parent / "study.journal"
         points = list(search.first)
-        # Trials that depend on no result.
+        # Number of trials that do not depend on results.
         self._startup = len(points) or 10
         if search.sampler == "random":
             self._startup = search.num_trials
@@ -214,14 +220,14 @@ class Study:
             self.asked.enqueue_trial(point)
 
     def conduct(self, train: Callable[[Sequence[Run]], Sequence[Outcome]]) -> None:
-        """Brings the study to its end, level by level.
+        """Runs the study to its end, level by level.
 
         Args:
-            train: Trains runs as far as each says, and says how they ended.
+            train: Trains each run to its number of steps, and returns the outcomes.
 
         Raises:
-            StudyError: If a run refuses its input or is not brought to its end, if all
-                runs of a level fail, or if earlier runs have other values.
+            StudyError: If a run refuses its input or is not finished, if all runs of a
+                level fail, or if existing runs have other values.
             metrics.DamagedRunError: If a run's metrics cannot be read.
         """
         (steps, num_trials), *later = self.search.levels.items()
@@ -232,7 +238,7 @@ class Study:
             group = self.asked.trials[done:]
             for trial in group:
                 for key, value in trial.params.items():
-                    trial.params[key] = float(f"{value:.4g}")  # As gin files have it.
+                    trial.params[key] = float(f"{value:.4g}")  # As in gin files.
             self.trials += group
             self._advance(group, steps, train)
             for trial in group:
@@ -250,7 +256,7 @@ class Study:
         self._save()
 
     def _advance(self, trials, steps, train):
-        """Trains trials to a level, and notes what they have come to."""
+        """Trains trials to a level, and records their results."""
         self._save()
         runs = [self.search.run(each.number, each.params, steps) for each in trials]
         unfinished = []
@@ -263,7 +269,7 @@ class Study:
                 frame = metrics.read_metrics(directory / "metrics.csv")
                 returns = frame.set_index("step")["evaluation_return_mean"].loc[:steps]
                 trial.intermediate_values |= returns.to_dict()
-                # A whole run's objective is its final return in figures.
+                # The objective of a full run is the final return that figures show.
                 last = (RUNG_EVALUATIONS,) if steps in self.search.rungs else ()
                 mean = float(metrics.last_evaluations(returns, *last).mean())
                 trial.user_attrs[f"objective_at_{steps}"] = mean
@@ -276,16 +282,16 @@ class Study:
             raise StudyError(unfinished[0])
 
     def _rank(self, steps):
-        """Returns the trials that have reached a level, the best first."""
+        """Returns the trials that have reached a level, best first."""
         reached = [each for each in self.trials if objective(each, steps) is not None]
         if not reached:
             raise StudyError(
-                f"No trial has come to {steps:,} steps: see their log.txt."
+                f"No trial has reached {steps:,} steps: see their log.txt."
             )
         return sorted(reached, key=lambda each: (-objective(each, steps), each.number))
 
     def _save(self):
-        """Replaces the journal."""
+        """Writes the journal."""
         self.journal.parent.mkdir(parents=True, exist_ok=True)
         for trial in self.trials:
             if trial.state.is_finished():
@@ -302,5 +308,5 @@ class Study:
 
 
 def objective(trial: optuna.trial.FrozenTrial, steps: int) -> float | None:
-    """Returns the mean of a trial's last evaluations at a level that it has reached."""
+    """Returns a trial's mean of last evaluations at a level; None if not reached."""
     return trial.user_attrs.get(f"objective_at_{steps}")

@@ -1,4 +1,4 @@
-"""What a search has found: a table, two pictures, and the best values as a gin file."""
+"""Writes the results of a search: a table, two pictures, and the best values in gin."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _STATES = {"COMPLETE": "complete", "PRUNED": "stopped", "FAIL": "failed"}
 
 
 def describe(plan: search.Search) -> str:
-    """Says which trials a study has, how many steps they take, and how it halves."""
+    """Describes the trials of a search, their steps, and the successive halving."""
     hand = min(len(plan.first), plan.num_trials)
     levels = (f"{trials} to {steps:,}" for steps, trials in plan.levels.items())
     text = (
@@ -37,15 +37,15 @@ def describe(plan: search.Search) -> str:
 
 
 def write(study: search.Study, home: pathlib.Path, command: str) -> str:
-    """Writes table, pictures, record and best values of a study.
+    """Writes the table, pictures, record and best values of a study.
 
     Args:
         study: The study.
-        home: The files to write, without their ends.
-        command: The command that has made them.
+        home: Path of the files to write, without suffixes.
+        command: The command that made the study.
 
     Returns:
-        The gin file of the best values, as text; empty while no trial is complete.
+        The text of the gin file with the best values; empty while no trial is complete.
     """
     plan, rows = study.search, []
     runs = [plan.run(each.number, each.params) for each in study.trials]
@@ -94,7 +94,7 @@ def write(study: search.Study, home: pathlib.Path, command: str) -> str:
 
 
 def _gin_text(study, command):
-    """Writes the best trial as a gin file that says where it comes from."""
+    """Returns the text of a gin file with the best values and their provenance."""
     plan, best = study.search, study.best
     run = plan.run(best.number, best.params)
     commits = metrics.commits(read_json(run.directory / "run.json"))
@@ -117,7 +117,7 @@ def _gin_text(study, command):
 
 
 def _draw(study, home):
-    """Draws learning curves, and over each value the objective at the first level."""
+    """Draws learning curves, and the first level's objective over each value."""
     import matplotlib.style
     from matplotlib import pyplot, ticker
     from optuna.visualization import matplotlib as pictures
@@ -128,7 +128,7 @@ def _draw(study, home):
     what = f"objective at {next(iter(plan.levels)):,} steps"
     curves = optuna.create_study(direction="maximize")
     curves.add_trials(study.trials)
-    # Optuna's style would stay for every picture after.
+    # Optuna changes Matplotlib's global style; the context restores it.
     with matplotlib.style.context("default"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         axes = pictures.plot_intermediate_values(curves)
