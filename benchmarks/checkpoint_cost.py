@@ -1,4 +1,4 @@
-"""Share of a run's time that goes into checkpoints, inside one run.
+"""Measures the share of a run's time that its checkpoints take.
 
 python benchmarks/checkpoint_cost.py --env Hopper-v5 --num_steps 30000
 """
@@ -12,7 +12,7 @@ from smoothie_tf import command_line, program, quiet
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains, and prints what its checkpoints took of it."""
+    """Trains a run, and prints the time that its checkpoints took."""
     parser = command_line.Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--agent", default="smoothie")
     parser.add_argument("--env", default="Hopper-v5")
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config.parse(flags.agent, flags.env, "short", (), bindings)
     wall, cpu = [], []
     save, run = train.Trainer._save, train.Trainer.run
-    whole = []
+    total = []
 
     def timed(function, walls, cpus):
         def call(*given, **options):
@@ -44,14 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return call
 
     train.Trainer._save = timed(save, wall, cpu)
-    train.Trainer.run = timed(run, whole, whole_cpu := [])
+    train.Trainer.run = timed(run, total, total_cpu := [])
     with tempfile.TemporaryDirectory() as directory:
         process.run(flags.agent, flags.env, 0, directory, quiet=True)
     print(
         f"{len(wall)} checkpoints of {flags.agent} on {flags.env} took"
-        f" {100 * sum(wall) / whole[0]:.2f} % of {whole[0]:.0f} s of training"
+        f" {100 * sum(wall) / total[0]:.2f} % of {total[0]:.0f} s of training"
         f" ({1000 * sum(wall) / len(wall):.0f} ms each;"
-        f" {100 * sum(cpu) / whole_cpu[0]:.2f} % of its processor time)."
+        f" {100 * sum(cpu) / total_cpu[0]:.2f} % of its processor time)."
     )
     return 0
 

@@ -1,10 +1,10 @@
-"""The loops that take part in `throughput.py`: ours, and TF-Agents' as it comes.
+"""The programs that `throughput.py` times: our loop, TF-Agents' stock loop, and parts.
 
     python benchmarks/contenders.py ours smoothie HalfCheetah-v5
     python benchmarks/contenders.py stock HalfCheetah-v5
     python benchmarks/contenders.py stock HalfCheetah-v5 sac
 
-Each trains with the batch size and networks of its agent's paper, one update an
+Each loop trains with the batch size and networks of its agent's paper, one update per
 environment step, after 1,000 steps without updates.
 """
 
@@ -38,7 +38,7 @@ ENDLESS = 10_000_000
 
 
 def ours(agent: str, environment_id: str, *bindings: str) -> None:
-    """Our own training loop, as `reproduce/train.py` runs it."""
+    """Runs our training loop, as `reproduce/train.py` does."""
     from smoothie_tf.training import config, process
 
     config.parse(
@@ -64,7 +64,7 @@ def ours(agent: str, environment_id: str, *bindings: str) -> None:
 
 
 def stock(environment_id: str, agent_name: str = "ddpg") -> None:
-    """TF-Agents' agent with its own driver, replay buffer and environment wrapper."""
+    """Runs an agent of TF-Agents with TF-Agents' driver and replay buffer."""
     import gin
     from tf_agents.drivers import dynamic_step_driver
     from tf_agents.environments import tf_py_environment
@@ -184,7 +184,7 @@ _STOCK_AGENTS = {"ddpg": _stock_ddpg, "td3": _stock_td3, "sac": _stock_sac}
 
 
 def update(agent: str, environment_id: str, *bindings: str) -> None:
-    """The compiled update and next action alone, on one batch that is ready."""
+    """Runs only the compiled update and next action, always on the same batch."""
     compiled, arguments = _update_arguments(*_agent(agent, environment_id, bindings))
     turns = contest.Turns(50)
     while True:
@@ -193,7 +193,7 @@ def update(agent: str, environment_id: str, *bindings: str) -> None:
 
 
 def derivatives(environment_id: str, *bindings: str) -> None:
-    """The critic's value, gradient and Hessian diagonal alone, compiled."""
+    """Runs only the critic's value, gradient and Hessian diagonal, compiled."""
     agent, env = _agent("smoothie", environment_id, bindings)
     observation = tf.random.normal([128, *env.observation_space.shape])
     action = tf.random.uniform([128, *env.action_space.shape], -1.0, 1.0)
@@ -205,7 +205,7 @@ def derivatives(environment_id: str, *bindings: str) -> None:
 
 
 def svg_infinity(environment_id: str, length: str) -> None:
-    """SVG(∞)'s update of the policy alone, on an episode of so many steps."""
+    """Runs only SVG(∞)'s update of the policy, on an episode of `length` steps."""
     from smoothie_tf.agents import value_gradient_agent
 
     agent, _ = _agent(
@@ -236,7 +236,7 @@ def _compiled(function, *arguments):
 
 
 def product() -> None:
-    """One large float32 product, 2048³."""
+    """Multiplies two float32 matrices of 2048×2048."""
     left, right = tf.random.normal([2, 2048, 2048])
 
     @tf.function
@@ -250,21 +250,21 @@ def product() -> None:
 
 
 def update_products(observation_size: str, action_size: str) -> None:
-    """The products of a Smoothie update, compiled as it is, and nothing else."""
-    updates = 10  # In a call: the way into it is to count for little.
+    """Runs only the matrix products of a Smoothie update, compiled in the same way."""
+    updates = 10  # Per call, so that the overhead of a call hardly counts.
     shapes = collections.Counter(
         products.of_update(int(observation_size), int(action_size))
     )
     pairs = []
     for (rows, inner, columns), count in shapes.items():
-        # Each pair is another product, or it would be made but once.
+        # All pairs differ; XLA would compute equal products only once.
         number = math.ceil(math.sqrt(updates * count))
         left = [tf.Variable(tf.random.normal([rows, inner])) for _ in range(number)]
         right = [tf.Variable(tf.random.normal([inner, columns])) for _ in range(number)]
         pairs += list(itertools.product(left, right))[: updates * count]
 
     def multiply(place):
-        # What is read of each is known to the caller alone: all of it must be made.
+        # `place` is unknown at compile time, so XLA must compute the whole products.
         return tf.add_n([tf.matmul(*pair)[place, 0] for pair in pairs])
 
     place = tf.constant(0)
@@ -277,14 +277,14 @@ def update_products(observation_size: str, action_size: str) -> None:
 
 
 def first_step(agent: str, environment_id: str) -> None:
-    """Our own loop, which reports after its first environment step."""
+    """Runs our loop, which reports after its first environment step."""
     global WARM_UP
     WARM_UP = 1
     ours(agent, environment_id)
 
 
 def replay_memory() -> None:
-    """Prints what a million transitions of Humanoid take."""
+    """Prints the memory of a million transitions of Humanoid."""
     from smoothie_tf.training import replay_buffer
 
     before = _resident()
@@ -297,7 +297,7 @@ def replay_memory() -> None:
 
 
 def run_memory() -> None:
-    """Prints the peak of a Hopper run of a million steps whose replay is full."""
+    """Prints the peak memory of a Hopper run with a million transitions in replay."""
     from smoothie_tf.training import config, process
 
     config.parse(
@@ -327,7 +327,7 @@ def run_memory() -> None:
 
 
 def parts(environment_id: str) -> None:
-    """Prints where a step's time goes, and what the pieces of an update take alone."""
+    """Prints the time of each part of a step, and of each part of an update alone."""
     from smoothie_tf.environments import gymnasium_environment
     from smoothie_tf.training import compiled_step, replay_buffer, train
 

@@ -1,12 +1,12 @@
-"""Times programs side by side: each in a process of its own, taking turns.
+"""Compares the speed of programs that take turns, each in its own process.
 
-A machine that others use drifts by a fifth within minutes, so a speed alone says
-little. Here all contenders are started and warmed up first; then each runs a slice
-of its work in turn, the others waiting, round after round, and what is reported is
-the ratio of two contenders within a round.
+The speed of a shared machine drifts by a fifth within minutes, so absolute speeds are
+not comparable. Here all contenders are started and warmed up first. Then, in each
+round, each contender runs a slice of its work while the others wait. The result is the
+ratio of two contenders within a round.
 
-A contender calls `Turns` once a step. Only the standard library is used here, for a
-contender may live in an environment of its own.
+A contender calls `Turns.step` once per step. This module uses only the standard
+library, because a contender may run in a different Python environment.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 
 class Turns:
-    """A contender's side: waits at the end of each slice to be called again."""
+    """The contender's side of a contest: waits between its slices."""
 
     def __init__(self, warm_up: int):
         """Begins the warm-up.
@@ -32,7 +32,7 @@ class Turns:
         self._started = None
 
     def step(self) -> None:
-        """Counts a step; between slices, waits for the word to go on."""
+        """Counts a step; at the end of a slice, reports and waits for the next one."""
         self._left -= 1
         if self._left > 0:
             return
@@ -44,24 +44,25 @@ class Turns:
                 "process_seconds": time.process_time() - process,
             }
         print(json.dumps(report), flush=True)
-        word = sys.stdin.readline()
-        if not word.strip():
-            # The contest is over, and nothing here is worth closing.
+        steps = sys.stdin.readline()
+        if not steps.strip():
+            # The contest is over; nothing needs to be closed.
             os._exit(0)
-        self._left = int(word)
+        self._left = int(steps)
         self._started = time.perf_counter(), time.process_time()
 
 
 class Contender:
-    """The contest's side of a contender."""
+    """A contender's process, as the contest controls it."""
 
     def __init__(self, name: str, command: Sequence[str], core: int):
         """Starts a contender.
 
         Args:
-          name: What tables call it.
-          command: Runs it; its process calls `Turns.step` for every step.
-          core: The one core it may use.
+          name: Its name in tables.
+          command: The command that runs it; its process calls `Turns.step` once per
+            step.
+          core: The only core that it may use.
         """
         self.name = name
         self._process = subprocess.Popen(
@@ -73,24 +74,24 @@ class Contender:
         )
 
     def begin(self, steps: int) -> None:
-        """Lets it run a slice of `steps` steps."""
+        """Starts a slice of `steps` steps."""
         self._process.stdin.write(f"{steps}\n")
         self._process.stdin.flush()
 
     def wait(self) -> dict[str, float]:
-        """Returns what it says at the end of the slice, or of its warm-up."""
+        """Returns its report at the end of the slice, or of the warm-up."""
         line = self._process.stdout.readline()
         if not line:
             sys.exit(f"{self.name} ended with status {self._process.wait()}.")
         return json.loads(line)
 
     def rate(self, steps: int) -> float:
-        """Runs a slice and returns its steps a second."""
+        """Runs a slice and returns its steps per second."""
         self.begin(steps)
         return steps / self.wait()["seconds"]
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends the process."""
         self._process.stdin.close()
         self._process.wait()
 
@@ -98,15 +99,15 @@ class Contender:
 def alternate(
     contenders: Sequence[Contender], rounds: int, steps: int
 ) -> dict[str, list[float]]:
-    """Lets contenders take turns.
+    """Runs slices of contenders in turn.
 
     Args:
-      contenders: They are ready once this has waited for their warm-up.
-      rounds: Slices each.
-      steps: Steps a slice.
+      contenders: Started contenders; this waits for their warm-up first.
+      rounds: The number of slices of each contender.
+      steps: The number of steps per slice.
 
     Returns:
-      Steps a second of each slice, by name.
+      The steps per second of each slice, by name.
     """
     for contender in contenders:
         contender.wait()
@@ -118,12 +119,12 @@ def alternate(
 
 
 def ratios(rates: Sequence[float], reference: Sequence[float]) -> list[float]:
-    """Returns the ratio within each round."""
+    """Returns the ratio of two contenders' rates in each round."""
     return [a / b for a, b in zip(rates, reference, strict=True)]
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Returns "median (least–greatest)"."""
+    """Returns the text "median (minimum–maximum)"."""
     shown = (statistics.median(values), min(values), max(values))
     middle, least, greatest = (f"{value:.{digits}f}" for value in shown)
     return f"{middle} ({least}–{greatest})"
@@ -132,7 +133,7 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 def flags(description: str) -> argparse.ArgumentParser:
     """Returns a parser with the flags that every contest has."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, default=7, help="alternations")
-    parser.add_argument("--steps", type=int, default=400, help="steps a slice")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds")
+    parser.add_argument("--steps", type=int, default=400, help="steps per slice")
     parser.add_argument("--core", type=int, default=0, help="core to run on")
     return parser

@@ -2,10 +2,10 @@
 
 python benchmarks/faults.py --out_dir runs/faults
 
-Every faulted run is restarted by the same command until it is done, and then compared
-with an undisturbed one: every number of metrics.csv but the
-measured steps_per_second, every weight, target and optimizer slot, replay byte by
-byte, and the state of the loop.
+Every faulted run is restarted by the same command until it is done. Then it is compared
+bit for bit with a reference run without faults: every number of metrics.csv except the
+measured steps_per_second, every weight, target and optimizer slot, the replay buffer,
+and the state of the loop.
 """
 
 import collections
@@ -45,14 +45,14 @@ _CLUSTER_ATTEMPTS = 5
 def start_cluster(*num_cpus: int) -> tuple[Any, list[Any]]:
     """Starts a Ray cluster on this machine.
 
-    Ray waits 30 seconds for each node, which a busy machine may exceed: then the whole
+    Ray waits 30 seconds for each node. A busy machine may take longer; then the whole
     cluster is started again.
 
     Args:
-        *num_cpus: Cores of the head node, then of each further node.
+        *num_cpus: Cores of the head node, then of each other node.
 
     Returns:
-        The cluster, and its further nodes.
+        The cluster, and its nodes except the head.
     """
     from ray import cluster_utils
 
@@ -62,19 +62,19 @@ def start_cluster(*num_cpus: int) -> tuple[Any, list[Any]]:
         try:
             _, *nodes = [cluster.add_node(num_cpus=number) for number in num_cpus]
             return cluster, nodes
-        # Ray raises a plain Exception where a node takes too long.
+        # Ray raises a plain Exception if a node takes too long.
         except Exception as error:
             cluster.shutdown()
             if attempt == _CLUSTER_ATTEMPTS:
                 raise
-            print(f"Ray's nodes did not start, once more: {error}", file=sys.stderr)
+            print(f"Ray's nodes did not start; trying again: {error}", file=sys.stderr)
     raise AssertionError("the last attempt returns or raises")
 
 
 def launch_on_ray(
     runs: Sequence[GridRun], num_workers: int, stream: TextIO
 ) -> list[launch.Outcome]:
-    """Trains runs as `launch.launch` does, on a Ray cluster made for them here."""
+    """Trains runs as `launch.launch` does, on a temporary Ray cluster."""
     cluster, _ = start_cluster(num_workers)
     try:
         with ray_launch.connect("ray", cluster.address) as workers:
@@ -83,7 +83,7 @@ def launch_on_ray(
         cluster.shutdown()
 
 
-#: Ways to train a grid of runs, as `launch.launch` is called.
+#: Functions that train a grid of runs, with the arguments of `launch.launch`.
 LAUNCHERS: dict[str, Callable] = {"processes": launch.launch}
 if importlib.util.find_spec("ray"):
     LAUNCHERS["ray"] = launch_on_ray
@@ -94,17 +94,17 @@ _SHORT_INTERVALS = (
     "train.evaluation_episodes=2",
     "train.checkpoint_interval=50",
 )
-_LONGEST_WAIT = 900.0
-# Share of strikes that fall before training goes on: imports, restoring, compiling.
+_MAX_WAIT_SECONDS = 900.0
+# Share of faults before training resumes: during imports, restoring, compilation.
 _SHARE_AT_START = 0.3
-# Strikes in training fall within this many seconds of its beginning.
+# Faults during training happen within this many seconds after it resumes.
 _SECONDS_OF_TRAINING = 2.5
 _TMPFS_BYTES = 64 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What is run."""
+    """The settings that all runs share."""
 
     agent: str
     env: str
@@ -112,7 +112,7 @@ class Task:
     bindings: tuple[str, ...]
 
     def command(self, seed: int, run_dir: pathlib.Path) -> list[str]:
-        """Returns the command of a run."""
+        """Returns the command that trains a run."""
         return [
             *(sys.executable, str(ROOT / "reproduce" / "train.py")),
             *("--agent", self.agent, "--env", self.env, "--seed", str(seed)),
@@ -124,14 +124,14 @@ class Task:
 
 @dataclasses.dataclass
 class Tally:
-    """What came of a fault.
+    """The counts of one type of fault.
 
     Attributes:
-      times: How often it struck.
-      problems: What was not as it should be, strike by strike.
-      rows_lost: Rows of metrics.csv that runs lacked in the end, or had otherwise.
-      runs: Runs that were struck.
-      equal: Those that ended as the run that was left in peace.
+      times: How often the fault was injected.
+      problems: Descriptions of everything that went wrong.
+      rows_lost: Rows of the reference runs' metrics.csv that faulted runs lack.
+      runs: Runs with the fault.
+      equal: Runs that ended equal to the reference run.
     """
 
     times: int = 0
@@ -142,25 +142,25 @@ class Tally:
 
 
 class Run:
-    """A run that can be started, watched and struck."""
+    """A run that can be started, watched and faulted."""
 
     def __init__(self, task: Task, seed: int, directory: pathlib.Path):
-        """Prepares a run; nothing is there yet."""
+        """Prepares a run, without starting it."""
         self.seed = seed
         self.directory = directory
         self.command = task.command(seed, directory)
-        self._said: list[str] | None = None
+        self._errors: list[str] | None = None
         directory.parent.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> subprocess.Popen:
-        """Starts the run, or goes on with it."""
-        self._said = None
+        """Starts or resumes the run."""
+        self._errors = None
         self._process = subprocess.Popen(
             self.command,
             stdout=subprocess.DEVNULL,
-            # Not a file: it would be subject to the disk and quota of the run.
+            # A pipe, because a file would be subject to the run's disk and quota.
             stderr=subprocess.PIPE,
-            # A background job of a shell inherits an ignored SIGINT.
+            # In a background job of a shell, SIGINT is ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={
                 **os.environ,
@@ -170,20 +170,20 @@ class Run:
         return self._process
 
     def errors(self) -> list[str]:
-        """Returns what the last process, which has ended, said on standard error."""
-        if self._said is None:
+        """Returns the lines on standard error of the last process, which has ended."""
+        if self._errors is None:
             with self._process.stderr as stream:
-                self._said = stream.read().decode(errors="replace").splitlines()
-        return self._said
+                self._errors = stream.read().decode(errors="replace").splitlines()
+        return self._errors
 
     def wait_for_training(self, process: subprocess.Popen) -> bool:
-        """Waits until training goes on; says whether it did before the process ended.
+        """Waits until training resumes; returns False if the process ends first.
 
-        progress.json is first written up to a hundred steps after that.
+        progress.json shows it, which is written at most a hundred steps later.
         """
         path = self.directory / "progress.json"
         before = _modified(path)
-        deadline = time.monotonic() + _LONGEST_WAIT
+        deadline = time.monotonic() + _MAX_WAIT_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
             if _modified(path) != before:
                 return True
@@ -191,33 +191,33 @@ class Run:
         return False
 
     def finish(self) -> str | None:
-        """Runs to the end; returns what went wrong."""
-        status = self.start().wait(_LONGEST_WAIT)
+        """Resumes the run to its end; returns a problem, or None."""
+        status = self.start().wait(_MAX_WAIT_SECONDS)
         if status == 0:
             return None
-        return f"exit status {status} on the way to the end: {self.errors()[-1:]}"
+        return f"exit status {status} of the resumed run: {self.errors()[-1:]}"
 
     def is_done(self) -> bool:
-        """Returns whether the run has made all its steps."""
+        """Says whether the run has made all its steps."""
         return recorded_status(self.directory) is Status.DONE
 
     def damage(self) -> str | None:
-        """Returns what is not whole right after a strike."""
+        """Returns a description of a file that a fault has damaged, or None."""
         path = self.directory / "metrics.csv"
         if path.exists():
             text = path.read_text(encoding="utf-8")
             if not text.endswith("\n"):
-                return "half a row in metrics.csv"
+                return "metrics.csv ends within a row"
             steps = [line.split(",")[0] for line in text.splitlines()]
             if len(set(steps)) < len(steps):
-                return "a row twice in metrics.csv"
+                return "metrics.csv has two rows of one step"
         for name in ("run.json", "progress.json"):
             path = self.directory / name
             if path.exists():
                 try:
                     json.loads(path.read_text(encoding="utf-8"))
                 except ValueError:
-                    return f"{name} is not whole"
+                    return f"{name} is not valid JSON"
         manifests = self._manifests()
         for manifest in manifests:
             for name, expected in json.loads(manifest.read_text(encoding="utf-8"))[
@@ -236,10 +236,10 @@ class Run:
         )
 
     def largest_file(self) -> int:
-        """Returns the size of the largest file of its checkpoints, in bytes."""
+        """Returns the size of the largest file of the checkpoints, in bytes."""
         sizes = [1]
         for file in (self.directory / "checkpoints").glob("ckpt-*.data-*"):
-            with contextlib.suppress(FileNotFoundError):  # Removed by now.
+            with contextlib.suppress(FileNotFoundError):  # The run has removed it.
                 sizes.append(file.stat().st_size)
         return max(sizes)
 
@@ -255,7 +255,7 @@ def _modified(path):
 
 
 class Soak:
-    """Strikes runs and keeps the tallies."""
+    """Makes the runs, and counts faults and problems."""
 
     def __init__(
         self,
@@ -265,17 +265,18 @@ class Soak:
         rng: random.Random,
         whole_dir: pathlib.Path | None = None,
     ):
-        """Prepares to strike runs of some seeds below a directory.
+        """Prepares a soak.
 
         Args:
-          task: What is run.
-          out_dir: Where to.
-          seeds: Seeds of the runs, in turn.
-          rng: Draws moments and bytes.
-          whole_dir: Where runs left in peace are, or are made.
+          task: The settings of all runs.
+          out_dir: The directory for all runs.
+          seeds: Seeds of the runs; successive runs take them in turn.
+          rng: Draws the moments of faults and the damaged bytes.
+          whole_dir: The directory of the reference runs; those that exist are reused.
+            None for a directory below `out_dir`.
         """
         self.tallies: dict[str, Tally] = collections.defaultdict(Tally)
-        self.progress = tqdm.tqdm(unit="strike", desc="faults", smoothing=0)
+        self.progress = tqdm.tqdm(unit="fault", desc="faults", smoothing=0)
         self._task = task
         self._out_dir = out_dir
         self._whole_dir = whole_dir or out_dir / "whole"
@@ -286,7 +287,7 @@ class Soak:
         self._number = collections.Counter()
 
     def whole(self, seed: int) -> pathlib.Path:
-        """Returns a run that was left in peace, made once."""
+        """Returns the directory of the reference run, trained on first use."""
         if seed not in self._whole:
             run = Run(self._task, seed, self._whole_dir / f"seed{seed}")
             if run.is_done():
@@ -296,13 +297,13 @@ class Soak:
             process = run.start()
             if run.wait_for_training(process):
                 self._seconds_to_start = time.monotonic() - started
-            if process.wait(_LONGEST_WAIT) != 0:
-                raise RuntimeError(f"A run in peace failed: {run.errors()[-1:]}")
+            if process.wait(_MAX_WAIT_SECONDS) != 0:
+                raise RuntimeError(f"A reference run failed: {run.errors()[-1:]}")
             self._whole[seed] = run.directory
         return self._whole[seed]
 
     def run(self, fault: str, directory: pathlib.Path | None = None) -> Run:
-        """Returns a new run for a fault, seeds in turn."""
+        """Returns a new run for a fault, with the next seed."""
         number = self._number[fault]
         self._number[fault] += 1
         seed = self._seeds[number % len(self._seeds)]
@@ -311,11 +312,11 @@ class Soak:
         return Run(self._task, seed, directory / f"run{number}")
 
     def random(self) -> random.Random:
-        """Returns the random numbers that all moments and bytes come from."""
+        """Returns the generator of all moments and bytes."""
         return self._rng
 
-    def strike(self, fault: str, problem: str | None) -> None:
-        """Counts a strike and what was wrong after it."""
+    def count(self, fault: str, problem: str | None) -> None:
+        """Counts an injected fault, and the problem after it, if any."""
         tally = self.tallies[fault]
         tally.times += 1
         if problem:
@@ -323,9 +324,9 @@ class Soak:
         self.progress.update()
 
     def wait_for_a_moment(self, run: Run, process: subprocess.Popen) -> bool:
-        """Waits for a random moment; says whether the process is there to be struck."""
+        """Waits for a random moment; says whether the process still runs."""
         if self._rng.random() < _SHARE_AT_START:
-            # Not the first moments, in which the interpreter itself starts.
+            # Not in the first second, in which the interpreter itself starts.
             wait = self._rng.uniform(1.0, max(1.5, self._seconds_to_start))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(wait)
@@ -335,12 +336,12 @@ class Soak:
         return process.poll() is None
 
     def settle(self, fault: str, run: Run) -> None:
-        """Runs to the end and holds the run against the one left in peace."""
+        """Resumes a run to its end, and compares it with the reference run."""
         problem = run.finish()
         self.compare(fault, run, problem)
 
     def problems(self) -> list[str]:
-        """Returns everything that was not as it should be."""
+        """Returns all problems."""
         return [
             f"{fault}: {problem}"
             for fault, tally in self.tallies.items()
@@ -348,7 +349,7 @@ class Soak:
         ]
 
     def compare(self, fault: str, run: Run, problem: str | None = None) -> None:
-        """Holds a run that has ended against the one left in peace."""
+        """Compares a run that has ended with the reference run."""
         tally = self.tallies[fault]
         tally.runs += 1
         if problem:
@@ -365,8 +366,8 @@ def differences(one: pathlib.Path, other: pathlib.Path) -> tuple[int, str | None
     """Compares two finished runs bit for bit.
 
     Returns:
-      Rows of the first one's metrics.csv that the second lacks or has otherwise, and
-      the first thing that differs, or None.
+      The number of rows of the first run's metrics.csv that the second run lacks or has
+      with other values, and the name of the first difference, or None.
     """
     import numpy as np
     import tensorflow as tf
@@ -404,7 +405,7 @@ def _bytes(run, name):
 
 
 def _loop_state(text):
-    """Returns the state of the loop without the speeds that were measured."""
+    """Returns the state of the loop without the measured speeds."""
     state = json.loads(text)
     state["loop"]["last_row"].pop("steps_per_second")
     rows = state["loop"].pop("metrics")
@@ -413,83 +414,86 @@ def _loop_state(text):
 
 
 def kill(soak: Soak, times: int) -> None:
-    """SIGKILL at random moments; with each goes a lock that nobody unlocks."""
+    """Sends SIGKILL at random moments, while the process holds the run's lock."""
     fault = "SIGKILL"
     while soak.tallies[fault].times < times:
         run = soak.run(fault)
         share = -(-times // len(soak._seeds))
-        struck = 0
-        while struck < share and soak.tallies[fault].times < times:
+        killed = 0
+        while killed < share and soak.tallies[fault].times < times:
             process = run.start()
-            there = soak.wait_for_a_moment(run, process)
+            running = soak.wait_for_a_moment(run, process)
             process.kill()
             status = process.wait()
-            if there and status == -signal.SIGKILL:
-                struck += 1
-                soak.strike(fault, run.damage())
+            if running and status == -signal.SIGKILL:
+                killed += 1
+                soak.count(fault, run.damage())
             elif run.is_done():
                 break
             elif status != -signal.SIGKILL:
-                soak.strike(fault, f"exit status {status}: {run.errors()[-1:]}")
+                soak.count(fault, f"exit status {status}: {run.errors()[-1:]}")
                 break
         soak.settle(fault, run)
 
 
 def ask_to_stop(soak: Soak, times: int, number: signal.Signals, fault: str) -> None:
-    """SIGTERM or Ctrl-C at random moments: a checkpoint, a sentence, status 130."""
+    """Sends SIGTERM or SIGINT at random moments.
+
+    Expected are a checkpoint, one sentence, and exit status 130.
+    """
     while soak.tallies[fault].times < times:
         run = soak.run(fault)
         while soak.tallies[fault].times < times:
             process = run.start()
-            there = soak.wait_for_a_moment(run, process)
+            running = soak.wait_for_a_moment(run, process)
             process.send_signal(number)
-            status = process.wait(_LONGEST_WAIT)
-            if there and status != 0:
+            status = process.wait(_MAX_WAIT_SECONDS)
+            if running and status != 0:
                 said = run.errors()
                 problem = run.damage()
-                # On a busy machine a step takes more than half a second, which is said.
+                # If a step takes more than half a second, the run first says so.
                 if said and said[0].startswith("Stopping: waiting for "):
                     del said[0]
                 if status != 130 or len(said) != 1 or not said[0].startswith("Stopped"):
                     problem = f"exit status {status}: {said[-3:]}"
-                soak.strike(fault, problem)
+                soak.count(fault, problem)
             elif run.is_done():
                 break
         soak.settle(fault, run)
 
 
-def fill(soak: Soak, times: int, fault: str, room: Callable) -> None:
-    """No more room at a random moment, with some bytes left, then room again.
+def fill(soak: Soak, times: int, fault: str, limit: Callable) -> None:
+    """Limits the space for files at a random moment, until the process ends.
 
-    `room` takes the run, its process and the bytes that are left, and returns what
-    gives the room back.
+    `limit` takes the run, its process and the remaining bytes, and returns a function
+    that removes the limit.
     """
-    struck = 0
+    injected = 0
     with _directory_for(soak, fault) as directory:
-        while struck < times:
+        while injected < times:
             run = soak.run(fault, directory)
-            while struck < times:
+            while injected < times:
                 process = run.start()
-                # There has to be a checkpoint to lose.
+                # Wait for a checkpoint that the fault could damage.
                 while process.poll() is None and not run.checkpoint():
                     time.sleep(0.02)
                 if not run.wait_for_training(process):
                     break
                 left = soak.random().choice([0, None])
                 if left is None:
-                    # Less than a checkpoint takes, so that any part of it may fail.
+                    # Less than a checkpoint needs, so that writing any part may fail.
                     left = soak.random().randrange(run.largest_file())
-                give_back = room(run, process, left)
-                status = process.wait(_LONGEST_WAIT)
-                give_back()
+                remove_limit = limit(run, process, left)
+                status = process.wait(_MAX_WAIT_SECONDS)
+                remove_limit()
                 if status == 0:
                     break
                 said = run.errors()
                 problem = run.damage()
                 if status != 1 or len(said) != 1 or "cannot be written" not in said[0]:
                     problem = f"{left} bytes left, exit status {status}: {said[-3:]}"
-                soak.strike(fault, problem)
-                struck += 1
+                soak.count(fault, problem)
+                injected += 1
             soak.settle(fault, run)
 
 
@@ -509,7 +513,7 @@ def _directory_for(soak, fault) -> Iterator[pathlib.Path | None]:
 
 
 def small_disk(run: Run, process: subprocess.Popen, left: int) -> Callable[[], None]:
-    """Fills the disk of a run but for some bytes."""
+    """Fills the disk of a run, except `left` bytes."""
     del process
     filler = run.directory.parent / "filler"
     with open(filler, "wb") as file:
@@ -518,14 +522,14 @@ def small_disk(run: Run, process: subprocess.Popen, left: int) -> Callable[[], N
                 os.posix_fallocate(file.fileno(), 0, free - left)
                 break
             except OSError as error:
-                # The run may have written since its disk was measured: once more.
+                # The run may have written since `disk_usage`: try again.
                 if error.errno != errno.ENOSPC:
                     raise
     return filler.unlink
 
 
 def small_quota(run: Run, process: subprocess.Popen, left: int) -> Callable[[], None]:
-    """Lets no file of a process grow beyond some bytes, as a quota would."""
+    """Limits the files of a process to `left` bytes each, as a quota would."""
     del run
     with contextlib.suppress(ProcessLookupError):
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (left, left))
@@ -533,7 +537,7 @@ def small_quota(run: Run, process: subprocess.Popen, left: int) -> Callable[[], 
 
 
 def run_twice(soak: Soak, times: int) -> None:
-    """A second process on a directory in use: refused, told who holds it."""
+    """Starts a second process on a run; it must be refused and name the first."""
     fault = "two processes on one directory"
     while soak.tallies[fault].times < times:
         run = soak.run(fault)
@@ -545,16 +549,16 @@ def run_twice(soak: Soak, times: int) -> None:
                 problem = None
                 if second.returncode != 2 or not second.stderr.endswith(f"{holder}\n"):
                     problem = f"exit status {second.returncode}: {second.stderr[-200:]}"
-                soak.strike(fault, problem)
-        status = process.wait(_LONGEST_WAIT)
+                soak.count(fault, problem)
+        status = process.wait(_MAX_WAIT_SECONDS)
         soak.compare(fault, run, f"exit status {status}" if status else None)
 
 
 def damage_checkpoint(soak: Soak, times: int) -> None:
-    """The newest checkpoint cut off, or a bit of it turned, anywhere.
+    """Truncates the newest checkpoint at a random byte, or flips a random bit.
 
-    As often as not it is a file of the checkpoint, else the rows of replay that only
-    the newest one needs.
+    The file is one of the checkpoint, or the replay file, after the rows that the
+    earlier checkpoint needs. The run must resume from the earlier checkpoint.
     """
     fault = "newest checkpoint cut or altered"
     rng = soak.random()
@@ -577,12 +581,12 @@ def damage_checkpoint(soak: Soak, times: int) -> None:
             len(said) == 1 and "cannot be used" in said[0] and "one before" in said[0]
         ):
             problem = f"{file.name} damaged at byte {place}, but said {said}"
-        soak.strike(fault, problem)
+        soak.count(fault, problem)
         soak.compare(fault, run, wrong_end)
 
 
 def damage_both(soak: Soak, times: int) -> None:
-    """Replay damaged where both checkpoints need it: refused, and nothing changed."""
+    """Damages replay that both checkpoints need; the run must be refused, unchanged."""
     fault = "replay damaged where both checkpoints need it"
     for source in _sources(soak, fault, times):
         run = soak.run(fault)
@@ -593,32 +597,32 @@ def damage_both(soak: Soak, times: int) -> None:
         content[soak.random().randrange(_shared_bytes(run))] ^= 1
         replay.write_bytes(content)
         before = _snapshot(run.directory)
-        status = run.start().wait(_LONGEST_WAIT)
+        status = run.start().wait(_MAX_WAIT_SECONDS)
         said = run.errors()
         problem = None
         if status != 2 or len(said) != 1 or "same seed gives the same" not in said[0]:
             problem = f"exit status {status}: {said[-3:]}"
         elif _snapshot(run.directory) != before:
-            problem = "something changed"
-        soak.strike(fault, problem)
+            problem = "a file was changed"
+        soak.count(fault, problem)
 
 
 def _sources(soak, fault, times):
-    """Yields runs that were stopped late with two checkpoints, one for each strike."""
+    """Yields a run with two checkpoints that was stopped late, once for each fault."""
     source = soak.run(f"source of {fault}")
     process = source.start()
     late = 0.8 * soak._task.num_steps
     while process.poll() is None and source.checkpoint() < late:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    if process.wait(_LONGEST_WAIT) != 130:
+    if process.wait(_MAX_WAIT_SECONDS) != 130:
         raise RuntimeError(f"A run did not stop: {source.errors()[-1:]}")
     for _ in range(times):
         yield source
 
 
 def _newest_files(run):
-    """Returns the newest checkpoint's files, each with the first byte to damage."""
+    """Returns pairs of a file of the newest checkpoint and its first byte to damage."""
     checkpoints = run.directory / "checkpoints"
     newest = sorted(checkpoints.glob(f"ckpt-{run.checkpoint()}.*"))
     return [
@@ -628,7 +632,7 @@ def _newest_files(run):
 
 
 def _shared_bytes(run):
-    """Returns how much of replay the checkpoint before the newest needs."""
+    """Returns the bytes of replay that the checkpoint before the newest needs."""
     import tensorflow as tf
 
     checkpoints = run.directory / "checkpoints"
@@ -656,7 +660,7 @@ def _snapshot(directory):
 
 
 def kill_worker(soak: Soak, times: int, launcher: str) -> None:
-    """A worker killed below a launcher, which starts it again by itself."""
+    """Kills a worker of a launcher, which must restart the run itself."""
     fault = f"worker killed, launcher: {launcher}"
     task = soak._task
     preset = Preset("quick", task.num_steps, 1)
@@ -675,21 +679,21 @@ def kill_worker(soak: Soak, times: int, launcher: str) -> None:
             soak._out_dir / f"launcher-{launcher}-{number}",
         )
         run = Run(task, seed, entry.directory)
-        struck = threading.Event()
-        killer = threading.Thread(target=_kill_holder, args=(run, soak, struck))
+        killed = threading.Event()
+        killer = threading.Thread(target=_kill_holder, args=(run, soak, killed))
         killer.start()
         (outcome,) = LAUNCHERS[launcher]([entry], 1, stream=io.StringIO())
         killer.join()
         problem = None
         if outcome.status is not Status.DONE:
             problem = f"{outcome.status}: {outcome.reason}"
-        if struck.is_set():
-            soak.strike(fault, problem)
+        if killed.is_set():
+            soak.count(fault, problem)
         soak.compare(fault, run, problem)
 
 
 def kill_node(soak: Soak, times: int) -> None:
-    """One of two nodes of a Ray cluster killed while each has a run at work."""
+    """Kills one of two nodes of a Ray cluster while both train runs."""
     fault = "node killed, launcher: ray"
     task = soak._task
     preset = Preset("quick", task.num_steps, 1)
@@ -713,9 +717,9 @@ def kill_node(soak: Soak, times: int) -> None:
             )
             runs.append(Run(task, seed, entries[-1].directory))
         cluster, nodes = start_cluster(0, 1, 1)
-        struck = threading.Event()
+        killed = threading.Event()
         killer = threading.Thread(
-            target=_kill_node, args=(cluster, nodes[-1], runs, soak, struck)
+            target=_kill_node, args=(cluster, nodes[-1], runs, soak, killed)
         )
         stream = io.StringIO()
         try:
@@ -731,8 +735,8 @@ def kill_node(soak: Soak, times: int) -> None:
             not in stream.getvalue()
         ):
             problem = "the launcher did not say that a run resumes"
-        if struck.is_set():
-            soak.strike(fault, problem)
+        if killed.is_set():
+            soak.count(fault, problem)
         for outcome, run in zip(outcomes, runs, strict=True):
             problem = None
             if outcome.status is not Status.DONE:
@@ -740,8 +744,8 @@ def kill_node(soak: Soak, times: int) -> None:
             soak.compare(fault, run, problem)
 
 
-def _kill_node(cluster, node, runs, soak, struck):
-    """Kills a node a while after both runs began to train."""
+def _kill_node(cluster, node, runs, soak, killed):
+    """Kills a node some time after both runs have begun to train."""
     for run in runs:
         while not (run.directory / "progress.json").exists():
             if any(each.is_done() for each in runs):
@@ -750,11 +754,11 @@ def _kill_node(cluster, node, runs, soak, struck):
     time.sleep(soak.random().uniform(0, _SECONDS_OF_TRAINING))
     if not any(run.is_done() for run in runs):
         cluster.remove_node(node, allow_graceful=False)
-        struck.set()
+        killed.set()
 
 
-def _kill_holder(run, soak, struck):
-    """Kills the process that holds a run's lock, a while after it began to train."""
+def _kill_holder(run, soak, killed):
+    """Kills the process with a run's lock, some time after it has begun to train."""
     progress = run.directory / "progress.json"
     while not progress.exists():
         if run.is_done():
@@ -765,7 +769,7 @@ def _kill_holder(run, soak, struck):
     if run.is_done() or not holder:
         return
     os.kill(int(holder[0]), signal.SIGKILL)
-    struck.set()
+    killed.set()
 
 
 def table(soak: Soak) -> str:
@@ -784,7 +788,7 @@ def table(soak: Soak) -> str:
 
 
 def faults(times: dict[str, int]) -> dict[str, Callable[[Soak], None]]:
-    """Returns what there is to do to runs, by name, each as often as `times` says."""
+    """Returns functions that inject each type of fault `times[name]` times, by name."""
     chosen: dict[str, Callable[[Soak], None]] = {
         "kill": lambda soak: kill(soak, times["kill"]),
         "terminate": lambda soak: ask_to_stop(
@@ -823,7 +827,7 @@ TIMES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Strikes runs, prints the table; exit status 1 if anything was not survived."""
+    """Injects faults and prints the table; exit status 1 if there was a problem."""
     parser = command_line.Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--out_dir", type=pathlib.Path, default="runs/faults")
     parser.add_argument("--agent", default="smoothie")
@@ -835,18 +839,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--whole_dir",
         type=pathlib.Path,
-        help="runs left in peace by an earlier soak; default <out_dir>/whole",
+        help="reference runs of an earlier soak; default <out_dir>/whole",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of moments and bytes")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="of the moments of faults and of damaged bytes",
+    )
     parser.add_argument(
         "--faults",
         nargs="+",
-        help=f"which, of {' '.join(faults(TIMES))}; default all. disk needs the right"
-        " to mount a tmpfs",
+        help=f"some of {' '.join(faults(TIMES))}; default all. disk requires"
+        " permission to mount a tmpfs",
     )
-    parser.add_argument("--times", type=int, help="in place of each fault's own number")
     parser.add_argument(
-        "--gin_bindings", action="append", default=[], help="further ones"
+        "--times", type=int, help="number of each fault; default: its own number"
+    )
+    parser.add_argument(
+        "--gin_bindings", action="append", default=[], help="additional bindings"
     )
     flags = parser.parse_args(arguments)
     if flags.times is not None and flags.times < 1:
@@ -858,7 +869,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"--faults {unknown[0]} must be one of {', '.join(known)}")
     if flags.out_dir.exists() and any(flags.out_dir.iterdir()):
-        parser.error(f"--out_dir {flags.out_dir} must be empty, or not there yet")
+        parser.error(f"--out_dir {flags.out_dir} must be a new or an empty directory")
     quiet.silence_imports()
     bindings = (*_SHORT_INTERVALS, *flags.gin_bindings)
     task = Task(flags.agent, flags.env, flags.num_steps, bindings)
@@ -872,7 +883,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in chosen:
         soak.progress.set_postfix_str(name)
         known[name](soak)
-        # Whoever stops a soak has what there is.
+        # Written after each fault, so that a stopped soak leaves a table.
         text, problems = table(soak), soak.problems()
         path.write_text("\n".join([text, *problems]), encoding="utf-8")
     soak.progress.close()

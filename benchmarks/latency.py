@@ -1,4 +1,4 @@
-"""Latency of one action of an exported policy, on one core.
+"""Measures the latency of one action of an exported policy, on one core.
 
 python benchmarks/latency.py --policy policy
 """
@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-_DESCRIPTION = "Latency of one action of an exported policy, on one core."
+_DESCRIPTION = "Measures the latency of one action of an exported policy, on one core."
 _WARM_UP_CALLS = 200
 
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       Exit status: 0 done, 2 bad input.
     """
     flags = _parser().parse_args(arguments)
-    # TensorFlow's threads share the core, as they would on a small computer.
+    # All of TensorFlow's threads share one core, as on a small computer.
     core = min(os.sched_getaffinity(0)) if flags.core is None else flags.core
     os.sched_setaffinity(0, {core})
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -56,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(act: Callable[[], object], calls: int) -> tuple[np.ndarray, float]:
-    """Returns how long each call took and the processor's mean share of a call.
+    """Measures the wall time of each call, and the mean processor time of a call.
 
     Args:
-      act: What to call.
-      calls: How often, at least 1.
+      act: The function to call.
+      calls: The number of calls, at least 1.
 
     Returns:
-      Wall times, shape [calls], and mean processor time, all in microseconds.
+      Wall times, shape [calls], and the mean processor time, all in microseconds.
     """
     for _ in range(_WARM_UP_CALLS):
         act()
@@ -77,16 +77,18 @@ def measure(act: Callable[[], object], calls: int) -> tuple[np.ndarray, float]:
 
 
 def _ways(directory: pathlib.Path) -> dict[str, Callable[[], object]]:
-    """Returns calls that go from a NumPy observation to a NumPy action."""
+    """Returns functions that compute a NumPy action from a NumPy observation."""
     description = json.loads((directory / "policy.json").read_text(encoding="utf-8"))
     if description["observation"]["type"] != "Box":
-        raise ValueError("its observations are a nest; only arrays are measured.")
+        raise ValueError(
+            "its observations are nested, but only policies of arrays can be measured."
+        )
     observation = np.array(description["pairs"][0]["observation"], np.float32)
     observation = observation[np.newaxis]
     policy = tf.saved_model.load(os.fspath(directory))
     signature = policy.signatures["serving_default"]
     (name,) = signature.structured_input_signature[1]
-    # What is loaded last as long as the calls do: a signature holds no reference.
+    # A signature holds no reference to the loaded model: the second function holds one.
     ways = {
         "policy.action": lambda: policy.action(observation).numpy(),
         "serving_default": lambda: (
@@ -121,14 +123,23 @@ def _processor():
 def _parser():
     parser = argparse.ArgumentParser(prog="latency.py", description=_DESCRIPTION)
     parser.add_argument(
-        "--policy", type=pathlib.Path, required=True, help="an export of export.py"
+        "--policy",
+        type=pathlib.Path,
+        required=True,
+        help="a directory that export.py wrote",
     )
-    parser.add_argument("--calls", type=int, default=10_000, help="of each (10,000)")
-    parser.add_argument("--core", type=int, help="which core; default: the first")
+    parser.add_argument(
+        "--calls",
+        type=int,
+        default=10_000,
+        help="number of calls of each kind; default 10,000",
+    )
+    parser.add_argument("--core", type=int, help="core to run on; default: the first")
     return parser
 
 
 if __name__ == "__main__":
-    # Nothing of ours is imported here: the terminal may have no µ.
+    # Without `program.run`, which this script does not import, a µ that the terminal
+    # lacks would raise.
     sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -1,10 +1,10 @@
-"""Memory of a run over its steps, as a table and a picture.
+"""Measures the memory of a run over its steps; writes a table and a figure.
 
 python benchmarks/memory.py --out_dir results/memory --run_dir runs/memory \
     --num_steps 1000000
 
-The run is a real one in a process of its own, which is asked every 50,000 steps how
-much of it is resident. Started again by the same command, the run and the table go on.
+The run is a process of its own. Every 50,000 steps its resident memory is read. The
+same command resumes a stopped run, and continues the table.
 """
 
 import csv
@@ -29,7 +29,7 @@ def resident_megabytes(process_id: int) -> tuple[float, float] | None:
       process_id: A process of this Linux machine.
 
     Returns:
-      What is resident now, and the most that ever was, in MB; None if it has ended.
+      The current and the peak resident memory in MB; None if the process has ended.
     """
     try:
         text = pathlib.Path(f"/proc/{process_id}/status").read_text(encoding="utf-8")
@@ -45,13 +45,13 @@ def resident_megabytes(process_id: int) -> tuple[float, float] | None:
 def watch(
     command: Sequence[str], run_dir: pathlib.Path, every: int, table: pathlib.Path
 ) -> int:
-    """Runs a command and writes a row each time another `every` steps are done.
+    """Runs a command, and writes a row after every `every` steps.
 
     Args:
-      command: A run.
-      run_dir: Its directory.
-      every: Environment steps from one row to the next.
-      table: The CSV file, which rows are added to.
+      command: The command that trains the run.
+      run_dir: The run's directory.
+      every: The number of environment steps between rows.
+      table: The CSV file to which rows are appended.
 
     Returns:
       The command's exit status.
@@ -76,7 +76,8 @@ def watch(
                     )
             time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
-        process.terminate()  # It leaves a checkpoint; the terminal has told it as well.
+        # Ctrl-C has reached the run, too; a second signal does no harm.
+        process.terminate()
     return process.wait()
 
 
@@ -87,7 +88,7 @@ def rows(table: pathlib.Path) -> list[dict[str, str]]:
 
 
 def draw(table: pathlib.Path, path: pathlib.Path, title: str) -> None:
-    """Draws resident memory over steps."""
+    """Plots resident memory over steps."""
     found = rows(table)
     steps = [int(row["step"]) for row in found]
     with style.picture(path, figsize=(6.0, 3.4), layout="constrained") as figure:
@@ -107,7 +108,7 @@ def draw(table: pathlib.Path, path: pathlib.Path, title: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Watches a run, and draws; returns the run's exit status."""
+    """Measures a run, and plots its memory; returns the run's exit status."""
     parser = command_line.Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--out_dir", type=pathlib.Path, required=True)
     parser.add_argument("--run_dir", type=pathlib.Path, required=True)
@@ -127,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status = watch(command, flags.run_dir, flags.every, table)
     title = f"{flags.agent} on {flags.env}, {flags.num_steps:,} steps"
     draw(table, flags.out_dir / "memory.png", title)
-    print(f"The picture is in {flags.out_dir / 'memory.png'}, the numbers in {table}.")
+    print(f"The figure is in {flags.out_dir / 'memory.png'}, the numbers in {table}.")
     return status
 
 

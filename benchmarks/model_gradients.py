@@ -1,12 +1,13 @@
-"""Do value gradients through a learned model agree with those through the task?
+"""Compares value gradients through a learned model with those through the task.
 
     python benchmarks/model_gradients.py
     python benchmarks/model_gradients.py --links 5 --hidden_units 5 5
 
-A model learns a swimmer from episodes of Gaussian noise, as SVG's agents learn it.
-Along episodes that it has not seen, v_a of (9) is then taken through the model's
-Jacobians and through finite differences of the simulator, the policy held: first with
-states as the task has them, then as seen from the first link, by the nose's velocity.
+A model learns the dynamics of a swimmer from episodes of Gaussian noise, as in SVG's
+agents. On other episodes, v_a of (9) in Heess et al. (2015) is then computed through
+the model's Jacobians, and through finite differences of the simulator. The policy is
+held constant. This is done for two representations of the state: the task's own, and
+one relative to the first link, with the velocity of the nose.
 """
 
 import argparse
@@ -35,11 +36,11 @@ _LEARNING_RATE = 1e-3
 _BATCH_SIZE = 128
 _GAMMA = 0.995
 _LENGTH = 300  # T
-_STEP = 1e-5  # Of finite differences.
+_STEP = 1e-5  # Half the interval of finite differences.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints a Markdown table with a row for each way to see the states.
+    """Prints a Markdown table with a row for each representation of the state.
 
     Args:
       arguments: The command's arguments; those of the process if None.
@@ -83,11 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def episode(
     task: gymnasium.Env, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lets noise swim.
+    """Runs an episode whose actions are Gaussian noise.
 
     Args:
       task: A swimmer.
-      rng: Draws the noise, and the seed of the start.
+      rng: Draws the noise and the seed of the reset.
 
     Returns:
       Positions and velocities of MuJoCo's model, shape [T + 1, S], and actions,
@@ -108,7 +109,7 @@ def learn(
     hidden_units: Sequence[int],
     updates: int,
 ) -> dynamics_network.DynamicsNetwork:
-    """Returns a model that has learned the episodes as they are seen."""
+    """Returns a model trained on the episodes, with states mapped by `see`."""
     seen = [np.array([see(state) for state in states]) for states, _ in episodes]
     state, next_state, action = (
         tf.constant(np.concatenate(parts), tf.float32)
@@ -150,10 +151,11 @@ def through_the_model(
     states: np.ndarray,
     actions: np.ndarray,
 ) -> np.ndarray:
-    """Returns v_a by a learned model's Jacobians, shape [T, A]."""
+    """Returns v_a through a learned model's Jacobians, shape [T, A]."""
     seen = tf.constant([see(state) for state in states[:-1]], tf.float32)
     by_state, by_action = model.jacobians(seen, tf.constant(actions, tf.float32))
-    # Rewards are differentiated by MuJoCo's state, and then by the state as it is seen.
+    # Rewards are differentiated by MuJoCo's state; the chain rule then gives their
+    # derivatives by the represented state.
     reward_action, by_next = _reward_gradients(task, states, actions)
     by_seen = [
         np.linalg.solve(_differences(see, state).T, gradient)
@@ -165,7 +167,7 @@ def through_the_model(
 def through_the_task(
     task: gymnasium.Env, states: np.ndarray, actions: np.ndarray
 ) -> np.ndarray:
-    """Returns v_a by finite differences of the simulator, shape [T, A]."""
+    """Returns v_a through finite differences of the simulator, shape [T, A]."""
 
     def follow(both):
         task._place(*np.split(both[: states.shape[1]], 2))
@@ -195,7 +197,7 @@ def _recursion(reward_action, by_next, by_state, by_action):
 
 
 def _reward_gradients(task, states, actions):
-    """Returns the rewards' derivatives by a [T, A] and MuJoCo's next state [T, S]."""
+    """Returns the rewards' gradients by a [T, A] and by MuJoCo's next state [T, S]."""
     seen = tf.constant([_observe(task, state) for state in states[1:]])
     taken = tf.constant(actions)
     with tf.GradientTape() as tape:
@@ -253,9 +255,11 @@ def _parser():
         "--hidden_units", type=int, nargs="+", default=[20, 20], help="of the model"
     )
     parser.add_argument("--updates", type=int, default=30_000, help="of the model")
-    parser.add_argument("--episodes", type=int, default=100, help="to learn from")
+    parser.add_argument(
+        "--episodes", type=int, default=100, help="episodes that the model learns from"
+    )
     parser.add_argument("--tries", type=int, default=6, help="episodes to compare on")
-    parser.add_argument("--seed", type=int, default=0, help="of all draws")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     return parser
 
 

@@ -1,10 +1,10 @@
-"""DDPG of other libraries, for `throughput.py --peers`; runs in their environment.
+"""Trains DDPG of other libraries for `throughput.py --peers`, in .venv-peers.
 
     python benchmarks/peer_loops.py sb3 HalfCheetah-v5
     python benchmarks/peer_loops.py sbx HalfCheetah-v5
 
-The same networks, batch, replay and rhythm as ours: hidden layers of 400 and 300,
-batch 128, one update an environment step, 1,000 steps before the first.
+Networks, batch size and schedule are ours: hidden layers of 400 and 300 units, batch
+size 128, and one update per environment step after the first 1,000 steps.
 """
 
 import sys
@@ -13,7 +13,7 @@ import contest
 
 
 def train(algorithm: type, environment_id: str, policy_kwargs: dict) -> None:
-    """Trains until the contest is over."""
+    """Trains until the contest ends the process."""
     from stable_baselines3.common.callbacks import BaseCallback
 
     turns = contest.Turns(warm_up=1200)

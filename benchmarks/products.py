@@ -1,4 +1,4 @@
-"""The products of matrices in updates: of Smoothie one by one, of SVG counted."""
+"""Lists the matrix products of Smoothie's update, and counts those of SVG's updates."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,9 @@ class Product(NamedTuple):
     """A product of [rows, inner] with [inner, columns].
 
     Attributes:
-      rows: Of the result.
-      inner: What is summed over.
-      columns: Of the result.
+      rows: Rows of the result.
+      inner: Length of the summed dimension.
+      columns: Columns of the result.
     """
 
     rows: int
@@ -18,7 +18,7 @@ class Product(NamedTuple):
 
     @property
     def operations(self) -> int:
-        """Floating-point operations: a multiplication and an addition each."""
+        """Number of floating-point operations: multiplications and additions."""
         return 2 * self.rows * self.inner * self.columns
 
 
@@ -28,28 +28,28 @@ def of_update(
     batch_size: int = 128,
     widths: tuple[int, int] = (400, 300),
 ) -> list[Product]:
-    """Lists the products of an update of Smoothie's policy and critic, λ > 0.
+    """Lists the products of an update of Smoothie's policy and critic, for λ > 0.
 
     Args:
       observation_size: S.
       action_size: A.
       batch_size: B.
-      widths: Units of the two hidden layers of either network.
+      widths: Units of the two hidden layers of each network.
 
     Returns:
-      Forwards three times through either network, backwards once, and the critic's
-      gradient and Hessian in the action by forward propagation.
+      The products of three forward passes and one backward pass through each network,
+      and those of the critic's gradient and Hessian by forward propagation.
     """
     first, second = widths
     actor = [(observation_size, first), (first, second), (second, action_size)]
-    # The action joins at the second layer, as a product of its own.
+    # The action enters at the second layer, as a separate product.
     critic = [(observation_size, first), (first, second), (action_size, second)]
     critic.append((second, 1))
     forwards = [Product(batch_size, *layer) for layer in (*actor, *critic)] * 3
     kernels = [
         Product(inputs, batch_size, outputs) for inputs, outputs in (*actor, *critic)
     ]
-    # Neither observations nor, for the critic's own update, actions have a gradient.
+    # There are no gradients by observations, nor, in the critic's update, by actions.
     inputs = [
         Product(batch_size, outputs, inputs)
         for inputs, outputs in (*actor[1:], critic[1], critic[3])
@@ -65,21 +65,21 @@ def of_svg_infinity(
     policy: tuple[int, int],
     model: tuple[int, int],
 ) -> int:
-    """Floating-point operations in the products of SVG(∞)'s update of the policy.
+    """Counts floating-point operations in the products of SVG(∞)'s policy update.
 
     Args:
-      length: T.
+      length: Steps of the episode, T.
       observation_size: S.
       action_size: A.
       policy: Units of the policy's hidden layers.
       model: Units of the hidden layers of each of the model's S networks.
 
     Returns:
-      Two for each multiplication and addition that a product of matrices needs.
+      The number of multiplications and additions in matrix products.
     """
     mean = _units(observation_size, *policy, action_size)
     change = _units(observation_size + action_size, *model, 1)
-    # Forwards, and one backward pass for each row of the Jacobian.
+    # A forward pass, and a backward pass for each row of the Jacobian.
     jacobians = (1 + action_size) * mean + 2 * observation_size * change
     closed_loop = observation_size**2 * action_size
     scan = observation_size**2 + 2 * observation_size * action_size
@@ -94,30 +94,31 @@ def of_svg1_er(
     model: tuple[int, int],
     batch_size: int = 128,
 ) -> int:
-    """The same for an environment step of SVG(1)-ER: an update of each kind.
+    """Counts them in one update each of SVG(1)-ER's model, value function and policy.
 
     Args:
       observation_size: S.
       action_size: A.
       policy: Units of the policy's hidden layers.
-      value: Those of the value function's.
-      model: Those of each of the model's S networks.
+      value: Units of the value function's hidden layers.
+      model: Units of the hidden layers of each of the model's S networks.
       batch_size: B.
 
     Returns:
-      As `of_svg_infinity`.
+      The number of multiplications and additions in matrix products.
     """
     mean = _units(observation_size, *policy, action_size)
     worth = _units(observation_size, *value, 1)
     change = observation_size * _units(observation_size + action_size, *model, 1)
-    # Learning is three passes: forwards, and backwards to weights and to units. The
-    # critic needs the target's value and the weight of the action as well, the policy
-    # a pass to and fro through model and value function, and the action's weight.
+    # Training a network takes three passes: forward, and backward to weights and to
+    # units. The value function also needs the target's value and the importance weight
+    # of the action. The policy also needs a forward and a backward pass through model
+    # and value function, and the importance weight.
     learned = 3 * (change + worth + mean)
-    besides = worth + mean + 2 * (change + worth) + mean
-    return 2 * batch_size * (learned + besides)
+    extra = worth + mean + 2 * (change + worth) + mean
+    return 2 * batch_size * (learned + extra)
 
 
 def _units(*widths: int) -> int:
-    """Weights of the kernels between layers of these widths."""
+    """Returns the number of weights of the kernels between layers of these widths."""
     return sum(a * b for a, b in zip(widths, widths[1:], strict=False))

@@ -1,12 +1,12 @@
-"""Speed and memory of the training loop, each speed as a ratio within one run.
+"""Measures speed and memory of the training loop; speeds are ratios within one run.
 
-    python benchmarks/throughput.py            # everything but the peers
+    python benchmarks/throughput.py            # everything except the peers
     python benchmarks/throughput.py --only loops hessian
     make bench-peers                           # SBX and Stable-Baselines3
 
-Everything runs on one core at batch 128 (TD3 100, SAC 256) with one update an
-environment step. Ratios are the median over rounds of taking turns, with the least and
-the greatest.
+Everything runs on one core, with batch size 128 (TD3 100, SAC 256) and one update per
+environment step. The programs take turns (see contest.py); a ratio is the median over
+rounds, with minimum and maximum.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def _row(what, values, unit="", digits=2):
 
 
 def loops(flags: argparse.Namespace) -> None:
-    """Whole loops: Smoothie's and DDPG's against TF-Agents' stock DDPG loop."""
+    """Compares the loops of Smoothie and DDPG with TF-Agents' stock DDPG loop."""
     stock = _ours("TF-Agents' stock DDPG loop", flags.core, "stock", TASK)
     smoothie = _ours("Smoothie", flags.core, "ours", "smoothie", TASK, KL_PENALTY)
     ddpg = _ours("our DDPG loop", flags.core, "ours", "ddpg", TASK)
@@ -55,17 +55,17 @@ def loops(flags: argparse.Namespace) -> None:
     rates = contest.alternate(contenders, flags.rounds, flags.steps)
     _finish(contenders)
     for name, values in rates.items():
-        _row(f"{name}, {TASK}, steps a second", values, digits=0)
+        _row(f"{name}, {TASK}, steps per second", values, digits=0)
     for contender in (smoothie, ddpg):
         ratio = contest.ratios(rates[contender.name], rates[stock.name])
-        _row(f"{contender.name} against the stock loop, {TASK}", ratio, "×")
+        _row(f"{contender.name} compared with the stock loop, {TASK}", ratio, "×")
 
 
 def two_critics(flags: argparse.Namespace) -> None:
-    """Whole loops: TD3's and SAC's against TF-Agents' stock loop of each."""
+    """Compares the loops of TD3 and SAC with TF-Agents' stock loops."""
     for agent, name in (("td3", "TD3"), ("sac", "SAC")):
         stock = _ours(f"TF-Agents' stock {name}", flags.core, "stock", TASK, agent)
-        # TD3's own 10,000 uniform steps of this task train nothing.
+        # By default TD3 begins with 10,000 steps without updates on this task.
         start = "train.initial_collect_steps=1000"
         ours = _ours(f"our {name} loop", flags.core, "ours", agent, TASK, start)
         contenders = [stock, ours]
@@ -80,17 +80,17 @@ def two_critics(flags: argparse.Namespace) -> None:
                 process[each].append(1e3 * report["process_seconds"] / flags.steps)
         _finish(contenders)
         for each in contenders:
-            _row(f"{each.name}, {TASK}, steps a second", wall[each], digits=0)
-            _row(f"{each.name}, processor time a step", process[each], " ms", 1)
-        what = f"{ours.name} against its stock loop, {TASK}"
+            _row(f"{each.name}, {TASK}, steps per second", wall[each], digits=0)
+            _row(f"{each.name}, processor time per step", process[each], " ms", 1)
+        what = f"{ours.name} compared with its stock loop, {TASK}"
         _row(what, contest.ratios(wall[ours], wall[stock]), "×")
-        # What others' programs take of a busy machine is not in it.
+        # Processor time excludes other programs on a busy machine.
         ratio = contest.ratios(process[stock], process[ours])
         _row(f"{what}, by processor time", ratio, "×")
 
 
 def peers(flags: argparse.Namespace) -> None:
-    """Whole loops: Smoothie's against the DDPG of SBX and of Stable-Baselines3."""
+    """Compares Smoothie's loop with the DDPG of SBX and of Stable-Baselines3."""
     if not PEERS_PYTHON.exists():
         sys.exit("The peers are not installed: make bench-peers installs them.")
     smoothie = _ours("Smoothie", flags.core, "ours", "smoothie", TASK, KL_PENALTY)
@@ -108,14 +108,14 @@ def peers(flags: argparse.Namespace) -> None:
     rates = contest.alternate([smoothie, *others], flags.rounds, flags.steps)
     _finish([smoothie, *others])
     for name, values in rates.items():
-        _row(f"{name}, {TASK}, steps a second", values, digits=0)
+        _row(f"{name}, {TASK}, steps per second", values, digits=0)
     for other in others:
         ratio = contest.ratios(rates[smoothie.name], rates[other.name])
-        _row(f"Smoothie against {other.name}, {TASK}", ratio, "×")
+        _row(f"Smoothie compared with {other.name}, {TASK}", ratio, "×")
 
 
 def hessian(flags: argparse.Namespace) -> None:
-    """The update alone, with the Hessian propagated forward and by nested tapes."""
+    """Compares updates with a forward-propagated Hessian and with nested tapes."""
     arguments = ("update", "smoothie", "Humanoid-v5", KL_PENALTY)
     nested = "SmoothieAgent.nested_tapes=True"
     contenders = [
@@ -127,24 +127,24 @@ def hessian(flags: argparse.Namespace) -> None:
     rates = contest.alternate(contenders, flags.rounds, flags.steps // 2)
     _finish(contenders)
     for suffix, what in (
-        ("", "update with the forward-propagated Hessian against nested tapes"),
-        (" alone", "gradient and Hessian alone, propagated against nested"),
+        ("", "update with the forward-propagated Hessian compared with nested tapes"),
+        (" alone", "gradient and Hessian alone, propagated compared with nested"),
     ):
         ratio = contest.ratios(rates["propagated" + suffix], rates["nested" + suffix])
         _row(f"{what}, Humanoid-v5", ratio, "×")
-    # An update from which nested tapes' whole call is taken away, and nothing put back.
+    # The upper limit: an update without any time for the derivatives.
     bound = [
         1 / (1 - update / alone)
         for update, alone in zip(rates["nested"], rates["nested alone"], strict=True)
     ]
-    _row("update with derivatives for nothing against nested tapes", bound, "×")
+    _row("the same, if derivatives took no time", bound, "×")
 
 
 def product(flags: argparse.Namespace) -> None:
-    """The rate of an update's products as a share of a large float32 product's.
+    """Compares the rate of an update's products with that of a large float32 product.
 
-    In the update, and with nothing but the products themselves compiled as it is: the
-    most that it could come to.
+    Products are measured in the update, and in a call with only the products, compiled
+    in the same way. The latter is the upper limit.
     """
     update = _ours("update", flags.core, "update", "smoothie", TASK, KL_PENALTY)
     alone = _ours("alone", flags.core, "update_products", "17", "6")
@@ -159,13 +159,13 @@ def product(flags: argparse.Namespace) -> None:
         for contender, values in shares.items():
             values.append(100 * contender.rate(flags.steps) * operations / reference)
     _finish(contenders)
-    print(f"| operations in products, an update | {operations / 1e6:.0f} million |")
-    _row("their rate as a share of a large product's", shares[update], " %")
-    _row("the same without anything else in the update", shares[alone], " %")
+    print(f"| operations in products per update | {operations / 1e6:.0f} million |")
+    _row("their rate as a share of a large product's rate", shares[update], " %")
+    _row("the same, with only the products in the call", shares[alone], " %")
 
 
 def pair(flags: argparse.Namespace) -> None:
-    """Two runs side by side on two cores, each against itself alone."""
+    """Compares two parallel runs on two cores with each of them alone."""
     runs = [
         _ours(f"run {core}", core, "ours", "smoothie", TASK, KL_PENALTY)
         for core in (0, 1)
@@ -180,11 +180,11 @@ def pair(flags: argparse.Namespace) -> None:
         together = [flags.steps / run.wait()["seconds"] for run in runs]
         ratios += contest.ratios(together, alone)
     _finish(runs)
-    _row("two runs on two cores, each against itself alone", ratios, "×")
+    _row("two runs on two cores, each compared with itself alone", ratios, "×")
 
 
 def memory(flags: argparse.Namespace) -> None:
-    """Memory of full replay and of a run whose replay is full."""
+    """Measures the memory of a full replay buffer, and of a run with one."""
     for what in ("replay_memory", "run_memory"):
         done = subprocess.run(
             [sys.executable, str(FOLDER / "contenders.py"), what],
@@ -196,7 +196,7 @@ def memory(flags: argparse.Namespace) -> None:
 
 
 def startup(flags: argparse.Namespace) -> None:
-    """Seconds from the command to the first environment step."""
+    """Measures the seconds from the command to the first environment step."""
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
@@ -208,7 +208,7 @@ def startup(flags: argparse.Namespace) -> None:
 
 
 def parts(flags: argparse.Namespace) -> None:
-    """Where a step's time goes."""
+    """Measures the time of each part of a step."""
     command = [sys.executable, str(FOLDER / "contenders.py"), "parts", TASK]
     done = subprocess.run(
         ["taskset", "-c", str(flags.core), *command],
@@ -220,7 +220,7 @@ def parts(flags: argparse.Namespace) -> None:
 
 
 def scaling(flags: argparse.Namespace) -> None:
-    """How the update's cost grows with batch, width, observations and actions."""
+    """Measures the update's cost for other batch sizes, widths and tasks."""
     variants = {"HalfCheetah-v5, batch 128, (400, 300)": (TASK,)}
     for batch_size in (32, 512):
         variants[f"batch {batch_size}"] = (TASK, f"train.batch_size={batch_size}")
@@ -269,7 +269,7 @@ VARIANTS = {
 
 
 def variants(flags: argparse.Namespace) -> None:
-    """The update of each variant of Smoothie against the default's."""
+    """Compares the update of each variant of Smoothie with the default one."""
     default = _ours("default", flags.core, "update", "smoothie", TASK, KL_PENALTY)
     others = [
         _ours(name, flags.core, "update", "smoothie", TASK, KL_PENALTY, *bindings)
@@ -287,13 +287,13 @@ SWIMMER, CARTPOLE = "smoothie_tf/Swimmer3-v0", "smoothie_tf/CartpoleSwingup-v0"
 
 
 def svg(flags: argparse.Namespace) -> None:
-    """The SVG family: SVG(∞)'s update, and the loop of SVG(1)-ER, with their limits."""
+    """Measures SVG(∞)'s update and SVG(1)-ER's loop, with their lower limits."""
     update = _ours("SVG(∞)", flags.core, "svg_infinity", SWIMMER, str(SVG_EPISODE))
     loop = _ours("SVG(1)-ER", flags.core, "ours", "svg1_er", CARTPOLE)
     large = _ours("product", flags.core, "product")
     for contender in (update, loop, large):
         contender.wait()
-    # Whole episodes of cart-pole, 250 steps each, as training follows their ends.
+    # Complete episodes of cart-pole, 250 steps each: updates follow at their ends.
     slices = {update: flags.steps // 4, loop: 1000}
     seconds, limits = {update: [], loop: []}, {update: [], loop: []}
     operations = {
@@ -309,7 +309,7 @@ def svg(flags: argparse.Namespace) -> None:
     what = f"SVG(∞), an update on {SVG_EPISODE:,} steps, {SWIMMER}"
     _row(what, [1e3 * each for each in seconds[update]], " ms")
     _row(f"{what}, products alone", [1e3 * each for each in limits[update]], " ms")
-    what = f"SVG(1)-ER, steps a second, {CARTPOLE}"
+    what = f"SVG(1)-ER, steps per second, {CARTPOLE}"
     _row(what, [1 / each for each in seconds[loop]], digits=0)
     _row(f"{what}, products alone", [1 / each for each in limits[loop]], digits=0)
 
@@ -357,10 +357,10 @@ def _machine():
 
 
 def main() -> None:
-    """Prints the sections that the command names as rows of a table."""
+    """Prints the measurements of the requested sections as a Markdown table."""
     parser = contest.flags(__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--peers", action="store_true", help="only the peers")
+    parser.add_argument("--peers", action="store_true", help="measure only the peers")
     flags = parser.parse_args()
     print(
         f"{_machine()}; {flags.rounds} rounds\n\n| what | median (range) |\n|---|---|"

@@ -1,20 +1,20 @@
-"""What every agent's training step is: its graph, and where 40 updates lead.
+"""Records the graph of every agent's training step, and its variables after 40 updates.
 
     python benchmarks/training_graphs.py record FILE
     python benchmarks/training_graphs.py compare FILE
 
 `record` writes one entry for each agent name of `factory.AGENTS` and for each variant
-below; `compare` makes them again and fails on the first that differs. A change of the
-code that is to change no number is a change after which they are equal.
+below. `compare` computes them again, and exits with status 1 if any differs. Use it to
+verify that a refactoring changes no number.
 
-An entry holds checksums of the traced training step with the action that follows, of
+An entry has checksums of the traced training step, which includes the next action, of
 the losses alone, and of each variable after 40 updates compiled by XLA, by its name in
-a checkpoint; and the order of the policy's variables. A graph's checksum is of its
-operations with types, inputs and attributes; names, and the order in which nodes were
-made, do not count. Values are compared bit for bit, which holds on one machine with one
-version of TensorFlow: keep the file where it was made. Losses are in the graph alone:
-XLA sums one that nothing depends on in an order that changes from one process to
-another.
+a checkpoint. It also has the order of the policy's variables. The checksum of a graph
+covers its operations with types, inputs and attributes, but neither names nor the order
+in which nodes were created. Values are compared bit for bit, so the file is valid only
+on the machine and with the version of TensorFlow that recorded it. The values of losses
+are not compared: XLA may sum an output that nothing depends on in an order that changes
+between processes.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from smoothie_tf import program, quiet
 
 quiet.silence_imports()
 
-import numpy as np  # noqa: E402  What these import is to be quiet.
+import numpy as np  # noqa: E402  After `silence_imports`.
 import tensorflow as tf  # noqa: E402
 from tf_agents.specs import tensor_spec  # noqa: E402
 from tf_agents.trajectories import time_step as ts  # noqa: E402
@@ -45,7 +45,7 @@ EPISODE_LENGTH = 6
 OBSERVATION = tensor_spec.TensorSpec([5], tf.float32)
 ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
 
-# Small, and of learning rates at which 40 updates move every weight.
+# Small networks, and learning rates at which 40 updates change every weight.
 COMMON = (
     "train.num_steps=1",
     "MeanNetwork.hidden_units=(8, 6)",
@@ -64,7 +64,7 @@ COMPATIBLE = (
     "create_agent.critic_network=@CompatibleCriticNetwork",
     "CompatibleCriticNetwork.value_units=(6,)",
 )
-#: Variants of agents by name: the agent, and what is bound.
+#: Variants of agents by name: the agent, and its bindings.
 VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "smoothie, no penalty": ("smoothie", ("SmoothieAgent.kl_penalty=0.0",)),
     "smoothie, one minibatch": (
@@ -211,16 +211,16 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def cases() -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Returns every agent as its own file has it, and the variants."""
+    """Returns every agent with the bindings of its own file, and the variants."""
     return {**{name: (name, ()) for name in factory.AGENTS}, **VARIANTS}
 
 
 def entry(name: str, bindings: Sequence[str]) -> dict[str, Any]:
-    """Trains an agent, and returns what `compare` compares.
+    """Trains an agent, and returns the entry that `compare` compares.
 
     Args:
       name: One of `factory.AGENTS`.
-      bindings: What is bound beside the agent's own file.
+      bindings: Bindings in addition to the agent's own file.
     """
     config.parse(name, "Pendulum-v1", bindings=(*COMMON, *bindings), tuned=False)
     tf.keras.utils.set_random_seed(0)
@@ -289,7 +289,7 @@ def _sum(value):
 
 
 def _graph(function, *arguments):
-    """Returns the checksum of a function's graph, and how many operations of a type."""
+    """Returns the checksum of a function's graph, and its operations per type."""
     traced = tf.function(function, autograph=False).get_concrete_function(
         *map(tf.constant, arguments)
     )
@@ -297,7 +297,7 @@ def _graph(function, *arguments):
     labels = {}
     for outside, inside in traced.graph.captures:
         label = by_handle.get(id(outside))
-        if label is None:  # Not a variable: a constant of its own.
+        if label is None:  # Not a variable, but a captured constant.
             label = _sum(outside.numpy())
         labels[inside.op.name] = label
     definition = traced.graph.as_graph_def()
@@ -308,8 +308,8 @@ def _graph(function, *arguments):
     return {"checksum": digest, "operations": dict(sorted(counts.items()))}
 
 
-# Attributes that hold names, or follow from the rest.
-_UNNAMED = {
+# Attributes that hold names, or follow from the other attributes.
+_IGNORED_ATTRIBUTES = {
     "_class",
     "_gradient_op_type",
     "_user_specified_name",
@@ -358,7 +358,7 @@ def _nodes_sum(nodes, outputs, labels, library, counts):
         attributes = {
             key: of_attribute(value)
             for key, value in sorted(node.attr.items())
-            if key not in _UNNAMED
+            if key not in _IGNORED_ATTRIBUTES
         }
         label = labels.get(name, "")
         text = json.dumps([node.op, label, plain, control, attributes])
@@ -383,11 +383,13 @@ def _differences(before, now, where=""):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns 0, or 1 where something differs."""
+    """Records or compares; returns 0, or 1 if an entry differs or is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=("record", "compare"))
     parser.add_argument("file", type=pathlib.Path)
-    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument(
+        "--only", default="", help="only cases whose name contains this text"
+    )
     flags = parser.parse_args(arguments)
     sys.setrecursionlimit(100_000)
     tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -1,4 +1,4 @@
-"""The soak of benchmarks/faults.py in short: two faults, a strike each."""
+"""A short form of the soak in benchmarks/faults.py: two faults, once each."""
 
 import importlib.util
 import pathlib
@@ -55,7 +55,7 @@ def test_a_ray_cluster_whose_nodes_were_late_is_started_again(faults, monkeypatc
         faults.start_cluster(0, 1, 2)
 
 
-def test_a_number_of_strikes_that_is_none(faults, capsys):
+def test_times_must_be_at_least_1(faults, capsys):
     with pytest.raises(SystemExit) as stop:
         faults.main(["--times", "0"])
     assert stop.value.code == 2
