@@ -58,7 +58,7 @@ def ahead(
         f"{writing.gap(estimate)} over {other.label} ({_NAMES[column]})"
         for (other, column), estimate in estimates.items()
     )
-    return Finding(_sign(estimates.values()), number, found.svg.count(env, arms))
+    return Finding(_verdict(estimates.values()), number, found.svg.count(env, arms))
 
 
 def hand(found: Evidence) -> Finding:
@@ -72,7 +72,7 @@ def hand(found: Evidence) -> Finding:
         for arm, final in zip(arms, (ours, theirs), strict=True)
     ]
     estimate = statistics.difference(ours, theirs)
-    verdict = _sign([estimate])
+    verdict = _verdict([estimate])
     if gains[1] > _LARGEST_GAIN * gains[0]:
         verdict = PARTLY if verdict == REPRODUCED else NOT
     number = f"{writing.gap(estimate)}; gains "
@@ -108,7 +108,7 @@ def value_units(found: Evidence) -> Finding:
         return counts
     of_dpg, of_svg, more = map(writing.gap, losses)
     number = f"DPG loses {of_dpg}, SVG(1) {of_svg}: {more}"
-    return Finding(_sign(losses[2:]), number, counts)
+    return Finding(_verdict(losses[2:]), number, counts)
 
 
 def model_units(found: Evidence) -> Finding:
@@ -122,11 +122,11 @@ def model_units(found: Evidence) -> Finding:
     )
     if losses is None:
         return counts
-    verdict = _sign(losses[2:])
-    whole = figures.with_model_units(figures.SVG1, figures.MODEL_UNITS[0])
+    verdict = _verdict(losses[2:])
+    largest = figures.with_model_units(figures.SVG1, figures.MODEL_UNITS[0])
     gain = statistics.difference(
         *(
-            found.svg.values(figures.SWIMMER_3, whole, column)
+            found.svg.values(figures.SWIMMER_3, largest, column)
             for column in ("evaluation_return", "first")
         )
     )
@@ -145,13 +145,13 @@ def swimmer_3(found: Evidence) -> Finding:
     arms = (figures.SVG_INFINITY, figures.SVG1, figures.ACTOR_CRITIC)
     if not found.svg.has(env, arms):
         return _not_yet(found, env, arms)
-    whole, ours, theirs = (found.svg.values(env, arm) for arm in arms)
+    infinity, ours, theirs = (found.svg.values(env, arm) for arm in arms)
     estimate = statistics.difference(ours, theirs)
-    verdict = _sign([estimate])
-    if verdict == REPRODUCED and whole.mean() < ours.mean():
+    verdict = _verdict([estimate])
+    if verdict == REPRODUCED and infinity.mean() < ours.mean():
         verdict = PARTLY
     number = f"SVG(1) {writing.gap(estimate)} over the actor-critic; SVG(∞) "
-    number += f"{writing.gap(statistics.difference(whole, ours))} over SVG(1)"
+    number += f"{writing.gap(statistics.difference(infinity, ours))} over SVG(1)"
     return Finding(verdict, number, found.svg.count(env, arms))
 
 
@@ -167,7 +167,7 @@ def swimmer_7(found: Evidence) -> Finding:
     if by_replay.high < 0:
         verdict = NOT
     else:
-        verdict = _sign([over_critic])
+        verdict = _verdict([over_critic])
     number = f"SVG(1) {writing.gap(over_critic)} over the actor-critic; SVG(1)-ER "
     number += f"{writing.gap(by_replay)} over SVG(1)"
     return Finding(verdict, number, found.svg.count(env, arms))
@@ -265,7 +265,7 @@ def walker(found: Evidence) -> Finding:
 _NAMES = {"evaluation_return": "final return", "area": "area"}
 
 
-def _sign(estimates) -> str:
+def _verdict(estimates) -> str:
     """Returns the verdict on differences that should all be above 0."""
     estimates = list(estimates)
     if any(estimate.high < 0 for estimate in estimates):

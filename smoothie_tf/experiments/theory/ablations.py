@@ -7,11 +7,9 @@ on Hopper is a grid of runs, `figures.ablations`.
 
 import functools
 import pathlib
-import sys
 from collections.abc import Callable, Container
 
 import pandas as pd
-import tqdm
 
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
@@ -92,7 +90,8 @@ def learn_values(critic: str, seeds: int, known: Container[str] = ()) -> pd.Data
 
     arms = [arm for arm in ground_truth.ARMS if arm.name not in known]
     runs = [(arm, seed) for arm in arms for seed in range(seeds)]
-    with _bar(len(runs) * _UPDATES, f"{critic} critic", " updates") as bar:
+    total = len(runs) * _UPDATES
+    with escape_runs.progress_bar(f"{critic} critic", " updates", total) as bar:
         return pd.concat(
             [
                 ground_truth.learn_values(
@@ -118,7 +117,7 @@ def learn_policies(seeds: int, known: Container[str] = ()) -> pd.DataFrame:
 
     kl_penalties = [each for each in KL_PENALTIES if str(each) not in known]
     total = seeds * len(kl_penalties) * _NUM_STEPS
-    with _bar(total, "policies", " steps") as bar:
+    with escape_runs.progress_bar("policies", " steps", total) as bar:
         return pd.concat(
             [
                 ground_truth.learn_policy(
@@ -150,14 +149,6 @@ def learn_escapes(seeds: int, known: Container[str] = ()) -> pd.DataFrame:
         )
         frames.append(pd.concat([run.records for run in runs]).assign(variant=name))
     return pd.concat(frames, ignore_index=True).drop(columns=["environment", "agent"])
-
-
-def _bar(total, title, unit):
-    # In a log file every refresh adds a line, so refreshes are rare there.
-    interval = 0.1 if sys.stderr.isatty() else 30.0
-    return tqdm.tqdm(
-        total=total, desc=title, unit=unit, unit_scale=True, mininterval=interval
-    )
 
 
 def tabulate_values(records: pd.DataFrame) -> pd.DataFrame:

@@ -77,11 +77,7 @@ def train_runs(
     )
     futures = [pool.submit(_train, *task, tuple(gin_bindings)) for task in tasks]
     try:
-        # In a log file every refresh adds a line, so refreshes are rare there.
-        interval = 0.1 if sys.stderr.isatty() else 30.0
-        with tqdm.tqdm(
-            desc=title, unit=" steps", unit_scale=True, mininterval=interval
-        ) as bar:
+        with progress_bar(title, " steps") as bar:
             waiting = set(futures)
             while waiting:
                 _, waiting = concurrent.futures.wait(
@@ -100,6 +96,21 @@ def train_runs(
         stop.set()
         pool.shutdown(cancel_futures=True)
     return [future.result() for future in futures]
+
+
+def progress_bar(title: str, unit: str, total: int | None = None) -> tqdm.tqdm:
+    """Returns a progress bar on standard error.
+
+    Args:
+        title: Title of the bar.
+        unit: Unit of the count, with a space before it.
+        total: Count at the end; None if it is not known yet.
+    """
+    # In a log file every refresh adds a line, so refreshes are rare there.
+    interval = 0.1 if sys.stderr.isatty() else 30.0
+    return tqdm.tqdm(
+        total=total, desc=title, unit=unit, unit_scale=True, mininterval=interval
+    )
 
 
 def _start_worker(steps, num_steps, stop):
