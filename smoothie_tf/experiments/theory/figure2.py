@@ -1,4 +1,4 @@
-"""Draws Figure 2: Smoothie escapes from the worse mode of a one-step task, DDPG not."""
+"""Draws Figure 2: Smoothie leaves a one-step task's worse mode, DDPG does not."""
 
 import pathlib
 from typing import TYPE_CHECKING
