@@ -4,16 +4,16 @@ TEST_WORKERS ?= 2
 .PHONY: help install test docs figure3 bench-peers lock
 
 help:
-	@echo "make install   the environment: .venv from requirements.lock"
-	@echo "make test      install, then ruff and the tests"
-	@echo "make docs      install, then the site in site/; a broken link fails"
-	@echo "make figure3   install, then Figure 3 with the quick preset"
-	@echo "make bench-peers   Smoothie's speed against SBX and Stable-Baselines3"
-	@echo "make lock      resolve requirements.lock from setup.cfg again (needs uv)"
+	@echo "make install   create .venv from requirements.lock"
+	@echo "make test      install, then run ruff and the tests"
+	@echo "make docs      install, then build the site in site/; a broken link fails"
+	@echo "make figure3   install, then make Figure 3 with the quick preset"
+	@echo "make bench-peers   compare Smoothie's speed with SBX and Stable-Baselines3"
+	@echo "make lock      resolve requirements.lock from setup.cfg (requires uv)"
 
 install: .venv/.installed
 
-# Appears only when everything is installed, so an interrupted install is redone.
+# Created only after a complete installation, so an interrupted one is repeated.
 .venv/.installed: requirements.lock setup.cfg setup.py
 	@tools/install.sh
 
@@ -37,9 +37,9 @@ bench-peers: install .venv-peers/.installed
 	    --requirement benchmarks/requirements-peers.txt
 	@touch $@
 
-# Every line is bounded by the platforms named in pyproject.toml; what is left of
-# its marker is where Python 3.10 and 3.11 differ. SQLAlchemy names processors for
-# greenlet; it installs on any.
+# pyproject.toml limits the platforms, so markers for platforms are removed, and only
+# differences between Python 3.10 and 3.11 and between systems remain. SQLAlchemy requires
+# greenlet only on some processors; it can be installed on all.
 lock:
 	@uv pip compile --quiet --universal --python-version 3.10 --upgrade \
 	    --no-header --no-annotate --no-emit-index-url --extra test --extra docs setup.cfg \

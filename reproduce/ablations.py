@@ -1,10 +1,11 @@
-"""The paper's variants of Algorithm 1, compared with exact values and the default.
+"""Compares the paper's variants of Algorithm 1 with exact values and the default.
 
     python reproduce/ablations.py                  # linear-quadratic, two Gaussians
     python reproduce/ablations.py --plot_only
     python reproduce/ablations.py --hopper         # 7 variants, 100,000 steps, 3 seeds
 
-The first takes about twenty minutes on one core, the last about two hours on two.
+The first command takes about twenty minutes on one core, the last about two hours on
+two cores.
 """
 
 import sys

@@ -1,10 +1,10 @@
-"""Variants that test why Smoothie is behind DDPG on some tasks.
+"""Trains variants that test why Smoothie is behind DDPG on some tasks.
 
     python reproduce/behind_ddpg.py                   # minutes: a few thousand steps
     python reproduce/behind_ddpg.py --preset short    # up to 200,000 steps, three seeds
 
-Runs that are done are not run again; those of Smoothie and DDPG are Figure 3's, which
-goes on with them. `--plot_only` draws what there is.
+Finished runs are not repeated. Figure 3 shares the runs of Smoothie and DDPG, and can
+extend them. `--plot_only` draws the existing runs.
 """
 
 import sys

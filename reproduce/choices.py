@@ -1,10 +1,10 @@
-"""Choices that the paper leaves open, added one after the other, for both agents.
+"""Adds choices that the paper leaves open one after the other, for both agents.
 
     python reproduce/choices.py                   # minutes: a few thousand steps
     python reproduce/choices.py --preset short    # 150,000 steps, three seeds
 
-Runs that are done are not run again; the first arm of each agent is Figure 3's, which
-goes on with it. `--plot_only` draws what there is.
+Finished runs are not repeated. Figure 3 shares the first arm of each agent, and can
+extend its runs. `--plot_only` draws the existing runs.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Copies the records of runs to results/, for the report.
+"""Copies the records of runs to results/, from which the report is written.
 
 python reproduce/collect.py [--runs_dir runs] [--presets short paper]
 """

@@ -1,10 +1,10 @@
-"""Compares settings on tasks: any arms, any tasks, from the command line.
+"""Compares any arms on any tasks, given on the command line.
 
     python reproduce/compare.py --env Pendulum-v1 --arm smoothie \
         --arm 'wide: smoothie, SmoothieAgent.initial_log_variance = 0' --arm ddpg \
         --seeds 5 --num_steps 50000 --out_dir results/pendulum
 
-Runs that are done are not run again. Differences are against the first arm.
+Finished runs are not repeated. Differences are relative to the first arm.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Exports the policy of a run: a SavedModel that runs with TensorFlow alone.
+"""Exports the policy of a run as a SavedModel that needs only TensorFlow.
 
 python reproduce/export.py --run_dir runs/hopper --out policy
 """

@@ -1,8 +1,8 @@
-"""Figure 1: a reward, and the same reward smoothed by the policy's Gaussian.
+"""Figure 1: a reward, and the reward smoothed by the policy's Gaussian.
 
     python reproduce/figure1.py [--out_dir results/figure1]
 
-Smooths in closed form and by quadrature, and stops if the two disagree.
+Computes the smoothed reward in closed form and by quadrature, and fails if they differ.
 """
 
 import sys

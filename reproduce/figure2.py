@@ -1,8 +1,8 @@
-"""Figure 2: Smoothie leaves the worse mode of a one-step task, DDPG stays on it.
+"""Figure 2: Smoothie leaves the worse mode of a one-step task, and DDPG stays there.
 
     python reproduce/figure2.py [--seeds 20] [--out_dir results/figure2]
 
-One of its runs by itself, with all that a run leaves behind:
+This trains a single one of the runs, with all files of a run directory:
 
     python reproduce/train.py --agent smoothie --env smoothie_tf/TwoGaussians-v0 \
         --seed 0 --num_steps 4000 --run_dir runs/two-gaussians

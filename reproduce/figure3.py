@@ -1,10 +1,10 @@
-"""Figure 3: Smoothie and DDPG on six tasks of continuous control.
+"""Figure 3: Smoothie and DDPG on six continuous-control tasks.
 
     python reproduce/figure3.py                   # minutes: a few thousand steps
     python reproduce/figure3.py --preset short    # 300k steps; resumes where it stopped
     python reproduce/figure3.py --preset short --plot_only
 
-Runs that are done are not run again; Figure 4 shares those of Smoothie.
+Finished runs are not repeated. Figure 4 shares the runs of Smoothie.
 """
 
 import sys

@@ -1,10 +1,10 @@
-"""Figure 4: Smoothie with and without the KL-penalty on the four harder tasks.
+"""Figure 4: Smoothie with and without the KL penalty on the four harder tasks.
 
     python reproduce/figure4.py                   # minutes: a few thousand steps
     python reproduce/figure4.py --preset short    # 300k steps; resumes where it stopped
     python reproduce/figure4.py --preset short --plot_only
 
-Runs that are done are not run again; those with the penalty are Figure 3's.
+Finished runs are not repeated. Figure 3 shares the runs with the penalty.
 """
 
 import sys

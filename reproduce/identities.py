@@ -1,4 +1,4 @@
-"""Theorem 1, the fixed point of (18) and the fast Hessians of D.1, measured.
+"""Verifies Theorem 1, the fixed point of (18) and the fast Hessians of D.1.
 
 python reproduce/identities.py [--out_dir results/identities]
 """

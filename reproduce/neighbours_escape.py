@@ -1,8 +1,9 @@
-"""Which of four agents leave the worse mode of the two-Gaussians task, and which stay.
+"""Counts which of four agents leave the worse mode of the two-Gaussians task.
 
     python reproduce/neighbours_escape.py [--seeds 20] [--out_dir DIR]
 
-Smoothie, DDPG, Soft DDPG and SVG(0), each with a dense and with a discretized reward.
+The agents are Smoothie, DDPG, Soft DDPG and SVG(0), each with a dense and with a
+discretized reward.
 """
 
 import sys

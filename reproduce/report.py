@@ -1,4 +1,4 @@
-"""Writes results/README.md and its pictures from the CSV files in results/ alone.
+"""Writes results/README.md and its figures, from only the CSV files in results/.
 
 python reproduce/report.py [--results_dir results]
 """

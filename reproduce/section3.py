@@ -1,4 +1,4 @@
-"""The naive update's variance, local optima, easier fits, and the limit of DDPG.
+"""Measures Section 3: variance of the naive update, optima, fits, limit of DDPG.
 
 python reproduce/section3.py [--seeds 20] [--out_dir results/section3]
 """

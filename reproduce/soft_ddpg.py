@@ -1,11 +1,12 @@
-"""DDPG, Soft DDPG, SVG(0) and Smoothie, with dense and with discretized rewards.
+"""Compares DDPG, Soft DDPG, SVG(0) and Smoothie on dense and discretized rewards.
 
     python reproduce/soft_ddpg.py                   # minutes: a few thousand steps
     python reproduce/soft_ddpg.py --preset short --envs InvertedPendulum-v5 Hopper-v5
-    python reproduce/soft_ddpg.py --preset short --ablation    # the width of Soft DDPG
+    python reproduce/soft_ddpg.py --preset short --ablation    # Soft DDPG's σ
 
-Runs that are done are not run again; those of Smoothie and DDPG are Figure 3's. The
-two-Gaussians task, 20 seeds of each: `python reproduce/neighbours_escape.py`.
+Finished runs are not repeated. Figure 3 shares the runs of Smoothie and DDPG.
+`python reproduce/neighbours_escape.py` compares the same agents on the two-Gaussians
+task, with 20 seeds each.
 """
 
 import sys

@@ -4,7 +4,7 @@
     python reproduce/svg_figure2.py --preset svg    # five seeds at each panel's length
     python reproduce/svg_figure2.py --preset svg --envs smoothie_tf/CartpoleSwingup-v0
 
-Runs that are done are not run again. `--plot_only` draws what there is.
+Finished runs are not repeated. `--plot_only` draws the existing runs.
 """
 
 import sys

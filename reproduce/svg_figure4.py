@@ -1,10 +1,10 @@
-"""Figure 4 of the SVG paper: SVG(1)-ER on tasks with contacts, and what it does there.
+"""Figure 4 of the SVG paper: SVG(1)-ER on tasks with contacts, and its behaviour.
 
     python reproduce/svg_figure4.py                 # minutes: a few thousand steps
     python reproduce/svg_figure4.py --preset svg    # five seeds at each panel's length
     python reproduce/svg_figure4.py --preset svg --envs smoothie_tf/FourTargetReacher-v0
 
-Runs that are done are not run again. `--plot_only` draws what there is.
+Finished runs are not repeated. `--plot_only` draws the existing runs.
 """
 
 import sys

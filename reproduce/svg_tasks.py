@@ -1,11 +1,11 @@
-"""The first steps of SVG(1)-ER on each task of the SVG paper but Hand.
+"""Trains SVG(1)-ER for 50,000 steps on each task of the SVG paper except Hand.
 
     python reproduce/svg_tasks.py                   # minutes: a few thousand steps
     python reproduce/svg_tasks.py --preset svg      # five seeds, 50,000 steps
     python reproduce/svg_tasks.py --preset svg --envs smoothie_tf/Gripper-v0 --seeds 3
 
-Runs that are done are not run again, and `svg_figure2.py` to `svg_figure4.py` go on
-with them. `--plot_only` draws what there is.
+Finished runs are not repeated; `svg_figure2.py` to `svg_figure4.py` can extend them.
+`--plot_only` draws the existing runs.
 """
 
 import sys

@@ -1,13 +1,14 @@
-"""Table 1: random search over an agent's hyperparameters on one task.
+"""Table 1: searches an agent's hyperparameters on one task.
 
     python reproduce/table1.py --agent smoothie --env Hopper-v5
     python reproduce/table1.py --agent ddpg --env Hopper-v5 --space first_block
-    python reproduce/table1.py --agent ddpg --env Hopper-v5 --preset paper  # as theirs
+    python reproduce/table1.py --agent ddpg --env Hopper-v5 --preset paper
 
-The first trains 10 trials, halved on the way; the second begins with points given by
-hand; the third is the paper's: 100 trials of 1,000,000 steps.
+The first command runs 10 trials with successive halving. The second begins with trials
+chosen by hand. The third is the paper's search: 100 trials of 1,000,000 steps.
 
-The best values go to gin/tuned/<agent>/<env>.gin, where Figures 3 and 4 find them.
+The best values are written to gin/tuned/<agent>/<env>.gin, and Figures 3 and 4 use
+them.
 """
 
 import sys

@@ -1,13 +1,14 @@
-"""Puts what the documentation links to outside `docs/` on the site.
+"""MkDocs hook: adds linked files outside `docs/` to the site.
 
-In the repository a page links to any file by its relative path, which code hosts
-follow. On the site there is `docs/` alone, so this hook
+In the repository, pages link to files by relative paths, which code hosts resolve. By
+default MkDocs includes only `docs/`. This hook
 
-- makes pages of Markdown files outside it that pages link to, and of those in `nav`,
-- makes a page of the tutorial's notebook, with the outputs that are kept in it,
-- copies other files that are linked: pictures, tables, sources,
-- leads links to folders to `extra.repository`, or leaves their text alone without it,
-- and warns, which fails a strict build, where a path does not exist.
+- adds pages for Markdown files outside `docs/` that pages link to or `nav` lists,
+- adds a page for the tutorial's notebook, with its saved outputs,
+- copies other linked files, such as figures, tables and source files,
+- changes links to folders to addresses below `extra.repository`; without that setting,
+  only the text of the link remains,
+- warns if a linked path does not exist, so a strict build fails.
 """
 
 import base64
@@ -23,7 +24,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-# The site's index.html is that of docs/index.md.
+# README.md is renamed because docs/index.md becomes the site's index.html.
 _RENAMED = {"README.md": "overview.md", "docs/tutorial.ipynb": "tutorial.md"}
 _LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^()\s]+)\)")
 _CODE = re.compile(r"^( *)(```|~~~).*?^\1\2 *$|(`+)(?!`).+?(?<!`)\3(?!`)", re.M | re.S)
@@ -31,7 +32,7 @@ _log = logging.getLogger("mkdocs.plugins.links")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the Markdown files outside `docs/` that are linked, or in `nav`."""
+    """Adds Markdown files outside `docs/` that pages link to or `nav` lists."""
     sources = {name: source for source, name in _RENAMED.items()}
     for name in _pages_of(config.nav):
         path = ROOT / sources.get(name, name)
@@ -52,14 +53,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_read_source(page: Page, config: MkDocsConfig) -> str:
-    """Returns the Markdown of a page, also of one that is a notebook."""
+    """Returns the Markdown of a page or a notebook."""
     return _markdown(pathlib.Path(page.file.abs_src_path))
 
 
 def on_page_markdown(
     markdown: str, page: Page, config: MkDocsConfig, files: Files
 ) -> str:
-    """Makes links between files of the repository links between those of the site."""
+    """Converts links between files of the repository to links within the site."""
     source = pathlib.Path(page.file.abs_src_path)
     folder = pathlib.PurePosixPath(page.file.src_uri).parent
 
@@ -83,10 +84,10 @@ def on_page_markdown(
         _, mark, anchor = target.partition("#")
         return f"{text}({up}{name}{mark}{anchor})"
 
-    # Code is left as it is.
+    # Links in code blocks are not changed.
     parts, end = [], 0
     for code in _CODE.finditer(markdown):
-        if code.group(3):  # Code within a line may be a link's text.
+        if code.group(3):  # Inline code may be the text of a link.
             continue
         parts += [_LINK.sub(replace, markdown[end : code.start()]), code.group()]
         end = code.end()
@@ -101,18 +102,17 @@ def _pages_of(nav):
 
 
 def _path(source, target):
-    """Returns the file that a link leads to, unless it leads out of the repository."""
+    """Returns the file that a link points to; None if it is outside the repository."""
     if re.match(r"[a-z][a-z0-9+.-]*:|#|/|<", target, re.I):
         return None
     return (source.parent / target.partition("#")[0]).resolve()
 
 
 def _name(path):
-    """Returns what a file is called on the site."""
-    renamed = _RENAMED.get(path.relative_to(ROOT).as_posix())
-    return (
-        renamed or path.relative_to(DOCS if DOCS in path.parents else ROOT).as_posix()
-    )
+    """Returns the path of a file on the site."""
+    if renamed := _RENAMED.get(path.relative_to(ROOT).as_posix()):
+        return renamed
+    return path.relative_to(DOCS if DOCS in path.parents else ROOT).as_posix()
 
 
 def _file(config, path):
@@ -121,7 +121,7 @@ def _file(config, path):
 
 @functools.cache
 def _markdown(path):
-    """Reads a page; a notebook's pictures become part of its text."""
+    """Reads a page; images of a notebook are embedded in the Markdown."""
     if path.suffix != ".ipynb":
         return path.read_text(encoding="utf-8-sig")
     text, resources = nbconvert.MarkdownExporter().from_filename(str(path))
