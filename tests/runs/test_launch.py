@@ -159,7 +159,7 @@ def test_a_run_of_another_launcher_is_waited_for(
 
 
 def test_num_workers_below_one(runs):
-    with pytest.raises(ValueError, match="num_workers is 0"):
+    with pytest.raises(ValueError, match="must be at least 1, but is 0"):
         launch.launch(runs, 0)
 
 
