@@ -1,7 +1,7 @@
 """The style of all figures: fonts, sizes and colours, without a display.
 
-`picture` makes the figures. This module does not import pyplot, so that the caller's
-backend does not change, for example in a notebook. It imports Matplotlib only when it
+`picture` makes the figures. No module here imports pyplot, so that the caller's backend
+does not change, for example in a notebook. It imports Matplotlib only when it
 draws, so that commands can check their flags first.
 """
 
