@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes .venv from requirements.lock and installs the package into it.
 #
-# PYTHON=<interpreter> names the Python to use. Otherwise the first CPython 3.10 or
-# 3.11 that runs is taken, and where there is none uv is asked to bring one.
+# PYTHON=<interpreter> sets the Python to use. Otherwise the first working CPython 3.10
+# or 3.11 is used; if there is none, uv downloads one.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,8 +16,8 @@ fail() {
   exit 1
 }
 
-# Prints the version of a CPython 3.10 or 3.11. A command that exists may still not
-# run (pyenv's shims), so it is run.
+# Prints the version of a CPython 3.10 or 3.11. The command is executed, because an
+# existing command may not work (pyenv's shims).
 supported_version() {
   "$1" -c '
 import sys
@@ -26,7 +26,7 @@ if sys.implementation.name == "cpython" and sys.version_info[:2] in ((3, 10), (3
 ' 2>/dev/null
 }
 
-# Debian and Ubuntu ship Python without what `python -m venv` needs.
+# Debian and Ubuntu install Python without the modules that `python -m venv` needs.
 can_make_environments() {
   "$1" -c 'import ensurepip, venv' 2>/dev/null
 }
@@ -44,13 +44,13 @@ candidates() {
   fi
 }
 
-# Sets `python`, to nothing where none is found, and `without_venv` to one that would
-# do but for its missing venv module.
+# Sets `python` to the interpreter, or to the empty string if none is found, and
+# `without_venv` to an interpreter that lacks only the venv module.
 find_python() {
   local candidate
   python='' without_venv=''
   while IFS= read -r candidate; do
-    # The environment that is about to be replaced may be active.
+    # Skips the environment that is to be replaced, which may be active.
     case $candidate in "$environment"/*) continue ;; esac
     [ -n "$(supported_version "$candidate")" ] || continue
     if can_make_environments "$candidate"; then
@@ -91,13 +91,13 @@ make_environment() {
   fi
 }
 
-# Without its stamp an environment is one that an interrupted run left half made.
+# An environment without the stamp is incomplete: its installation was interrupted.
 finished=''
 [ ! -e "$made" ] || finished=$(supported_version "$environment/bin/python" || true)
 rm -f "$made"
 [ -n "$finished" ] || make_environment
-# The stamp has the time of the start: a lock file that changes while packages
-# install counts as newer.
+# The stamp has the time of the start, so that a lock file that changes during the
+# installation counts as newer.
 touch "$making"
 
 echo "Installing the packages of requirements.lock (a few minutes the first time)"
@@ -105,8 +105,8 @@ pip() {
   "$environment/bin/python" -m pip --disable-pip-version-check "$@"
 }
 pip install --quiet --requirement requirements.lock
-# setuptools is in the lock: no second one is fetched to build with. Its warning is
-# about editable installs as such.
+# --no-build-isolation builds with the setuptools of the lock file. The ignored warning is
+# about editable installs in general.
 PYTHONWARNINGS=ignore pip install --quiet --no-deps --no-build-isolation --editable .
 pip check >/dev/null || {
   pip check >&2 || true
