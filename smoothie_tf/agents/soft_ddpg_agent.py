@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.trajectories import time_step as ts
+from tf_agents.utils import common
 
 from smoothie_tf import gaussian, validation
 from smoothie_tf.agents import actor_critic
@@ -61,6 +62,10 @@ class SoftDdpgConfig(actor_critic.ActorCriticConfig):
         even for "antithetic".
       target_samples: Samples of (S3) per target, ≥ 1.
       variance_reduction: One of `gaussian.REDUCTIONS`, for the actor's update.
+      clip_actions: Whether perturbed actions are clipped to the action bounds wherever
+        they occur: in `collect_policy`, in the target and in the actor's update. The
+        environment clips them anyway, so this changes only where the critic is fitted
+        and evaluated.
     """
 
     owner: ClassVar[str] = "SoftDdpgAgent"
@@ -71,6 +76,7 @@ class SoftDdpgConfig(actor_critic.ActorCriticConfig):
     actor_samples: int = 16
     target_samples: int = 16
     variance_reduction: str = "antithetic"
+    clip_actions: bool = False
 
     @property
     def initial_log_variance(self) -> float:
@@ -81,6 +87,7 @@ class SoftDdpgConfig(actor_critic.ActorCriticConfig):
         self._check("positive", "stddev")
         super().__post_init__()
         self._check("count", "actor_samples", "target_samples")
+        self._check_flags("clip_actions")
         validation.check_choice(
             self.owner, gaussian.REDUCTIONS, variance_reduction=self.variance_reduction
         )
@@ -118,7 +125,7 @@ class SoftDdpgAgent(actor_critic.ActorCriticAgent):
         mean, _ = self._actor_network(observation, training=True)
         g, value = gaussian.smoothed_gradient(
             lambda actions: critic_networks.sample_values(
-                self._critic_network, observation, actions
+                self._critic_network, observation, self._within_bounds(actions)
             ),
             tf.stop_gradient(mean),
             self._config.stddev,
@@ -156,7 +163,7 @@ class SoftDdpgAgent(actor_critic.ActorCriticAgent):
             critic_networks.sample_values(
                 self._target_critic_network,
                 next_time_steps.observation,
-                next_mean + self._config.stddev * noise,
+                self._within_bounds(next_mean + self._config.stddev * noise),
             ),
             axis=0,
         )  # (S3)
@@ -174,6 +181,11 @@ class SoftDdpgAgent(actor_critic.ActorCriticAgent):
             self._update_targets(self._config.target_update_tau)
             self.train_step_counter.assign_add(1)
         return self._loss_info(policy_batch, critic_loss, *seen_by_policy)
+
+    def _within_bounds(self, actions):
+        if not self._config.clip_actions:
+            return actions
+        return common.clip_to_spec(actions, self.action_spec)
 
     def _samples(self, number, mean, draw):
         noise = self._noise(

@@ -109,6 +109,25 @@ def test_the_actors_step_is_s7_written_out(by_hand, reduction):
     np.testing.assert_allclose(info.q, values.mean(), rtol=1e-5)
 
 
+def test_perturbed_actions_can_be_clipped_to_the_bounds(by_hand):
+    # π(s) and π(s′) are 9 to 27, so actions within the bounds of ±1 are 1:
+    # Q(s′, 1) = 29 and 37, Q(s, 1) = 13 and 21. Targets 10 + 0.9·29 and 20 + 0.9·37,
+    # values 21 and 31: errors 15.1 and 22.3.
+    agent = make(by_hand, clip_actions=True, learning_rates=(1.0, 0.0))
+    experience = by_hand.experience(discounts=(0.9, 0.9))
+    info = agent.train(experience).extra
+    np.testing.assert_allclose(info.critic_loss, 18.7 - 0.5, rtol=1e-6)
+    np.testing.assert_allclose(info.q, 17.0, rtol=1e-6)
+    # Clipping does not change the density of u, so (S8) holds as it is.
+    g = (noise(2, 0).numpy() * [13.0, 21.0]).mean(axis=0) / 2
+    np.testing.assert_allclose(
+        agent.actor_network.trainable_variables[1], [5 + g.mean()], rtol=1e-5
+    )
+    time_step = ts.restart(tf.constant(by_hand.observations), 2)
+    collected = agent.collect_policy.action(time_step, (), seed=(1, 2)).action
+    np.testing.assert_array_equal(collected, [[1.0], [1.0]])
+
+
 def test_pairs_across_an_episodes_end_have_no_weight(by_hand):
     experience = by_hand.experience(
         step_types=[StepType.LAST, StepType.MID],
@@ -216,6 +235,7 @@ def test_compiled_training_is_eager_training(random_experience, xla):
         ({"actor_samples": 0}, "SoftDdpgAgent.actor_samples must be a whole number"),
         ({"target_samples": 1.5}, "SoftDdpgAgent.target_samples must be a whole"),
         ({"gamma": 1.5}, "SoftDdpgAgent.gamma must be a number between 0 and 1"),
+        ({"clip_actions": "no"}, "SoftDdpgAgent.clip_actions must be True or False"),
         (
             {"variance_reduction": "half"},
             "must be one of 'none', 'value', 'antithetic', but is 'half'",
