@@ -114,7 +114,7 @@ def test_tables_by_hand(records):
     assert list(table["ever outside the stable region"]) == ["yes", "no"]
     # 10 % at step 50, 2 % and less from 250 on.
     assert list(table["first within 2 %"]) == ["250", "250"]
-    assert list(table["... for good"]) == ["250", "250"]
+    assert list(table["... from then on"]) == ["250", "250"]
     table = ablations.tabulate_escapes(records["escapes"])
     assert set(table["end on the better mode"]) == {"1 of 1"}
     assert set(table["update of the crossing, median"]) == {"300"}

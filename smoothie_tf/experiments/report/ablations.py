@@ -20,8 +20,8 @@ advise. Written by `python reproduce/ablations.py` from the CSV files beside thi
 ± is the standard deviation over seeds.
 """
 _VALUES = (
-    "The value of a fixed policy on a linear–quadratic task, learned in each way by a "
-    "{} critic and compared with its closed form at a = μ(s). Errors are root mean "
+    "The value of a fixed policy on a linear–quadratic task, learned by each method "
+    "with a {} critic and compared with its closed form at a = μ(s). Errors are root mean "
     "squares relative to the size of the exact value; a share of 1 means an unbiased "
     "derivative. Theory predicts that on-policy replay without weights yields ½ of the "
     "gradient and ¼ of the Hessian."

@@ -134,7 +134,7 @@ def claims() -> list[Claim]:
                 figures.GRIPPER,
                 "distance left",
                 lambda share: share <= 0.5,
-                "of the ball's way left",
+                "of the ball's distance left",
                 2,
             ),
         ),

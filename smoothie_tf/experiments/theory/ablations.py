@@ -168,7 +168,7 @@ def tabulate_values(records: pd.DataFrame) -> pd.DataFrame:
         chosen = final[final["arm"] == arm.name]
         if chosen.empty:
             continue
-        row = {"way and replay": arm.label}
+        row = {"method and replay": arm.label}
         for column, name in _ERRORS.items():
             row[f"error of {name}"] = _spread(chosen[column])
         for column, name in _FACTORS.items():
@@ -198,7 +198,7 @@ def tabulate_policies(records: pd.DataFrame) -> pd.DataFrame:
                 "seed": seed,
                 "first cost above the optimum": f"{cost.iloc[0]:.0f} %",
                 "first within 2 %": f"{within.iloc[0]:,}" if len(within) else "never",
-                "... for good": f"{since.iloc[0]:,}" if len(since) else "not yet",
+                "... from then on": f"{since.iloc[0]:,}" if len(since) else "not yet",
                 "last tenth, mean": f"{cost[last].mean():.2f} %",
                 "last tenth, worst": f"{cost[last].max():.2f} %",
                 "largest spectral radius": f"{run['spectral_radius'].max():.4f}",
