@@ -21,10 +21,10 @@ advise. Written by `python reproduce/ablations.py` from the CSV files beside thi
 """
 _VALUES = (
     "The value of a fixed policy on a linear–quadratic task, learned by each method "
-    "with a {} critic and compared with its closed form at a = μ(s). Errors are root mean "
-    "squares relative to the size of the exact value; a share of 1 means an unbiased "
-    "derivative. Theory predicts that on-policy replay without weights yields ½ of the "
-    "gradient and ¼ of the Hessian."
+    "with a {} critic and compared with its closed form at a = μ(s). Errors are root "
+    "mean squares relative to the size of the exact value; a share of 1 means an "
+    "unbiased derivative. Theory predicts that on-policy replay without weights yields "
+    "½ of the gradient and ¼ of the Hessian."
 )
 #: Title and introduction of each part.
 _SECTIONS = {
