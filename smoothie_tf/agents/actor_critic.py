@@ -51,6 +51,8 @@ class ActorCriticConfig(gaussian_agent.AgentConfig):
     initial_log_variance: ClassVar[float] = -1.0
     covariance_learning_rate_factor: ClassVar[float] = 1.0
     policy_gradient_clipping: ClassVar[float | None] = None
+    min_stddev: ClassVar[float | None] = None
+    max_stddev: ClassVar[float | None] = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -202,14 +204,16 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._policy_variables)
             seen = self.policy_loss(*batch)
-        with parts.share_of_step(
-            self._covariance.variables, self._config.covariance_learning_rate_factor
+        config, phi = self._config, self._covariance.variables
+        with (
+            parts.stddev_within(phi, config.min_stddev, config.max_stddev),
+            parts.share_of_step(phi, config.covariance_learning_rate_factor),
         ):
             parts.descend(
                 self._actor_optimizer,
                 tape.gradient(seen[0], self._policy_variables),
                 self._policy_variables,
-                self._config.policy_gradient_clipping,
+                config.policy_gradient_clipping,
             )
         return seen
 

@@ -4,6 +4,7 @@ Shapes: B batch.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
@@ -74,6 +75,25 @@ def share_of_step(variables: Sequence[tf.Variable], share: float) -> Iterator[No
         yield
     for variable, start in zip(variables, starts, strict=True):
         variable.assign(start + share * (variable - start))
+
+
+@contextlib.contextmanager
+def stddev_within(
+    variables: Sequence[tf.Variable], smallest: float | None, largest: float | None
+) -> Iterator[None]:
+    """Keeps standard deviations within bounds after a step taken inside this context.
+
+    Args:
+      variables: Log-variances φ, σ = e^(φ/2).
+      smallest: Lower bound of each σ, > 0; None for no bound.
+      largest: Upper bound of each σ, at least `smallest`; None for no bound.
+    """
+    yield
+    for variable in variables:
+        if smallest is not None:
+            variable.assign(tf.maximum(variable, 2 * math.log(smallest)))
+        if largest is not None:
+            variable.assign(tf.minimum(variable, 2 * math.log(largest)))
 
 
 def boundary_weights(

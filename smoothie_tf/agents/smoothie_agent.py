@@ -23,6 +23,7 @@ Equation numbers are the paper's. Shapes: B batch, S state, A action.
 """
 
 import dataclasses
+import math
 from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
@@ -68,6 +69,9 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
       covariance_learning_rate_factor: Factor of each optimizer step of φ, ≥ 0: at 1
         θ and φ have one learning rate, as in Algorithm 1; at 0 Σ keeps its initial
         value.
+      min_stddev: Lower bound of each σ, > 0, in action units; None for no bound. For
+        the covariance "diagonal" only, as `max_stddev`.
+      max_stddev: Upper bound of each σ, at least `min_stddev`; None for no bound.
       clip_actions: Whether `collect_policy` clips its actions to the action bounds, as
         DDPG's does. Replay then holds clipped actions, where (18) asks for unclipped
         ones.
@@ -87,6 +91,8 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
     covariance: str = "diagonal"
     initial_log_variance: float = -1.0
     covariance_learning_rate_factor: float = 1.0
+    min_stddev: float | None = None
+    max_stddev: float | None = None
     clip_actions: bool = False
     dqda_clipping: float | None = None
     nested_tapes: bool = False
@@ -100,13 +106,13 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
     def __post_init__(self):
         super().__post_init__()
         self._check("non-negative", "kl_penalty", "covariance_learning_rate_factor")
-        self._check(
-            "positive", "dqda_clipping", "replay_weight_clipping", optional=True
-        )
+        optional = "dqda_clipping", "replay_weight_clipping", "min_stddev", "max_stddev"
+        self._check("positive", *optional, optional=True)
         self._check_flags("clip_actions", "nested_tapes")
         validation.check_choice(
             self.owner, tuple(covariances.KINDS), covariance=self.covariance
         )
+        self._check_stddev_bounds()
         clipping = self.replay_weight_clipping
         if clipping is not None and clipping < 1:
             raise ValueError(
@@ -118,6 +124,23 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
                 f"{self.owner}.clip_actions must be False where stored actions are"
                 " weighted by their probability density, which clipped actions do not"
                 " have, but is True."
+            )
+
+    def _check_stddev_bounds(self):
+        low, high = self.min_stddev, self.max_stddev
+        if low is None and high is None:
+            return
+        if self.covariance != "diagonal":
+            raise ValueError(
+                f"{self.owner}.min_stddev and max_stddev need the covariance"
+                f" 'diagonal', but it is {self.covariance!r}."
+            )
+        initial = math.exp(0.5 * self.initial_log_variance)
+        if not (low or 0.0) <= initial <= (high or math.inf):
+            raise ValueError(
+                f"{self.owner}.initial_log_variance is {self.initial_log_variance!r}, a"
+                f" σ of {initial:.3g}, but must be within min_stddev {low!r} and"
+                f" max_stddev {high!r}."
             )
 
 

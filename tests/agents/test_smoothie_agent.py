@@ -497,11 +497,42 @@ def test_covariance_takes_a_share_of_each_step(random_experience, factor, covari
     assert np.array_equal(phi(share), start) == (factor == 0)
 
 
-@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("factor", [1.0, 0.25])
-def test_compiled_training_is_eager_training(random_experience, xla, factor):
+def test_stddev_stays_within_its_bounds(random_experience):
+    # φ starts at −1, σ = 0.6065. The bounds of φ are −1.0018 and −0.9985, and Adam's
+    # first step moves each φ further than that, by up to its learning rate of 0.01.
     experience = random_experience(12, 5, 3)
-    changes = {"covariance_learning_rate_factor": factor}
+    bounds = np.array([0.606, 0.607])
+    free = small()
+    bounded = small(min_stddev=bounds[0], max_stddev=bounds[1])
+    for agent in (free, bounded):
+        agent.train(experience)
+    assert np.abs(free.log_variance + 1).min() > 0.003
+    low, high = 2 * np.log(bounds)
+    np.testing.assert_allclose(
+        bounded.log_variance, np.clip(free.log_variance, low, high), rtol=1e-6
+    )
+    for mine, other in zip(
+        bounded.actor_network.variables, free.actor_network.variables, strict=True
+    ):
+        np.testing.assert_array_equal(mine, other)
+    for _ in range(3):
+        bounded.train(experience)
+    stddev = np.exp(bounded.log_variance / 2)
+    assert np.all((bounds[0] - 1e-6 <= stddev) & (stddev <= bounds[1] + 1e-6))
+
+
+@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"covariance_learning_rate_factor": 0.25},
+        {"min_stddev": 0.6, "max_stddev": 0.62},
+    ],
+    ids=["default", "share", "bounds"],
+)
+def test_compiled_training_is_eager_training(random_experience, xla, changes):
+    experience = random_experience(12, 5, 3)
     eager, compiled = small(**changes), small(**changes)
     train = tf.function(compiled.train, jit_compile=xla, autograph=False)
     for _ in range(4):
@@ -549,8 +580,22 @@ def test_a_clipped_action_has_no_density(by_hand):
 
 
 @pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"min_stddev": 0.1, "covariance": "full"}, "need the covariance 'diagonal'"),
+        ({"min_stddev": 0.7}, "is -1.0, a σ of 0.607, but must be within min_stddev"),
+        ({"max_stddev": 0.5}, "within min_stddev None and max_stddev 0.5"),
+    ],
+)
+def test_bounds_that_the_stddev_cannot_keep_are_named(by_hand, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make(by_hand, **{"initial_log_variance": -1.0, **changes})
+
+
+@pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
+        ("min_stddev", 0.0, "a number above 0"),
         ("gamma", 1.5, "a number between 0 and 1"),
         ("gamma", -0.1, "a number between 0 and 1"),
         ("kl_penalty", -1e-6, "a number of at least 0"),
