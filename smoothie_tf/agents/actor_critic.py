@@ -205,16 +205,14 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
             tape.watch(self._policy_variables)
             seen = self.policy_loss(*batch)
         config, phi = self._config, self._covariance.variables
-        with (
-            parts.stddev_within(phi, config.min_stddev, config.max_stddev),
-            parts.share_of_step(phi, config.covariance_learning_rate_factor),
-        ):
+        with parts.share_of_step(phi, config.covariance_learning_rate_factor):
             parts.descend(
                 self._actor_optimizer,
                 tape.gradient(seen[0], self._policy_variables),
                 self._policy_variables,
                 config.policy_gradient_clipping,
             )
+        parts.clip_stddev(phi, config.min_stddev, config.max_stddev)
         return seen
 
     def _train_critic(self, batch: tuple[Any, ...]) -> tf.Tensor:

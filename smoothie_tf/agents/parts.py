@@ -77,18 +77,16 @@ def share_of_step(variables: Sequence[tf.Variable], share: float) -> Iterator[No
         variable.assign(start + share * (variable - start))
 
 
-@contextlib.contextmanager
-def stddev_within(
+def clip_stddev(
     variables: Sequence[tf.Variable], smallest: float | None, largest: float | None
-) -> Iterator[None]:
-    """Keeps standard deviations within bounds after a step taken inside this context.
+) -> None:
+    """Clips the standard deviations of log-variances φ, σ = e^(φ/2).
 
     Args:
-      variables: Log-variances φ, σ = e^(φ/2).
+      variables: The log-variances.
       smallest: Lower bound of each σ, > 0; None for no bound.
       largest: Upper bound of each σ, at least `smallest`; None for no bound.
     """
-    yield
     for variable in variables:
         if smallest is not None:
             variable.assign(tf.maximum(variable, 2 * math.log(smallest)))
