@@ -3,58 +3,31 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import StepType
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.agents import ddpg_agent
-from smoothie_tf.networks import critic_network, keras_network, mean_network
+from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
 
 
 def make(by_hand, **changes):
-    critic_spec = (by_hand.observation_spec, by_hand.action_spec)
-    agent = ddpg_agent.DdpgAgent(
-        by_hand.time_step_spec,
-        by_hand.action_spec,
+    return builders.make(
+        ddpg_agent.DdpgAgent,
+        by_hand,
         **{
-            "actor_network": keras_network.as_network(
-                by_hand.actor(), by_hand.observation_spec, "Actor"
-            ),
-            "critic_network": keras_network.as_network(
-                by_hand.critic(), critic_spec, "Critic"
-            ),
-            "actor_optimizer": SGD(1.0),
-            "critic_optimizer": SGD(1.0),
+            "actor_network": builders.actor_by_hand(by_hand),
+            "critic_network": builders.critic_by_hand(by_hand),
             "target_update_tau": 0.01,
-            "train_step_counter": tf.Variable(0, dtype=tf.int64),
             **changes,
         },
     )
-    agent.initialize()
-    return agent
 
 
 def small(**changes):
-    tf.keras.utils.set_random_seed(0)
-    observation = tensor_spec.TensorSpec([5], tf.float32)
-    action = tensor_spec.BoundedTensorSpec([3], tf.float32, -1, 1)
-    agent = ddpg_agent.DdpgAgent(
-        ts.time_step_spec(observation),
-        action,
-        actor_network=mean_network.MeanNetwork(observation, action, (8, 6)),
-        critic_network=critic_network.CriticNetwork((observation, action), (8,), (6,)),
-        actor_optimizer=tf.keras.optimizers.Adam(1e-2, jit_compile=False),
-        critic_optimizer=tf.keras.optimizers.Adam(1e-2, jit_compile=False),
-        gamma=0.99,
-        target_update_tau=0.05,
-        gradient_clipping=4.0,
-        train_step_counter=tf.Variable(0, dtype=tf.int64),
-        **changes,
-    )
-    agent.initialize()
-    return agent
+    settings = {"gamma": 0.99, "target_update_tau": 0.05, "gradient_clipping": 4.0}
+    return builders.small(ddpg_agent.DdpgAgent, **settings, **changes)
 
 
 def test_losses_by_hand(by_hand):
@@ -146,27 +119,11 @@ def test_exploration_noise_starts_anew_and_can_be_seeded(by_hand):
 
 @pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
 def test_compiled_training_is_eager_training(random_experience, xla):
-    experience = random_experience(12, 5, 3)
-    eager, compiled = small(), small()
-    train = tf.function(compiled.train, jit_compile=xla, autograph=False)
-    for _ in range(4):
-        expected, loss = eager.train(experience), train(experience)
-        for mine, other in zip(loss.extra, expected.extra, strict=True):
-            np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
-    assert compiled.train_step_counter == 4
-    for mine, other in zip(compiled.variables, eager.variables, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
+    builders.check_compiled_is_eager(small, random_experience(12, 5, 3), xla)
 
 
-def test_same_batches_same_weights(random_experience, weights_of):
-    def train():
-        agent = small()
-        for seed in range(5):
-            agent.train(random_experience(6, 5, 3, seed))
-        return weights_of(agent)
-
-    for mine, same in zip(train(), train(), strict=True):
-        np.testing.assert_array_equal(mine, same)
+def test_same_batches_same_weights(random_experience):
+    builders.check_repeats(small, random_experience)
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,16 @@ import gin
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import StepType
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import gaussian
 from smoothie_tf.agents import sac_agent
 from smoothie_tf.networks import (
-    critic_network,
-    keras_network,
     mean_network,
     squashed_gaussian_network,
 )
+from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
 # Of the policy by hand: μ = 0.5 and log σ = −0.5 in every state, log α = 0.25.
@@ -23,37 +21,24 @@ MEAN, LOG_STDDEV, LOG_TEMPERATURE = 0.5, -0.5, 0.25
 CRITIC, ACTOR, TEMPERATURE = range(3)
 
 
-def critic(by_hand, bias=4.0):
-    """Q(s, a) = 1·s₁ + 3·s₂ + 2·a + bias."""
-    network = keras_network.as_network(
-        by_hand.critic(), (by_hand.observation_spec, by_hand.action_spec), "Critic"
-    )
-    network.create_variables()
-    network.variables[1].assign([bias])
-    return network
-
-
 def make(by_hand, **changes):
     """An agent with the critic of `by_hand` and one policy for all states."""
-    agent = sac_agent.SacAgent(
-        by_hand.time_step_spec,
-        by_hand.action_spec,
+    specs = by_hand.observation_spec, by_hand.action_spec
+    agent = builders.make(
+        sac_agent.SacAgent,
+        by_hand,
         **{
             "actor_network": squashed_gaussian_network.SquashedGaussianNetwork(
-                by_hand.observation_spec, by_hand.action_spec, ()
+                *specs, ()
             ),
-            "critic_network": critic(by_hand),
-            "actor_optimizer": SGD(1.0),
-            "critic_optimizer": SGD(1.0),
+            "critic_network": builders.critic_by_hand(by_hand),
             "alpha_optimizer": SGD(1.0),
             "initial_log_alpha": LOG_TEMPERATURE,
             "target_update_tau": 0.01,
             "seed": 7,
-            "train_step_counter": tf.Variable(0, dtype=tf.int64),
             **changes,
         },
     )
-    agent.initialize()
     kernel, bias = agent._actor_network.variables
     kernel.assign(tf.zeros_like(kernel))
     bias.assign([MEAN, LOG_STDDEV])
@@ -61,30 +46,13 @@ def make(by_hand, **changes):
 
 
 def small(**changes):
-    tf.keras.utils.set_random_seed(0)
-    observation = tensor_spec.TensorSpec([5], tf.float32)
-    action = tensor_spec.BoundedTensorSpec([3], tf.float32, -1, 1)
-    agent = sac_agent.SacAgent(
-        ts.time_step_spec(observation),
-        action,
-        **{
-            "actor_network": squashed_gaussian_network.SquashedGaussianNetwork(
-                observation, action, (8, 6)
-            ),
-            "critic_network": critic_network.CriticNetwork(
-                (observation, action), (), (8, 6), "relu"
-            ),
-            "actor_optimizer": tf.keras.optimizers.Adam(1e-2, jit_compile=False),
-            "critic_optimizer": tf.keras.optimizers.Adam(1e-2, jit_compile=False),
-            "gamma": 0.99,
-            "target_update_tau": 0.05,
-            "seed": 7,
-            "train_step_counter": tf.Variable(0, dtype=tf.int64),
-            **changes,
-        },
+    network = squashed_gaussian_network.SquashedGaussianNetwork
+    return builders.small(
+        sac_agent.SacAgent,
+        actor=lambda *specs: network(*specs, (8, 6)),
+        critic=builders.joint_critic,
+        **{"gamma": 0.99, "target_update_tau": 0.05, "seed": 7, **changes},
     )
-    agent.initialize()
-    return agent
 
 
 def drawn(draw, step=0, number=2):
@@ -130,7 +98,7 @@ def test_losses_by_hand(by_hand, step):
 
 
 def test_the_least_of_two_critics_counts(by_hand):
-    agent = make(by_hand, critic_network_2=critic(by_hand, bias=-6.0))
+    agent = make(by_hand, critic_network_2=builders.critic_by_hand(by_hand, bias=-6.0))
     info = agent.loss(by_hand.experience()).extra
     action, log_probability = drawn(CRITIC)
     value = np.array([17.0, 25.0]) + 2 * action
@@ -280,44 +248,14 @@ def test_the_evaluated_policy_takes_the_mean_and_exploration_samples(by_hand):
 
 @pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
 def test_compiled_training_is_eager_training(random_experience, xla):
-    experience = random_experience(12, 5, 3)
-    eager, compiled = small(), small()
-    train = tf.function(compiled.train, jit_compile=xla, autograph=False)
-    for _ in range(4):
-        expected, loss = eager.train(experience), train(experience)
-        for mine, other in zip(loss.extra, expected.extra, strict=True):
-            np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
-    assert compiled.train_step_counter == 4
-    for mine, other in zip(compiled.variables, eager.variables, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
+    builders.check_compiled_is_eager(small, random_experience(12, 5, 3), xla)
 
 
-def test_same_batches_same_weights(random_experience, weights_of):
-    def train():
-        agent = small()
-        for seed in range(5):
-            agent.train(random_experience(6, 5, 3, seed))
-        return weights_of(agent)
-
-    for mine, same in zip(train(), train(), strict=True):
-        np.testing.assert_array_equal(mine, same)
+def test_same_batches_same_weights(random_experience):
+    builders.check_repeats(small, random_experience)
 
 
 def test_training_resumes_from_a_checkpoint(random_experience, tmp_path):
-    batches = [random_experience(6, 5, 3, seed) for seed in range(6)]
-    whole = small()
-    for number, batch in enumerate(batches):
-        if number == 3:
-            path = tf.train.Checkpoint(agent=whole).write(str(tmp_path / "ckpt"))
-        whole.train(batch)
-    # Other weights and another seed before it is restored.
-    again = small(seed=8)
-    again.train(batches[0])
-    status = tf.train.Checkpoint(agent=again).read(path)
-    status.assert_existing_objects_matched()
-    for batch in batches[3:]:
-        again.train(batch)
-
     def everything(agent):
         optimizers = (
             agent._actor_optimizer,
@@ -330,8 +268,7 @@ def test_training_resumes_from_a_checkpoint(random_experience, tmp_path):
         assert len(slots) == 2 * trained + 3
         return [*agent.variables, *slots]
 
-    for mine, same in zip(everything(whole), everything(again), strict=True):
-        np.testing.assert_array_equal(mine, same)
+    builders.check_resumes(small, random_experience, tmp_path, everything)
 
 
 def test_the_temperatures_optimizer_is_one_as_the_actors():

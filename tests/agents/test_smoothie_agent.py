@@ -10,55 +10,34 @@ from tf_agents.trajectories import time_step as ts
 from smoothie_tf import action_derivatives, gaussian
 from smoothie_tf.agents import smoothie_agent
 from smoothie_tf.networks import critic_network, mean_network
+from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
 
 
-def make(by_hand, *, critic=None, learning_rates=(1.0, 1.0), **changes):
+def make(by_hand, **changes):
     """An agent with the networks of `by_hand`, γ = 1 and next to no noise."""
-    agent = smoothie_agent.SmoothieAgent(
-        by_hand.time_step_spec,
-        by_hand.action_spec,
+    return builders.make(
+        smoothie_agent.SmoothieAgent,
+        by_hand,
         **{
-            "actor_network": by_hand.actor(),
-            "critic_network": critic or by_hand.critic(),
-            "actor_optimizer": SGD(learning_rates[0]),
-            "critic_optimizer": SGD(learning_rates[1]),
             "gamma": 1.0,
             "initial_log_variance": -60.0,
             "independent_minibatches": False,
             "seed": 7,
-            "train_step_counter": tf.Variable(0, dtype=tf.int64),
             **changes,
         },
     )
-    agent.initialize()
-    return agent
 
 
-def small(seed=0, actions=3, **changes):
+def small(weights_seed=0, actions=3, **changes):
     """An agent with small networks of the paper's kind."""
-    tf.keras.utils.set_random_seed(seed)
-    observation = tensor_spec.TensorSpec([5], tf.float32)
-    action = tensor_spec.BoundedTensorSpec([actions], tf.float32, -1, 1)
-    agent = smoothie_agent.SmoothieAgent(
-        ts.time_step_spec(observation),
-        action,
-        **{
-            "actor_network": mean_network.MeanNetwork(observation, action, (8, 6)),
-            "critic_network": critic_network.CriticNetwork(
-                (observation, action), (8,), (6,)
-            ),
-            "actor_optimizer": tf.keras.optimizers.Adam(1e-2, jit_compile=False),
-            "critic_optimizer": tf.keras.optimizers.Adam(1e-2, jit_compile=False),
-            "kl_penalty": 0.01,
-            "seed": 7,
-            "train_step_counter": tf.Variable(0, dtype=tf.int64),
-            **changes,
-        },
+    return builders.small(
+        smoothie_agent.SmoothieAgent,
+        weights_seed=weights_seed,
+        actions=actions,
+        **{"kl_penalty": 0.01, "seed": 7, **changes},
     )
-    agent.initialize()
-    return agent
 
 
 def critic_loss(agent, experience):
@@ -208,7 +187,9 @@ def test_policy_step_of_a_quadratic_critic_by_hand(by_hand):
     #   Δbias = (54 + 90)/2 = 72,  Δkernel = ((54·1 + 90·3)/2, (54·2 + 90·4)/2),
     #   Δφ = ½·6·e^φ = 3·½ for φ = ln ½.
     agent = make(
-        by_hand, critic=by_hand.quadratic_critic(), initial_log_variance=np.log(0.5)
+        by_hand,
+        critic_network=by_hand.quadratic_critic(),
+        initial_log_variance=np.log(0.5),
     )
     agent.train(by_hand.experience())
     kernel, bias = agent.actor_network.trainable_variables
@@ -279,7 +260,9 @@ def test_kl_penalty_by_hand(by_hand):
     # SGD of rate 1 with λ = 2: bias 6 − 1, φ 0 + ½.
     critic = by_hand.critic()
     critic.set_weights([np.zeros((3, 1)), np.zeros(1)])
-    agent = make(by_hand, critic=critic, initial_log_variance=0.0, kl_penalty=2.0)
+    agent = make(
+        by_hand, critic_network=critic, initial_log_variance=0.0, kl_penalty=2.0
+    )
     agent.actor_network.variables[1].assign([6.0])
     agent._target_log_variance.assign([np.log(2.0)])
     loss = agent.train(by_hand.experience())
@@ -340,7 +323,7 @@ def test_nested_tapes_and_forward_propagation_train_alike(random_experience):
 
 
 def test_a_critic_without_action_derivatives_uses_nested_tapes(by_hand):
-    agent = make(by_hand, critic=by_hand.quadratic_critic())
+    agent = make(by_hand, critic_network=by_hand.quadratic_critic())
     value, g, H = agent.action_derivatives(tf.ones([1, 2]), tf.constant([[2.0]]))
     np.testing.assert_allclose(value, [12.0])
     np.testing.assert_allclose(g, [[12.0]])
@@ -442,7 +425,7 @@ def test_same_seed_same_weights(random_experience, weights_of):
     experience = random_experience(12, 5, 3)
 
     def train(seed):
-        agent = small(seed=seed)
+        agent = small(weights_seed=seed)
         for _ in range(5):
             agent.train(experience)
         return weights_of(agent)
@@ -532,16 +515,9 @@ def test_stddev_stays_within_its_bounds(random_experience):
     ids=["default", "share", "bounds"],
 )
 def test_compiled_training_is_eager_training(random_experience, xla, changes):
-    experience = random_experience(12, 5, 3)
-    eager, compiled = small(**changes), small(**changes)
-    train = tf.function(compiled.train, jit_compile=xla, autograph=False)
-    for _ in range(4):
-        expected, loss = eager.train(experience), train(experience)
-        for mine, other in zip(loss.extra, expected.extra, strict=True):
-            np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
-    assert compiled.train_step_counter == 4
-    for mine, other in zip(compiled.variables, eager.variables, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
+    builders.check_compiled_is_eager(
+        lambda: small(**changes), random_experience(12, 5, 3), xla
+    )
 
 
 def test_the_policies_share_the_agents_weights(by_hand):
@@ -631,4 +607,4 @@ def test_networks_of_the_wrong_shape_are_named(by_hand):
     joint = tf.keras.layers.Concatenate()([observation, action])
     critic = tf.keras.Model([observation, action], tf.keras.layers.Dense(2)(joint))
     with pytest.raises(ValueError, match="CriticNetwork"):
-        make(by_hand, critic=critic)
+        make(by_hand, critic_network=critic)

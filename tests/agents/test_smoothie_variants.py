@@ -12,10 +12,9 @@ from smoothie_tf import action_derivatives, gaussian
 from smoothie_tf.agents import smoothie_variants
 from smoothie_tf.networks import (
     compatible_critic_network,
-    critic_network,
     linear_quadratic_networks,
-    mean_network,
 )
+from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
 OBSERVATION = tensor_spec.TensorSpec([5], tf.float32)
@@ -48,26 +47,19 @@ VARIANTS = {
 
 def small(seed=0, critic=None, **changes):
     """An agent with small networks of the paper's kind, and all weights at work."""
-    tf.keras.utils.set_random_seed(seed)
     gin.bind_parameter("CovarianceNetwork.hidden_units", (6,))
-    if critic is None:
-        critic = critic_network.CriticNetwork((OBSERVATION, ACTION), (8,), (6,))
-    agent = smoothie_variants.create_smoothie(
-        ts.time_step_spec(OBSERVATION),
-        ACTION,
+    agent = builders.small(
+        smoothie_variants.create_smoothie,
+        weights_seed=seed,
+        actions=2,
+        critic=critic and (lambda *_: critic),
         **{
-            "actor_network": mean_network.MeanNetwork(OBSERVATION, ACTION, (8, 6)),
-            "critic_network": critic,
-            "actor_optimizer": tf.keras.optimizers.Adam(1e-2, jit_compile=False),
-            "critic_optimizer": tf.keras.optimizers.Adam(1e-2, jit_compile=False),
             "kl_penalty": 0.01,
             "seed": 7,
             "independent_minibatches": False,
-            "train_step_counter": tf.Variable(0, dtype=tf.int64),
             **changes,
         },
     )
-    agent.initialize()
     draw = np.random.default_rng(seed)
     for variable in agent.trainable_variables:
         variable.assign_add(0.2 * draw.normal(size=variable.shape))

@@ -3,60 +3,37 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import StepType
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import gaussian
 from smoothie_tf.agents import ddpg_agent, soft_ddpg_agent
-from smoothie_tf.networks import critic_network, keras_network, mean_network
+from smoothie_tf.networks import keras_network
+from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
 
 
-def make(by_hand, *, critic=None, learning_rates=(1.0, 1.0), **changes):
+def make(by_hand, **changes):
     """An agent with the networks of `by_hand`, γ = 1, σ = 2 and two samples."""
-    agent = soft_ddpg_agent.SoftDdpgAgent(
-        by_hand.time_step_spec,
-        by_hand.action_spec,
+    return builders.make(
+        soft_ddpg_agent.SoftDdpgAgent,
+        by_hand,
         **{
-            "actor_network": by_hand.actor(),
-            "critic_network": critic or by_hand.critic(),
-            "actor_optimizer": SGD(learning_rates[0]),
-            "critic_optimizer": SGD(learning_rates[1]),
             "gamma": 1.0,
             "stddev": 2.0,
             "actor_samples": 2,
             "target_samples": 3,
             "variance_reduction": "none",
             "seed": 7,
-            "train_step_counter": tf.Variable(0, dtype=tf.int64),
             **changes,
         },
     )
-    agent.initialize()
-    return agent
 
 
 def small(**changes):
-    tf.keras.utils.set_random_seed(0)
-    observation = tensor_spec.TensorSpec([5], tf.float32)
-    action = tensor_spec.BoundedTensorSpec([3], tf.float32, -1, 1)
-    agent = soft_ddpg_agent.SoftDdpgAgent(
-        ts.time_step_spec(observation),
-        action,
-        actor_network=mean_network.MeanNetwork(observation, action, (8, 6)),
-        critic_network=critic_network.CriticNetwork((observation, action), (8,), (6,)),
-        actor_optimizer=tf.keras.optimizers.Adam(1e-2, jit_compile=False),
-        critic_optimizer=tf.keras.optimizers.Adam(1e-2, jit_compile=False),
-        actor_samples=4,
-        target_samples=3,
-        seed=7,
-        train_step_counter=tf.Variable(0, dtype=tf.int64),
-        **changes,
-    )
-    agent.initialize()
-    return agent
+    settings = {"actor_samples": 4, "target_samples": 3, "seed": 7}
+    return builders.small(soft_ddpg_agent.SoftDdpgAgent, **settings, **changes)
 
 
 def noise(number, draw, step=0):
@@ -216,16 +193,9 @@ def test_it_acts_by_the_gaussian_and_is_judged_by_its_mean(by_hand):
 
 @pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
 def test_compiled_training_is_eager_training(random_experience, xla):
-    experience = random_experience(12, 5, 3)
-    eager, compiled = small(), small()
-    train = tf.function(compiled.train, jit_compile=xla, autograph=False)
-    for _ in range(3):
-        expected, loss = eager.train(experience), train(experience)
-        for mine, other in zip(loss.extra, expected.extra, strict=True):
-            np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
-    assert compiled.train_step_counter == 3
-    for mine, other in zip(compiled.variables, eager.variables, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=2e-3, atol=2e-5)
+    builders.check_compiled_is_eager(
+        small, random_experience(12, 5, 3), xla, steps=3, rtol=2e-3, atol=2e-5
+    )
 
 
 @pytest.mark.parametrize(

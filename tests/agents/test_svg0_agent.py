@@ -12,33 +12,27 @@ from tf_agents.trajectories import time_step as ts
 from smoothie_tf import gaussian
 from smoothie_tf.agents import smoothie_agent, svg0_agent
 from smoothie_tf.networks import critic_network, mean_network
+from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
 NODES = 40
 
 
-def make(by_hand, *, critic=None, learning_rates=(1.0, 1.0), **changes):
+def make(by_hand, **changes):
     """An agent with the networks of `by_hand`, γ = 1 and no clipping of gradients."""
-    agent = svg0_agent.Svg0Agent(
-        by_hand.time_step_spec,
-        by_hand.action_spec,
+    return builders.make(
+        svg0_agent.Svg0Agent,
+        by_hand,
         **{
-            "actor_network": by_hand.actor(),
-            "critic_network": critic or by_hand.critic(),
-            "actor_optimizer": SGD(learning_rates[0]),
-            "critic_optimizer": SGD(learning_rates[1]),
             "gamma": 1.0,
             "initial_log_variance": 0.0,
             "policy_gradient_clipping": None,
             "gradient_clipping": None,
             "independent_minibatches": False,
             "seed": 7,
-            "train_step_counter": tf.Variable(0, dtype=tf.int64),
             **changes,
         },
     )
-    agent.initialize()
-    return agent
 
 
 def experience_of(by_hand, log_probability=(0.0, 0.0), **changes):
@@ -164,8 +158,12 @@ def test_importance_weights_correct_for_an_earlier_policy():
 def test_quadratic_critic_agrees_with_smoothie(by_hand):
     # Q = 3a² smoothed by any Gaussian is 3a² and a constant: Smoothie's critic of it
     # has the same gradient and Hessian. Three nodes integrate it exactly.
-    arguments = {"critic": by_hand.quadratic_critic(), "initial_log_variance": -0.7}
-    agent = make(by_hand, importance_weight_clipping=1e3, **arguments)
+    agent = make(
+        by_hand,
+        critic_network=by_hand.quadratic_critic(),
+        initial_log_variance=-0.7,
+        importance_weight_clipping=1e3,
+    )
     smoothie = smoothie_agent.SmoothieAgent(
         by_hand.time_step_spec,
         by_hand.action_spec,
@@ -197,7 +195,9 @@ def test_the_policys_step_at_inferred_noise_by_hand(by_hand):
     #                 Δφ = ½·½σ·(30·(−4) + 2·36·(−9)) = −192.
     density = log_density(np.array([-4.0, -9.0]), 0.0, 1.0)
     experience = experience_of(by_hand, density - [0.0, np.log(2)])
-    agent = make(by_hand, critic=by_hand.quadratic_critic(), learning_rates=(1.0, 0.0))
+    agent = make(
+        by_hand, critic_network=by_hand.quadratic_critic(), learning_rates=(1.0, 0.0)
+    )
     info = agent.train(experience).extra
     np.testing.assert_allclose(
         agent.actor_network.trainable_variables[-1], [5 + 51.0], rtol=1e-4
@@ -330,15 +330,7 @@ def test_compiled_training_is_eager_training(by_hand, xla):
         )
 
     experience = experience_of(by_hand, (-9.0, -9.0, -40.0, -40.0), copies=2)
-    eager, compiled = small(), small()
-    train = tf.function(compiled.train, jit_compile=xla, autograph=False)
-    for _ in range(4):
-        expected, loss = eager.train(experience), train(experience)
-        for mine, other in zip(loss.extra, expected.extra, strict=True):
-            np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
-    assert compiled.train_step_counter == 4
-    for mine, other in zip(compiled.variables, eager.variables, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
+    builders.check_compiled_is_eager(small, experience, xla)
 
 
 @pytest.mark.parametrize(

@@ -10,72 +10,44 @@ from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import gaussian
 from smoothie_tf.agents import td3_agent
-from smoothie_tf.networks import critic_network, keras_network, mean_network
+from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
 WIDE = tensor_spec.BoundedTensorSpec([1], tf.float32, -100, 100)
 
 
-def critic(by_hand, bias=4.0):
-    """Q(s, a) = 1·s₁ + 3·s₂ + 2·a + bias."""
-    network = keras_network.as_network(
-        by_hand.critic(), (by_hand.observation_spec, by_hand.action_spec), "Critic"
-    )
-    network.create_variables()
-    network.variables[1].assign([bias])
-    return network
-
-
 def make(by_hand, action_spec=None, **changes):
     """An agent with the networks of `by_hand`, γ = 1, squares and no noise."""
-    agent = td3_agent.Td3Agent(
-        by_hand.time_step_spec,
-        action_spec or by_hand.action_spec,
+    return builders.make(
+        td3_agent.Td3Agent,
+        by_hand,
+        action_spec=action_spec,
         **{
-            "actor_network": keras_network.as_network(
-                by_hand.actor(), by_hand.observation_spec, "Actor"
-            ),
-            "critic_network": critic(by_hand),
-            "actor_optimizer": SGD(1.0),
-            "critic_optimizer": SGD(1.0),
+            "actor_network": builders.actor_by_hand(by_hand),
+            "critic_network": builders.critic_by_hand(by_hand),
             "td_errors_loss_fn": tf.math.squared_difference,
             "target_policy_noise": 0.0,
             "target_update_tau": 0.01,
             "seed": 7,
-            "train_step_counter": tf.Variable(0, dtype=tf.int64),
             **changes,
         },
     )
-    agent.initialize()
-    return agent
 
 
 def small(**changes):
-    tf.keras.utils.set_random_seed(0)
-    observation = tensor_spec.TensorSpec([5], tf.float32)
-    action = tensor_spec.BoundedTensorSpec([3], tf.float32, -1, 1)
-    agent = td3_agent.Td3Agent(
-        ts.time_step_spec(observation),
-        action,
+    return builders.small(
+        td3_agent.Td3Agent,
+        critic=builders.joint_critic,
         **{
-            "actor_network": mean_network.MeanNetwork(observation, action, (8, 6)),
-            "critic_network": critic_network.CriticNetwork(
-                (observation, action), (), (8, 6), "relu"
-            ),
-            "actor_optimizer": tf.keras.optimizers.Adam(1e-2, jit_compile=False),
-            "critic_optimizer": tf.keras.optimizers.Adam(1e-2, jit_compile=False),
             "gamma": 0.99,
             "target_update_tau": 0.05,
             "actor_update_period": 2,
             "target_update_period": 2,
             "gradient_clipping": 4.0,
             "seed": 7,
-            "train_step_counter": tf.Variable(0, dtype=tf.int64),
             **changes,
         },
     )
-    agent.initialize()
-    return agent
 
 
 def test_losses_by_hand(by_hand):
@@ -97,7 +69,9 @@ def test_the_target_action_is_within_the_bounds(by_hand):
 def test_the_least_of_two_critics_is_the_target_of_both(by_hand):
     # The second critic is 10 lower: targets 10 + 59 and 20 + 79, against 21 and 31 of
     # the first, 11 and 21 of the second.
-    agent = make(by_hand, WIDE, critic_network_2=critic(by_hand, bias=-6.0))
+    agent = make(
+        by_hand, WIDE, critic_network_2=builders.critic_by_hand(by_hand, bias=-6.0)
+    )
     info = agent.loss(by_hand.experience()).extra
     expected = (48.0**2 + 68.0**2 + 58.0**2 + 78.0**2) / 2
     np.testing.assert_allclose(info.critic_loss, expected)
@@ -277,18 +251,14 @@ def test_exploration_is_uniform_first_and_then_gaussian(by_hand):
 
 @pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
 def test_compiled_training_is_eager_training(random_experience, xla):
-    experience = random_experience(12, 5, 3)
-    eager, compiled = small(), small()
-    train = tf.function(compiled.train, jit_compile=xla, autograph=False)
-    actors = [[v.numpy() for v in compiled._actor_network.variables]]
-    for _ in range(4):
-        expected, loss = eager.train(experience), train(experience)
-        for mine, other in zip(loss.extra, expected.extra, strict=True):
-            np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
-        actors.append([v.numpy() for v in compiled._actor_network.variables])
-    assert compiled.train_step_counter == 4
-    for mine, other in zip(compiled.variables, eager.variables, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
+    actors = []
+
+    def watch(agent):
+        actors.append([v.numpy() for v in agent._actor_network.variables])
+
+    builders.check_compiled_is_eager(
+        small, random_experience(12, 5, 3), xla, watch=watch
+    )
     moved = [
         any((a != b).any() for a, b in zip(before, after, strict=True))
         for before, after in zip(actors, actors[1:], strict=False)
@@ -296,41 +266,16 @@ def test_compiled_training_is_eager_training(random_experience, xla):
     assert moved == [True, False, True, False]
 
 
-def test_same_batches_same_weights(random_experience, weights_of):
-    def train():
-        agent = small()
-        for seed in range(5):
-            agent.train(random_experience(6, 5, 3, seed))
-        return weights_of(agent)
-
-    for mine, same in zip(train(), train(), strict=True):
-        np.testing.assert_array_equal(mine, same)
+def test_same_batches_same_weights(random_experience):
+    builders.check_repeats(small, random_experience)
 
 
 def test_training_resumes_from_a_checkpoint(random_experience, tmp_path):
-    batches = [random_experience(6, 5, 3, seed) for seed in range(6)]
-    whole = small()
-    for number, batch in enumerate(batches):
-        if number == 3:
-            path = tf.train.Checkpoint(agent=whole).write(str(tmp_path / "ckpt"))
-        whole.train(batch)
-    # Other weights and another seed before it is restored.
-    again = small(seed=8)
-    again.train(batches[0])
-    status = tf.train.Checkpoint(agent=again).read(path)
-    status.assert_existing_objects_matched()
-    for batch in batches[3:]:
-        again.train(batch)
-    optimizers = [
-        [*agent._actor_optimizer.variables, *agent._critic_optimizer.variables]
-        for agent in (whole, again)
-    ]
-    for mine, same in zip(
-        [*whole.variables, *optimizers[0]],
-        [*again.variables, *optimizers[1]],
-        strict=True,
-    ):
-        np.testing.assert_array_equal(mine, same)
+    def everything(agent):
+        optimizers = agent._actor_optimizer, agent._critic_optimizer
+        return [*agent.variables, *(v for each in optimizers for v in each.variables)]
+
+    builders.check_resumes(small, random_experience, tmp_path, everything)
 
 
 def test_hyperparameters_are_bound_on_tf_agents_class():
