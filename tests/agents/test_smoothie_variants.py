@@ -45,6 +45,22 @@ VARIANTS = {
 }
 
 
+def make_quadratic(by_hand, **changes):
+    """An agent with the critic Q = 3a², γ = 0, σ = 2 and squared errors."""
+    return builders.make(
+        smoothie_variants.create_smoothie,
+        by_hand,
+        **{
+            "critic_network": by_hand.quadratic_critic(),
+            "gamma": 0.0,
+            "initial_log_variance": np.log(4.0),
+            "independent_minibatches": False,
+            "td_errors_loss_fn": lambda x, y: (x - y) ** 2,
+            **changes,
+        },
+    )
+
+
 def small(seed=0, critic=None, **changes):
     """An agent with small networks of the paper's kind, and all weights at work."""
     gin.bind_parameter("CovarianceNetwork.hidden_units", (6,))
@@ -223,23 +239,13 @@ def test_expected_values_by_hand(by_hand):
 
 def test_17_is_the_mean_over_the_samples_that_it_draws(by_hand):
     # Q = 3a² and σ = 2: the mean of 3·(a + 2η)² over the samples.
-    agent = smoothie_variants.create_smoothie(
-        by_hand.time_step_spec,
-        by_hand.action_spec,
-        actor_network=by_hand.actor(),
-        critic_network=by_hand.quadratic_critic(),
-        actor_optimizer=SGD(1.0),
-        critic_optimizer=SGD(1.0),
-        gamma=0.0,
-        initial_log_variance=np.log(4.0),
-        independent_minibatches=False,
+    agent = make_quadratic(
+        by_hand,
         evaluation="expected",
         smoothing_samples=5,
-        td_errors_loss_fn=lambda x, y: (x - y) ** 2,
         seed=7,
         train_step_counter=tf.Variable(3, dtype=tf.int64),
     )
-    agent.initialize()
     noise = gaussian.stateless_normal([5, 2, 1], [7, 2 * 3 + 1])[:, :, 0].numpy()
     actions = np.array([5.0, 6.0])
     expectation = (3 * (actions + 2 * noise) ** 2).mean(0)
@@ -253,23 +259,13 @@ def test_17_is_the_mean_over_the_samples_that_it_draws(by_hand):
 def test_derivative_errors_by_hand(by_hand, baseline):
     # Q = 3a², σ = 2, a = ã + 2η, T the reward, b = 3a² or 0:
     #   (T − 3a²)² + 0.1·½·(6a + η/2·(T − b))² + 0.01·½·(6 − (η² − 1)/4·(T − b))².
-    agent = smoothie_variants.create_smoothie(
-        by_hand.time_step_spec,
-        by_hand.action_spec,
-        actor_network=by_hand.actor(),
-        critic_network=by_hand.quadratic_critic(),
-        actor_optimizer=SGD(1.0),
-        critic_optimizer=SGD(1.0),
-        gamma=0.0,
-        initial_log_variance=np.log(4.0),
-        independent_minibatches=False,
+    agent = make_quadratic(
+        by_hand,
         bellman_error_weights=(1.0, 0.1, 0.01),
         derivative_baseline=baseline,
-        td_errors_loss_fn=lambda x, y: (x - y) ** 2,
         seed=7,
         train_step_counter=tf.Variable(3, dtype=tf.int64),
     )
-    agent.initialize()
     noise = gaussian.stateless_normal([2, 1], [7, 3])[:, 0].numpy()
     action = np.array([5.0, 6.0]) + 2 * noise
     target = np.array([10.0, 20.0])
@@ -288,24 +284,13 @@ def test_errors_at_the_mean_by_hand(by_hand, baseline):
     # Q = 3a² at μ = 9 and 15, σ = 2, d = ã − μ = −4 and −9, T the reward, b = 3μ² or 0:
     #   (T − 3μ²)² + 0.1·½·(6μ − d/4·(T − b))² + 0.01·½·(6 − (d²/16 − ¼)·(T − b))²,
     # weighed by π(ã|s)/q(ã|s): 0.5, and 2 of 3 that are left.
-    agent = smoothie_variants.create_smoothie(
-        by_hand.time_step_spec,
-        by_hand.action_spec,
-        actor_network=by_hand.actor(),
-        critic_network=by_hand.quadratic_critic(),
-        actor_optimizer=SGD(1.0),
-        critic_optimizer=SGD(1.0),
-        gamma=0.0,
-        initial_log_variance=np.log(4.0),
-        independent_minibatches=False,
+    agent = make_quadratic(
+        by_hand,
         bellman_error_weights=(0.0, 0.0, 0.0),
         mean_error_weights=(1.0, 0.1, 0.01),
         mean_error_clipping=2.0,
         derivative_baseline=baseline,
-        td_errors_loss_fn=lambda x, y: (x - y) ** 2,
-        train_step_counter=tf.Variable(0, dtype=tf.int64),
     )
-    agent.initialize()
     assert agent.collect_policy.emit_log_probability
     mean, target = np.array([9.0, 15.0]), np.array([10.0, 20.0])
     d = np.array([5.0, 6.0]) - mean
