@@ -54,7 +54,7 @@ class Preset:
         Args:
             num_steps: The panel's length in environment steps; 0 if it has none.
         """
-        if not num_steps or any(map(_is_length, self.gin_bindings)):
+        if not num_steps or any(map(is_length, self.gin_bindings)):
             return self
         if self.name != _PANEL_PRESET:
             num_steps = min(num_steps, self.num_steps)
@@ -81,7 +81,7 @@ class Preset:
     @property
     def labels(self) -> tuple[str, ...]:
         """Labels of this preset and of those that differ only in length, own first."""
-        bindings = tuple(each for each in self.gin_bindings if not _is_length(each))
+        bindings = tuple(each for each in self.gin_bindings if not is_length(each))
         alike = (
             dataclasses.replace(self, name=name, gin_bindings=bindings).label
             for name in (self.name, *self.others)
@@ -89,7 +89,8 @@ class Preset:
         return tuple(dict.fromkeys((self.label, *alike)))
 
 
-def _is_length(binding: str) -> bool:
+def is_length(binding: str) -> bool:
+    """Returns whether a gin binding sets the number of environment steps of a run."""
     return _LENGTH_BINDING in binding
 
 

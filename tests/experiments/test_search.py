@@ -132,6 +132,21 @@ def test_agents_have_as_many_trials_by_hand(env):
     assert search.read_space("smoothie", "table1", env)["first"] == ()
 
 
+def test_the_shortlist_is_of_values_that_searches_found():
+    spaces = {
+        agent: search.read_space(agent, "shortlist", "Ant-v5")
+        for agent in ("smoothie", "ddpg", "smoothie-no-kl")
+    }
+    for agent, space in spaces.items():
+        assert len(space["first"]) == 3
+        assert space["bound"] == search.read_space(agent, "first_block")["bound"]
+        *finalists, _ = space["first"]
+        of_search = search.read_space(agent, "first_block", "HalfCheetah-v5")["first"]
+        assert all(each in of_search for each in finalists)
+    hopper = search.read_space("smoothie", "first_block", "Hopper-v5")["first"]
+    assert spaces["smoothie"]["first"][-1] in hopper
+
+
 def test_all_trials_have_what_the_space_binds(plan):
     space = search.read_space("smoothie", "first_block", "Hopper-v5")
     assert space["bound"] == CHOICES.panels[0].arms[-1].gin_bindings

@@ -12,6 +12,7 @@ import pandas as pd
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.search import search
+from smoothie_tf.runs.run import is_length
 from smoothie_tf.runs.status import read_json
 
 OBJECTIVE = (
@@ -113,7 +114,9 @@ def _gin_text(study, command):
     for name, each in plan.ranges.items():
         text += f"# {name} in [{each.low:g}, {each.high:g}].\n"
         text += f"{plan.bindings[name]} = {best.params[name]!r}\n"
-    return text + "".join(f"# Bound in all trials.\n{each}\n" for each in plan.fixed)
+    # The length of a trial is not among the values found.
+    bound = (each for each in plan.fixed if not is_length(each))
+    return text + "".join(f"# Bound in all trials.\n{each}\n" for each in bound)
 
 
 def _draw(study, home):
