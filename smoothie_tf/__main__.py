@@ -77,6 +77,11 @@ COMMANDS = {
             "any arms on any tasks, from the command line",
         ),
         (
+            "baselines",
+            f"{_FIGURES}:baselines",
+            "Smoothie, searched and recommended, beside DDPG, TD3, SAC",
+        ),
+        (
             "behind_ddpg",
             f"{_FIGURES}:behind_ddpg",
             "why Smoothie is behind DDPG on some tasks",

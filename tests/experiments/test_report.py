@@ -17,6 +17,7 @@ from smoothie_tf.experiments.evidence import (
     verdicts,
 )
 from smoothie_tf.experiments.figures import behind_ddpg
+from smoothie_tf.experiments.figures.baselines import BASELINES
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.report import claims, origins, report, summary
@@ -405,3 +406,37 @@ def test_the_penalty_is_judged_against_what_was_searched_without_it():
     # It takes the nearest task's, as every arm does.
     assert evidence.without_kl("Ant-v5") == "smoothie-no-kl-searched"
     assert evidence.without_kl("HalfCheetah-v5") == "smoothie-no-kl"
+
+
+def test_where_smoothie_stands(results_dir):
+    assert "python reproduce/baselines.py" in report.report(results_dir).read_text()
+    root = results_dir / "runs"
+    preset = read_preset("short")
+    # On tasks with their own length too: Pendulum's runs have 100,000 steps.
+    for run in grid(BASELINES, preset, ["Hopper-v5", "Pendulum-v1"], root=root):
+        if run.variant == "td3" or run.env == "Pendulum-v1":
+            record = {"versions": {"tensorflow": "2.15.1"}, "command": "train"}
+            write_run(run, [0.0] * 10 + [700.0 + run.seed] * 10, record=record)
+    found = evidence.Evidence(results_dir)
+    assert set(found.baselines.by_run["steps"]) == {100_000, 300_000}
+    assert found.other_values() == 0
+    text = report.report(results_dir).read_text()
+    rest = "701 [700, 702] (n = 3)"
+    # HalfCheetah has one run of two arms each, without an interval.
+    assert (
+        "| HalfCheetah-v5 | 5,000 (n = 1) | not yet run | 4,000 (n = 1) | not yet run "
+        "| not yet run |"
+    ) in text
+    hopper = "2,500 [2,490, 2,510] (n = 3) | not yet run | 1,000 [990, 1,010] (n = 3)"
+    assert f"| Hopper-v5 | {hopper} | {rest} | not yet run |" in text
+    assert f"| Pendulum-v1 |{f' {rest} |' * 5}" in text
+    assert (results_dir / "report" / "baselines.png").is_file()
+    # Ours beside other authors'.
+    table = (
+        "agent,source,environments,steps,seeds,Hopper\nTD3,Theirs,v1,1000000,10,3564"
+    )
+    (results_dir / "published_returns.csv").write_text(table)
+    text = report.report(results_dir).read_text()
+    assert "| TD3 | Theirs | v1 | 1,000,000 | 10 | 3564 |" in text
+    assert "| TD3 | **ours** | v5 | 300,000 | 3 | 701 ± 1 |" in text
+    assert "| DDPG | **ours** | v5 | 300,000 | 1–3 | 1,000 ± 8 |" in text

@@ -6,6 +6,7 @@ Their flags and exit statuses are those of `figure.figure_command`.
 from collections.abc import Sequence
 
 from smoothie_tf.experiments.commands.figure import figure_command
+from smoothie_tf.experiments.figures.baselines import BASELINES
 from smoothie_tf.experiments.figures.behind_ddpg import BEHIND_DDPG, EQUAL
 from smoothie_tf.experiments.figures.choices import CHOICES
 from smoothie_tf.experiments.figures.continuous_control import (
@@ -30,6 +31,11 @@ def figure3(argv: Sequence[str] | None = None) -> int:
 def figure4(argv: Sequence[str] | None = None) -> int:
     """Trains and draws Figure 4."""
     return figure_command(FIGURE_4, argv)
+
+
+def baselines(argv: Sequence[str] | None = None) -> int:
+    """Trains and draws Smoothie beside DDPG, TD3 and SAC."""
+    return figure_command(BASELINES, argv)
 
 
 def behind_ddpg(argv: Sequence[str] | None = None) -> int:

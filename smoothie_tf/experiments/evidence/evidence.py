@@ -10,6 +10,7 @@ import pandas as pd
 
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures import svg as svg_figures
+from smoothie_tf.experiments.figures.baselines import BASELINES
 from smoothie_tf.experiments.figures.continuous_control import (
     FIGURE_3,
     SMOOTHIE_SEARCHED_WITHOUT_KL,
@@ -22,6 +23,8 @@ from smoothie_tf.runs.status import read_json
 
 #: The presets whose runs are results, the longest first.
 PRESETS = ("paper", "short")
+#: That of the comparison with TD3 and SAC; of longer runs, the first steps count.
+BASELINES_PRESET = "short"
 #: The preset of the SVG family's figures.
 SVG_PRESET = "svg"
 #: With fewer finished runs, a claim is not judged.
@@ -174,6 +177,9 @@ class Evidence:
             preset.name: Finals.collected(root, preset, [figure])
             for preset in self.presets
         }
+        self.baselines = Finals.collected(
+            root, read_preset(BASELINES_PRESET), [BASELINES]
+        )
         of_svg = functools.partial(
             Finals.collected, root, read_preset(SVG_PRESET), last=metrics.last_tenth
         )
@@ -238,12 +244,19 @@ class Evidence:
             table = table[table[column] == value]
         return table.sort_values("seed")["value"].to_numpy()
 
+    def runs(self, preset: str) -> tuple[Run, ...]:
+        """Returns the collected runs of Figures 3 and 4 and of the baselines."""
+        runs = self.finals[preset].runs
+        if preset == BASELINES_PRESET:
+            runs += self.baselines.runs
+        return tuple({run.directory: run for run in runs}.values())
+
     def other_values(self) -> int:
         """Counts collected runs whose hyperparameters differ from gin/tuned now."""
         known = {
             directory
-            for each in self.finals.values()
-            for run in each.runs
+            for preset in self.presets
+            for run in self.runs(preset.name)
             for directory in run.directories
         }
         found = {

@@ -92,7 +92,7 @@ def provenance(found: evidence.Evidence) -> list[str]:
     """Writes the commits and package versions of the runs."""
     parts = ["## Where the numbers come from\n"]
     rows = []
-    of = {name: finals.runs for name, finals in found.finals.items()}
+    of = {preset.name: found.runs(preset.name) for preset in found.presets}
     svg = {run.directory: run for run in (*found.svg_tasks.runs, *found.svg.runs)}
     for name, runs in (of | {evidence.SVG_PRESET: svg.values()}).items():
         records = metrics.provenance(runs)

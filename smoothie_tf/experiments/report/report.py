@@ -7,6 +7,7 @@ import pandas as pd
 from smoothie_tf.experiments.evidence import evidence, statistics, verdicts
 from smoothie_tf.experiments.report import (
     ablations,
+    baselines,
     behind_ddpg,
     claims,
     neighbours,
@@ -65,7 +66,8 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     for preset in found.presets:
         parts += returns.section(found, preset, out_dir)
     parts += behind_ddpg.section(results_dir)
-    parts += returns.published(found)
+    parts += baselines.section(found, out_dir)
+    parts += baselines.published(found)
     parts += neighbours.section(results_dir)
     parts += ablations.section(results_dir)
     parts += svg.section(found, out_dir)

@@ -1,9 +1,8 @@
-"""The report's sections on returns: Figures 3 and 4, and published DDPG returns."""
+"""The report's sections on the returns of Figures 3 and 4."""
 
 import pathlib
 
 import numpy as np
-import pandas as pd
 
 from smoothie_tf.experiments.drawing import curves
 from smoothie_tf.experiments.evidence import evidence, metrics, statistics, writing
@@ -170,38 +169,6 @@ def _pictures(figure, finals, out_dir, preset) -> list[str]:
         draw(frame, figure, runs, out_dir / name, panels)
         parts.append(f"![Figure {figure.number}, {what}](report/{name})\n")
     return parts
-
-
-def published(found: evidence.Evidence) -> list[str]:
-    """Writes published returns of DDPG beside ours."""
-    table = found.table("published_ddpg.csv", text=True)
-    if table is None:
-        return []
-    rows = [["" if pd.isna(cell) else cell for cell in row] for row in table.to_numpy()]
-    steps = list(table.columns).index("steps")
-    for row in rows:
-        row[steps] = f"{int(row[steps]):,}"
-    for preset in found.presets:
-        finals = found.finals[preset.name].by_run
-        ddpg = finals[finals["variant"] == "ddpg"]
-        if ddpg.empty:
-            continue
-        cells = {
-            env.split("-")[0]: writing.mean_and_std(arm["evaluation_return"])
-            for env, arm in ddpg.groupby("env")
-        }
-        counts = sorted(set(ddpg.groupby("env").size()))
-        seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
-        head = ["**ours**", "v5", f"{preset.num_steps:,}", seeds]
-        rows.append([*head, *(cells.get(task, "") for task in table.columns[4:])])
-    return [
-        "## DDPG elsewhere\n",
-        "This table checks that our baseline works. Task versions, networks and "
-        "hyperparameters differ, so only orders of magnitude can be compared. Others' "
-        "numbers are as printed by their authors "
-        "([`published_ddpg.csv`](published_ddpg.csv)).\n",
-        tables.table(list(table.columns), rows),
-    ]
 
 
 def _label(variant: str) -> str:
