@@ -139,6 +139,13 @@ def _draw(study, home):
         panels = pictures.plot_slice(study.asked, names, target_name=what)
         for panel in panels:
             panel.xaxis.set_minor_formatter(ticker.NullFormatter())
+            low, high = panel.get_xlim()
+            if high < 20 * low:  # Too narrow for two powers of ten.
+                ticks = (
+                    float(f"{i}e{power}") for power in range(-7, 1) for i in (1, 3)
+                )
+                panel.set_xticks([each for each in ticks if low <= each <= high])
+                panel.xaxis.set_major_formatter(ticker.LogFormatterSciNotation())
             panel.set_xlabel(panel.get_xlabel().replace("_", " "))
         panels[0].figure.suptitle(title)
         for figure, end in ((axes.figure, "_returns.png"), (panels[0].figure, ".png")):
