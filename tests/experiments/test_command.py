@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.experiments.commands.figure import _parser, _plan, figure_command
+from smoothie_tf.experiments.figures.choices import CHOICES
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
@@ -122,6 +123,14 @@ def test_bad_input_gets_one_sentence(flags, sentence, capsys, tmp_path):
     assert len(errors.strip().splitlines()) == 1
     there = sorted(path.name for path in tmp_path.iterdir())
     assert there == ["quick.gin", "short.gin"]
+
+
+@pytest.mark.parametrize("flags", [["--untuned"], ["--values", "recommended"]])
+def test_what_leaves_no_arm_is_refused(flags, capsys):
+    # All arms have values that the first search found.
+    assert figure_command(CHOICES, [*flags, "--envs", "HalfCheetah-v5"]) == 2
+    told = f"{' '.join(flags)} leaves Choices without arms"
+    assert told in capsys.readouterr().err
 
 
 def test_a_directory_without_room_is_refused_before_training(monkeypatch, capsys):

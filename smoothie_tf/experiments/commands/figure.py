@@ -212,6 +212,12 @@ def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
         tuned=not flags.untuned,
         values=flags.values,
     )
+    if not runs:  # Its arms all have values of their own.
+        given = "--untuned" if flags.untuned else f"--values {flags.values}"
+        raise InputError(
+            f"{given} leaves {figure.title} without arms: it compares values that a "
+            "search found."
+        )
     out_dir = flags.out_dir
     if out_dir is None:
         home = pathlib.Path("results") if preset.is_result else flags.runs_dir

@@ -1,14 +1,14 @@
 """Variants that test why Smoothie is behind DDPG on some tasks.
 
-On HalfCheetah, with the hyperparameters that Table 1's search found for each agent,
-Smoothie's mean return is below DDPG's. Both searches draw the same numbers, so both
-agents were tried with equal values: in trial 2, DDPG's best, Smoothie's σ vanished
+On HalfCheetah, with the hyperparameters that Table 1's first search found for each
+agent, Smoothie's mean return is below DDPG's. Both searches draw the same numbers, so
+both agents were tried with equal values: in trial 2, DDPG's best, Smoothie's σ vanished
 within some 50,000 steps. The arms start from these values and change what their labels
-say, also on Swimmer, which has HalfCheetah's values. The runs with each agent's own
-values are Figure 3's, with fewer steps.
+say, also on Swimmer, which has HalfCheetah's values.
 """
 
-from smoothie_tf.experiments.figures.continuous_control import DDPG, SMOOTHIE
+from smoothie_tf.experiments.figures import continuous_control
+from smoothie_tf.experiments.figures.continuous_control import of_first_search
 from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
 
 HALFCHEETAH = "HalfCheetah-v5"
@@ -16,7 +16,9 @@ SWIMMER = "Swimmer-v5"
 #: Environment steps after which the two agents differ, by task.
 STEPS = {HALFCHEETAH: 150_000, SWIMMER: 200_000}
 
-# The best of each search on HalfCheetah at commit 173f83c (gin/tuned).
+SMOOTHIE = of_first_search(continuous_control.SMOOTHIE)
+DDPG = of_first_search(continuous_control.DDPG)
+# The best of each search on HalfCheetah at commit 173f83c (gin/tuned/*-first-search).
 _DDPGS_VALUES = (
     "create_agent.actor_learning_rate = 0.0002075",
     "create_agent.critic_learning_rate = 0.0004372",
@@ -37,20 +39,23 @@ _SLOW = "covariance_learning_rate_factor = 0.0355"
 def _smoothie(name, label, colour, *bindings):
     bound = (f"SmoothieAgent.{each}" for each in bindings)
     variant = f"smoothie-ddpg-values-{name}"
-    return Arm(variant, "smoothie", label, (*_DDPGS_VALUES, *bound), colour)
+    arm = Arm(variant, "smoothie", label, (*_DDPGS_VALUES, *bound), colour)
+    return of_first_search(arm)
 
 
 def _ddpg(name, label, colour, *bindings):
-    return Arm(f"ddpg-{name}", "ddpg", label, bindings, colour)
+    return of_first_search(Arm(f"ddpg-{name}", "ddpg", label, bindings, colour))
 
 
 #: Smoothie where it differs from DDPG in the algorithm alone.
-EQUAL = Arm(
-    "smoothie-ddpg-values",
-    "smoothie",
-    "Smoothie, DDPG's values",
-    _DDPGS_VALUES,
-    "#000000",
+EQUAL = of_first_search(
+    Arm(
+        "smoothie-ddpg-values",
+        "smoothie",
+        "Smoothie, DDPG's values",
+        _DDPGS_VALUES,
+        "#000000",
+    )
 )
 NARROW_SLOW = _smoothie(
     "narrow-slow", "... σ from 0.14, φ's 1/28", "#009E73", _SLOW, _NARROW
@@ -70,12 +75,14 @@ OTHERS = (
     ),
     _smoothie("expected", "... (16) and (17)", "#009E73", "evaluation = 'expected'"),
 )
-NARROW = Arm(
-    "smoothie-narrow",
-    "smoothie",
-    "Smoothie, σ from 0.14",
-    (f"SmoothieAgent.{_NARROW}",),
-    "#009E73",
+NARROW = of_first_search(
+    Arm(
+        "smoothie-narrow",
+        "smoothie",
+        "Smoothie, σ from 0.14",
+        (f"SmoothieAgent.{_NARROW}",),
+        "#009E73",
+    )
 )
 DDPG_AS_SMOOTHIE = _ddpg(
     "smoothie-values", "DDPG, Smoothie's values", "#E69F00", *_SMOOTHIES_VALUES

@@ -3,11 +3,15 @@
 They are Adam's ε, what "clipping on gradients of Q" clips, and whether replay holds
 actions before or after clipping. Each arm adds a choice to the previous one. We follow
 the library of the paper's time and the first author's code of the same year, unless
-that is clearly worse. The first arm of each agent is Figure 3's, with fewer steps. DDPG
-stores clipped actions by default.
+that is clearly worse. Values are those of the first search. DDPG stores clipped actions
+by default.
 """
 
-from smoothie_tf.experiments.figures.continuous_control import DDPG, SMOOTHIE
+from smoothie_tf.experiments.figures.continuous_control import (
+    DDPG,
+    SMOOTHIE,
+    of_first_search,
+)
 from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
 
 #: Steps of every run.
@@ -47,7 +51,7 @@ CHOICES = Figure.of_panels(
     "Choices",
     "what the paper leaves open",
     tuple(
-        Panel(f"{env}: {name}", env, arms, STEPS)
+        Panel(f"{env}: {name}", env, tuple(map(of_first_search, arms)), STEPS)
         for env in ("HalfCheetah-v5", "Swimmer-v5")
         for name, arms in (("Smoothie", _SMOOTHIE), ("DDPG", _DDPG))
     ),

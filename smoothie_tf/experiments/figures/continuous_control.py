@@ -22,6 +22,15 @@ SMOOTHIE_SEARCHED_WITHOUT_KL = Arm(
     tuned_as="smoothie-no-kl",
 )
 
+
+def of_first_search(arm: Arm) -> Arm:
+    """Returns an arm with the values that the first search on HalfCheetah found.
+
+    Comparisons that were made with them keep them; figures 3 and 4 have later ones.
+    """
+    return dataclasses.replace(arm, tuned_as=f"{arm.agent}-first-search")
+
+
 FIGURE_3 = Figure(
     number=3,
     subject="Smoothie and DDPG on continuous control",

@@ -28,10 +28,11 @@ def section(results_dir: pathlib.Path) -> list[str]:
     if not paths:
         return [*parts, f"Not yet run:\n\n{_COMMAND}"]
     parts.append(
-        "Smoothie and DDPG are as in Figure 3, each with the hyperparameters searched "
-        'for it on HalfCheetah. "Smoothie, DDPG\'s values" has the learning rates and '
-        "the reward scale that the search found for DDPG. Rows that begin with "
-        '"..." add the named changes to it.\n'
+        "Smoothie and DDPG each have the hyperparameters that the first search found "
+        'for them on HalfCheetah. "Smoothie, DDPG\'s values" has the learning rates '
+        "and the reward scale that it found for DDPG. Rows that begin with "
+        '"..." add the named changes to it. Figure 3 has the values of a later search.'
+        "\n"
     )
     for path in paths:
         parts += tables.returns(path, _FIGURE, behind_ddpg.EQUAL.variant)
