@@ -105,6 +105,8 @@ def test_a_longer_run_is_evidence_of_a_shorter_one(results_dir):
     returns = short.values("Hopper-v5", "smoothie").tolist()
     assert returns == [2490, 2500, 2510, 0, 0]
     assert not len(paper.values("Hopper-v5", "smoothie"))
+    statuses = [each["status"] for each in metrics.provenance(short.runs)]
+    assert statuses.count("done") == len(short.runs)
     assert found.other_values() == 0
     # A run's own record comes first.
     leave(root, "Hopper-v5", "smoothie", 0, 1.0, "paper")

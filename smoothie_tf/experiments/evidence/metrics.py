@@ -11,6 +11,7 @@ import pandas as pd
 
 from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
+from smoothie_tf.runs.status import Status
 from smoothie_tf.training.run_directory import COLUMNS as METRICS
 
 RUN_COLUMNS = ("agent", "env", "seed", "variant", "finished")
@@ -294,6 +295,8 @@ def provenance(runs: Iterable[Run]) -> list[dict[str, Any]]:
         except (OSError, ValueError):
             raise DamagedRunError(f"{path} is damaged: it is not JSON.") from None
         facts = {key: record[key] for key in kept if key in record}
+        if prefix.is_done(run):  # Its steps; a longer run may go on.
+            facts["status"] = Status.DONE.value
         values = {"tuned": run.tuned, "recommended": run.recommended}
         values = {key: digest for key, digest in values.items() if digest}
         records.append({"variant": run.variant, **values, **facts})
