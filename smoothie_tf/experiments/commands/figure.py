@@ -212,11 +212,15 @@ def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
         tuned=not flags.untuned,
         values=flags.values,
     )
-    if not runs:  # Its arms all have values of their own.
-        given = "--untuned" if flags.untuned else f"--values {flags.values}"
+    trained = {run.env for run in runs}
+    missing = [env for env in envs or figure.envs if env not in trained]
+    if missing:  # All arms have values that a search found for certain tasks.
+        given = "--envs" if flags.values == "paper" else f"--values {flags.values}"
+        given = "--untuned" if figure.tuned and flags.untuned else given
         raise InputError(
-            f"{given} leaves {figure.title} without arms: it compares values that a "
-            "search found."
+            f"{given} leaves {figure.title} without arms on {', '.join(missing)}: "
+            "their values are those that a search found, for "
+            f"{', '.join(figure.envs)}."
         )
     out_dir = flags.out_dir
     if out_dir is None:

@@ -72,10 +72,8 @@ def published(found: evidence.Evidence) -> list[str]:
         row[steps] = f"{int(row[steps]):,}"
     labels = {arm.variant: arm.label for arm in BASELINES.arms}
     for preset in found.presets:
-        both = [found.finals[preset.name].by_run]
-        if preset.name == evidence.BASELINES_PRESET:
-            both.append(found.baselines.by_run)
-        runs = pd.concat(both).drop_duplicates(["env", "variant", "seed"])
+        is_own = preset.name == evidence.BASELINES_PRESET
+        runs = (found.baselines if is_own else found.finals[preset.name]).by_run
         for variant in ("ddpg", "td3", "sac"):
             arm = runs[(runs["variant"] == variant) & runs["env"].isin(FIGURE_3.envs)]
             if arm.empty:
@@ -95,7 +93,7 @@ def published(found: evidence.Evidence) -> list[str]:
         "## Others' returns\n",
         "This table checks that our baselines work. Task versions, networks and "
         "hyperparameters differ, so only orders of magnitude can be compared. Others' "
-        "numbers are as printed by their authors "
+        "numbers are as printed by their authors, rounded "
         "([`published_returns.csv`](published_returns.csv)); (highest) marks averages "
         "of each run's highest evaluation, which is above its last ones.\n",
         tables.table(list(table.columns), rows),
