@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import rliable.metrics
 
 from smoothie_tf.experiments.commands import collect
 from smoothie_tf.experiments.commands.report import report_command
@@ -336,6 +337,11 @@ def test_statistics_by_hand():
     ours, theirs = np.array([3.0, 5.0]), np.array([1.0, 4.0])
     # 3 > 1, 3 < 4, 5 > 1, 5 > 4.
     assert statistics.probability_of_improvement([ours], [theirs]).value == 0.75
+    several = np.random.default_rng(0).integers(4, size=[2, 5, 3]).astype(float)
+    np.testing.assert_allclose(
+        statistics.probability_of_improvement(*several.swapaxes(1, 2)).value,
+        rliable.metrics.probability_of_improvement(*several),
+    )
     estimate = statistics.difference(ours, theirs)
     assert estimate.value == 1.5
     assert (estimate.low, estimate.high) == (-1.0, 4.0)

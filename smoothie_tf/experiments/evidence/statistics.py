@@ -107,12 +107,16 @@ def probability_of_improvement(
         theirs: The same for the other agent.
 
     Returns:
-        The probability, averaged over tasks (rliable's P(X > Y)).
+        The probability, averaged over tasks; equal returns count half.
     """
-    return _estimate(
-        (_matrix(ours), _matrix(theirs)),
-        lambda x, y: np.array([metrics.probability_of_improvement(x, y)]),
-    )
+
+    # What rliable's `probability_of_improvement` returns, which calls SciPy's test for
+    # each resample and task and took a third of the report's time.
+    def of_pairs(x, y):
+        above = x[:, np.newaxis] - y
+        return np.array([((above > 0) + 0.5 * (above == 0)).mean()])
+
+    return _estimate((_matrix(ours), _matrix(theirs)), of_pairs)
 
 
 def scale_to_range(
