@@ -7,8 +7,10 @@ import pytest
 
 from smoothie_tf.experiments.drawing import curves
 from smoothie_tf.experiments.evidence import metrics
+from smoothie_tf.experiments.figures import behind_ddpg
 from smoothie_tf.experiments.figures import svg as svg_figures
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
+from smoothie_tf.experiments.figures.behind_ddpg import BEHIND_DDPG
 from smoothie_tf.experiments.figures.continuous_control import DDPG, FIGURE_3, FIGURE_4
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
@@ -100,6 +102,24 @@ def test_panel_without_runs_says_so(tmp_path, drawn):
     assert [panel.get_title() for panel in panels] == list(FIGURE_3.envs)
     said = [[text.get_text() for text in panel.texts] for panel in panels]
     assert said == [[]] + [["no run yet"]] * 5
+
+
+def test_a_panel_shows_what_no_other_does_and_says_where_seeds_lack(tmp_path, drawn):
+    preset = Preset("quick", num_steps=300, num_seeds=2)
+    runs = grid(BEHIND_DDPG, preset, [behind_ddpg.HALFCHEETAH], root=tmp_path)
+    equal = "smoothie-ddpg-values"  # In panels 1, 2 and 3.
+    for run in runs:
+        alone = run.variant == equal and run.seed == 0
+        if alone or run.variant in ("smoothie", "ddpg", f"{equal}-held"):
+            write_metrics(run, [(100, 1.0), (300, 2.0)])
+    frame = metrics.read_runs(runs)
+    curves.draw_returns(frame, BEHIND_DDPG, runs, tmp_path / "f.png")
+    titles = [panel.get_title() for panel in drawn[0].axes]
+    values, spread = "HalfCheetah: values and algorithm", "DDPG's values: σ"
+    assert titles == [values, f"HalfCheetah, {spread}"]
+    texts = drawn[0].axes[0].get_legend().get_texts()
+    labels = [text.get_text() for text in texts]
+    assert labels == ["Smoothie", "DDPG", "Smoothie, DDPG's values (n = 1)"]
 
 
 def test_a_report_shows_where_all_arms_have_runs():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rliable.metrics
+from scipy import stats
 
 from smoothie_tf.experiments.commands import collect
 from smoothie_tf.experiments.commands.report import report_command
@@ -93,7 +94,7 @@ def test_a_claim_that_fails_is_said(tmp_path):
     assert found["Smoothie doubles DDPG's return on Hopper"] == verdicts.NOT
     assert found["Smoothie is at least as good as DDPG on Hopper"] == verdicts.NOT
     text = report.report(tmp_path).read_text()
-    assert "| **not** | 701 against 1,001: −300 [−301, −299]" in text
+    assert "| **not** | 701 against 1,001: −300 [−302, −298]" in text
 
 
 def test_a_longer_run_is_evidence_of_a_shorter_one(results_dir):
@@ -126,7 +127,7 @@ def test_a_longer_run_is_evidence_of_a_shorter_one(results_dir):
     # DDPG's runs are at 300 ± 10, a tenth of which is 30.
     [
         ((310.0, 320.0, 330.0), verdicts.REPRODUCED),
-        ((200.0, 320.0, 400.0), verdicts.PARTLY),
+        ((200.0, 320.0, 400.0), verdicts.UNDECIDED),
         ((280.0, 290.0, 320.0), verdicts.NOT),
     ],
 )
@@ -150,7 +151,8 @@ def test_training_returns_stand_beside_the_mean_actions(results_dir):
     assert "300,000 steps; training returns +1,500 [" in number
     # 2,499 against 999.
     number = table["Smoothie doubles DDPG's return on Hopper"]
-    assert "300,000 steps; training returns 2.50 times [" in number
+    assert number.startswith("2.50 times, 2,500 against 1,000: +1,500 [")
+    assert number.endswith("], 2.50 times")
     for task in ("Walker2d", "Ant"):
         assert table[f"The KL penalty helps on {task}"] == "–"
     text = report.report(results_dir).read_text()
@@ -176,7 +178,7 @@ def test_what_the_report_says(results_dir, capsys):
     # std of (−10, 0, 10) is 8.16; training returns are 1 lower.
     assert "| Hopper-v5 | Smoothie | 2,500 ± 8 | 2,499 ± 8 | 0.30 ± 0.00 | 3 |" in text
     assert "| Ant-v5 | Smoothie | not yet run |  |  | 0 |" in text
-    assert "2.50 times [2.4" in text
+    assert "2.50 times, 2,500 against 1,000" in text
     assert "| short | abc | 11 of 11 |" in text
     for name in ("figure3_short", "figure3_short_stddev", "figure4_short"):
         assert (results_dir / "report" / f"{name}.png").stat().st_size > 10_000
@@ -252,8 +254,8 @@ def test_what_holds_smoothie_back_is_held_against_equal_values(tmp_path):
         "| HalfCheetah-v5 | Smoothie, DDPG's values | 3 | 101 ± 1 |  | 202 ± 2 |"
         in text
     )
-    held = "| ... σ held at 0.14 | 3 | 301 ± 1 | +200 [+199, +201]: better | 602 ± 2 |"
-    assert f"{held} +400 [+397, +403]: better |" in text
+    held = "| ... σ held at 0.14 | 3 | 301 ± 1 | +200 [+198, +202]: better | 602 ± 2 |"
+    assert f"{held} +400 [+395, +405]: better |" in text
     assert "(behind_ddpg-short/behind_ddpg_stddev.png)" in text
 
 
@@ -282,11 +284,11 @@ def test_neighbours_with_their_intervals(tmp_path):
     text = report.report(tmp_path).read_text()
     assert "### After 100,000 steps" in text
     assert "| Hopper-v5 | DDPG | 3 | 101 ± 1 |  |" in text
-    assert "| Hopper-v5 | Soft DDPG | 3 | 201 ± 1 | +100 [+99, +101]: better |" in text
-    assert "| Hopper-v5 | SVG(0) | 2 | 50 ± 0 | too few runs |" in text
+    assert "| Hopper-v5 | Soft DDPG | 3 | 201 ± 1 | +100 [+98, +102]: better |" in text
+    assert "| Hopper-v5 | SVG(0) | 2 | 50 ± 0 | −50 [−53, −48]: worse |" in text
     assert "Commits ab12ab1, c0dec0d.\n" in text
     assert "### Soft DDPG's width σ, after 100,000 steps" in text
-    assert "| Hopper-v5 | σ = 0.1 | 3 | 101 ± 1 | −100 [−101, −99]: worse |" in text
+    assert "| Hopper-v5 | σ = 0.1 | 3 | 101 ± 1 | −100 [−102, −98]: worse |" in text
     assert "| dense | SVG(0) | 100 % [84, 100] | 20 |" in text
     for damage in ("[", "{}x", '[{"seed": 0}]', "[1]"):
         record.write_text(damage)
@@ -344,7 +346,14 @@ def test_statistics_by_hand():
     )
     estimate = statistics.difference(ours, theirs)
     assert estimate.value == 1.5
-    assert (estimate.low, estimate.high) == (-1.0, 4.0)
+    welch = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+    np.testing.assert_allclose(estimate[1:], (welch.low, welch.high))
+    # t of 2 degrees of freedom is 4.303; the standard error of 1, 2, 3 is 1/√3.
+    np.testing.assert_allclose(
+        statistics.mean(np.arange(1.0, 4.0)), (2, 2 - 2.484, 2 + 2.484), rtol=1e-3
+    )
+    assert np.isnan(statistics.difference(ours, theirs[:1]).low)
+    assert statistics.mean(np.ones(3)) == (1, 1, 1)
     assert statistics.ratio(ours, theirs).value == 4 / 2.5
     assert np.isnan(statistics.ratio(ours, -theirs).value)
     # Wilson's interval of 20 of 20.
@@ -352,11 +361,21 @@ def test_statistics_by_hand():
     np.testing.assert_allclose(low, 20 / (20 + 1.959964**2), rtol=1e-6)
 
 
+def test_the_intervals_of_three_runs_hold_95_percent():
+    # True differences are 0; one of the two agents varies three times as much.
+    draws = np.random.default_rng(0).normal(size=[2000, 2, 3])
+    draws[:, 1] *= 3
+    held = [
+        low <= 0 <= high for _, low, high in (statistics.difference(*d) for d in draws)
+    ]
+    assert 0.94 < np.mean(held) < 0.98
+
+
 def test_intervals_repeat_and_leave_numpys_stream_alone():
-    values = np.random.default_rng(0).normal(size=[2, 6])
+    values = np.random.default_rng(0).normal(size=[2, 6, 1])
     np.random.seed(5)  # noqa: NPY002
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    one, other = (statistics.difference(*values) for _ in range(2))
+    one, other = (statistics.probability_of_improvement(*values) for _ in range(2))
     assert one == other
     np.testing.assert_array_equal(state, np.random.get_state()[1])  # noqa: NPY002
 
@@ -440,13 +459,13 @@ def test_where_smoothie_stands(results_dir):
     assert set(found.baselines.by_run["steps"]) == {100_000, 300_000}
     assert found.other_values() == 0
     text = sections()
-    rest = "701 [700, 702] (n = 3)"
+    rest = "701 [699, 703] (n = 3)"
     # HalfCheetah has one run of two arms each, without an interval.
     assert (
         "| HalfCheetah-v5 | 5,000 (n = 1) | not yet run | 4,000 (n = 1) | not yet run "
         "| not yet run |"
     ) in text
-    hopper = "2,500 [2,490, 2,510] (n = 3) | not yet run | 1,000 [990, 1,010] (n = 3)"
+    hopper = "2,500 [2,475, 2,525] (n = 3) | not yet run | 1,000 [975, 1,025] (n = 3)"
     assert f"| Hopper-v5 | {hopper} | {rest} | not yet run |" in text
     assert f"| Pendulum-v1 |{f' {rest} |' * 5}" in text
     assert (results_dir / "baselines.png").is_file()

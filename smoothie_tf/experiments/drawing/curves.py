@@ -95,6 +95,11 @@ def draw_policy_stddev(
     """
     note = "σ in units of actions scaled to [−1, 1]. The paper does not draw this."
     panels = _panels(figure, runs, panels)
+    if any(arm.agent == "ddpg" for panel in panels for arm in panel.arms):
+        note += (
+            " DDPG learns none: its line is the stationary σ of its noise, which "
+            "starts each episode at 0 and stays below."
+        )
     _draw(
         frame, figure, runs, path, "policy_stddev", "σ", note, panels, least_range=0.1
     )
@@ -172,6 +177,7 @@ def _draw(
     If the values of a panel span less than `least_range`, its y axis starts at 0, so
     that rounding errors of a constant are not magnified.
     """
+    panels = _distinct(panels, set(zip(frame["env"], frame["variant"], strict=True)))
     # The title counts only the runs that are drawn.
     drawn = {(panel.env, arm.variant) for panel in panels for arm in panel.arms}
     runs = [run for run in runs if (run.env, run.variant) in drawn]
@@ -190,6 +196,7 @@ def _draw(
     else:
         note += " One seed: no band."
     curves = metrics.curves(frame, column)
+    most = curves["seeds"].max() if len(curves) else 0
     finished = frame[frame["finished"].astype(bool)]
     finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
     # The figure must be wide enough for the title and the note.
@@ -210,7 +217,7 @@ def _draw(
             for arm, colour in zip(shown.arms, colours(shown.arms), strict=True):
                 chosen = curves["env"] == shown.env
                 chosen &= curves["variant"] == arm.variant
-                _draw_curve(panel, curves[chosen], arm.label, colour)
+                _draw_curve(panel, curves[chosen], arm.label, colour, most)
             low, high = panel.get_ylim()
             if panel.lines and high - low < least_range:
                 panel.set_ylim(0, 1.2 * high)
@@ -236,10 +243,37 @@ def _draw(
         )
 
 
-def _draw_curve(panel, curve: pd.DataFrame, label: str, colour: str) -> None:
-    """Draws the line and, if several seeds have evaluations, the band."""
+def _distinct(panels: Sequence[Panel], existing: set[tuple[str, str]]) -> list[Panel]:
+    """Leaves out panels whose curves another panel on the same environment has too.
+
+    Args:
+        panels: The panels.
+        existing: Environments and variants with evaluations.
+    """
+    shown: list[set[tuple[str, str]]] = [
+        {(panel.env, arm.variant) for arm in panel.arms} & existing for panel in panels
+    ]
+    return [
+        panel
+        for i, (panel, pairs) in enumerate(zip(panels, shown, strict=True))
+        if not pairs
+        or not any(
+            pairs < other or (pairs == other and j < i) for j, other in enumerate(shown)
+        )
+    ]
+
+
+def _draw_curve(
+    panel, curve: pd.DataFrame, label: str, colour: str, most_seeds: int
+) -> None:
+    """Draws the line and, if several seeds have evaluations, the band.
+
+    A curve of fewer seeds than the picture's others says so in its label.
+    """
     if curve.empty:  # A line without data would still be in the legend.
         return
+    if curve["seeds"].max() < most_seeds:
+        label += f" (n = {curve['seeds'].max()})"
     millions = curve["step"].to_numpy(float) / 1e6
     # A single point would not show as a line.
     marker = "o" if len(curve) == 1 else None

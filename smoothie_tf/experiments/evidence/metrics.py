@@ -248,8 +248,7 @@ def final_returns(runs: pd.DataFrame) -> pd.DataFrame:
 def compare(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Compares the final returns of all variants with those of one of them.
 
-    The interval is the report's, `statistics.difference`; with three seeds it is too
-    narrow.
+    The interval is the report's, `statistics.difference`.
 
     Args:
         runs: As `by_run` returns them.

@@ -1,11 +1,16 @@
-"""Claims, findings on them, and the four verdicts."""
+"""Claims, findings on them, and the five verdicts."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from smoothie_tf.experiments.evidence import evidence
 
-REPRODUCED, PARTLY, NOT, NOT_YET = "reproduced", "partly", "not", "not yet run"
+REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not"
+#: The runs do not tell, for their interval holds both answers.
+UNDECIDED = "undecided"
+NOT_YET = "not yet run"
+#: All of them, in the order in which they are counted.
+VERDICTS = (REPRODUCED, PARTLY, UNDECIDED, NOT, NOT_YET)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +18,7 @@ class Finding:
     """What the evidence says on a claim.
 
     Attributes:
-        verdict: One of the four verdicts above.
+        verdict: One of `VERDICTS`.
         number: The number with its interval and its meaning.
         n: How many runs or cases it is computed from.
     """
@@ -30,7 +35,7 @@ class Claim:
     Attributes:
         statement: The paper's statement, in our words.
         source: Its place in the paper.
-        rule: When it counts as reproduced, partly, or not.
+        rule: When it counts as reproduced, partly, undecided, or not.
         command: Makes or completes the evidence.
         judge: Returns the finding from the evidence.
     """
@@ -45,3 +50,9 @@ class Claim:
 def all_or_some(held: Sequence[bool]) -> str:
     """Returns the verdict on a claim of several parts: all, some or none hold."""
     return REPRODUCED if all(held) else PARTLY if any(held) else NOT
+
+
+def told(verdicts: Iterable[str]) -> str:
+    """Writes how often each verdict was given."""
+    given = list(verdicts)
+    return ", ".join(f"{given.count(verdict)} {verdict}" for verdict in VERDICTS)

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from smoothie_tf.experiments.evidence import evidence
-from smoothie_tf.experiments.evidence.verdicts import (
-    Claim,
-)
+from smoothie_tf.experiments.evidence.verdicts import Claim
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
 from smoothie_tf.experiments.report import rules, section3
 
@@ -102,8 +100,8 @@ def claims() -> list[Claim]:
         Claim(
             "Smoothie doubles DDPG's return on Hopper",
             "Section 6.2, Figure 3",
-            "reproduced: the ratio of means is at least 2 and its interval above 1; "
-            "partly: the ratio is above 1; else not",
+            "reproduced: the ratio of means is at least 2, and the interval of their "
+            "difference above 0; partly: the ratio is above 1; else not",
             _figure(3, "Hopper-v5"),
             rules.doubled,
         )
@@ -149,13 +147,12 @@ def claims() -> list[Claim]:
 SHARED_RULES = {
     "A": "the 95 % interval of the difference of mean final returns decides. "
     f"reproduced: its lower end is at or above −{100 * rules.MARGIN:.0f} % of DDPG's "
-    "mean return; not: its upper end is below 0; else partly, which with few runs "
-    "means undecided",
+    "mean return; not: its upper end is below 0; else undecided",
     "B": "the 95 % interval of the difference of mean final returns decides. "
-    "reproduced: it is above 0; partly: the difference is above 0; else not",
+    "reproduced: it is above 0; undecided: the difference is above 0; else not",
     "C": "the difference of mean final returns and its 95 % interval decide. "
     "reproduced: the difference is above 0, and the interval's lower end at or above "
-    f"−{100 * rules.MARGIN:.0f} % of DDPG's mean return; partly: the difference is "
+    f"−{100 * rules.MARGIN:.0f} % of DDPG's mean return; undecided: the difference is "
     "above 0; else not",
 }
 

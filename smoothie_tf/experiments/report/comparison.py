@@ -32,8 +32,9 @@ def write(
         "```\n",
         "Returns are of the policy's mean action, averaged over a run's last ten "
         "evaluations (at most half of all). ± is the standard deviation over seeds, "
-        "dividing by n. Intervals are 95 %, by a stratified bootstrap over runs; with "
-        "few seeds they are too narrow.\n",
+        "dividing by n. Intervals are 95 %: Welch's for differences, and for "
+        "probabilities a stratified bootstrap over runs, which is too narrow with few "
+        "seeds.\n",
         *_arms(figure, runs),
         *tables.returns(path, figure, baseline.variant, picture_folder=""),
         *_improvement(figure, path),

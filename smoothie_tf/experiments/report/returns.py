@@ -69,6 +69,8 @@ def _final_cells(finals: evidence.Finals, env: str, variant: str) -> list[str]:
             ("policy_stddev", 2),
         )
     ]
+    if variant == "ddpg":  # It learns no σ.
+        cells[-1] = "–"
     return [*cells, str(count)]
 
 
@@ -117,9 +119,10 @@ def _aggregates(found, preset: Preset) -> list[str]:
         ]
         if len(compared) > 1:
             parts.append(
-                "Scaled: on each task, 0 and 1 are the lowest and the highest final "
-                "return of any run of the two agents. The last row uses equally many "
-                "runs of every task, the first ones.\n"
+                "The interquartile mean of three runs is their mean. Scaled: on each "
+                "task, 0 and 1 are the lowest and the highest final return of any run "
+                "of the two agents. The last row uses equally many runs of every task, "
+                "the first ones.\n"
             )
     return parts
 

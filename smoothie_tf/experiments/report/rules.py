@@ -1,5 +1,7 @@
 """The rules that decide the verdicts on the claims of Smoothie's paper."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -10,6 +12,7 @@ from smoothie_tf.experiments.evidence.verdicts import (
     NOT_YET,
     PARTLY,
     REPRODUCED,
+    UNDECIDED,
     Finding,
     all_or_some,
 )
@@ -73,7 +76,7 @@ def hessians(found: Evidence) -> Finding:
     equal = all(row["largest_error"] <= HESSIAN for row in rows)
     faster = [row["speedup"] > 1 for row in rows]
     verdict = all_or_some(faster) if equal else NOT
-    number = "relative error ≤ {:.0e}; {} times as fast (median; {})".format(
+    number = "relative error ≤ {:.0e}; {} times as fast (rounds {})".format(
         max(row["largest_error"] for row in rows),
         ", ".join(f"{row['speedup']:.1f}" for row in rows),
         ", ".join(
@@ -154,75 +157,96 @@ def near_zero(found: Evidence) -> Finding:
 
 def at_least_as_good(found: Evidence, env: str) -> Finding:
     """Judges Smoothie against DDPG on a task by rule A."""
-    pair = found.comparison(env, "smoothie", "ddpg")
-    if pair is None:
-        return _not_yet(found, env, "smoothie", "ddpg")
-    estimate = statistics.difference(pair.ours, pair.theirs)
-    if estimate.low >= -MARGIN * abs(pair.theirs.mean()):
-        verdict = REPRODUCED
-    else:
-        verdict = NOT if estimate.high < 0 else PARTLY
-    return _compared(verdict, estimate, pair)
+
+    def verdict(estimate, slack):
+        if estimate.low >= -slack:
+            return REPRODUCED
+        return NOT if estimate.high < 0 else UNDECIDED
+
+    return _compared(found, env, ("smoothie", "ddpg"), verdict)
 
 
 def better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
     """Judges by rule B whether `ours` is better on a task; arms are variants."""
-    pair = found.comparison(env, ours, theirs)
-    if pair is None:
-        return _not_yet(found, env, ours, theirs)
-    estimate = statistics.difference(pair.ours, pair.theirs)
-    if estimate.low > 0:
-        verdict = REPRODUCED
-    else:
-        verdict = PARTLY if estimate.value > 0 else NOT
-    return _compared(verdict, estimate, pair)
+
+    def verdict(estimate, slack):
+        if estimate.low > 0:
+            return REPRODUCED
+        return UNDECIDED if estimate.value > 0 else NOT
+
+    return _compared(found, env, (ours, theirs), verdict)
 
 
 def slightly_better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
     """Judges by rule C whether `ours` is better on a task; arms are variants."""
-    pair = found.comparison(env, ours, theirs)
-    if pair is None:
-        return _not_yet(found, env, ours, theirs)
-    estimate = statistics.difference(pair.ours, pair.theirs)
-    verdict = NOT
-    if estimate.value > 0:
-        at_most_a_little_behind = estimate.low >= -MARGIN * abs(pair.theirs.mean())
-        verdict = REPRODUCED if at_most_a_little_behind else PARTLY
-    return _compared(verdict, estimate, pair)
+
+    def verdict(estimate, slack):
+        if estimate.value <= 0:
+            return NOT
+        return REPRODUCED if estimate.low >= -slack else UNDECIDED
+
+    return _compared(found, env, (ours, theirs), verdict)
 
 
 def doubled(found: Evidence) -> Finding:
     """Judges whether Smoothie doubles DDPG's return on Hopper."""
-    pair = found.comparison("Hopper-v5", "smoothie", "ddpg")
+    arms = ("smoothie", "ddpg")
+    pair = found.comparison("Hopper-v5", *arms)
     if pair is None:
-        return _not_yet(found, "Hopper-v5", "smoothie", "ddpg")
-    estimate = statistics.ratio(pair.ours, pair.theirs)
-    if np.isnan(estimate.value):
+        return _not_yet(found, "Hopper-v5", *arms)
+    ratio = _ratio(pair.ours, pair.theirs)
+    if np.isnan(ratio):
         number = f"no ratio: DDPG's mean is {pair.theirs.mean():.0f}"
         return Finding(NOT, number, _runs(pair))
-    if estimate.value >= 2 and estimate.low > 1:
+    is_above = statistics.difference(pair.ours, pair.theirs).low > 0
+    if ratio >= 2 and is_above:
         verdict = REPRODUCED
     else:
-        verdict = PARTLY if estimate.value > 1 else NOT
-    number = f"{_times(estimate)}, {_steps(pair)}"
+        verdict = PARTLY if ratio > 1 else NOT
+    number = f"{ratio:.2f} times, {_told(pair)}"
     if pair.has_training:
-        number += f"; training returns {_times(statistics.ratio(*pair.training))}"
+        number += f", {_ratio(*pair.training):.2f} times"
     return Finding(verdict, number, _runs(pair))
 
 
-def _compared(verdict: str, estimate: statistics.Estimate, pair) -> Finding:
+def _compared(
+    found: Evidence,
+    env: str,
+    arms: tuple[str, str],
+    verdict: Callable[[statistics.Estimate, float], str],
+) -> Finding:
+    """Judges a difference of final returns.
+
+    Args:
+        found: The evidence.
+        env: Gymnasium id of the task.
+        arms: Variants of the two arms.
+        verdict: Returns the verdict from the difference and `MARGIN` of the second
+            arm's mean.
+    """
+    pair = found.comparison(env, *arms)
+    if pair is None:
+        return _not_yet(found, env, *arms)
+    estimate = statistics.difference(pair.ours, pair.theirs)
+    slack = MARGIN * abs(pair.theirs.mean())
+    return Finding(verdict(estimate, slack), _told(pair), _runs(pair))
+
+
+def _told(pair) -> str:
+    """Writes both arms' means and their difference, also in training returns."""
+    estimate = statistics.difference(pair.ours, pair.theirs)
     number = f"{pair.ours.mean():,.0f} against {pair.theirs.mean():,.0f}: "
-    number += f"{writing.interval(estimate, with_signs=True)}, {_steps(pair)}"
+    number += f"{writing.interval(estimate, with_signs=True)}, "
+    number += f"{pair.preset.num_steps:,} steps"
     if pair.has_training:
         training = statistics.difference(*pair.training)
         number += f"; training returns {writing.interval(training, with_signs=True)}"
-    return Finding(verdict, number, _runs(pair))
+    return number
 
 
-def _times(estimate: statistics.Estimate) -> str:
-    if np.isnan(estimate.value):
-        return "no ratio"
-    return f"{estimate.value:.2f} times [{estimate.low:.2f}, {estimate.high:.2f}]"
+def _ratio(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Returns the ratio of means; not a number if the second is not above 0."""
+    return ours.mean() / theirs.mean() if theirs.mean() > 0 else np.nan
 
 
 def _not_yet(found, env: str, *variants: str) -> Finding:
@@ -233,7 +257,3 @@ def _not_yet(found, env: str, *variants: str) -> Finding:
 
 def _runs(pair) -> str:
     return f"{len(pair.ours)} + {len(pair.theirs)}"
-
-
-def _steps(pair) -> str:
-    return f"{pair.preset.num_steps:,} steps"

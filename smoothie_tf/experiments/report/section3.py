@@ -47,7 +47,8 @@ def claims() -> list[Claim]:
             _naive_variance,
         ),
         Claim(
-            "Smoothie's update, from a learned Q̃, has a smaller variance",
+            "Smoothie's update, from a Q̃ learned from many actions, has a smaller "
+            "variance than the naive update from one",
             _SOURCE,
             "the 95 % interval of the variance over critics, relative to the squared "
             "mean, decides. reproduced: it is below the relative variance of one "

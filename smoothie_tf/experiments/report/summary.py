@@ -47,11 +47,15 @@ def summary(found, judged: pd.DataFrame) -> str:
                 f"{len(pair.ours)} + {len(pair.theirs)}",
             ]
         )
+    counts = [
+        f"{title} ({len(table)}): {verdicts.told(table['verdict'])}"
+        for title, table in ((_TITLE, judged[~of_svg]), (_SVG_TITLE, judged[of_svg]))
+    ]
     difference = "difference [95 % interval]"
     head = ["task", "Smoothie", "DDPG", difference, "... in training returns"]
     head += ["steps", "seeds"]
     return (
-        f"{_counts(judged[~of_svg], _TITLE)}. {_counts(judged[of_svg], _SVG_TITLE)}."
+        f"{counts[0]}. {counts[1]}."
         "\n\n"
         "Returns are of the policy's mean action, averaged over a run's last ten"
         " evaluations; ± is the standard deviation over seeds. Training returns are"
@@ -77,10 +81,3 @@ def write(text: str, results_dir: pathlib.Path) -> None:
     if begin and end:
         whole = f"{before}{BEGIN}\n{text}{END}{after}"
         readme.write_text(whole, encoding="utf-8")
-
-
-def _counts(judged, title):
-    counts = judged["verdict"].value_counts()
-    words = (verdicts.REPRODUCED, verdicts.PARTLY, verdicts.NOT, verdicts.NOT_YET)
-    told = ", ".join(f"{counts.get(word, 0)} {word}" for word in words)
-    return f"{title} ({len(judged)}): {told}"

@@ -84,8 +84,10 @@ def _cells(returns: np.ndarray, baseline: np.ndarray) -> list[str]:
     cell = writing.mean_and_std(returns)
     if np.isnan([*returns, *baseline]).any():
         return [cell, ""]
-    if min(len(returns), len(baseline)) < evidence.LEAST_SEEDS:
-        return [cell, "too few runs"]
+    if not len(baseline):
+        return [cell, "no run to compare with"]
+    if min(len(returns), len(baseline)) < 2:
+        return [cell, "one run"]
     estimate = statistics.difference(returns, baseline)
     word = "better" if estimate.low > 0 else "undecided"
     word = "worse" if estimate.high < 0 else word

@@ -32,8 +32,13 @@ def describe(plan: search.Search) -> str:
     )
     text += f"{', the best '.join(levels)} environment steps, {plan.cost:,} in all."
     if plan.rungs:
-        text += f" Rungs compare means of {search.RUNG_EVALUATIONS} evaluations. What "
-        text += "learns late is stopped early, unlike in the paper's search."
+        text += (
+            f" Rungs compare means of the last {search.RUNG_EVALUATIONS} evaluations "
+        )
+        text += (
+            "(at most half of those made). What learns late is stopped early, unlike "
+        )
+        text += "in the paper's search."
     return text
 
 
@@ -101,8 +106,8 @@ def _gin_text(study, command):
     commits = metrics.commits(read_json(run.directory / "run.json"))
     header = (
         f"{plan.arm.variant} on {plan.env}: the best of {plan.num_trials} trials of "
-        "Table 1's search. Written by the search, not by hand.",
-        f"Study {plan.name}, preset {plan.preset.name}. {describe(plan)}",
+        f"the study {plan.name}. Written by the search, not by hand.",
+        f"Preset {plan.preset.name}. {describe(plan)}",
         f"Objective: {best.value:.1f} in trial {best.number} at {run.num_steps:,} "
         f"steps, {OBJECTIVE}. One run, seed {run.seed}; as the best of many it "
         "flatters. The figures' seeds are others.",

@@ -15,6 +15,7 @@ from smoothie_tf.experiments.evidence.verdicts import (
     NOT_YET,
     PARTLY,
     REPRODUCED,
+    UNDECIDED,
     Finding,
     all_or_some,
 )
@@ -271,7 +272,7 @@ def _verdict(estimates) -> str:
     if any(estimate.high < 0 for estimate in estimates):
         return NOT
     above = all(estimate.low > 0 for estimate in estimates)
-    return REPRODUCED if above else PARTLY
+    return REPRODUCED if above else UNDECIDED
 
 
 def _not_yet(found, env, arms) -> Finding:

@@ -250,7 +250,7 @@ def tabulate_escapes(records: pd.DataFrame) -> pd.DataFrame:
 def _spread(values):
     if len(values) == 1:
         return f"{values.iloc[0]:.3f}"
-    return f"{values.mean():.3f} ± {values.std():.3f}"
+    return f"{values.mean():.3f} ± {values.std(ddof=0):.3f}"
 
 
 _METHOD_COLOURS = {
