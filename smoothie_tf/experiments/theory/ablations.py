@@ -6,6 +6,7 @@ on Hopper is a grid of runs, `figures.ablations`.
 """
 
 import functools
+import math
 import pathlib
 from collections.abc import Callable, Container
 
@@ -20,6 +21,7 @@ KL_PENALTIES = (0.0, 0.1)
 _UPDATES = 9600
 _RECORDS = 24
 _NUM_STEPS = 15_000
+_ESCAPES_A_ROW = 4
 #: Folders in `--results_dir`: for the three parts, and for the runs on Hopper.
 FOLDER = "ablations"
 HOPPER_FOLDER = "ablations-hopper"
@@ -353,22 +355,30 @@ def draw_policies(records: pd.DataFrame, path: pathlib.Path) -> None:
 
 
 def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
-    """Draws μ and σ of every run on the two-Gaussians task, one column per variant.
+    """Draws μ and σ of every run on the two-Gaussians task, μ above σ for a variant.
 
     Args:
         records: As `learn_escapes` returns them.
         path: The picture to write.
     """
     names = [name for name in ESCAPES if name in set(records["variant"])]
+    columns = min(_ESCAPES_A_ROW, len(names))
+    rows = math.ceil(len(names) / columns)
+    means = records["mean"]
     width, height = style.PANEL_INCHES
-    size = 0.6 * width * len(names), 1.35 * height
+    size = 0.75 * width * columns, 1.35 * height * rows
     with style.picture(path, figsize=size, layout="constrained") as figure:
-        panels = figure.subplots(
-            2, len(names), sharex=True, sharey="row", squeeze=False
-        )
-        for column, name in zip(panels.T, names, strict=True):
-            for _, run in records[records["variant"] == name].groupby("seed"):
-                for panel, what in zip(column, ("mean", "stddev"), strict=True):
+        panels = figure.subplots(2 * rows, columns, sharex=True, squeeze=False)
+        for place in range(rows * columns):
+            row, column = divmod(place, columns)
+            pair = panels[2 * row : 2 * row + 2, column]
+            if place >= len(names):
+                for panel in pair:
+                    panel.set_visible(False)
+                continue
+            title, of_variant = ESCAPES[names[place]][0], records["variant"]
+            for _, run in records[of_variant == names[place]].groupby("seed"):
+                for panel, what in zip(pair, ("mean", "stddev"), strict=True):
                     panel.plot(
                         run["update"] / 1000,
                         run[what],
@@ -377,12 +387,14 @@ def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
                         alpha=0.7,
                     )
             for mode in two_gaussians.MIXTURE.centres:
-                column[0].axhline(mode, color="0.4", linewidth=0.8, linestyle=":")
-            column[0].set_title(ESCAPES[name][0])
-            column[1].set_xlabel("thousand updates")
-        panels[0][0].set_ylabel("mean μ")
-        panels[1][0].set_ylabel("σ")
-        panels[1][0].set_ylim(bottom=0)
+                pair[0].axhline(mode, color="0.4", linewidth=0.8, linestyle=":")
+            pair[0].set(title=title, ylim=(means.min() - 0.1, means.max() + 0.1))
+            pair[1].set_ylim(0, 1.05 * records["stddev"].max())
+            if not column:
+                pair[0].set_ylabel("mean μ")
+                pair[1].set_ylabel("σ")
+            if place + columns >= len(names):
+                pair[1].set_xlabel("thousand updates")
 
 
 #: Parts by name, each with the functions that make, tabulate and draw its records.
