@@ -45,7 +45,14 @@ def read_metrics(path: str | os.PathLike[str]) -> pd.DataFrame:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise DamagedRunError(f"{path} is damaged: it is not text.") from None
-    lines = text[: text.rfind("\n") + 1].splitlines()
+    columns = _columns(path, text[: text.rfind("\n") + 1].splitlines())
+    frame = pd.DataFrame(columns, dtype=float)
+    _check_rows(path, frame)
+    return frame.astype({"step": "int64"})
+
+
+def _columns(path: pathlib.Path, lines: list[str]) -> dict[str, list[float]]:
+    """Parses the lines of a `metrics.csv` into `METRICS`; an empty cell is NaN."""
     header = lines[0].split(",") if lines else []
     missing = [column for column in METRICS if column not in header]
     if missing:
@@ -66,7 +73,11 @@ def read_metrics(path: str | os.PathLike[str]) -> pd.DataFrame:
         for column, cell in zip(header, cells, strict=True):
             if column in columns:
                 columns[column].append(_number(cell, path, number, column))
-    frame = pd.DataFrame(columns, dtype=float)
+    return columns
+
+
+def _check_rows(path: pathlib.Path, frame: pd.DataFrame) -> None:
+    """Raises if a row has no step or no return, or the steps do not increase."""
     for column in ("step", "evaluation_return_mean"):
         empty = np.flatnonzero(frame[column].isna())
         if empty.size:
@@ -80,14 +91,13 @@ def read_metrics(path: str | os.PathLike[str]) -> pd.DataFrame:
             f"{path} is damaged: line {strange[0] + 2} has step {steps[strange[0]]!r},"
             " which is not a whole number of at least 0."
         )
-    not_after = np.flatnonzero(np.diff(frame["step"]) <= 0)
+    not_after = np.flatnonzero(np.diff(steps) <= 0)
     if not_after.size:
         row = not_after[0] + 1
         raise DamagedRunError(
-            f"{path} is damaged: step {frame['step'][row]:.0f} on line {row + 2} does "
-            f"not come after step {frame['step'][row - 1]:.0f}."
+            f"{path} is damaged: step {steps[row]:.0f} on line {row + 2} does "
+            f"not come after step {steps[row - 1]:.0f}."
         )
-    return frame.astype({"step": "int64"})
 
 
 def read_runs(runs: Iterable[Run]) -> pd.DataFrame:
