@@ -125,7 +125,7 @@ def learn(
         hidden_units=hidden_units,
     )
     count = len(state)
-    model.observe(state, action, next_state, tf.zeros([count]))
+    model.observe(state, action, next_state, tf.zeros([count]), tf.ones([count]))
     optimizer = tf.keras.optimizers.legacy.Adam(_LEARNING_RATE)
     each = tf.ones([_BATCH_SIZE])
 

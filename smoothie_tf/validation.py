@@ -10,6 +10,8 @@ _RULES: dict[str, tuple[Callable[[float], bool], str]] = {
     "non-negative": (lambda x: x >= 0, "a number of at least 0"),
     "probability": (lambda x: 0 <= x <= 1, "a number between 0 and 1"),
     "share": (lambda x: 0 < x <= 1, "a number above 0 and at most 1"),
+    # σ² = e^φ from 2e-35 to 6e34: beyond, it is no float32.
+    "log variance": (lambda x: -80 <= x <= 80, "a number between -80 and 80"),
     "count": (lambda x: x >= 1 and x == int(x), "a whole number of at least 1"),
 }
 
@@ -31,8 +33,8 @@ def check(
 
     Args:
       owner: What the values belong to, as a gin binding names it.
-      rule: One of "finite", "positive", "non-negative", "probability", "share" and
-        "count".
+      rule: One of "finite", "positive", "non-negative", "probability", "share", "log
+        variance" and "count".
       optional: Whether None is allowed.
       **values: The values by their parameters' names.
 
@@ -107,7 +109,10 @@ def check_layers(
             )
         for width in value:
             check(owner, "count", **{name: width})
-    if not isinstance(activation, str) or activation not in activations:
+    # Keras's module has three functions that are none.
+    others = ("get", "serialize", "deserialize")
+    known = isinstance(activation, str) and activation in activations
+    if not known or activation in others or activation.startswith("_"):
         raise ValueError(
             f"{owner}.activation must be the Keras name of an activation, such as"
             f" 'tanh', but is {activation!r}."

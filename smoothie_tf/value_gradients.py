@@ -47,20 +47,22 @@ def reproduce(sample: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tenso
 
 
 def importance_weights(
-    log_probability: tf.Tensor, stored: tf.Tensor, clipping: float
+    log_probability: tf.Tensor, stored: tf.Tensor, clipping: float | None
 ) -> tf.Tensor:
     """Returns w = min(p(a|s; θ)/p(a|s; θᵏ), clipping) of (13) and Appendix D.
 
     Args:
       log_probability: log p(a|s; θ) of the current policy, in nats, shape [B].
       stored: log p(a|s; θᵏ) of the policy that acted, in nats, shape [B].
-      clipping: Largest weight, > 0.
+      clipping: Largest weight, > 0; None for no limit.
 
     Returns:
       The weights, through which no gradient flows, shape [B].
     """
-    # The smaller logarithm: a ratio may be too large for a float.
-    log_ratio = tf.minimum(log_probability - stored, math.log(clipping))
+    log_ratio = log_probability - stored
+    if clipping is not None:
+        # The smaller logarithm: a ratio may be too large for a float.
+        log_ratio = tf.minimum(log_ratio, math.log(clipping))
     return tf.stop_gradient(tf.exp(log_ratio))
 
 

@@ -59,12 +59,19 @@ class ActorCriticConfig(gaussian_agent.AgentConfig):
         self._check("share", "target_update_tau")
         self._check("positive", "reward_scale_factor")
         self._check("positive", "gradient_clipping", optional=True)
-        self._check("finite", "initial_log_variance")
+        self._check("log variance", "initial_log_variance")
         self._check_flags("independent_minibatches")
         if not callable(self.td_errors_loss_fn):
             raise ValueError(
                 f"{self.owner}.td_errors_loss_fn must be a function of targets and"
                 f" values, but is {self.td_errors_loss_fn!r}."
+            )
+        shape = tuple(self.td_errors_loss_fn(tf.zeros([2]), tf.zeros([2])).shape)
+        if shape != (2,):
+            raise ValueError(
+                f"{self.owner}.td_errors_loss_fn must return one loss for each value,"
+                f" which is then weighted, but {self.td_errors_loss_fn!r} returns shape"
+                f" {shape} for 2 values."
             )
 
 
@@ -256,7 +263,7 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         """Returns the arguments of `policy_loss` and of `critic_loss`."""
         transition = self._as_transition(experience)
         each = tf.ones_like(transition.time_step.reward)
-        weights = each if weights is None else weights * each
+        weights = each if weights is None else parts.check_weights(weights) * each
         first = second = (transition, weights)
         if self.minibatches_per_train == 2:
             batch_size = transition.time_step.reward.shape[0]

@@ -151,5 +151,11 @@ class GaussianAgent(tf_agent.TFAgent):
     ) -> AgentConfig:
         """Sets `_config`: `config`, or the defaults, with `settings` replaced."""
         self._config = dataclasses.replace(config or self.config_class(), **settings)
+        wanted = getattr(self._config, "agent_class", type(self))
+        if not isinstance(self, wanted):
+            raise ValueError(
+                f"The hyperparameters are those of {wanted.__name__}, but the agent is"
+                f" {type(self).__name__}; create_smoothie selects the class."
+            )
         tf.Module.__init__(self, name=self._config.name)
         return self._config

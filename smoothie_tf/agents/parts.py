@@ -109,10 +109,31 @@ def boundary_weights(
     Returns:
       Weights, shape [B]. The mean of the weighted losses is the mean over true
       transitions.
+
+    Raises:
+      ValueError: If the weights have more dimensions.
     """
     valid = tf.cast(~time_steps.is_last(), tf.float32)
     share = tf.math.divide_no_nan(valid, tf.reduce_mean(valid))
-    return share if weights is None else share * weights
+    return share if weights is None else share * check_weights(weights)
+
+
+def check_weights(weights: tf.Tensor) -> tf.Tensor:
+    """Returns the weights of a batch, a scalar or shape [B].
+
+    Args:
+      weights: The weights.
+
+    Raises:
+      ValueError: If they have more dimensions.
+    """
+    weights = tf.convert_to_tensor(weights)
+    if weights.shape.rank not in (0, 1):
+        raise ValueError(
+            "Weights must be a scalar or one number for each transition, but have the"
+            f" shape {tuple(weights.shape)}."
+        )
+    return weights
 
 
 def build_optimizer(

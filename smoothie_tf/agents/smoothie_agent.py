@@ -68,7 +68,7 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
       initial_log_variance: Initial φ of every action dimension.
       covariance_learning_rate_factor: Factor of each optimizer step of φ, ≥ 0: at 1
         θ and φ have one learning rate, as in Algorithm 1; at 0 Σ keeps its initial
-        value.
+        value. Steps below half the spacing of floats at φ, 1e-7 near −3, are lost.
       min_stddev: Lower bound of each σ, > 0, in action units; None for no bound. For
         the covariance "diagonal" only, as `max_stddev`.
       max_stddev: Upper bound of each σ, at least `min_stddev`; None for no bound.
@@ -136,7 +136,8 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
                 f" 'diagonal', but it is {self.covariance!r}."
             )
         initial = math.exp(0.5 * self.initial_log_variance)
-        if not (low or 0.0) <= initial <= (high or math.inf):
+        slack = 1 + 1e-9  # φ may be the rounded logarithm of a bound.
+        if not (low or 0.0) / slack <= initial <= (high or math.inf) * slack:
             raise ValueError(
                 f"{self.owner}.initial_log_variance is {self.initial_log_variance!r}, a"
                 f" σ of {initial:.3g}, but must be within min_stddev {low!r} and"

@@ -132,6 +132,9 @@ class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):
 
     config_class = VariantConfig
 
+    def _configure(self, config, settings):
+        return super()._configure(config, {**settings, "evaluation": "expected"})
+
     def critic_loss(self, time_steps, action, next_time_steps, weights) -> tf.Tensor:
         """The errors of (16) and of (17), with the arguments of (18); a scalar."""
         observation, following = time_steps.observation, next_time_steps.observation
@@ -167,6 +170,12 @@ class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):
 
     def _create_networks(self, actor, critic, observation_spec, action_spec):
         super()._create_networks(actor, critic, observation_spec, action_spec)
+        if hasattr(self._critic_network, "bind_policy"):
+            raise ValueError(
+                f"{self._config.owner}.evaluation must be 'smoothed' where the critic"
+                f" has a form for Q̃ alone, as {type(self._critic_network).__name__},"
+                " but is 'expected', which also learns Q."
+            )
         self._action_value_network, self._target_action_value_network = (
             common.maybe_copy_target_network_with_checks(
                 self._critic_network, None, name, (observation_spec, action_spec)

@@ -15,7 +15,7 @@ state, A action.
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -84,10 +84,17 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         surrogate = tf.reduce_sum(
             weight[:, tf.newaxis] * tf.stop_gradient(by_action) * action
         )
-        # A product of Jacobians may overflow; then the policy is not updated.
-        surrogate = tf.where(tf.math.is_finite(surrogate), surrogate, 0.0)
         returned = tf.reduce_sum(weight * batch.reward)
         return -surrogate, returned, tf.ones([])
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        """Creates the agent; arguments and errors as for `ValueGradientAgent`."""
+        super().__init__(*args, **kwargs)
+        if self._config.plans and self._max_episode_steps is None:
+            raise ValueError(
+                f"{self._config.owner}.max_episode_steps must be a whole number of at"
+                " least 1 where the agent plans, but is None."
+            )
 
     def _episode(self, episode, mask):
         batch = super()._episode(episode, mask)

@@ -6,7 +6,8 @@ Methods", as `tf_agents.agents.td3.td3_agent` implements it, with these changes:
 * the noise of the target action is a function of a seed and of the training step, and
   the noisy action is clipped to the bounds, as in the authors' code: the critics are
   not trained on actions beyond them;
-* targets are updated only in the steps that update the actor (Algorithm 1);
+* targets are updated only in steps that update the actor (Algorithm 1):
+  `target_update_period` is a multiple of `actor_update_period`;
 * pairs of steps across an episode's end have weight 0;
 * exploration can be seeded, and is uniform before the first training step;
 * the two critics' variables have a fixed order, where TF-Agents orders them by memory
@@ -102,6 +103,12 @@ class Td3Agent(td3_agent.Td3Agent):
             target_update_period=self._target_update_period,
             actor_update_period=self._actor_update_period,
         )
+        if self._target_update_period % self._actor_update_period:
+            raise ValueError(
+                f"{owner}.target_update_period must be a multiple of"
+                f" actor_update_period, {self._actor_update_period}, but is"
+                f" {self._target_update_period}."
+            )
         validation.check(
             owner, "positive", reward_scale_factor=self._reward_scale_factor
         )
@@ -126,9 +133,11 @@ class Td3Agent(td3_agent.Td3Agent):
             self._target_policy_noise_clip,
         )
         self._target_actor_network.create_variables()
-        # The actor is updated in the first training step, and then once per period.
+        # The actor is updated in the steps whose number is a multiple of its period.
         # This counter makes the targets do the same.
-        self._update_target._counter.assign(self._target_update_period - 1)
+        counter = self._update_target._counter
+        step = tf.cast(self.train_step_counter, counter.dtype)
+        counter.assign((step - 1) % self._target_update_period)
         # Otherwise TF-Agents would add its own noise to the network's output.
         self._target_policy_noise = 0.0
         # With damping 1 the process is white noise.

@@ -59,7 +59,8 @@ class ValueGradientInfo(NamedTuple):
       actor_loss: Negative of the surrogate that the policy ascends.
       critic_loss: Error of fitted policy evaluation, Algorithm 4; 0 without a critic.
       model_loss: Negative log-likelihood of the model, in nats; 0 without a model.
-      kl: Mean divergence from the policy before the step, in nats.
+      kl: Mean divergence from the policy before the step, in nats; 0 if it is not
+        penalised.
       q: Mean value in the policy's loss: see the agent.
       importance_weight: Mean of the truncated weights w.
       policy_stddev: Mean of the policy's standard deviations, in action units.
@@ -344,7 +345,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         """E[KL(π_θ ‖ π_start)] over the states of a batch, Appendix D, in nats.
 
         The gradient flows through the first argument, the learning policy; the second
-        is the policy before the training step.
+        is the policy before the training step. 0 if it is not penalised.
         """
         if self._start_actor_network is None:
             return tf.zeros([])
@@ -374,7 +375,6 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         for_model, for_value, for_policy = self._minibatches(experience, weights)
         if not self._config.policy_replay:
             stages.check_episode(self, episode)
-            for_policy = self._episode(episode, episode_mask)
         nothing = tf.zeros([1])
         model_loss = critic_loss = nothing
         if self._updates["model"]:
@@ -383,7 +383,10 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         with tf.control_dependencies([model_loss]):
             if self._updates["value"]:
                 critic_loss = self._train_value(for_value)
-        with tf.control_dependencies([critic_loss]):
+        with tf.control_dependencies([model_loss, critic_loss]):
+            if not self._config.policy_replay:
+                # Now, since a planner rolls out the model that has just been trained.
+                for_policy = self._episode(episode, episode_mask)
             seen_by_policy = self._train_policy(for_policy)
         with tf.control_dependencies([seen_by_policy]):
             self.train_step_counter.assign_add(1)
@@ -403,7 +406,11 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         network = self._dynamics_network
         together = Batch(*(tf.reshape(x, [-1, *x.shape[2:]]) for x in batches))
         observed = network.observe(
-            together.state, together.action, together.next_state, together.reward
+            together.state,
+            together.action,
+            together.next_state,
+            together.reward,
+            together.weight,
         )
 
         def update(_, batch):
@@ -462,7 +469,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
 
         def update(_, batch):
             return tf.stack(
-                stages.descend(
+                stages.descend_if_finite(
                     lambda: losses(batch),
                     self._actor_optimizer,
                     self._policy_variables,

@@ -5,8 +5,9 @@
 
 So at a = μ its gradient is ∇θμᵀw₁ and its Hessian ∇φΣᵀw₂: the first of the two
 conditions for the mean and for the covariance. The second condition, that w minimises
-the error of gradients and Hessians, is trained by `SmoothieAgent.bellman_error_weights`
-for k = 1 and 2. If both hold, the policy gradient is exact.
+the error of gradients and Hessians at a = μ, is trained by
+`SmoothieAgent.mean_error_weights` for k = 1 and 2. If both hold, the policy gradient is
+exact. `SmoothieAgent.bellman_error_weights` minimises these errors at phantom actions.
 
 The paper's (22) has no ½: its Hessian would be 2·∇φΣᵀw₂, and w₂ half of what is meant.
 

@@ -226,11 +226,12 @@ class DynamicsNetwork(tf.Module):
         action: tf.Tensor,
         next_state: tf.Tensor,
         reward: tf.Tensor,
+        weights: tf.Tensor,
     ) -> tf.Operation:
         """Updates the moments for the standardisation by transitions.
 
-        Arguments as for `loss`. The first call sets the moments; the k-th has weight
-        1/k, but at least 1/1000.
+        Arguments as for `loss`; a transition of weight 0 does not count. The first call
+        sets the moments; the k-th has weight 1/k, but at least 1/1000.
         """
         share = 1 / (tf.cast(self._times_observed, self._dtype) + 1)
         share = tf.maximum(share, tf.cast(_LEAST_SHARE, self._dtype))
@@ -247,7 +248,9 @@ class DynamicsNetwork(tf.Module):
                 self._change_variance,
             ),
         ):
-            seen_mean, seen_variance = tf.nn.moments(values, axes=[0])
+            seen_mean, seen_variance = tf.nn.weighted_moments(
+                values, [0], weights[:, tf.newaxis]
+            )
             old_mean, old_variance = mean.read_value(), variance.read_value()
             new_mean = old_mean + share * (seen_mean - old_mean)
             spread = old_variance + tf.square(old_mean - new_mean)

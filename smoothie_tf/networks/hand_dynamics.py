@@ -109,7 +109,8 @@ class HandDynamics(tf.Module):
         action: tf.Tensor,
         next_state: tf.Tensor,
         reward: tf.Tensor,
+        weights: tf.Tensor,
     ) -> tf.Operation:
         """Does nothing."""
-        del state, action, next_state, reward
+        del state, action, next_state, reward, weights
         return tf.no_op()

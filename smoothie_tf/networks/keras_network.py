@@ -9,7 +9,8 @@ class KerasNetwork(network.Network):
     """A Sequential or functional Keras model behind TF-Agents' network interface.
 
     A critic's model takes a list [observations [B, S], actions [B, A]]; an output of
-    shape [B, 1] is read as one value per row.
+    shape [B, 1] is read as one value per row. Losses that a model adds, such as its
+    regularizers', are not part of the agents' losses.
     """
 
     def __init__(

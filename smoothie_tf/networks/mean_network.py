@@ -49,8 +49,9 @@ class MeanNetwork(network.Network):
           name: Name of the network.
 
         Raises:
-          ValueError: If `initial_mean` is not within the action bounds, a width is
-            not a whole number of at least 1, or the activation is unknown.
+          ValueError: If the action bounds are not finite, `initial_mean` is not within
+            them, a width is not a whole number of at least 1, or the activation is
+            unknown.
         """
         validation.check(
             "MeanNetwork", "finite", optional=True, initial_mean=initial_mean
@@ -63,8 +64,15 @@ class MeanNetwork(network.Network):
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._hidden = dense.hidden_layers(hidden_units, activation)
-        self._centre = (action_spec.maximum + action_spec.minimum) / 2.0
-        self._half_range = (action_spec.maximum - action_spec.minimum) / 2.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._centre = (action_spec.maximum + action_spec.minimum) / 2.0
+            self._half_range = (action_spec.maximum - action_spec.minimum) / 2.0
+        # A range too large for a float32 would also make actions NaN.
+        if not np.isfinite(self._half_range).all():
+            raise ValueError(
+                "MeanNetwork.action_spec must have finite bounds, but has"
+                f" {action_spec.minimum.tolist()} and {action_spec.maximum.tolist()}."
+            )
         validation.check_flags("MeanNetwork", bounded=bounded)
         self._output = dense.Dense(
             action_spec.shape[-1],

@@ -12,7 +12,7 @@ from tf_agents.policies import tf_policy
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import policy_step
 
-from smoothie_tf import gaussian
+from smoothie_tf import gaussian, validation
 
 
 class OrnsteinUhlenbeckPolicy(tf_policy.TFPolicy):
@@ -33,7 +33,13 @@ class OrnsteinUhlenbeckPolicy(tf_policy.TFPolicy):
             units.
           damping: Share of the process that each step removes, in [0, 1].
           name: Name of the policy.
+
+        Raises:
+          ValueError: If one of the two is out of range.
         """
+        owner = "OrnsteinUhlenbeckPolicy"
+        validation.check(owner, "non-negative", stddev=stddev)
+        validation.check(owner, "probability", damping=damping)
         super().__init__(
             wrapped_policy.time_step_spec,
             wrapped_policy.action_spec,

@@ -87,7 +87,7 @@ class LinearDynamics(tf.Module):
         number = state.shape[0]
         return (tf.tile(x[tf.newaxis], [number, 1, 1]) for x in (self.A, self.B))
 
-    def observe(self, state, action, next_state, reward):
+    def observe(self, state, action, next_state, reward, weights):
         return tf.no_op()
 
     def loss(self, state, action, next_state, reward, weights):

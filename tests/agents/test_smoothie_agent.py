@@ -584,13 +584,32 @@ def test_bounds_that_the_stddev_cannot_keep_are_named(by_hand, changes, sentence
         ("kl_penalty", float("inf"), "a number of at least 0"),
         ("reward_scale_factor", "big", "a number above 0"),
         ("gamma", True, "a number between 0 and 1"),
-        ("initial_log_variance", float("nan"), "a"),
+        ("initial_log_variance", float("nan"), "a number between -80 and 80"),
+        ("initial_log_variance", 200.0, "a number between -80 and 80"),
         ("covariance_learning_rate_factor", -0.1, "a number of at least 0"),
     ],
 )
 def test_numbers_out_of_range_are_named(by_hand, name, value, allowed):
     with pytest.raises(ValueError, match=f"^SmoothieAgent.{name} must be {allowed}"):
         make(by_hand, **{name: value})
+
+
+def test_the_stddev_may_start_at_a_bound():
+    for bound in (0.01, 0.1, 0.3):
+        phi = 2 * float(np.log(bound))
+        smoothie_agent.SmoothieConfig(initial_log_variance=phi, max_stddev=bound)
+        smoothie_agent.SmoothieConfig(initial_log_variance=phi, min_stddev=bound)
+
+
+def test_losses_and_weights_are_one_for_each_transition(by_hand):
+    with pytest.raises(
+        ValueError, match=r"must return one loss for each .* shape \(\)"
+    ):
+        make(by_hand, td_errors_loss_fn=tf.keras.losses.mse)
+    agent, batch = make(by_hand), by_hand.experience()
+    number = batch.reward.shape[0]
+    with pytest.raises(ValueError, match=r"one number for each transition, .*, 1\)"):
+        agent.train(batch, weights=tf.ones([number, 1]))
 
 
 @pytest.mark.parametrize("name", ["actor_optimizer", "critic_optimizer"])

@@ -9,7 +9,7 @@ from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import action_derivatives, gaussian
-from smoothie_tf.agents import smoothie_variants
+from smoothie_tf.agents import smoothie_agent, smoothie_variants
 from smoothie_tf.networks import (
     compatible_critic_network,
     linear_quadratic_networks,
@@ -449,6 +449,29 @@ def test_a_checkpoint_holds_all_that_training_needs(name, random_experience, tmp
 
 
 # Bad input.
+
+
+def test_a_class_trains_what_its_hyperparameters_say(by_hand):
+    def of(kind, **changes):
+        return builders.make(kind, by_hand, independent_minibatches=False, **changes)
+
+    expected = smoothie_variants.ExpectedSmoothieAgent
+    derivative = smoothie_variants.DerivativeSmoothieAgent
+    assert of(expected).config.evaluation == "expected"
+    with pytest.raises(ValueError, match="evaluation must be 'smoothed' where"):
+        of(expected, replay_weight_clipping=5.0)
+    config = smoothie_variants.VariantConfig(evaluation="expected")
+    for kind in (smoothie_agent.SmoothieAgent, derivative):
+        with pytest.raises(ValueError, match="are those of ExpectedSmoothieAgent, but"):
+            of(kind, config=config)
+    # (22) is a form of Q̃, not of Q.
+    with pytest.raises(ValueError, match="evaluation must be 'smoothed' where the cri"):
+        small(
+            critic=compatible_critic_network.CompatibleCriticNetwork(
+                (OBSERVATION, ACTION), (8,)
+            ),
+            evaluation="expected",
+        )
 
 
 @pytest.mark.parametrize(

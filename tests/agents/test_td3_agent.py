@@ -165,6 +165,26 @@ def test_actor_and_targets_move_every_other_step(by_hand):
     assert agent.train_step_counter == 4
 
 
+def test_targets_move_with_the_actor_from_any_step_on(by_hand):
+    agent = make(
+        by_hand,
+        train_step_counter=tf.Variable(3, dtype=tf.int64),
+        actor_update_period=2,
+        target_update_period=4,
+    )
+    moved = []
+    for _ in range(6):
+        before = float(agent._target_actor_network.variables[1])
+        agent.train(by_hand.experience())
+        moved.append(float(agent._target_actor_network.variables[1]) != before)
+    # Steps 3 to 8: the fourth and the eighth.
+    assert moved == [False, True, False, False, False, True]
+    with pytest.raises(
+        ValueError, match="a multiple of actor_update_period, 2, but is"
+    ):
+        make(by_hand, actor_update_period=2, target_update_period=3)
+
+
 def test_critics_move_in_every_step(by_hand):
     # Steps of 0 for the actor, and of 1e-3 down the gradient 2·error of each critic;
     # errors are 18 and 26, then those of the critic as it has become.

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from tf_agents.trajectories import policy_step
 
+from smoothie_tf import value_gradients
 from smoothie_tf.networks import dynamics_network
 from tests.agents import linear_quadratic_agents as lq
 
@@ -369,6 +370,24 @@ def test_the_planner_is_svg_infinity_on_the_models_own_trajectory():
     assert (again.action.numpy() != rollout.action.numpy()).any()
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_planner_rolls_out_the_model_that_it_has_just_trained(compiled):
+    def planner(model, model_rate):
+        optimizer = tf.keras.optimizers.legacy.SGD(model_rate)
+        rates = {"learning_rate": 1.0, "model_optimizer": optimizer}
+        agent = lq.make("planner", dynamics_network=model, **rates)
+        experience, episode = data(agent)
+        if compiled:
+            agent.train = tf.function(agent.train, autograph=False)
+        return step_of(agent, experience, episode)
+
+    learned = lq.LinearDynamics(A=np.eye(2), B=np.zeros((2, 2)))
+    found = planner(learned, model_rate=0.5)
+    assert np.abs(learned.B.numpy()).max() > 0.05
+    known = lq.LinearDynamics(A=learned.A.numpy(), B=learned.B.numpy())
+    np.testing.assert_allclose(found, planner(known, model_rate=0.0), rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", [each for each in EPISODIC if each != "planner"])
 def test_a_padded_episode_is_the_short_one(name):
     steps = []
@@ -429,6 +448,20 @@ def test_importance_weights_are_those_of_13():
     np.testing.assert_allclose(weights, [1, 2, 5], rtol=1e-4)
     np.testing.assert_allclose(steps[1], 2 * steps[0], rtol=1e-3)
     np.testing.assert_allclose(steps[2], 5 * steps[0], rtol=1e-3)
+
+
+def test_importance_weights_may_have_no_limit():
+    weights = value_gradients.importance_weights(
+        tf.constant([3.0]), tf.zeros([1]), None
+    )
+    np.testing.assert_allclose(weights, [np.exp(3)], rtol=1e-6)
+    agent = lq.make("svg0_episode", importance_weight_clipping=None)
+    experience, _ = data(agent)
+    columns = list(lq.rows(LENGTH, 1, episode=True))
+    columns[4] = columns[4] - np.log(20)
+    episode = {"episode": lq.transition(*columns), "episode_mask": tf.ones([LENGTH])}
+    found = agent.train(experience, **episode).extra.importance_weight
+    np.testing.assert_allclose(found, 20, rtol=1e-4)
 
 
 def test_value_functions_are_copied_at_whole_periods_exactly():
@@ -528,16 +561,24 @@ def test_the_penalty_holds_the_policy_back():
     assert np.abs(moved[100.0]).max() < 0.5 * np.abs(moved[0.0]).max()
 
 
-def test_a_gradient_that_is_not_finite_moves_nothing():
-    agent = lq.make(
-        "svg_infinity",
-        learning_rate=1.0,
-        policy_gradient_clipping=1.0,
-        dynamics_network=lq.LinearDynamics(A=1e30 * np.eye(2)),
-    )
-    step = step_of(agent, *data(agent))
+@pytest.mark.parametrize("clipping", [None, 1.0])
+def test_a_gradient_that_is_not_finite_moves_nothing(clipping):
+    def adam(rate):
+        return tf.keras.optimizers.Adam(rate, jit_compile=False)
+
+    agent = lq.make("svg_infinity", 0.1, adam, policy_gradient_clipping=clipping)
+    batch = data(agent)
+    assert np.abs(step_of(agent, *batch)).max() > 0.05
+    moments = [each.numpy() for each in agent._actor_optimizer.variables]
+    agent.dynamics_network.A.assign(1e30 * np.eye(2))
+    step = step_of(agent, *batch)
     np.testing.assert_array_equal(step, np.zeros((2, 2)))
-    # And one that is finite is clipped by its norm.
+    # Nor do Adam's moments, which would move the weights as well.
+    for before, after in zip(moments, agent._actor_optimizer.variables, strict=True):
+        np.testing.assert_array_equal(before, after.numpy())
+
+
+def test_the_policys_gradient_is_clipped_by_its_norm():
     agent = lq.make("svg_infinity", learning_rate=1.0, policy_gradient_clipping=0.01)
     step = step_of(agent, *data(agent))
     np.testing.assert_allclose(np.linalg.norm(step), 0.01, rtol=1e-4)
@@ -676,6 +717,11 @@ def test_what_is_not_allowed_is_named(changes, sentence):
             "svg_infinity",
             {"horizon": 3, "make_value_network": lq.Quadratic},
             "SvgInfinityAgent.critic_optimizer must be an optimizer",
+        ),
+        (
+            "planner",
+            {"max_episode_steps": None},
+            "SvgInfinityAgent.max_episode_steps must be a whole number of at least 1",
         ),
         (
             "td_actor_critic",

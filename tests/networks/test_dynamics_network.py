@@ -31,7 +31,7 @@ def make(learns_reward=False, widths=(8, 6), **changes):
     model = dynamics_network.DynamicsNetwork(
         STATE, ACTION, learns_reward, widths, **changes
     )
-    model.observe(*transitions(1000, 3))
+    model.observe(*transitions(1000, 3), tf.ones([1000], tf.float64))
     return model
 
 
@@ -107,7 +107,9 @@ def test_moments_are_those_of_all_that_was_seen():
     model = dynamics_network.DynamicsNetwork(STATE, ACTION, True)
     parts = [transitions(50, seed) for seed in range(4)]
     for part in parts:
-        model.observe(*part)
+        # Pairs across an episode's end have weight 0.
+        jump = [tf.concat([x, 100 + x[:5]], axis=0) for x in part]
+        model.observe(*jump, tf.constant([1.1] * 50 + [0.0] * 5, tf.float64))
     state, action, following, reward = (
         np.concatenate(x) for x in zip(*parts, strict=True)
     )
@@ -150,7 +152,7 @@ def test_a_dimension_that_never_changes_stays():
     model = dynamics_network.DynamicsNetwork(STATE, ACTION)
     state, action, following, reward = transitions(100)
     following = tf.concat([following[:, :2], state[:, 2:]], axis=1)
-    model.observe(state, action, following, reward)
+    model.observe(state, action, following, reward, tf.ones([100], tf.float64))
     np.testing.assert_allclose(
         model(state, action).next_state[:, 2], state[:, 2], atol=1e-6
     )

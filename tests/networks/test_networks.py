@@ -83,6 +83,20 @@ def test_mean_network_can_start_elsewhere():
             mean_network.MeanNetwork(OBSERVATION, spec, initial_mean=value)
 
 
+@pytest.mark.parametrize("bound", [np.inf, 3e38])
+def test_mean_network_needs_bounds(bound):
+    spec = tensor_spec.BoundedTensorSpec([2], tf.float32, -bound, bound)
+    with pytest.raises(ValueError, match="MeanNetwork.action_spec must have finite"):
+        mean_network.MeanNetwork(OBSERVATION, spec)
+
+
+@pytest.mark.parametrize("name", ["get", "serialize", "__name__", "swishy"])
+def test_what_is_no_activation_is_named(name):
+    spec = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
+    with pytest.raises(ValueError, match="MeanNetwork.activation must be the Keras"):
+        mean_network.MeanNetwork(OBSERVATION, spec, activation=name)
+
+
 def by_name(network):
     """Variables by the part of the critic that they are."""
     kernels = [v for v in network.trainable_variables if "action_kernel" in v.name]

@@ -97,3 +97,9 @@ def test_it_has_no_distribution():
     policy = make(0.1, 0.1)
     with pytest.raises(NotImplementedError, match="not independent draws"):
         policy.distribution(step(ts.StepType.FIRST), policy.get_initial_state(1))
+
+
+@pytest.mark.parametrize("changes", [{"stddev": -1.0}, {"damping": 3.0}])
+def test_numbers_out_of_range_are_named(changes):
+    with pytest.raises(ValueError, match=f"Policy.{next(iter(changes))} must be a num"):
+        make(**{"stddev": 0.1, "damping": 0.5, **changes})

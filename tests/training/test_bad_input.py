@@ -325,7 +325,7 @@ CASES = {
         {"agent": "svg1_er", "env": "BadReward-v0"},
         "for a task without max_episode_steps, but is None",
     ),
-    "log variance": binding("SmoothieAgent.initial_log_variance=1e999", "a finite num"),
+    "log variance": binding("SmoothieAgent.initial_log_variance=1e999", "-80 and 80"),
     "noise, sign": binding("DdpgAgent.ou_stddev=-1", "DdpgAgent.ou_stddev", "ddpg"),
     "damping": binding("DdpgAgent.ou_damping=1.5", "DdpgAgent.ou_damping", "ddpg"),
     "minibatches": binding("SmoothieAgent.independent_minibatches='no'", "True or Fal"),

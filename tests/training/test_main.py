@@ -590,7 +590,7 @@ def test_bad_input_is_one_sentence_and_exit_status_2(tmp_path, changes, part, ca
 
 
 def test_numbers_that_are_not_finite_are_exit_status_1(tmp_path, capsys):
-    bindings = (*GRAPH, "SmoothieAgent.initial_log_variance=400.0")
+    bindings = (*GRAPH, "SmoothieAgent.reward_scale_factor=1e38")
     assert main.main(arguments(tmp_path, bindings=bindings)) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("train.py: ") and "is not finite" in line
