@@ -84,7 +84,7 @@ COMMANDS = {
         (
             "behind_ddpg",
             f"{_FIGURES}:behind_ddpg",
-            "why Smoothie is behind DDPG on some tasks",
+            "what changes Smoothie's return on HalfCheetah and Swimmer",
         ),
         (
             "choices",

@@ -47,7 +47,9 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
 
     Printing never ends the command: characters that the terminal's encoding lacks are
     spelled (σ as sigma) or escaped, and when the reader closes the pipe (`| head`), the
-    rest is discarded. Matplotlib uses no backend for windows or notebooks.
+    rest is discarded. Matplotlib uses no backend for windows or notebooks. Modules in
+    the working directory can be imported, such as one that registers the user's task;
+    installed ones come first.
 
     Args:
         command: Parses the process's own arguments, and returns an exit status.
@@ -59,6 +61,8 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
         for example on a full disk.
     """
     os.environ["MPLBACKEND"] = "agg"
+    if not {"", os.curdir, os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())
     codecs.register_error(_ERRORS, _spell)
     sys.stdout, output = _never_raising(sys.stdout, 1)
     sys.stderr, _ = _never_raising(sys.stderr, 2)

@@ -23,16 +23,28 @@ sys.meta_path.insert(0, Refuse())
 """
 
 
-def test_the_control_loop_reaches_the_cards_return():
-    (loop,) = (block for block in BLOCKS if "gymnasium.make" in block)
-    assert len(loop.splitlines()) <= 16
-    done = subprocess.run(
-        [sys.executable, "-c", REFUSING + loop],
+def run(block):
+    return subprocess.run(
+        [sys.executable, "-c", REFUSING + block],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=240,
     )
+
+
+def test_the_check_of_an_export_passes_and_fails():
+    (check,) = (block for block in BLOCKS if '["pairs"]' in block)
+    done = run(check)
+    assert done.returncode == 0, done.stderr
+    done = run(check.replace('pair["action"],', '[x + 1e-3 for x in pair["action"]],'))
+    assert "Not equal to tolerance" in done.stderr
+
+
+def test_the_control_loop_reaches_the_cards_return():
+    (loop,) = (block for block in BLOCKS if "gymnasium.make" in block)
+    assert len(loop.splitlines()) <= 16
+    done = run(loop)
     assert done.returncode == 0, done.stderr
     # This policy hops to the time limit, for about 3 a step.
     assert float(done.stdout.removeprefix("Return: ")) > 3000

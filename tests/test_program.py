@@ -138,3 +138,30 @@ def test_streams_that_somebody_catches_stay(monkeypatch):
     assert sys.stdout is caught
     assert caught.getvalue() == "σ\n"
     assert os.environ["MPLBACKEND"] == "agg"
+
+
+def test_modules_in_the_working_directory_can_be_imported_after_installed_ones(
+    tmp_path,
+):
+    (tmp_path / "my_task.py").write_text("WHERE = 'here'\n")
+    (tmp_path / "json.py").write_text("raise RuntimeError\n")
+    script = tmp_path / "elsewhere" / "script.py"
+    script.parent.mkdir()
+    script.write_text(
+        "from smoothie_tf import program\n"
+        "def command():\n"
+        "    import json, my_task\n"
+        "    print(my_task.WHERE)\n"
+        "    return 0\n"
+        "raise SystemExit(program.run(command))\n"
+    )
+    root = str(pathlib.Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.stdout, done.returncode) == ("here\n", 0), done.stderr

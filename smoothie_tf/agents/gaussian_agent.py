@@ -47,6 +47,9 @@ class AgentConfig:
     def _check(self, rule, *names, optional=False):
         values = {name: getattr(self, name) for name in names}
         validation.check(self.owner, rule, optional, **values)
+        for name, value in values.items() if rule == "count" else ():
+            if value is not None:  # 2.0 is allowed, and means 2.
+                object.__setattr__(self, name, int(value))
 
     def _check_flags(self, *names):
         values = {name: getattr(self, name) for name in names}
@@ -150,7 +153,15 @@ class GaussianAgent(tf_agent.TFAgent):
         self, config: AgentConfig | None, settings: Mapping[str, Any]
     ) -> AgentConfig:
         """Sets `_config`: `config`, or the defaults, with `settings` replaced."""
-        self._config = dataclasses.replace(config or self.config_class(), **settings)
+        config = config or self.config_class()
+        known = [field.name for field in dataclasses.fields(config) if field.init]
+        for name in settings:
+            if name not in known:
+                raise TypeError(
+                    f"{type(self).__name__} has no argument {name!r}"
+                    f"{validation.nearest(name, known)}."
+                )
+        self._config = dataclasses.replace(config, **settings)
         wanted = getattr(self._config, "agent_class", type(self))
         if not isinstance(self, wanted):
             raise ValueError(

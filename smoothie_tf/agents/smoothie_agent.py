@@ -7,7 +7,8 @@ The critic learns the Gaussian-smoothed action value of a policy N(μ_θ(s), Σ_
 the return of first acting near a and then following the policy. Its gradient in the
 action, taken at the mean, is the policy gradient for μ_θ; half its Hessian there is
 the policy gradient for Σ_φ (Theorem 1). So a Gaussian policy learns its own
-exploration from a critic, and its update needs no sampled actions.
+exploration from a critic. The policy's update uses no sampled actions; the critic's
+samples one phantom action per transition.
 
 The lines of Algorithm 1, in order, and where this code implements them:
 
@@ -236,11 +237,14 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
     ) -> tf.Tensor:
         """The Bellman error of the smoothed Q-function at phantom actions, (18).
 
-        For a fixed pair (s, a), the expectation over stored actions ã and phantom
-        actions drawn around them weights each target by N(a|ã, Σ) = N(ã|a, Σ), as the
-        Bellman equation (12) does, if stored actions are nearly uniform. The weights
-        1/q(ã|s) are left out, as in the paper, unless `replay_weight_clipping` is set;
-        then they are part of `weights`.
+        A phantom action is drawn from N(ã, Σ) around a stored action ã. If stored
+        actions are uniform, the targets at a fixed a are therefore weighted by
+        N(a|ã, Σ) = N(ã|a, Σ), as in the Bellman equation (12), and Q̃ is the fixed
+        point. If they come from the current policy, a critic that represents a
+        quadratic Q̃ exactly learns ½ of its gradient and ¼ of its Hessian
+        (results/ablations.md). The weights 1/q(ã|s) would correct this. They are left
+        out, as in the paper, unless `replay_weight_clipping` is set; then they are part
+        of `weights`.
 
         Args:
           time_steps: States s_k, observations of shape [B, S].

@@ -19,13 +19,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import tensorflow as tf
-from gymnasium import spaces
+from gymnasium import spaces, wrappers
 from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec, tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 import smoothie_tf.environments  # noqa: F401  Registers the package's own tasks.
-from smoothie_tf.environments import discretized_reward, task_names
+from smoothie_tf.environments import task_names
 
 
 class EnvironmentFault(ValueError):
@@ -386,13 +386,17 @@ class _ClippedActions(gymnasium.ActionWrapper):
         task_low = space.low.astype(np.float64)
         self._scale = (space.high - task_low) / (self._high - self._low)
         self._offset = task_low - self._scale * self._low
-        self._dtype = space.dtype
+        self._space = space
 
     def action(self, action):
-        clipped = action
+        space, clipped = self._space, action
         if self._clips:
             clipped = np.minimum(np.maximum(action, self._low), self._high)
-        return (self._offset + self._scale * clipped).astype(self._dtype)
+        own = (self._offset + self._scale * clipped).astype(space.dtype)
+        # Again, since rounding may exceed a bound.
+        return (
+            np.minimum(np.maximum(own, space.low), space.high) if self._clips else own
+        )
 
 
 def make(environment_id: str, **kwargs: Any) -> gymnasium.Env:
@@ -410,7 +414,12 @@ def make(environment_id: str, **kwargs: Any) -> gymnasium.Env:
     Raises:
       ValueError: If the id is unknown, or the task's spaces are not supported.
     """
-    return adapt(_made(environment_id, kwargs))
+    env = _made(environment_id, kwargs)
+    try:
+        return adapt(env)
+    except ValueError:
+        close(env)
+        raise
 
 
 def make_task(environment_id: str, **kwargs: Any) -> gymnasium.Env:
@@ -495,6 +504,18 @@ def adapt(env: gymnasium.Env) -> gymnasium.Env:
     return _ClippedActions(env, actions.low, actions.high)
 
 
+# Wrappers that change no observation, action and reward; with the metadata that
+# `known_to_agents` checks, `_ClippedActions` is one of them.
+_TRANSPARENT = (
+    Checked,
+    _ClippedActions,
+    wrappers.OrderEnforcing,
+    wrappers.PassiveEnvChecker,
+    wrappers.RecordEpisodeStatistics,
+    wrappers.TimeLimit,
+)
+
+
 def _space_of(env, which, name):
     try:
         space = getattr(env, which)
@@ -564,11 +585,10 @@ def known_to_agents(env: gymnasium.Env) -> dict[str, Any]:
     """
     own = not env.metadata.get("clip_action", True)
     own = own and not env.metadata.get("rescale_action", True)
-    # If a wrapper changes rewards, the task's own function does not apply.
+    # Any other wrapper may change what the function sees, or its rewards.
     layer = env
     while isinstance(layer, gymnasium.Wrapper):
-        changing = (discretized_reward.DiscretizedReward, gymnasium.RewardWrapper)
-        own = own and not isinstance(layer, changing)
+        own = own and isinstance(layer, _TRANSPARENT)
         layer = layer.env
     return {
         "reward_fn": getattr(layer, "reward_fn", None) if own else None,

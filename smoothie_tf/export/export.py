@@ -94,6 +94,7 @@ class DeployedPolicy(tf.Module):
         )
         scale = (high - low) / (agent_high - agent_low)
         offset = low - scale * agent_low
+        wide_scale, wide_offset = scale, offset
         scale, offset = scale.astype(np.float32), offset.astype(np.float32)
 
         # A separate function, so that the SavedModel holds its graph once.
@@ -120,10 +121,12 @@ class DeployedPolicy(tf.Module):
         def in_task(before, dtype=action_space.dtype):
             action = squash(before)
             clipped = tf.clip_by_value(action, spec.minimum, spec.maximum)
+            if dtype == np.float64:  # As the task's adapter does.
+                own = wide_offset + wide_scale * tf.cast(clipped, tf.float64)
+            else:
+                own = tf.cast(offset + scale * clipped, dtype)
             # Clips again, since rounding may exceed a bound.
-            return tf.clip_by_value(
-                tf.cast(offset + scale * clipped, dtype), *_bounds(action_space, dtype)
-            )
+            return tf.clip_by_value(own, *_bounds(action_space, dtype))
 
         def unchecked_action(observation):
             mean, *_ = parameters(_flatten(observation_space, observation))
@@ -408,18 +411,30 @@ def _squashing(policy):
     return function.forward, distribution.action_magnitudes
 
 
-def _map(space, function, name="observation"):
-    """Returns `function(space, name)` of each leaf space, nested as the space is."""
+def _map(space, function, name="observation", taken=None):
+    """Returns `function(space, name)` of each leaf space, nested as the space is.
+
+    A name has letters, digits and underscores only, as a signature needs, and differs
+    from the others in more than upper and lower case.
+    """
+    taken = set() if taken is None else taken
     if isinstance(space, spaces.Dict):
         return {
-            key: _map(inner, function, f"{name}_{key}")
+            key: _map(inner, function, f"{name}_{key}", taken)
             for key, inner in space.spaces.items()
         }
     if isinstance(space, spaces.Tuple):
         return tuple(
-            _map(inner, function, f"{name}_{i}") for i, inner in enumerate(space.spaces)
+            _map(inner, function, f"{name}_{i}", taken)
+            for i, inner in enumerate(space.spaces)
         )
-    return function(space, name)
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    unique, number = plain, 1
+    while unique.lower() in taken:
+        number += 1
+        unique = f"{plain}_{number}"
+    taken.add(unique.lower())
+    return function(space, unique)
 
 
 def _leaf_spec(space, name, floats, any_shape=False):
@@ -482,7 +497,6 @@ def _checked(space, observation):
     for (leaf, x), (_, name) in zip(_leaves(space, observation), names, strict=True):
         # The placeholder hides the static shape: a wrong one would otherwise raise
         # another error during tracing. Its name appears in the message.
-        name = re.sub(r"[^\w.]", "_", name, flags=re.ASCII)
         with tf.name_scope("given"):
             x = tf.compat.v1.placeholder_with_default(x, None, name)
         x = tf.ensure_shape(x, [None, *leaf.shape])

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from smoothie_tf import command_line
-from smoothie_tf.training import episode_limit, stopping
+from smoothie_tf.training import episode_limit, files, stopping
 
 
 def export_main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +54,9 @@ def _export(flags, stop):
         return 2
     except exporting.NotFiniteError as error:
         print(f"{command_line.program_name('export')}: {error}", file=sys.stderr)
+        return 1
+    except files.StorageError as error:
+        print(f"{command_line.program_name('export')}: {error}.", file=sys.stderr)
         return 1
     for notice in notices:
         print(notice, file=sys.stderr)
@@ -111,11 +114,14 @@ def _evaluate(flags, arguments, stop):
     except exporting.NotFiniteError as error:
         print(f"{command_line.program_name('evaluate')}: {error}", file=sys.stderr)
         return 1
+    except files.StorageError as error:
+        print(f"{command_line.program_name('evaluate')}: {error}.", file=sys.stderr)
+        return 1
     return 0
 
 
 def _first_line(error):
-    return str(error).splitlines()[0]
+    return (str(error).splitlines() or [repr(error)])[0]
 
 
 def _export_parser():

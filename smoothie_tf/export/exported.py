@@ -4,6 +4,7 @@ Shapes: E episodes.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -252,6 +253,24 @@ def _faults_explained(environment_id):
         ) from error
 
 
+def _record(directory, result):
+    """Adds the result of an evaluation to an export's card."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        # Another process may have added its own since this one read the card.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        description = read_description(directory)
+        others = (
+            each
+            for each in description["evaluations"]
+            if each["command"] != result["command"]
+        )
+        description["evaluations"] = [*others, result]
+        exporting.write_description(directory, description, directory.resolve().name)
+    finally:
+        os.close(descriptor)
+
+
 def evaluate_command(
     directory: str | os.PathLike[str],
     environment_id: str | None,
@@ -284,6 +303,7 @@ def evaluate_command(
       ValueError: If the policy, the task or a number cannot be used.
       Interrupted: If a stop was requested; no file has been written.
       NotFiniteError: If an observation, action, reward or return is not finite.
+      StorageError: If the result cannot be recorded.
     """
     directory = pathlib.Path(directory)
     for flag, value in (("episodes", episodes), ("max_steps", max_steps)):
@@ -329,9 +349,7 @@ def evaluate_command(
             "return_mean": float(returns.mean()),
             "return_std": float(returns.std()),
         }
-        earlier = [e for e in description["evaluations"] if e["command"] != command]
-        description["evaluations"] = [*earlier, result]
-        exporting.write_description(directory, description, directory.resolve().name)
+        _record(directory, result)
         yield f"Recorded in {directory / 'README.md'}."
     if video_path is None:
         return

@@ -12,11 +12,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import tensorflow as tf
 
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import model_card, saved_run
-from smoothie_tf.training import stopping, video
+from smoothie_tf.training import files, stopping, video
 
 
 class NotFiniteError(ArithmeticError):
@@ -56,9 +57,11 @@ def export_run(
       ValueError: If the run, its task or the directory cannot be used.
       NotFiniteError: If the task returned a NaN or infinity.
       Interrupted: If a stop was requested.
+      StorageError: If a file cannot be written.
     """
     stop = stop or stopping.StopRequest()
-    out = pathlib.Path(out)
+    # A link's target, since a link cannot be replaced by a directory.
+    out = pathlib.Path(os.path.realpath(out))
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ValueError(
             f"--out {out} exists already: choose another directory, or remove it."
@@ -69,7 +72,7 @@ def export_run(
     with (
         gymnasium_environment.closing(task),
         _aside(out) as directory,
-        _faults_explained(),
+        _faults_explained(out),
     ):
         agent = run.restore(step)
         deployed = policy_export.save(
@@ -109,16 +112,16 @@ def write_description(
       directory: The export.
       description: The contents of policy.json.
       name: The directory's name in the card.
+
+    Raises:
+      StorageError: If a file cannot be written; it is unchanged then.
     """
-    files = {path.name for path in directory.iterdir()} | {"policy.json"}
+    names = {path.name for path in directory.iterdir()} | {"policy.json"}
     for file_name, text in (
         ("policy.json", json.dumps(description, indent=2) + "\n"),
-        ("README.md", model_card.render(description, files, name)),
+        ("README.md", model_card.render(description, names, name)),
     ):
-        aside = directory / f".{file_name}.tmp"
-        # The command may contain file names that are not valid text.
-        aside.write_text(text, encoding="utf-8", errors="surrogateescape")
-        aside.replace(directory / file_name)
+        files.replace(directory / file_name, text)
 
 
 @contextlib.contextmanager
@@ -133,17 +136,27 @@ def _aside(out):
         yield directory
         # Only its owner can read a temporary directory.
         directory.chmod(0o755)
-        directory.replace(out)
+        try:
+            directory.replace(out)
+        except OSError:  # A working directory or a mount point cannot be replaced.
+            for path in directory.iterdir():
+                shutil.move(path, out / path.name)
+            directory.rmdir()
+    except OSError as error:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise files.failed(out, error) from error
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
 
 
 @contextlib.contextmanager
-def _faults_explained():
-    """Converts faults of the task to errors with a message of one sentence."""
+def _faults_explained(out):
+    """Converts faults of task and disk to errors with a message of one sentence."""
     try:
         yield
+    except tf.errors.OpError as error:
+        raise files.failed(out, error) from error
     except gymnasium_environment.EnvironmentFault as error:
         raise gymnasium_environment.EnvironmentFault(f"{error}.") from error
     except gymnasium_environment.NotFiniteError as error:

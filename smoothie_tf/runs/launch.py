@@ -257,8 +257,13 @@ class _Launch:
                 return
             # Another process may have started a longer run.
             run = prefix.locate(self._waiting.popleft())
-            run.directory.mkdir(parents=True, exist_ok=True)
-            descriptor = lock(run.directory)
+            try:
+                run.directory.mkdir(parents=True, exist_ok=True)
+                descriptor = lock(run.directory)
+            except OSError as error:
+                reason = f"{run.directory} cannot be written: {error.strerror}"
+                self._outcomes[run] = Outcome(run, Status.FAILED, reason)
+                continue
             if descriptor is None:
                 self._waiting.append(run)
                 continue

@@ -24,6 +24,10 @@ _CONNECT_SECONDS = 5.0
 _POLL_SECONDS = 0.2
 # Time that an interrupted run has to write its checkpoint.
 _STOP_SECONDS = 60.0
+# Environment variables that runs on all nodes take from the launcher: where modules
+# are, and what changes numbers.
+_SETTINGS = ("PYTHONPATH", "XLA_FLAGS", "MUJOCO_GL")
+_SETTINGS_OF = "TF_"
 # A process outlives its parent: after its worker has died, it would keep the run's lock
 # while another worker resumes the run. So the kernel interrupts it when its parent ends
 # (Linux only). A small program requests this, and then becomes the run: Python code
@@ -182,7 +186,15 @@ class RayWorkers:
             descriptor: Holds the run's lock; it stays open in this process, since a
                 node cannot inherit it.
         """
-        reference = self._task.remote(command, os.getcwd(), str(log.resolve()))
+        # Not resolved: a link may lead elsewhere on a node.
+        settings = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _SETTINGS or name.startswith(_SETTINGS_OF)
+        }
+        reference = self._task.remote(
+            command, os.getcwd(), os.path.abspath(log), settings
+        )
         return RayProcess(reference, os.dup(descriptor))
 
 
@@ -263,13 +275,16 @@ def _first_line(error: Exception) -> str:
     return f"its node could not start it: {lines[0] if lines else repr(error)}"
 
 
-def _train(command: list[str], directory: str, log: str) -> int:
+def _train(
+    command: list[str], directory: str, log: str, settings: dict[str, str]
+) -> int:
     """Runs a command on the node of this task.
 
     Args:
         command: The command.
         directory: Its working directory.
         log: The file to which its output is appended.
+        settings: Environment variables of the launcher, for all nodes.
 
     Returns:
         Its exit status; if a signal ended it, the negative number of the signal.
@@ -285,7 +300,7 @@ def _train(command: list[str], directory: str, log: str) -> int:
             stdout=file,
             stderr=subprocess.STDOUT,
             cwd=directory,
-            env={**os.environ, **ONE_CORE},
+            env={**os.environ, **settings, **ONE_CORE},
             start_new_session=True,
         )
     try:

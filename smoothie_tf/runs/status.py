@@ -108,12 +108,18 @@ def lock(run_dir: str | os.PathLike[str]) -> int | None:
 def is_locked(run_dir: str | os.PathLike[str]) -> bool:
     """Says whether a process is training the run."""
     run_dir = pathlib.Path(run_dir)
-    if not any((run_dir / name).exists() for name in (_LAUNCH_LOCK, _TRAINING_LOCK)):
-        return False
-    descriptor = lock(run_dir)
-    if descriptor is None:
-        return True
-    os.close(descriptor)
+    for name in (_LAUNCH_LOCK, _TRAINING_LOCK):
+        try:
+            # Not for writing: the directory may be another user's, or read-only.
+            descriptor = os.open(run_dir / name, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
     return False
 
 

@@ -114,9 +114,9 @@ def _described(flags, files):
         else str(path)
         for path in files
     ]
-    whose = "recommended" if flags.values == "recommended" else "the paper's"
+    whose = "recommended" if flags.values == "recommended" else "the agent's defaults"
     if any(path.parent.parent.name == "tuned" for path in files):
-        whose = "the paper's, as a search has tuned them"
+        whose = "the agent's defaults, and those that a search found for the task"
     return f"{whose} ({', '.join(names)})"
 
 
@@ -149,8 +149,9 @@ def _parser():
         "--values",
         default="paper",
         choices=gin_directory.VALUES,
-        help="hyperparameters: paper (default) for those of the agent's paper, or the"
-        " task's tuned ones; recommended for the same on any task, gin/recommended",
+        help="hyperparameters: paper (default) for the agent's gin file, which follows"
+        " its paper, and the task's tuned values; recommended for the same on any task,"
+        " gin/recommended",
     )
     parser.add_argument(
         "--untuned",
@@ -158,7 +159,11 @@ def _parser():
         help="ignore the task's tuned hyperparameters (gin/tuned)",
     )
     parser.add_argument(
-        "--gin_file", action="append", default=[], help="may be given several times"
+        "--gin_file",
+        action="append",
+        default=[],
+        help="gin file of your own, read after the package's; may be given several"
+        " times",
     )
     parser.add_argument(
         "--gin_bindings",

@@ -77,7 +77,12 @@ def run(
         },
     )
     done = directory.info.get("status") == "done"
+    was_done = done
     done = done and directory.info.get("num_steps", 0) >= config.num_steps
+    if done:
+        # Of what is bound, what the run used; the rest cannot have changed it.
+        with _closed_on_error(directory):
+            directory.check_config(gin.config_str())
     if done and not record_video:
         directory.close()
         return directory
@@ -88,6 +93,16 @@ def run(
         trainer = _begin(agent_name, environment_id, seed, directory, config, stop)
         stack.callback(directory.close)
         stack.callback(trainer.close)
+        if was_done and not trainer.step:
+            raise run_directory.RunDirectoryError(
+                f"--run_dir {run_dir} holds a finished run without checkpoints, which"
+                " can neither be extended nor recorded; nothing was changed."
+            )
+        if trainer.step > config.num_steps and not done:
+            raise run_directory.RunDirectoryError(
+                f"--num_steps must be at least {trainer.step}, which the run in"
+                f" {run_dir} has made already, but is {config.num_steps}."
+            )
         if not done:
             _record_start(directory, trainer.step, config.num_steps, command)
         progress = tqdm.tqdm(
@@ -134,6 +149,15 @@ def _begin(agent_name, environment_id, seed, directory, config, stop):
         ) from error
     except BaseException:
         directory.abandon()
+        raise
+
+
+@contextlib.contextmanager
+def _closed_on_error(directory):
+    try:
+        yield
+    except BaseException:
+        directory.close()
         raise
 
 

@@ -64,23 +64,24 @@ class RunDirectory:
             newer format, or is locked by another process. It is unchanged then.
           StorageError: If there is no room for the lock.
         """
-        self.path = pathlib.Path(path)
+        # Absolute, since a task may change the working directory.
+        self.path = pathlib.Path(path).absolute()
+        self._given = pathlib.Path(path)  # For messages.
         self._metrics = [_csv_line(COLUMNS)]
         self._last_progress = -math.inf
         self.info: dict[str, Any] = {}
         self._made: list[pathlib.Path] = []
         try:
-            if self.path.exists() and not self.path.is_dir():
-                raise RunDirectoryError(f"--run_dir {self.path} is a file.")
+            self._check_path()
             parents = (self.path, *self.path.parents)
-            self._made = [each for each in parents if not each.exists()]
+            self._made = [each for each in parents if not os.path.lexists(each)]
             self.path.mkdir(parents=True, exist_ok=True)
             lock_made = not (self.path / ".lock").exists()
             self._lock = self._take_lock()
         except OSError as error:
             self._remove_what_was_made()
             raise RunDirectoryError(
-                f"--run_dir {self.path} cannot be written: {error.strerror}."
+                f"--run_dir {self._given} cannot be written: {error.strerror}."
             ) from error
         if lock_made:
             self._made.insert(0, self.path / ".lock")
@@ -125,7 +126,7 @@ class RunDirectory:
           RunDirectoryError: If the run was started with another value of a binding.
         """
         if step:
-            self._check_config(config)
+            self.check_config(config)
         recorded = {key: self.info.get(key) for key in provenance}
         stretches = [*self.info.get("earlier", []), recorded]
         # The checkpoint may be older than the last time that the run was resumed.
@@ -138,7 +139,16 @@ class RunDirectory:
         self.info.update(provenance)
         return other
 
-    def _check_config(self, config):
+    def check_config(self, config: str) -> None:
+        """Checks that a configuration agrees with the run's, but for its length.
+
+        Args:
+          config: Bindings as gin writes them; those that the run did not use may have
+            any value.
+
+        Raises:
+          RunDirectoryError: If one does not.
+        """
         path = self.path / "operative_config.gin"
         if not path.exists():
             return
@@ -147,7 +157,7 @@ class RunDirectory:
         for name, value in _bindings(config).items():
             if name not in _MAY_CHANGE and before.get(name, value) != value:
                 raise RunDirectoryError(
-                    f"--run_dir {self.path} holds a run with {name} = {before[name]}"
+                    f"--run_dir {self._given} holds a run with {name} = {before[name]}"
                     f" ({path.name}), not {value}."
                 )
 
@@ -216,7 +226,7 @@ class RunDirectory:
                 lock.close()
                 if time.monotonic() > deadline:
                     raise RunDirectoryError(
-                        f"--run_dir {self.path} is in use by process {holder}."
+                        f"--run_dir {self._given} is in use by process {holder}."
                     ) from None
                 time.sleep(0.05)
                 continue
@@ -239,8 +249,8 @@ class RunDirectory:
         if not path.exists():
             if (self.path / "metrics.csv").exists():
                 raise RunDirectoryError(
-                    f"--run_dir {self.path} holds a metrics.csv but no run.json: it is"
-                    " not the directory of a run."
+                    f"--run_dir {self._given} holds a metrics.csv but no run.json: it"
+                    " is not the directory of a run."
                 )
             self.info.update(identity)
             return
@@ -253,7 +263,7 @@ class RunDirectory:
         version = info.get("format", 0)
         if not isinstance(version, int) or version > FORMAT:
             raise RunDirectoryError(
-                f"--run_dir {self.path} is of format {version!r}, written by a newer"
+                f"--run_dir {self._given} is of format {version!r}, written by a newer"
                 f" smoothie_tf: version {smoothie_tf.__version__} knows formats up to"
                 f" {FORMAT}."
             )
@@ -261,7 +271,7 @@ class RunDirectory:
             same = same_bindings if key == "gin_bindings" else operator.eq
             if not same(info.get(key), value):
                 raise RunDirectoryError(
-                    f"--run_dir {self.path} holds a run with {key}"
+                    f"--run_dir {self._given} holds a run with {key}"
                     f" {info.get(key)!r}, not {value!r}."
                 )
         for key, default in (("num_steps", 0), ("wall_seconds", 0.0)):
@@ -279,10 +289,20 @@ class RunDirectory:
         # The text of equal bindings may differ.
         self.info = info | identity
 
+    def _check_path(self):
+        for each in (self.path, *self.path.parents):
+            if each.is_symlink() and not each.exists():
+                raise RunDirectoryError(
+                    f"--run_dir {self._given} cannot be written: {each} is a link to"
+                    f" {os.readlink(each)}, which does not exist."
+                )
+        if self.path.exists() and not self.path.is_dir():
+            raise RunDirectoryError(f"--run_dir {self._given} is a file.")
+
     def _remove_what_was_made(self):
         for path in self._made:
             with contextlib.suppress(OSError):
-                path.rmdir() if path.is_dir() else path.unlink()
+                path.unlink() if path.name == ".lock" else path.rmdir()
 
 
 def same_bindings(before: Any, now: list[str]) -> bool:

@@ -87,6 +87,8 @@ class train:  # noqa: N801  Named for its bindings: train.num_steps.
                     f"train.{name} must be a whole number of at least 1, but is None."
                 )
         validation.check("train", "count", **values)
+        for name, value in values.items():  # 1e6 is a float.
+            object.__setattr__(self, name, int(value))
         validation.check_flags("train", use_xla=self.use_xla)
         rows = 2 * self.checkpoint_interval
         if self.replay_capacity < min(rows, 2 * self.num_steps):
@@ -134,6 +136,16 @@ class Trainer:
         # Initial weights are the only draws from TensorFlow's global stream.
         tf.keras.utils.set_random_seed(self._streams.seed("weights"))
         self._env = gymnasium_environment.make(environment_id)
+        self._evaluator = self._summaries = None
+        try:
+            self._set_up(agent_name, environment_id)
+        except BaseException:
+            # A task may hold threads that keep the process alive.
+            self.close()
+            raise
+
+    def _set_up(self, agent_name, environment_id):
+        config, stop, directory = self._config, self._stop, self._directory
         self.agent = factory.create_agent(
             agent_name,
             gymnasium_environment.time_step_spec(self._env),
@@ -170,7 +182,6 @@ class Trainer:
         self._checkpointer = checkpoint.Checkpointer(
             directory.path / "checkpoints", self.agent, self._replay
         )
-        self._summaries = None
         self.step = 0
         self.last_row: dict[str, float] = {}
         self._replay_rng = self._streams.generator("replay")
@@ -263,7 +274,8 @@ class Trainer:
 
     def close(self) -> None:
         """Closes the environments."""
-        gymnasium_environment.close(self._env, *self._evaluator.environments)
+        others = self._evaluator.environments if self._evaluator else ()
+        gymnasium_environment.close(self._env, *others)
         if self._summaries is not None:
             self._summaries.close()
 
@@ -462,6 +474,9 @@ class Trainer:
                 "step": self.step,
                 "episode": self._episode,
                 "episode_length": self._episode_length,
+                # Exact, as below: every float32 is a float64.
+                "observation": self._observation.tolist(),
+                "episode_return": float(self._episode_return),
                 "replay_rng": self._replay_rng.bit_generator.state,
                 "action": self._decision.action.tolist(),
                 "info": self._decision.info.tolist(),
@@ -469,7 +484,6 @@ class Trainer:
                     leaf.numpy().tolist() for leaf in self._decision.policy_state
                 ],
                 "finished_returns": self._finished_returns,
-                # Exact: every float32 is a float64.
                 "metric_sums": np.asarray(self._metric_sums, np.float64).tolist(),
                 "metric_count": self._metric_count,
                 "metric_names": list(self._compiled.metric_names),
@@ -507,6 +521,13 @@ class Trainer:
         self.last_row = state["last_row"]
         self._evaluation_due = state.get("evaluation_due", False)
         self._play_episode_again(state["episode_length"])
+        # Older checkpoints do not hold these.
+        here = {
+            "observation": self._observation.tolist(),
+            "episode_return": self._episode_return,
+        }
+        if any(state.get(name, value) != value for name, value in here.items()):
+            self._raise_not_repeated()
         policy_state = tuple(
             tf.constant(value, like.dtype, like.shape)
             for value, like in zip(
@@ -533,17 +554,19 @@ class Trainer:
         actions_end = size + self._env.action_space.shape[0]
         for row in self._replay.rows_since(self._replay.total_rows - length):
             if not np.array_equal(row[:size], self._observation):
-                raise checkpoint.CheckpointError(
-                    f"{self._directory.path} cannot be resumed exactly: the"
-                    " environment does not repeat an episode from its seed and"
-                    " actions."
-                )
+                self._raise_not_repeated()
             self._stop.check()
             self._stop.waits_for = "an environment step of the episode in progress"
             self._observation, reward, *_, seen = self._env.step(row[size:actions_end])
             self._episode_return += discretized_reward.original_reward(reward, seen)
         self._episode_length = length
         self._replay.look_ahead(self._observation)
+
+    def _raise_not_repeated(self) -> NoReturn:
+        raise checkpoint.CheckpointError(
+            f"{self._directory.path} cannot be resumed exactly: the environment does"
+            " not repeat an episode from its seed and actions."
+        )
 
 
 class _Rate:

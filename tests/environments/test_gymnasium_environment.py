@@ -65,6 +65,33 @@ def test_actions_are_rescaled_and_clipped_by_hand():
         assert task.action_space.contains(sent(env, action))
 
 
+def test_rounding_leaves_no_bounds():
+    # In float64, 299.7 + 0.6·1 is above 300.3.
+    low, high = np.float64([299.1, 0.1]), np.float64([300.3, 0.2])
+    task = Task(spaces.Box(low, high, dtype=np.float64))
+    env = gymnasium_environment.adapt(task)
+    for action in ([1.0, 1.0], [-1.0, -1.0]):
+        assert task.action_space.contains(sent(env, action))
+
+
+def test_a_reward_function_is_for_what_it_sees():
+    def known(*layers):
+        task = gymnasium.make("smoothie_tf/Swimmer3-v0")
+        for layer in layers:
+            task = layer(task)
+        adapted = gymnasium_environment.adapt(task)
+        return gymnasium_environment.known_to_agents(adapted)["reward_fn"]
+
+    wrappers = gymnasium.wrappers
+    assert known() is not None
+    assert known(wrappers.RecordEpisodeStatistics) is not None
+    assert known(wrappers.NormalizeReward) is None
+    assert known(lambda e: wrappers.TransformReward(e, lambda r: 2 * r)) is None
+    space = gymnasium.make("smoothie_tf/Swimmer3-v0").observation_space
+    scaled = lambda e: wrappers.TransformObservation(e, lambda o: 10 * o, space)  # noqa: E731
+    assert known(scaled) is None
+
+
 def test_humanoids_actions_end_at_its_bounds():
     env = gymnasium_environment.make("Humanoid-v5")
     env.reset(seed=0)

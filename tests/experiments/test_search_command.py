@@ -102,6 +102,15 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
     assert tuned.read_text() == text
     # And training can read it.
     config.parse("smoothie", "Hopper-v5", gin_files=[str(tuned)])
+    # Another search does not replace what this one has found.
+    capsys.readouterr()
+    known = lambda run: [x for x in fake_command(run) if x != "--untuned"]  # noqa: E731
+    assert run(*flags, "--seed", "2000", train_command=known) == 0
+    assert tuned.read_text() == text
+    *_, best, kept = capsys.readouterr().out.splitlines()
+    new = "results/table1-short/Hopper-v5_smoothie-table1-random-2000"
+    assert f"Its values are in {new}.gin, all trials in {new}." in best
+    assert "keeps the values of another search; cp " in kept
 
 
 def test_digest_is_of_the_values_alone(tmp_path):

@@ -35,6 +35,9 @@ NESTED = spaces.Dict(
         "gear": spaces.Discrete(3, start=1),
         "both": spaces.Tuple([spaces.MultiBinary(2), spaces.Box(0, 3, (2,), np.uint8)]),
         "axle": spaces.MultiDiscrete([2, 3], start=[0, 4]),
+        # A signature has no such names, and does not tell the two apart.
+        "Joint-pos ä": spaces.Box(-1.0, 1.0, (1,)),
+        "joint_pos__": spaces.Box(-1.0, 1.0, (1,)),
     }
 )
 
@@ -411,6 +414,7 @@ def test_a_nest_may_be_passed_as_it_is(deployed, outputs):
     for kinds in (("f8", "i4", "i8", "u1"), ("f2", "u1", "f4", "i8"), "f4 f8 f8 f8"):
         wheel, gear, axle, both = kinds if len(kinds) == 4 else kinds.split()
         mixed = {
+            **batched,
             "wheel": batched["wheel"].astype(wheel),
             "gear": batched["gear"].astype(gear),
             "axle": batched["axle"].astype(axle),
@@ -608,6 +612,8 @@ def test_what_does_not_fit_together_is_refused(agents):
         export.DeployedPolicy(policy, UNBOUNDED, box([0], [1]))
     with pytest.raises(export.ExportError, match="only a stateless"):
         export.DeployedPolicy(agents["ddpg"].collect_policy, UNBOUNDED, actions)
+    names = {spec.name for spec in tf.nest.flatten(export.input_spec(NESTED))}
+    assert {"observation_Joint_pos__", "observation_joint_pos___2"} <= names
     text = spaces.Dict({"a": spaces.Text(5)})
     with pytest.raises(export.ExportError, match="observation_a is a Text, but"):
         export.input_spec(text)

@@ -1,6 +1,7 @@
 """The launcher does what is missing and nothing else, and survives failures."""
 
 import dataclasses
+import fcntl
 import io
 import os
 import signal
@@ -13,7 +14,7 @@ import pytest
 
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_4
 from smoothie_tf.experiments.figures.grids import grid
-from smoothie_tf.runs import launch
+from smoothie_tf.runs import launch, status
 from smoothie_tf.runs.run import Run
 from smoothie_tf.runs.status import Status, current_status, lock
 from smoothie_tf.training import gin_directory
@@ -94,6 +95,24 @@ def test_failure_is_tried_once_more_and_stops_nobody(
     outcomes = launch.launch(runs[:2], 2, command=fake_command, stream=told)
     assert {each.status for each in outcomes} == {Status.DONE}
     assert [len(starts(run)) for run in runs[:2]] == [2, 3]
+
+
+def test_a_folder_that_cannot_be_made_stops_nobody(runs, fake_command, told):
+    runs[0].directory.parent.mkdir(parents=True)
+    runs[0].directory.write_text("in the way")
+    outcomes = launch.launch(runs[:2], 2, command=fake_command, stream=told)
+    assert [each.status for each in outcomes] == [Status.FAILED, Status.DONE]
+    assert "cannot be written: File exists" in outcomes[0].reason
+
+
+def test_a_glance_at_a_run_writes_nothing(tmp_path):
+    assert not status.is_locked(tmp_path)
+    (tmp_path / ".lock").write_text("")
+    assert not status.is_locked(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == [".lock"]
+    with open(tmp_path / ".lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert status.is_locked(tmp_path)
 
 
 def test_refused_input_is_not_tried_again(runs, fake_command, behave, starts, told):

@@ -209,7 +209,7 @@ def test_it_says_which_values_it_takes(tmp_path, values, capsys):
     words = [word for word in arguments(tmp_path / "run") if word != "--quiet"]
     assert main.main([*words, "--values", values]) == 0
     said = capsys.readouterr()
-    whose = "the paper's" if values == "paper" else values
+    whose = "the agent's defaults" if values == "paper" else values
     assert f"Values: {whose} (gin/agents/smoothie.gin" in said.err
     assert ("gin/recommended/smoothie.gin" in said.err) == (values == "recommended")
     operative = (tmp_path / "run" / "operative_config.gin").read_text()
@@ -518,6 +518,42 @@ def test_a_run_that_is_done_is_left_alone(finished, capsys):
     assert main.main(arguments(directory)) == 0
     assert capsys.readouterr().out == f"Results are in {directory}.\n"
     assert snapshot(directory) == before
+
+
+def test_other_values_are_refused_also_where_the_run_is_done(
+    finished, tmp_path, capsys
+):
+    shutil.copytree(finished(), tmp_path / "run")
+    before = snapshot(tmp_path / "run")
+    (tmp_path / "other.gin").write_text("SmoothieAgent.kl_penalty = 7.0\n")
+    words = [*arguments(tmp_path / "run"), "--gin_file", str(tmp_path / "other.gin")]
+    assert main.main(words) == 2
+    assert "SmoothieAgent.kl_penalty = 2.5e-05" in capsys.readouterr().err
+    assert snapshot(tmp_path / "run") == before
+
+
+def test_a_run_that_is_done_and_has_no_checkpoints_is_left_alone(
+    finished, tmp_path, capsys
+):
+    # As those of results/runs.
+    shutil.copytree(finished(), tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "checkpoints")
+    before = metrics(tmp_path)
+    for words in (arguments(tmp_path, steps=150), [*arguments(tmp_path), "--video"]):
+        capsys.readouterr()
+        assert main.main(words) == 2
+        assert "holds a finished run without checkpoints" in capsys.readouterr().err
+        pd.testing.assert_frame_equal(metrics(tmp_path), before)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "done"
+
+
+def test_fewer_steps_than_were_made_are_refused(interrupt, tmp_path, capsys):
+    interrupt(60)
+    assert main.main(arguments(tmp_path)) == 130
+    capsys.readouterr()
+    assert main.main(arguments(tmp_path, steps=50)) == 2
+    assert "--num_steps must be at least 60, which the run" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run.json").read_text())["num_steps"] == STEPS
 
 
 def test_more_steps_prolong_a_run_that_is_done(finished, tmp_path):

@@ -190,6 +190,27 @@ def test_a_directory_abandoned_is_not_there(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_link_to_nowhere_stays(tmp_path):
+    link = tmp_path / "scratch"
+    link.symlink_to(tmp_path / "unmounted")
+    for path in (link, link / "run"):
+        with pytest.raises(
+            run_directory.RunDirectoryError, match="scratch is a link to .*unmounted"
+        ):
+            run_directory.RunDirectory(path, IDENTITY)
+    assert link.is_symlink()
+
+
+def test_a_task_may_change_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    directory = run_directory.RunDirectory("run", IDENTITY)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    directory.write_info(status="done")
+    directory.close()
+    assert (tmp_path / "run" / "run.json").is_file()
+
+
 def test_what_a_killed_process_held_is_free(tmp_path):
     code = (
         "import os, signal, sys\n"

@@ -51,9 +51,9 @@ def compare_command(
         description="Compares settings on tasks of your own or of Gymnasium: trains "
         "the runs that are missing, resumes those that were stopped, and writes "
         "curves, tables with intervals and a README.md to --out_dir.",
-        epilog="The flags of figures apply as well: --num_workers, --launcher, "
-        "--runs_dir, --plot_only, --gin_bindings (for all arms), --preset (default "
-        "short). Differences are against the first arm.",
+        epilog="The flags of figures apply as well (smoothie figure3 --help): --seeds, "
+        "--num_workers, --launcher, --runs_dir, --plot_only, --gin_bindings (for all "
+        "arms), --preset (default short). Differences are against the first arm.",
     )
     parser.add_argument(
         "--env",

@@ -39,7 +39,7 @@ def baselines(argv: Sequence[str] | None = None) -> int:
 
 
 def behind_ddpg(argv: Sequence[str] | None = None) -> int:
-    """Trains and draws variants of Smoothie where it is behind DDPG."""
+    """Trains and draws variants of Smoothie on HalfCheetah and Swimmer."""
     return figure_command(BEHIND_DDPG, argv, baseline=EQUAL.variant)
 
 

@@ -42,8 +42,8 @@ def search_command(
         "same command resumes a stopped study; in another terminal, or on a machine "
         "that shares the runs, it works on the same study in parallel.",
         epilog="By default, results go to results/table1-<preset>, and the best values "
-        "to gin/tuned, from which figures 3 and 4 read them. For quick, or with "
-        "--gin_bindings, both go to --runs_dir.",
+        "to gin/tuned, from which figures 3 and 4 read them; values of another search "
+        "there are kept. For quick, or with --gin_bindings, both go to --runs_dir.",
     )
     add, path = parser.add_argument, pathlib.Path
     add("--agent", required=True, help="smoothie, ddpg, or smoothie-no-kl (λ = 0)")
@@ -119,11 +119,17 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
         print(f"No trial is complete yet; all trials are in {home}.csv.")
         return command_line.DONE
     tuned = tuned_dir / plan.arm.variant / f"{task}.gin"
-    tuned.parent.mkdir(parents=True, exist_ok=True)
-    tuned.write_text(text, encoding="utf-8")
+    kept = tuned.is_file() and plan.name not in tuned.read_text(encoding="utf-8")
+    if not kept:
+        tuned.parent.mkdir(parents=True, exist_ok=True)
+        tuned.write_text(text, encoding="utf-8")
     best = f"trial {study.best.number} with {study.best.value:.1f}"
-    print(f"Best of {plan.num_trials}: {best}. Its values are in {tuned}, ", end="")
+    where = f"{home}.gin" if kept else tuned
+    print(f"Best of {plan.num_trials}: {best}. Its values are in {where}, ", end="")
     print(f"all trials in {home}.{{csv,png,json}}", flush=True)
+    if kept:
+        how = f"cp {shlex.quote(f'{home}.gin')} {shlex.quote(str(tuned))}"
+        print(f"{tuned} keeps the values of another search; {how} replaces them.")
     return command_line.DONE
 
 

@@ -55,4 +55,7 @@ def all_or_some(held: Sequence[bool]) -> str:
 def told(verdicts: Iterable[str]) -> str:
     """Writes how often each verdict was given."""
     given = list(verdicts)
-    return ", ".join(f"{given.count(verdict)} {verdict}" for verdict in VERDICTS)
+    words = {PARTLY: "partly reproduced", NOT: "not reproduced"}
+    return ", ".join(
+        f"{given.count(verdict)} {words.get(verdict, verdict)}" for verdict in VERDICTS
+    )

@@ -1,4 +1,4 @@
-"""Variants that test why Smoothie is behind DDPG on some tasks.
+"""Variants that test what lowers Smoothie's return on two tasks.
 
 On HalfCheetah, with the hyperparameters that Table 1's first search found for each
 agent, Smoothie's mean return is below DDPG's. Both searches draw the same numbers, so
@@ -97,7 +97,7 @@ WHITE_NOISE = _ddpg(
 
 BEHIND_DDPG = Figure.of_panels(
     "Behind DDPG",
-    "what holds Smoothie back",
+    "Smoothie with one change at a time",
     tuple(
         Panel(title, env, arms, STEPS[env])
         for title, env, arms in (

@@ -1,4 +1,4 @@
-"""The report's section on why Smoothie is behind DDPG on some tasks."""
+"""The report's section on what lowers Smoothie's return on two tasks."""
 
 import pathlib
 
@@ -23,7 +23,7 @@ def section(results_dir: pathlib.Path) -> list[str]:
     Raises:
         metrics.DamagedRunError: If a table exists but cannot be read.
     """
-    parts = ["## Behind DDPG: what holds Smoothie back\n"]
+    parts = ["## HalfCheetah and Swimmer: Smoothie with one change at a time\n"]
     paths = sorted(results_dir.glob(f"{_FIGURE.name}-*/{_FIGURE.name}_runs.csv"))
     if not paths:
         return [*parts, f"Not yet run:\n\n{_COMMAND}"]

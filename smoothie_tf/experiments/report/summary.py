@@ -10,8 +10,11 @@ from smoothie_tf.experiments.report import tables
 
 #: Around the summary in README.
 BEGIN, END = "<!-- summary -->", "<!-- /summary -->"
-_TITLE = "Claims of Smoothie's paper"
-_SVG_TITLE = "Claims of the SVG paper, on our own versions of its tasks"
+_TITLE = "Of {} claims of Smoothie's paper"
+_SVG_TITLE = (
+    "Of {} claims of Heess et al. (2015), whose SVG agents are here too, on our own "
+    "versions of its tasks"
+)
 
 
 def summary(found, judged: pd.DataFrame) -> str:
@@ -48,11 +51,11 @@ def summary(found, judged: pd.DataFrame) -> str:
             ]
         )
     counts = [
-        f"{title} ({len(table)}): {verdicts.told(table['verdict'])}"
+        f"{title.format(len(table))}: {verdicts.told(table['verdict'])}"
         for title, table in ((_TITLE, judged[~of_svg]), (_SVG_TITLE, judged[of_svg]))
     ]
     difference = "difference [95 % interval]"
-    head = ["task", "Smoothie", "DDPG", difference, "... in training returns"]
+    head = ["task", "Smoothie", "DDPG", difference, "difference in training returns"]
     head += ["steps", "seeds"]
     return (
         f"{counts[0]}. {counts[1]}."
