@@ -328,11 +328,18 @@ def _is_earlier_record(value):
 
 
 def _bindings(config):
-    """Returns the bindings of an operative configuration, by name."""
+    """Returns the bindings of a configuration by name, with the values of macros."""
     # Gin continues a statement in lines that begin with a space.
     joined = re.sub(r"\\?\n[ \t]+", " ", config)
     pairs = (line.partition(" = ") for line in joined.splitlines())
-    return {name: value.strip() for name, equals, value in pairs if equals}
+    bound = {name: value.strip() for name, equals, value in pairs if equals}
+    for name, value in bound.items():
+        seen = set()
+        while value.startswith("%") and value not in seen:
+            seen.add(value)
+            value = bound.get(value[1:], value)
+        bound[name] = value
+    return bound
 
 
 def _csv_line(values):

@@ -190,6 +190,14 @@ def test_a_directory_abandoned_is_not_there(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_macros_are_compared_by_their_values(directory):
+    directory.write_text("operative_config.gin", "rate = 0.1\na.b = %rate\na.c = 2\n")
+    directory.check_config("other = 0.1\na.b = %other\na.c = 2\n")
+    directory.check_config("a.b = 0.1\n")
+    with pytest.raises(run_directory.RunDirectoryError, match="a.b = 0.1 .*, not 0.2"):
+        directory.check_config("other = 0.2\na.b = %other\n")
+
+
 def test_a_link_to_nowhere_stays(tmp_path):
     link = tmp_path / "scratch"
     link.symlink_to(tmp_path / "unmounted")
