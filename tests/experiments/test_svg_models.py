@@ -86,8 +86,9 @@ def test_the_reports_table(tmp_path):
     test_svg_figures.fill(tmp_path, figures.HAND, svg_infinity=-1.0, planner=-3.0)
     text = report.report(tmp_path).read_text()
     assert "| agent, updates of the model | derivatives | drift |" in text
-    cells = "0.0042 [0.0041, 0.0043] | 0.20 [0.10, 0.30] | 0.994 [0.993, 0.995] | "
-    cells += "0.940 [0.900, 0.980] | 0.10 [0.00, 0.20]"
+    # Student's interval of three: the deviation times 4.303/√3.
+    cells = "0.0042 [0.0040, 0.0044] | 0.20 [−0.05, 0.45] | 0.994 [0.992, 0.996] | "
+    cells += "0.940 [0.841, 1.039] | 0.10 [−0.15, 0.35]"
     assert f"| planner, 1000 | {cells} | 3 |" in text
 
 
