@@ -103,7 +103,7 @@ def records():
 def test_tables_by_hand(records):
     table = ablations.tabulate_values(records["values-quadratic"])
     assert len(table) == len(ARMS)
-    # 0.5/20 and 0.01 more: mean 0.03, standard deviation 0.01/√2.
+    # 0.5/20 and 0.01 more: mean 0.03, standard deviation 0.01/2.
     assert table["error of Q̃"].iloc[0] == "0.030 ± 0.005"
     # A way that has not been run is left out.
     first = records["values-quadratic"]
