@@ -156,10 +156,6 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "smoothie",
         (KL, ERRORS, *COMPATIBLE, "SmoothieAgent.covariance='state_full'"),
     ),
-    "smoothie, compatible, expected": (
-        "smoothie",
-        (KL, *COMPATIBLE, "SmoothieAgent.evaluation='expected'"),
-    ),
     "ddpg, clipping": (
         "ddpg",
         ("DdpgAgent.dqda_clipping=0.01", "DdpgAgent.gradient_clipping=0.1"),
