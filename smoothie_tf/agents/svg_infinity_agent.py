@@ -56,6 +56,15 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
     config_class = SvgInfinityConfig
     takes = ("dynamics_network", "max_episode_steps", "make_value_network")
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        """Creates the agent; arguments and errors as for `ValueGradientAgent`."""
+        super().__init__(*args, **kwargs)
+        if self._config.plans and self._max_episode_steps is None:
+            raise ValueError(
+                f"{self._config.owner}.max_episode_steps must be a whole number of at"
+                " least 1 where the agent plans, but is None."
+            )
+
     def policy_loss(
         self, batch: value_gradient_agent.Batch
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -86,15 +95,6 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         )
         returned = tf.reduce_sum(weight * batch.reward)
         return -surrogate, returned, tf.ones([])
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        """Creates the agent; arguments and errors as for `ValueGradientAgent`."""
-        super().__init__(*args, **kwargs)
-        if self._config.plans and self._max_episode_steps is None:
-            raise ValueError(
-                f"{self._config.owner}.max_episode_steps must be a whole number of at"
-                " least 1 where the agent plans, but is None."
-            )
 
     def _episode(self, episode, mask):
         batch = super()._episode(episode, mask)

@@ -34,11 +34,9 @@ def describe(plan: search.Search) -> str:
     if plan.rungs:
         text += (
             f" Rungs compare means of the last {search.RUNG_EVALUATIONS} evaluations "
-        )
-        text += (
             "(at most half of those made). What learns late is stopped early, unlike "
+            "in the paper's search."
         )
-        text += "in the paper's search."
     return text
 
 
