@@ -20,6 +20,12 @@ class InputError(ValueError):
     """A value given by the user cannot be used; the message is one sentence."""
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, or its `repr` if that is empty."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else repr(error)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns ` (did you mean …?)` if a known name is close, else an empty string."""
     near = difflib.get_close_matches(name, list(known), n=1)

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from smoothie_tf import command_line
+from smoothie_tf import command_line, validation
 from smoothie_tf.training import episode_limit, files, stopping
 
 
@@ -48,7 +48,7 @@ def _export(flags, stop):
         return command_line.INTERRUPTED
     except ValueError as error:
         print(
-            f"{command_line.program_name('export')}: {_first_line(error)}",
+            f"{command_line.program_name('export')}: {validation.first_line(error)}",
             file=sys.stderr,
         )
         return 2
@@ -107,7 +107,7 @@ def _evaluate(flags, arguments, stop):
         return command_line.INTERRUPTED
     except ValueError as error:
         print(
-            f"{command_line.program_name('evaluate')}: {_first_line(error)}",
+            f"{command_line.program_name('evaluate')}: {validation.first_line(error)}",
             file=sys.stderr,
         )
         return 2
@@ -118,10 +118,6 @@ def _evaluate(flags, arguments, stop):
         print(f"{command_line.program_name('evaluate')}: {error}.", file=sys.stderr)
         return 1
     return 0
-
-
-def _first_line(error):
-    return (str(error).splitlines() or [repr(error)])[0]
 
 
 def _export_parser():

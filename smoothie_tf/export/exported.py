@@ -57,7 +57,7 @@ class ExportedPolicy:
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise ExportedPolicyError(
                 f"--policy {self.path} cannot be loaded as a SavedModel:"
-                f" {str(error).splitlines()[0]}"
+                f" {validation.first_line(error)}"
             ) from error
         if "serving_default" not in self._model.signatures:
             raise ExportedPolicyError(

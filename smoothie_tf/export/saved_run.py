@@ -15,6 +15,7 @@ import pandas as pd
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
+from smoothie_tf import validation
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.training import best_policy, checkpoint, config, files
@@ -256,7 +257,7 @@ class SavedRun:
             table = pd.read_csv(path, usecols=columns)[columns]
             return [Evaluation(int(s), float(m), float(d)) for s, m, d in table.values]
         except (OSError, ValueError) as error:
-            reason = _line(error).rstrip(".")
+            reason = validation.first_line(error).rstrip(".")
             raise SavedRunError(f"{path} cannot be read: {reason}.") from error
 
     def _config_path(self):
@@ -282,7 +283,7 @@ class SavedRun:
             )
         # A wrong binding may raise any of these, which Gin passes on.
         except (TypeError, ValueError, RuntimeError) as error:
-            reason = _line(error).rstrip(".")
+            reason = validation.first_line(error).rstrip(".")
             raise SavedRunError(f"{path} cannot be used: {reason}.") from error
         finally:
             gymnasium_environment.close(env)
@@ -306,17 +307,12 @@ class SavedRun:
 
     def _cannot_be_used(self, step, error):
         path = self.path / "checkpoints" / f"ckpt-{step}"
+        reason = validation.first_line(error).rstrip(".")
         others = [each for each in self._kept_steps() if each != step]
         hint = f" --checkpoint takes {_listed(others)}, too." if others else ""
-        return SavedRunError(
-            f"Checkpoint {path} cannot be used: {_line(error).rstrip('.')}.{hint}"
-        )
+        return SavedRunError(f"Checkpoint {path} cannot be used: {reason}.{hint}")
 
 
 def _listed(steps):
     *others, last = map(str, steps)
     return f"{', '.join(others)} or {last}" if others else last
-
-
-def _line(error):
-    return str(error).splitlines()[0] if str(error) else repr(error)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from smoothie_tf.command_line import Parser
 from smoothie_tf.runs.workers import ONE_CORE, LocalWorkers, WorkerLostError, Workers
-from smoothie_tf.validation import InputError
+from smoothie_tf.validation import InputError, first_line
 
 _LAUNCHERS = ("processes", "ray")
 _CONNECT_SECONDS = 5.0
@@ -271,8 +271,7 @@ def _loss(error: Exception) -> str:
 
 def _first_line(error: Exception) -> str:
     """Returns a clause with the first line of an error's message."""
-    lines = str(error).strip().splitlines()
-    return f"its node could not start it: {lines[0] if lines else repr(error)}"
+    return f"its node could not start it: {first_line(error)}"
 
 
 def _train(

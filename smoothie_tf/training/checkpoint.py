@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
+from smoothie_tf import validation
 from smoothie_tf.training import files, replay_buffer
 
 _NUMBER_KEPT = 2
@@ -167,7 +168,7 @@ class Checkpointer:
                 self._restore_replay(self._state.value["replay"])
                 state = self._state.value["loop"]
             except _UNREADABLE as error:
-                reason = str(error).splitlines()[0] if str(error) else repr(error)
+                reason = validation.first_line(error)
                 problems.append(f"Checkpoint {path} cannot be used: {reason}.")
                 continue
             if problems:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import gin
 
+from smoothie_tf import validation
 from smoothie_tf.environments import discretized_reward
 from smoothie_tf.training import (
     gin_directory,
@@ -108,7 +109,7 @@ def parse(
     try:
         gin.config.validate_macros_hook(gin.config._CONFIG)
     except ValueError as error:
-        reason = str(error).splitlines()[0].strip().rstrip(".")
+        reason = validation.first_line(error).rstrip(".")
         raise ConfigError(f"The configuration cannot be used: {reason}.") from error
     return of_agent
 
@@ -170,8 +171,8 @@ def _parse(text, source):
         # The experiments define these, and a single run need not import them.
         gin.parse_config(text, skip_unknown=["grid", "search"])
     except Exception as error:  # Gin raises many kinds, SyntaxError among them.
-        reason = (str(error).splitlines() or [repr(error)])[0].strip()
-        reason = reason.rstrip(".").strip('"').rstrip(".")  # A KeyError quotes it.
+        # A KeyError quotes its message.
+        reason = validation.first_line(error).rstrip(".").strip('"').rstrip(".")
         raise ConfigError(f"{source}: {reason}.{_suggestion(reason)}") from error
 
 

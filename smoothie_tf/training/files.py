@@ -6,6 +6,8 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
+from smoothie_tf import validation
+
 # Characters with a meaning in file patterns of TensorFlow and Python.
 _PATTERN_SIGNS = frozenset("*?[\\")
 
@@ -21,8 +23,8 @@ def failed(path: str | os.PathLike[str], error: Exception) -> StorageError:
       path: The file.
       error: The error of the system or of TensorFlow.
     """
-    reason = getattr(error, "strerror", None) or (str(error) or repr(error))
-    return StorageError(f"{path} cannot be written ({reason.splitlines()[0]})")
+    reason = getattr(error, "strerror", None) or validation.first_line(error)
+    return StorageError(f"{path} cannot be written ({reason})")
 
 
 def replace(

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from smoothie_tf import command_line
+from smoothie_tf import command_line, validation
 from smoothie_tf.training import gin_directory, huge_pages, stopping
 
 
@@ -88,7 +88,7 @@ def _run(flags, arguments, stop):
     except (ValueError, checkpoint.CheckpointError) as error:
         if flags.debug:
             raise
-        return _refuse((str(error).splitlines() or [repr(error)])[0])
+        return _refuse(validation.first_line(error))
     except train.NumericalError as error:
         if flags.debug:
             raise

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import gin
 import tqdm
 
+from smoothie_tf import validation
 from smoothie_tf.training import (
     checkpoint,
     files,
@@ -142,7 +143,7 @@ def _begin(agent_name, environment_id, seed, directory, config, stop):
     except Exception as error:
         # A library's error, caused by a binding of the wrong type.
         directory.abandon()
-        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        reason = validation.first_line(error).rstrip(".")
         raise ValueError(
             f"Agent {agent_name!r} cannot be made for {environment_id!r} with these"
             f" bindings ({type(error).__name__}: {reason})."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from smoothie_tf import validation
 from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
 from smoothie_tf.runs.status import Status
@@ -149,7 +150,7 @@ def read_table(path: pathlib.Path, text: bool = False) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=str if text else None)
     except (ValueError, OSError) as error:
-        reason = (str(error).splitlines() or [repr(error)])[0]
+        reason = validation.first_line(error)
         raise DamagedRunError(f"{path} is damaged: {reason}") from None
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from smoothie_tf import quiet
+from smoothie_tf import quiet, validation
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.theory.escape import (
     AGENTS,
@@ -153,7 +153,7 @@ def _train(
     except ValueError as error:
         # A gin error may be a subclass of ValueError that the parent process could only
         # unpickle after importing TensorFlow.
-        raise ValueError(str(error).splitlines()[0]) from None
+        raise ValueError(validation.first_line(error)) from None
     return recorder.finished_run()
 
 
