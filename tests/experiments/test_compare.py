@@ -46,6 +46,14 @@ def test_an_arm_may_have_recommended_values():
     assert penalized.variant.startswith("smoothie-recommended-")
 
 
+def test_a_label_may_have_an_apostrophe_and_a_binding_quotes():
+    (arm,) = read_arms(
+        ["TD3's: ddpg, DdpgAgent.gamma = 0.9, DdpgAgent.name = 'one, two'"]
+    )
+    assert arm.label == "TD3's"
+    assert arm.gin_bindings == ("DdpgAgent.gamma = 0.9", "DdpgAgent.name = 'one, two'")
+
+
 @pytest.mark.parametrize(
     ("arms", "sentence"),
     [
