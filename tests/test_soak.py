@@ -13,6 +13,7 @@ SMALL = (
     "smoothie_tf.CriticNetwork.observation_units=(8,)",
     "smoothie_tf.CriticNetwork.joint_units=(8,)",
     "train.batch_size=8",
+    "train.evaluation_episodes=1",
     "train.use_xla=False",
 )
 
@@ -70,7 +71,7 @@ def test_killed_and_out_of_room_and_equal_in_the_end(
     monkeypatch.setattr(faults, "_SECONDS_OF_TRAINING", 0.5)
     flags = ["--out_dir", str(tmp_path / "soak"), "--env", "InvertedPendulum-v5"]
     flags += ["--faults", "kill", "quota", "--times", "1", "--seeds", "0"]
-    flags += ["--num_steps", "4000"]
+    flags += ["--num_steps", "2000"]
     for binding in SMALL:
         flags += ["--gin_bindings", binding]
     assert faults.main(flags) == 0

@@ -136,7 +136,7 @@ def test_mean_network_names_a_start_out_of_bounds():
         )
 
 
-def test_end_to_end(tmp_path):
+def test_end_to_end(tmp_path, capsys):
     out_dir = tmp_path / "deep" / "figure2"
     short = ("train.num_steps=200", "train.initial_collect_steps=100")
     flags = [flag for binding in short for flag in ("--gin_bindings", binding)]
@@ -170,9 +170,8 @@ def test_end_to_end(tmp_path):
 
     picture = image.imread(out_dir / "figure2.png")
     (out_dir / "figure2.png").unlink()
-    again = run("--plot_only", "--out_dir", out_dir)
-    assert again.returncode == 0, again.stderr
-    assert again.stdout == done.stdout
+    assert figure2_command(["--plot_only", "--out_dir", str(out_dir)]) == 0
+    assert capsys.readouterr().out == done.stdout
     np.testing.assert_array_equal(image.imread(out_dir / "figure2.png"), picture)
 
 

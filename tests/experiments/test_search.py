@@ -309,8 +309,7 @@ class KilledError(BaseException):
     """What no handler of the study's expects."""
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-@pytest.mark.parametrize("after", [1, 9])
+@pytest.mark.parametrize(("after", "sampler"), [(1, "random"), (9, "tpe")])
 def test_killed_anywhere_it_ends_as_in_one_go(
     plan, conduct, train, tmp_path, after, sampler
 ):

@@ -156,7 +156,7 @@ def test_a_stopped_search_says_how_to_resume(monkeypatch, capsys):
 def test_bindings_by_hand_are_bound_in_all_trials(fake_command, tmp_path):
     binding = "create_agent.adam_epsilon = 1e-8"
     # The values found are for runs of any length.
-    flags = ["--gin_bindings", binding, "--gin_bindings", "train.num_steps = 200000"]
+    flags = ["--gin_bindings", binding, "--gin_bindings", "train.num_steps = 400"]
     assert run(*flags, train_command=fake_command) == 0
     (home,) = (tmp_path / "runs").glob("table1-short*")
     text = (home / "tuned/smoothie/Hopper-v5.gin").read_text()

@@ -51,7 +51,7 @@ BINDINGS = (
     "create_agent.actor_learning_rate=1e-3",
     "create_agent.critic_learning_rate=1e-3",
 )
-EXPORTS = 6
+EXPORTS = 4
 # On a machine that is busy with much else an export takes the better part of a minute.
 ENOUGH = 3
 SECONDS = 240
