@@ -18,12 +18,11 @@ FILES = sorted(gin_directory.ROOT.rglob("*.gin"))
 
 
 def agents_of(path):
-    """The agents that a file is for: the one it is named after, or every one."""
+    """The agents that a file is for: the one it is named after, or several."""
     parts = path.relative_to(gin_directory.ROOT).with_suffix("").parts
     named = [agent for agent in AGENTS if agent in parts]
-    # A task's file is for all: one agent for each class of critic is enough.
-    each = ["smoothie", "ddpg", "svg1_er"] if parts[0] == "environments" else AGENTS
-    return named or each
+    # Others are for all agents: one for each class of critic is enough.
+    return named or ["smoothie", "ddpg", "svg1_er"]
 
 
 @pytest.mark.parametrize(
