@@ -123,11 +123,19 @@ def _softplus(x):
     return tf.nn.softplus(x), slope, slope * (1.0 - slope)
 
 
+def _squareplus(x):
+    # f = (x + r) / 2 with r = √(x² + 4), so f′ = f / r and f″ = 2 / r³.
+    root = tf.sqrt(x * x + 4.0)
+    f = 0.5 * (x + root)
+    return f, f / root, 2.0 / root**3
+
+
 #: Activation → function that returns (f, f′, f″), which share their costly part.
 ACTIVATIONS = {
     "linear": _linear,
     "relu": _relu,
     "softplus": _softplus,
+    "squareplus": _squareplus,
     "tanh": _tanh,
 }
 

@@ -99,7 +99,7 @@ def check_layers(
 
     Args:
       owner: What they belong to, as a gin binding names it.
-      activation: Keras name of the layers' activation.
+      activation: Name of the layers' activation.
       activations: The known names.
       **widths: Sequences of widths by their parameters' names.
 
@@ -121,7 +121,7 @@ def check_layers(
     if not known or activation in others or activation.startswith("_"):
         raise ValueError(
             f"{owner}.activation must be the Keras name of an activation, such as"
-            f" 'tanh', but is {activation!r}."
+            f" 'tanh', or 'squareplus', but is {activation!r}."
         )
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from smoothie_tf import action_derivatives
 from smoothie_tf.action_derivatives import DenseLayer
+from smoothie_tf.networks import dense
 
 
 def random_critic(seed, dtype, batch, embedded, actions, widths, activation="tanh"):
@@ -42,7 +43,7 @@ def random_critic(seed, dtype, batch, embedded, actions, widths, activation="tan
         x = tf.concat([embedding, a], axis=-1)
         for layer in whole:
             x = tf.matmul(x, layer.kernel) + layer.bias
-            x = tf.keras.activations.get(layer.activation)(x)
+            x = dense.activation_of(layer.activation)(x)
         return x[:, 0]
 
     return (embedding, action, action_kernel, layers), critic
@@ -100,6 +101,7 @@ MIXED = ("tanh", "softplus", "relu", "linear", "tanh")
     [
         (tf.float64, 7, 6, 1, (5,), ("tanh",)),
         (tf.float64, 7, 6, 3, (8,), ("softplus",)),
+        (tf.float64, 7, 6, 3, (8, 5), ("squareplus", "squareplus")),
         (tf.float64, 1, 6, 17, (8, 5), ("softplus", "tanh")),
         (tf.float64, 3, 6, 4, (8, 5, 7, 6, 4), MIXED),
         (tf.float64, 3, 6, 4, (8, 5, 7, 6, 4), MIXED[::-1]),

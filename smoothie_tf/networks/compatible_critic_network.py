@@ -55,7 +55,7 @@ class CompatibleCriticNetwork(network.Network):
         validation.check_layers(
             "CompatibleCriticNetwork",
             activation,
-            dir(tf.keras.activations),
+            dense.ACTIVATIONS,
             value_units=value_units,
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)

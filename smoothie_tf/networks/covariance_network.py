@@ -61,7 +61,7 @@ class CovarianceNetwork(network.Network):
         validation.check_layers(
             "CovarianceNetwork",
             activation,
-            dir(tf.keras.activations),
+            dense.ACTIVATIONS,
             hidden_units=hidden_units,
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)

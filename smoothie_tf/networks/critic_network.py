@@ -38,9 +38,9 @@ class CriticNetwork(network.Network):
           observation_units: Widths of the layers before the concatenation.
           joint_units: Widths of the hidden layers after the concatenation, at least
             one.
-          activation: Keras name of all hidden layers' activation. With a piecewise
-            linear one, such as relu, the Hessian is zero almost everywhere, and the
-            covariance would never learn.
+          activation: Name of all hidden layers' activation: Keras's, or "squareplus".
+            With a piecewise linear one, such as relu, the Hessian is zero almost
+            everywhere, and the covariance would never learn.
           initial_value: Value of all states and actions before training, apart from
             the small first weights: the first bias of the output. In units of the
             scaled reward; finite.
@@ -53,7 +53,7 @@ class CriticNetwork(network.Network):
         validation.check_layers(
             "CriticNetwork",
             activation,
-            dir(tf.keras.activations),
+            dense.ACTIVATIONS,
             observation_units=observation_units,
             joint_units=joint_units,
         )
@@ -74,9 +74,7 @@ class CriticNetwork(network.Network):
         first, *rest = joint_units
         inputs = embedding_size + action_size
         self._joint_layers = [
-            dense.Dense(
-                first, activation, kernel_initializer=initializers.hidden(inputs)
-            ),
+            *dense.hidden_layers([first], activation, inputs),
             *dense.hidden_layers(rest, activation),
         ]
         self._joint_layers[0].build([None, embedding_size])

@@ -59,7 +59,7 @@ class MeanNetwork(network.Network):
         validation.check_layers(
             "MeanNetwork",
             activation,
-            dir(tf.keras.activations),
+            dense.ACTIVATIONS,
             hidden_units=hidden_units,
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)

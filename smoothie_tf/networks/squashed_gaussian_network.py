@@ -9,7 +9,6 @@ Shapes: B batch, S state, A action.
 from collections.abc import Sequence
 
 import gin
-import tensorflow as tf
 from tf_agents.agents.sac import sac_agent, tanh_normal_projection_network
 from tf_agents.networks import network
 from tf_agents.typing import types
@@ -51,7 +50,7 @@ class SquashedGaussianNetwork(network.DistributionNetwork):
         validation.check_layers(
             "SquashedGaussianNetwork",
             activation,
-            dir(tf.keras.activations),
+            dense.ACTIVATIONS,
             hidden_units=hidden_units,
         )
         output = tanh_normal_projection_network.TanhNormalProjectionNetwork(

@@ -41,7 +41,7 @@ class ValueNetwork(network.Network):
         validation.check_layers(
             "ValueNetwork",
             activation,
-            dir(tf.keras.activations),
+            dense.ACTIVATIONS,
             hidden_units=hidden_units,
         )
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)

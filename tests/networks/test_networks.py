@@ -9,6 +9,7 @@ from smoothie_tf import action_derivatives
 from smoothie_tf.networks import (
     covariance_network,
     critic_network,
+    dense,
     keras_network,
     mean_network,
 )
@@ -222,16 +223,28 @@ def test_critic_network_can_start_elsewhere():
         critic_network.CriticNetwork((OBSERVATION, ACTION), initial_value=float("nan"))
 
 
+def test_squareplus_by_hand():
+    # (x + √(x² + 4)) / 2: at 1.5 the root is 2.5.
+    values = dense.squareplus(tf.constant([-1.5, 0.0, 1.5, 1e4]))
+    np.testing.assert_allclose(values, [0.5, 1.0, 2.0, 1e4], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
-    ("observation_units", "joint_units"),
-    [((400,), (300,)), ((6,), (8, 5)), ((), (8,)), ((7, 6), (5, 4, 3))],
+    ("observation_units", "joint_units", "activation"),
+    [
+        ((400,), (300,), "tanh"),
+        ((400,), (300,), "squareplus"),
+        ((6,), (8, 5), "tanh"),
+        ((), (8,), "tanh"),
+        ((7, 6), (5, 4, 3), "squareplus"),
+    ],
 )
 def test_critic_networks_derivatives_are_those_of_nested_tapes(
-    observation_units, joint_units
+    observation_units, joint_units, activation
 ):
     tf.keras.utils.set_random_seed(0)
     network = critic_network.CriticNetwork(
-        (OBSERVATION, ACTION), observation_units, joint_units
+        (OBSERVATION, ACTION), observation_units, joint_units, activation
     )
     network.create_variables()
     for variable in network.trainable_variables:
