@@ -37,7 +37,7 @@ def squareplus(x: tf.Tensor) -> tf.Tensor:
     """Returns (x + √(x² + 4)) / 2, Barron's "squareplus" (2021).
 
     It is smooth and unbounded like softplus. Compiled by XLA it takes as long as tanh,
-    a quarter of the time of softplus.
+    softplus more than twice as long (benchmarks/activations.py).
     """
     return 0.5 * (x + tf.sqrt(x * x + 4.0))
 

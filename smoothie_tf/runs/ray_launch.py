@@ -250,7 +250,7 @@ class RayProcess:
             return -signal.SIGINT
         except ray.exceptions.RayTaskError as error:
             # The task could not start the run, so the run has no log.
-            return WorkerLostError(_first_line(error.cause))
+            return WorkerLostError(_could_not_start(error.cause))
         except ray.exceptions.RayError as error:
             return WorkerLostError(_loss(error))
 
@@ -269,7 +269,7 @@ def _loss(error: Exception) -> str:
     return "its worker died"
 
 
-def _first_line(error: Exception) -> str:
+def _could_not_start(error: Exception) -> str:
     """Returns a clause with the first line of an error's message."""
     return f"its node could not start it: {first_line(error)}"
 

@@ -192,9 +192,8 @@ def _split(text: str) -> list[str]:
     for place, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote
-        # After a letter or digit it is an apostrophe of the label.
-        elif letter in "'\"" and not text[:place][-1:].isalnum():
-            quote = letter
+        elif letter in "'\"" and not text[place - 1 : place].isalnum():
+            quote = letter  # After a letter or digit it is an apostrophe.
         elif letter in "([{":
             depth += 1
         elif letter in ")]}":
