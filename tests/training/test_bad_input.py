@@ -345,7 +345,9 @@ CASES = {
         "smoothie_tf.CriticNetwork.joint_units=('a',)", "CriticNetwork.joint_units mus"
     ),
     "widths, none": binding("smoothie_tf.CriticNetwork.joint_units=()", "joint_units"),
-    "activation": binding("MeanNetwork.activation='rleu'", "'tanh', but is 'rleu'"),
+    "activation": binding(
+        "MeanNetwork.activation='rleu'", "'squareplus', but is 'rleu'"
+    ),
     "start of the mean": binding("MeanNetwork.initial_mean=9.0", "initial_mean"),
     "buffer below a batch": binding(
         "train.replay_capacity=50", "train.replay_capacity must be at least train.bat"
