@@ -179,7 +179,8 @@ def test_critic_network_has_the_papers_layers():
         "output": 3e-3,
     }.items():
         largest = np.abs(parts[name]).max()
-        assert 0.95 * bound < largest <= bound, name
+        # The largest draw may be the bound itself, rounded.
+        assert 0.95 * bound < largest <= np.float32(bound), name
     for name in ("observation_bias", "joint_bias", "bias"):
         assert not parts[name].numpy().any()
 
