@@ -34,7 +34,7 @@ def test_mean_network_has_the_papers_layers():
         network.trainable_variables[::2], (5**-0.5, 400**-0.5, 3e-3), strict=True
     ):
         largest = np.abs(kernel).max()
-        assert 0.95 * bound < largest <= bound
+        assert 0.95 * bound < largest <= np.float32(bound)
     for bias in network.trainable_variables[1::2]:
         np.testing.assert_array_equal(bias, np.zeros(bias.shape))
 
