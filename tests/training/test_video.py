@@ -242,7 +242,7 @@ def test_a_renderer_that_is_not_there_concerns_those_alone_who_need_it(
 
 
 @pytest.mark.skipif(not ctypes.util.find_library("EGL"), reason="there is no EGL")
-@pytest.mark.parametrize("chosen", [{}, {"MUJOCO_GL": "EGL"}])
+@pytest.mark.parametrize("chosen", [{}, {"MUJOCO_GL": "EGL"}, {"MUJOCO_GL": "on"}])
 def test_mujoco_draws_without_a_screen(tmp_path, chosen):
     assert rendered(tmp_path, "InvertedPendulum-v5", **chosen) == "drawn"
     assert (tmp_path / "picture.gif").stat().st_size > 1000
