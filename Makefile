@@ -1,11 +1,12 @@
 PYTHON_IN_VENV := .venv/bin/python
 TEST_WORKERS ?= 2
 
-.PHONY: help install test docs figure3 bench-peers lock
+.PHONY: help install test test-slow docs figure3 bench-peers lock
 
 help:
 	@echo "make install   create .venv from requirements.lock"
 	@echo "make test      install, then run ruff and the tests"
+	@echo "make test-slow   install, then run the tests that make test leaves out"
 	@echo "make docs      install, then build the site in site/; a broken link fails"
 	@echo "make figure3   install, then make Figure 3 with the quick preset"
 	@echo "make bench-peers   compare Smoothie's speed with SBX and Stable-Baselines3"
@@ -20,6 +21,9 @@ install: .venv/.installed
 test: install
 	@$(PYTHON_IN_VENV) -m ruff check .
 	@$(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist worksteal --strict-skips
+
+test-slow: install
+	@$(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist worksteal --strict-skips -m slow
 
 docs: install
 	@NO_MKDOCS_2_WARNING=1 $(PYTHON_IN_VENV) -m mkdocs --quiet build --strict

@@ -63,18 +63,24 @@ def test_times_must_be_at_least_1(faults, capsys):
     assert "--times must be at least 1, but is 0" in capsys.readouterr().err
 
 
-def test_killed_and_out_of_room_and_equal_in_the_end(
-    tmp_path, capsys, monkeypatch, faults
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("kill", "SIGKILL"),
+        pytest.param("quota", "quota used up", marks=pytest.mark.slow),
+    ],
+)
+def test_killed_or_out_of_room_and_equal_in_the_end(
+    tmp_path, capsys, monkeypatch, faults, fault, said
 ):
     # In training, not while the interpreter imports.
     monkeypatch.setattr(faults, "_SHARE_AT_START", 0.0)
     monkeypatch.setattr(faults, "_SECONDS_OF_TRAINING", 0.5)
     flags = ["--out_dir", str(tmp_path / "soak"), "--env", "InvertedPendulum-v5"]
-    flags += ["--faults", "kill", "quota", "--times", "1", "--seeds", "0"]
+    flags += ["--faults", fault, "--times", "1", "--seeds", "0"]
     flags += ["--num_steps", "2000"]
     for binding in SMALL:
         flags += ["--gin_bindings", binding]
     assert faults.main(flags) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert "| SIGKILL | 1 | 1 | 0 | 1 of 1 runs |" in printed
-    assert "| quota used up | 1 | 1 | 0 | 1 of 1 runs |" in printed
+    assert f"| {said} | 1 | 1 | 0 | 1 of 1 runs |" in printed

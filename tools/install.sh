@@ -104,7 +104,9 @@ echo "Installing the packages of requirements.lock (a few minutes the first time
 pip() {
   "$environment/bin/python" -m pip --disable-pip-version-check "$@"
 }
-pip install --quiet --requirement requirements.lock
+# The lock file is complete, which `pip check` verifies below, so nothing is resolved.
+# Modules are compiled when they are first imported; most never are.
+pip install --quiet --no-deps --no-compile --requirement requirements.lock
 # --no-build-isolation builds with the setuptools of the lock file. The ignored warning is
 # about editable installs in general.
 PYTHONWARNINGS=ignore pip install --quiet --no-deps --no-build-isolation --editable .

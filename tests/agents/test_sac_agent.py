@@ -13,6 +13,7 @@ from smoothie_tf.networks import (
     mean_network,
     squashed_gaussian_network,
 )
+from tests import slow
 from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
@@ -246,7 +247,9 @@ def test_the_evaluated_policy_takes_the_mean_and_exploration_samples(by_hand):
     np.testing.assert_allclose(later, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "xla", slow.all_but([True], [False, True]), ids=["graph", "xla"]
+)
 def test_compiled_training_is_eager_training(random_experience, xla):
     builders.check_compiled_is_eager(small, random_experience(12, 5, 3), xla)
 

@@ -10,6 +10,7 @@ from tf_agents.trajectories import time_step as ts
 from smoothie_tf import action_derivatives, gaussian
 from smoothie_tf.agents import smoothie_agent
 from smoothie_tf.networks import critic_network, mean_network
+from tests import slow
 from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
@@ -504,7 +505,9 @@ def test_stddev_stays_within_its_bounds(random_experience):
     assert np.all((bounds[0] - 1e-6 <= stddev) & (stddev <= bounds[1] + 1e-6))
 
 
-@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "xla", slow.all_but([True], [False, True]), ids=["graph", "xla"]
+)
 @pytest.mark.parametrize(
     "changes",
     [

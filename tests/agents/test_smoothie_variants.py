@@ -14,6 +14,7 @@ from smoothie_tf.networks import (
     compatible_critic_network,
     linear_quadratic_networks,
 )
+from tests import slow
 from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
@@ -43,6 +44,8 @@ VARIANTS = {
         "replay_weight_clipping": 2.0,
     },
 }
+#: Between them, these have every option of the others.
+LARGEST = "expected, full", "derivatives, full", "at the mean, full"
 
 
 def make_quadratic(by_hand, **changes):
@@ -134,7 +137,7 @@ def test_gradients_are_13_15_and_20_written_out(name):
         )
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", slow.all_but(LARGEST, VARIANTS))
 def test_nested_tapes_and_forward_propagation_train_alike(name, random_experience):
     agents = [small(nested_tapes=nested, **VARIANTS[name]) for nested in (False, True)]
     for agent in agents:
@@ -311,7 +314,7 @@ def test_errors_at_the_mean_by_hand(by_hand, baseline):
     np.testing.assert_allclose(loss, (errors * [0.5, 2.0]).mean(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+@pytest.mark.parametrize("covariance", slow.all_but(["full"], ["diagonal", "full"]))
 def test_own_actions_at_the_mean_have_the_true_derivatives_as_their_minimum(
     by_hand, covariance
 ):
@@ -412,7 +415,7 @@ def test_compatible_critic_in_the_agent(random_experience):
     assert np.isfinite(compiled(experience(random_experience, agent)).loss)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", slow.all_but(LARGEST, VARIANTS))
 def test_compiled_training_is_eager_training(name, random_experience):
     eager, compiled = small(**VARIANTS[name]), small(**VARIANTS[name])
     batch = experience(random_experience, eager)
@@ -434,7 +437,7 @@ def test_networks_of_the_linear_quadratic_task_in_the_agent(random_experience):
     assert np.isfinite(agent.train(experience(random_experience, agent)).loss)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", slow.all_but(LARGEST, VARIANTS))
 def test_a_checkpoint_holds_all_that_training_needs(name, random_experience, tmp_path):
     agent, again = small(**VARIANTS[name]), small(seed=1, **VARIANTS[name])
     batch = experience(random_experience, agent)

@@ -9,6 +9,7 @@ from tf_agents.trajectories import time_step as ts
 from smoothie_tf import gaussian
 from smoothie_tf.agents import ddpg_agent, soft_ddpg_agent
 from smoothie_tf.networks import keras_network
+from tests import slow
 from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
@@ -191,7 +192,9 @@ def test_it_acts_by_the_gaussian_and_is_judged_by_its_mean(by_hand):
     np.testing.assert_allclose(action, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "xla", slow.all_but([True], [False, True]), ids=["graph", "xla"]
+)
 def test_compiled_training_is_eager_training(random_experience, xla):
     builders.check_compiled_is_eager(
         small, random_experience(12, 5, 3), xla, steps=3, rtol=2e-3, atol=2e-5

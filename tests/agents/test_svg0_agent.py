@@ -12,6 +12,7 @@ from tf_agents.trajectories import time_step as ts
 from smoothie_tf import gaussian
 from smoothie_tf.agents import smoothie_agent, svg0_agent
 from smoothie_tf.networks import critic_network, mean_network
+from tests import slow
 from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
@@ -318,7 +319,9 @@ def test_what_is_stored_is_the_probability_of_what_was_done(by_hand):
     assert agent.policy.action(time_step).info == ()
 
 
-@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "xla", slow.all_but([True], [False, True]), ids=["graph", "xla"]
+)
 def test_compiled_training_is_eager_training(by_hand, xla):
     def small():
         return make(

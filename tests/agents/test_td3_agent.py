@@ -10,6 +10,7 @@ from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import gaussian
 from smoothie_tf.agents import td3_agent
+from tests import slow
 from tests.agents import builders
 
 SGD = tf.keras.optimizers.legacy.SGD
@@ -269,7 +270,9 @@ def test_exploration_is_uniform_first_and_then_gaussian(by_hand):
     np.testing.assert_allclose(info.policy_stddev, 0.1, rtol=1e-6)
 
 
-@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "xla", slow.all_but([True], [False, True]), ids=["graph", "xla"]
+)
 def test_compiled_training_is_eager_training(random_experience, xla):
     actors = []
 

@@ -7,6 +7,7 @@ from tf_agents.trajectories import policy_step
 
 from smoothie_tf import value_gradients
 from smoothie_tf.networks import dynamics_network
+from tests import slow
 from tests.agents import linear_quadratic_agents as lq
 
 AGENTS = ["svg1", "svg1_er", "svg_infinity", "planner", "td_actor_critic"]
@@ -606,6 +607,8 @@ OPTIONS = {
     "svg_infinity_with_value": ("svg_infinity", {"horizon": LENGTH}),
     "reinforce": ("td_actor_critic", {"trace_decay": 1.0}),
 }
+#: These have every kind of network and of update.
+LARGEST = "svg0_episode", "svg1_er", "svg_infinity_with_value", "td_actor_critic"
 
 
 def option(name):
@@ -616,8 +619,10 @@ def option(name):
     return name, changes
 
 
-@pytest.mark.parametrize("name", [*EPISODIC, *OPTIONS])
-@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize("name", slow.all_but(LARGEST, [*EPISODIC, *OPTIONS]))
+@pytest.mark.parametrize(
+    "xla", slow.all_but([True], [False, True]), ids=["graph", "xla"]
+)
 def test_compiled_training_is_eager_training(name, xla):
     name, options = option(name)
 

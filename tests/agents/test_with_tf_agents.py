@@ -17,6 +17,7 @@ from smoothie_tf.networks import (
     mean_network,
     squashed_gaussian_network,
 )
+from tests import slow
 
 BATCH = 8
 AGENTS = ["smoothie", "ddpg", "td3", "sac", "keras", "soft_ddpg", "svg0"]
@@ -71,7 +72,7 @@ def create(name, env):
     return agent
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", slow.all_but(["smoothie", "ddpg", "keras"], AGENTS))
 def test_driver_buffer_and_saver(environment, name, tmp_path):
     agent = create(name, environment)
     buffer = tf_uniform_replay_buffer.TFUniformReplayBuffer(

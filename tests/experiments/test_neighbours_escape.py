@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.commands.theory import neighbours_escape_command
@@ -36,6 +37,7 @@ def test_discretized_reward_is_what_the_task_pays():
     )
 
 
+@pytest.mark.slow
 def test_end_to_end(tmp_path, capsys):
     flags = [flag for binding in SHORT for flag in ("--gin_bindings", binding)]
     done = run("--seeds", 1, "--num_workers", 1, "--out_dir", tmp_path, *flags)

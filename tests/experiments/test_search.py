@@ -21,6 +21,7 @@ from smoothie_tf.runs.run import Preset
 from smoothie_tf.runs.status import Status, current_status
 from smoothie_tf.training import config
 from smoothie_tf.validation import InputError
+from tests import slow
 
 RESULTS = pathlib.Path(__file__).resolve().parents[2] / "results"
 
@@ -309,7 +310,8 @@ class KilledError(BaseException):
     """What no handler of the study's expects."""
 
 
-@pytest.mark.parametrize(("after", "sampler"), [(1, "random"), (9, "tpe")])
+@pytest.mark.parametrize("sampler", slow.all_but(["tpe"], ["random", "tpe"]))
+@pytest.mark.parametrize("after", slow.all_but([9], [1, 9]))
 def test_killed_anywhere_it_ends_as_in_one_go(
     plan, conduct, train, tmp_path, after, sampler
 ):

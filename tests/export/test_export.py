@@ -25,6 +25,7 @@ from smoothie_tf.networks import (
     mean_network,
     squashed_gaussian_network,
 )
+from tests import slow
 
 NUMBER = 128
 UNBOUNDED = spaces.Box(-np.inf, np.inf, (5,), np.float64)
@@ -244,7 +245,9 @@ def test_other_covariances_are_drawn_from_as_well(covariance):
 
 
 @pytest.mark.parametrize("kind", ["td3", "sac"])
-@pytest.mark.parametrize("rescale", [True, False], ids=["rescaled", "own units"])
+@pytest.mark.parametrize(
+    "rescale", slow.all_but([True], [True, False]), ids=["rescaled", "own units"]
+)
 def test_policies_of_two_critics(kind, rescale, tmp_path):
     task = Task(UNBOUNDED, box([-0.4, 2], [0.4, 3]), rescale)
     spaces_of = task.observation_space, task.action_space
@@ -287,7 +290,7 @@ def test_policies_of_two_critics(kind, rescale, tmp_path):
     np.testing.assert_allclose(actual, action[:1], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["td3", "sac"])
+@pytest.mark.parametrize("kind", slow.all_but(["sac"], ["td3", "sac"]))
 def test_tf_agents_loads_policies_of_two_critics(kind, tmp_path):
     task = TASKS["smoothie"][1]
     agent = make_agent(kind, task)
@@ -539,7 +542,7 @@ def experience(rng):
     )
 
 
-@pytest.mark.parametrize("kind", ["smoothie", "ddpg"])
+@pytest.mark.parametrize("kind", slow.all_but(["smoothie"], ["smoothie", "ddpg"]))
 def test_an_agent_learns_on_as_if_it_had_not_been_exported(kind, tmp_path):
     task = TASKS[kind][1]
 

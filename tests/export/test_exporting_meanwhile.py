@@ -8,6 +8,7 @@ import sys
 import time
 import zlib
 
+import pytest
 import tensorflow as tf
 
 from smoothie_tf.export import exporting, saved_run
@@ -57,6 +58,7 @@ ENOUGH = 3
 SECONDS = 240
 
 
+@pytest.mark.slow
 def test_step_and_weights_belong_together(tmp_path):
     run_dir = tmp_path / "run"
     trainer = subprocess.Popen(

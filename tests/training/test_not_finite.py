@@ -9,6 +9,7 @@ import pytest
 
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.training import main, train
+from tests import slow
 
 TASKS = """
 import gymnasium, numpy as np
@@ -123,7 +124,7 @@ def spoil(monkeypatch, step, assign):
     monkeypatch.setattr(train.Trainer, "_take_step", spoiled)
 
 
-@pytest.mark.parametrize("agent", ["smoothie", "ddpg"])
+@pytest.mark.parametrize("agent", slow.all_but(["smoothie"], ["smoothie", "ddpg"]))
 def test_a_weight_that_is_nan_shows_in_the_next_losses(
     agent, tmp_path, capsys, monkeypatch
 ):

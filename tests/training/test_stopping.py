@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from tests import slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 BINDINGS = (
     "MeanNetwork.hidden_units=(4,)",
@@ -88,7 +90,9 @@ def test_a_step_that_blocks_is_named_and_can_be_left(start, tmp_path, first, sec
     assert info["status"] == "running"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", slow.all_but([signal.SIGINT], [signal.SIGINT, signal.SIGTERM])
+)
 def test_an_evaluation_without_end_stops_at_its_next_step(start, tmp_path, number):
     process = start(
         "WildEndless-v0",

@@ -15,6 +15,7 @@ import pytest
 
 from smoothie_tf.export import export_command
 from smoothie_tf.training import main, video
+from tests import slow
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -79,7 +80,9 @@ def record(path, picture, **metadata):
     ],
     ids=["plain", "list", "lists", "grey", "grey1", "rgba", "int", "float", "odd"],
 )
-@pytest.mark.parametrize("fps", [{}, {"render_fps": None}, {"render_fps": 0.2}])
+@pytest.mark.parametrize(
+    "fps", slow.all_but([{}], [{}, {"render_fps": None}, {"render_fps": 0.2}])
+)
 def test_pictures_of_all_kinds_become_a_video(tmp_path, picture, fps):
     assert record(tmp_path / "video.mp4", picture, **fps) == 5.0
     with imageio.get_reader(tmp_path / "video.mp4") as reader:
@@ -242,7 +245,9 @@ def test_a_renderer_that_is_not_there_concerns_those_alone_who_need_it(
 
 
 @pytest.mark.skipif(not ctypes.util.find_library("EGL"), reason="there is no EGL")
-@pytest.mark.parametrize("chosen", [{}, {"MUJOCO_GL": "EGL"}, {"MUJOCO_GL": "on"}])
+@pytest.mark.parametrize(
+    "chosen", slow.all_but([{}], [{}, {"MUJOCO_GL": "EGL"}, {"MUJOCO_GL": "on"}])
+)
 def test_mujoco_draws_without_a_screen(tmp_path, chosen):
     assert rendered(tmp_path, "InvertedPendulum-v5", **chosen) == "drawn"
     assert (tmp_path / "picture.gif").stat().st_size > 1000
@@ -258,7 +263,8 @@ def test_osmesa_draws_or_says_what_to_install(tmp_path):
         assert said == f"InvertedPendulum-v5 cannot be rendered here: {why}"
 
 
-def test_what_draws_nothing_does_not_look_for_a_renderer(tmp_path):
+@pytest.mark.parametrize("chosen", slow.all_but(["foo"], ["foo", "osmesa"]))
+def test_what_draws_nothing_does_not_look_for_a_renderer(tmp_path, chosen):
     done = subprocess.run(
         [
             *(sys.executable, ROOT / "reproduce" / "train.py"),
@@ -267,7 +273,7 @@ def test_what_draws_nothing_does_not_look_for_a_renderer(tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "MUJOCO_GL": "foo"},
+        env={**os.environ, "MUJOCO_GL": chosen},
     )
     assert done.stderr == ""
     assert re.fullmatch(r"Results are in .*run\.\n", done.stdout)

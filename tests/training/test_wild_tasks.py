@@ -13,6 +13,7 @@ from tf_agents.policies import random_py_policy
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.export import export_command, saved_run
 from smoothie_tf.training import config, main, process, stopping, train
+from tests import slow
 
 HERE = pathlib.Path(__file__).parents[1]
 SOUND = "wild_tasks:Wild-v0"
@@ -79,7 +80,10 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize(
+    "kind",
+    slow.all_but(["Raises", "Exits", "NanReward", "FourValues", "ResetRaises"], FAULTS),
+)
 def test_a_fault_is_one_sentence_on_every_way_in(
     kind, run_dir, policy, tmp_path, capsys
 ):
@@ -105,7 +109,9 @@ def test_a_fault_is_one_sentence_on_every_way_in(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("kind", ["Raises", "NanReward", "FourValues"])
+@pytest.mark.parametrize(
+    "kind", slow.all_but(["Raises"], ["Raises", "NanReward", "FourValues"])
+)
 def test_a_fault_while_it_is_drawn(kind, run_dir, policy, tmp_path, capsys):
     env, (_, part) = f"wild_tasks:Wild{kind}Drawn-v0", FAULTS[kind]
     assert main.main([*arguments(tmp_path / "run", env), "--video"]) == 0
@@ -249,7 +255,9 @@ def test_an_episode_of_an_evaluation_has_a_limit(policy, tmp_path, capsys):
     assert "max_steps must be a whole number of at least 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("task", ["WildEndless-v0", "Wild-v0"])
+@pytest.mark.parametrize(
+    "task", slow.all_but(["Wild-v0"], ["WildEndless-v0", "Wild-v0"])
+)
 def test_an_evaluation_that_is_stopped_comes_again(task, tmp_path, monkeypatch):
     """At the last step and before it, in the middle of an evaluation."""
     env = f"wild_tasks:{task}"
