@@ -13,9 +13,9 @@ So that not only a learned model's predictions but also its derivatives are accu
 the state has the velocity of the centre of mass instead of the nose's, with components
 along and across the mean direction of the links, ψ̄. A stroke turns and shakes the first
 link, but hardly changes the swimmer's speed: in terms of the first link's velocities,
-the speed is a small difference of large numbers (docs/svg.md). The state holds the
-goal's position relative to the nose, so a stroke looks the same at every place and in
-every direction.
+the speed is a small difference of large numbers (docs/svg_results.md). The state holds
+the goal's position relative to the nose, so a stroke looks the same at every place and
+in every direction.
 
 Links are blades on elastic joints: they pass easily through the fluid along their
 length, but not across it, and no joint is pressed against a limit.

@@ -6,6 +6,7 @@ Shapes: E episodes.
 import contextlib
 import fcntl
 import json
+import math
 import os
 import pathlib
 import sys
@@ -19,14 +20,14 @@ import tqdm
 from gymnasium import spaces
 
 from smoothie_tf import validation
-from smoothie_tf.environments import gymnasium_environment
-from smoothie_tf.environments.discretized_reward import original_reward
+from smoothie_tf.environments import checked_task
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import exporting
 from smoothie_tf.training import (
     episode_limit,
     files,
     random_streams,
+    rollout,
     stopping,
     video,
 )
@@ -167,7 +168,7 @@ def evaluate(
 
     Args:
       act: Maps a list of observations to their actions, shape [E, A].
-      make: Makes the task, with the checks of `gymnasium_environment.make_task`.
+      make: Makes the task, with the checks of `checked_task.make_task`.
       reset_seeds: The seed of each episode's reset.
       side_by_side: The number of episodes at a time, at least 1.
       max_steps: The length of an episode in a task without max_episode_steps, at
@@ -184,7 +185,7 @@ def evaluate(
         not fit its spaces.
       NotFiniteError: If an observation, action, reward or return is not finite.
     """
-    returns = np.zeros(len(reset_seeds))
+    returns: list[float] = []
     tasks = [make() for _ in range(min(side_by_side, len(reset_seeds)))]
     limit = episode_limit.EpisodeLimit(tasks[0], max_steps, "--max_steps")
     stop = stop or stopping.StopRequest()
@@ -198,41 +199,21 @@ def evaluate(
         # No bar unless standard error is a terminal.
         disable=None,
     )
-    with progress, gymnasium_environment.closing(*tasks):
+    with progress, checked_task.closing(*tasks):
         for first in range(0, len(reset_seeds), side_by_side):
             seeds = reset_seeds[first : first + side_by_side]
             observations = []
             for task, seed in zip(tasks, seeds, strict=False):
                 stop.check()
                 observations.append(task.reset(seed=seed)[0])
-            running, length = list(range(len(seeds))), 0
-            while running:
-                # Ended episodes keep their rows: the batch size affects the results.
-                actions = act(observations)
-                length += 1
-                still_running = []
-                for i in running:
-                    stop.check()
-                    _check_action(actions[i])
-                    step = tasks[i].step(actions[i])
-                    observations[i], reward, terminated, truncated, info = step
-                    returns[first + i] += original_reward(reward, info)
-                    if not (terminated or truncated or limit.ends(length)):
-                        still_running.append(i)
-                progress.update(len(running))
-                running = still_running
+            returns += rollout.play_episodes(
+                act, tasks, observations, limit, stop, progress.update
+            ).tolist()
     # The sum of finite rewards may overflow.
-    for each in returns[~np.isfinite(returns)]:
-        raise gymnasium_environment.NotFiniteError(
-            f"The return of an episode is {each}"
-        )
-    return returns
-
-
-def _check_action(action):
-    if not np.isfinite(action).all():
-        listed = np.asarray(action).tolist()
-        raise gymnasium_environment.NotFiniteError(f"The policy's action is {listed}")
+    for each in returns:
+        if not math.isfinite(each):
+            raise checked_task.NotFiniteError(f"The return of an episode is {each}")
+    return np.array(returns)
 
 
 @contextlib.contextmanager
@@ -240,16 +221,16 @@ def _faults_explained(environment_id):
     """Converts faults of task or policy to errors with a message of one sentence."""
     try:
         yield
-    except gymnasium_environment.EnvironmentFault as error:
-        raise gymnasium_environment.EnvironmentFault(f"{error}.") from error
-    except gymnasium_environment.NotFiniteError as error:
+    except checked_task.EnvironmentFault as error:
+        raise checked_task.EnvironmentFault(f"{error}.") from error
+    except checked_task.NotFiniteError as error:
         raise exporting.NotFiniteError(
             f"{error}, which is not finite, in {environment_id}: there is no result."
         ) from error
     except tf.errors.OpError as error:
         raise ExportedPolicyError(
             f"The policy raised {type(error).__name__} in {environment_id}:"
-            f" {gymnasium_environment.reason(error)}."
+            f" {checked_task.reason(error)}."
         ) from error
 
 
@@ -323,11 +304,11 @@ def evaluate_command(
         environment_id = description["environment"]["id"]
 
     def make(**kwargs):
-        return gymnasium_environment.make_task(environment_id, **kwargs)
+        return checked_task.make_task(environment_id, **kwargs)
 
     stop = stop or stopping.StopRequest()
     task = make()
-    with gymnasium_environment.closing(task):
+    with checked_task.closing(task):
         policy = ExportedPolicy(directory, task)
     # A separate stream: training has not selected the policy by any of these resets.
     seeds = [streams.seed("evaluation of an export", i) for i in range(episodes)]
@@ -358,7 +339,7 @@ def evaluate_command(
     try:
         video.record_actions(
             lambda observation: policy.act([observation])[0],
-            gymnasium_environment.make_task,
+            checked_task.make_task,
             environment_id,
             video_path,
             seeds[0],

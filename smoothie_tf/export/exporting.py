@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 import tensorflow as tf
 
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import checked_task
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import model_card, saved_run
 from smoothie_tf.training import files, stopping, video
@@ -70,7 +70,7 @@ def export_run(
     step = run.choose(checkpoint, best)
     task = run.make_task()
     with (
-        gymnasium_environment.closing(task),
+        checked_task.closing(task),
         _aside(out) as directory,
         _faults_explained(out),
     ):
@@ -157,9 +157,9 @@ def _faults_explained(out):
         yield
     except tf.errors.OpError as error:
         raise files.failed(out, error) from error
-    except gymnasium_environment.EnvironmentFault as error:
-        raise gymnasium_environment.EnvironmentFault(f"{error}.") from error
-    except gymnasium_environment.NotFiniteError as error:
+    except checked_task.EnvironmentFault as error:
+        raise checked_task.EnvironmentFault(f"{error}.") from error
+    except checked_task.NotFiniteError as error:
         raise NotFiniteError(
             f"{error}, which is not finite: nothing was exported."
         ) from error
@@ -174,7 +174,7 @@ def _picture(deployed, environment_id, path, stop):
     try:
         video.record_gif(
             lambda observation: _act(deployed, observation),
-            gymnasium_environment.make_task,
+            checked_task.make_task,
             environment_id,
             path,
             seed=0,

@@ -17,7 +17,7 @@ from tf_agents.agents import tf_agent
 
 from smoothie_tf import validation
 from smoothie_tf.agents import factory
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import checked_task, gymnasium_environment
 from smoothie_tf.training import best_policy, checkpoint, config, files
 
 # Attempts to copy a checkpoint, which training may remove during the copy.
@@ -147,7 +147,7 @@ class SavedRun:
         Raises:
           ValueError: If the task cannot be made.
         """
-        return gymnasium_environment.make_task(self.info["env"])
+        return checked_task.make_task(self.info["env"])
 
     def restore(self, step: int) -> tf_agent.TFAgent:
         """Restores the agent at a step, with the run's configuration.
@@ -286,7 +286,7 @@ class SavedRun:
             reason = validation.first_line(error).rstrip(".")
             raise SavedRunError(f"{path} cannot be used: {reason}.") from error
         finally:
-            gymnasium_environment.close(env)
+            checked_task.close(env)
 
     def _restore_checkpoint(self, agent, step, copied):
         try:

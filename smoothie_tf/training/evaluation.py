@@ -10,8 +10,14 @@ import numpy as np
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf.environments import discretized_reward, gymnasium_environment
-from smoothie_tf.training import compiled, episode_limit, random_streams, stopping
+from smoothie_tf.environments import checked_task
+from smoothie_tf.training import (
+    compiled,
+    episode_limit,
+    random_streams,
+    rollout,
+    stopping,
+)
 
 
 class Evaluator:
@@ -67,39 +73,21 @@ class Evaluator:
           EnvironmentFault: If the task raised an error or violated its specs.
           NotFiniteError: If an observation, reward or action is not finite.
         """
-        environments, stop = self._environments, self._stop
-        stop.waits_for = "an environment step of the evaluation"
+        self._stop.waits_for = "an environment step of the evaluation"
         observations = np.stack(
-            [self._reset(step, i) for i in range(len(environments))]
+            [self._reset(step, i) for i in range(len(self._environments))]
         )
-        returns = np.zeros(len(environments))
-        running, length = list(range(len(environments))), 0
-        while running:
-            # Finished episodes keep their rows: a constant shape compiles only once.
-            (actions,) = self._act(observations)
-            actions = actions.numpy()
-            length += 1
-            still_running = []
-            for i in running:
-                stop.check()
-                if not gymnasium_environment.is_finite(actions[i]):
-                    raise gymnasium_environment.NotFiniteError(
-                        f"The evaluated policy's action is {actions[i]}"
-                    )
-                observation, reward, terminated, truncated, info = environments[i].step(
-                    actions[i]
-                )
-                observations[i] = observation
-                returns[i] += discretized_reward.original_reward(reward, info)
-                ended = terminated or truncated or self._limit.ends(length)
-                if not ended:
-                    still_running.append(i)
-            running = still_running
-        return returns
+        return rollout.play_episodes(
+            lambda states: self._act(states)[0].numpy(),
+            self._environments,
+            observations,
+            self._limit,
+            self._stop,
+        )
 
     def close(self) -> None:
         """Closes the environments."""
-        gymnasium_environment.close(*self._environments)
+        checked_task.close(*self._environments)
 
     def _reset(self, step, i):
         self._stop.check()

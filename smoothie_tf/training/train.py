@@ -20,7 +20,11 @@ import tqdm
 
 from smoothie_tf import validation
 from smoothie_tf.agents import factory, protocol
-from smoothie_tf.environments import discretized_reward, gymnasium_environment
+from smoothie_tf.environments import (
+    checked_task,
+    discretized_reward,
+    gymnasium_environment,
+)
 from smoothie_tf.training import (
     best_policy,
     checkpoint,
@@ -275,7 +279,7 @@ class Trainer:
     def close(self) -> None:
         """Closes the environments."""
         others = self._evaluator.environments if self._evaluator else ()
-        gymnasium_environment.close(self._env, *others)
+        checked_task.close(self._env, *others)
         if self._summaries is not None:
             self._summaries.close()
 
@@ -284,7 +288,7 @@ class Trainer:
         """Adds the step and the last checkpoint to error messages."""
         try:
             yield
-        except gymnasium_environment.NotFiniteError as error:
+        except checked_task.NotFiniteError as error:
             self._raise_numerical(str(error), error)
         except tf.errors.InvalidArgumentError as error:
             # Without XLA, TF-Agents' DDPG checks its losses itself.
@@ -292,8 +296,8 @@ class Trainer:
             if not found:
                 raise
             self._raise_numerical(f"{found[1].lower()}_loss is inf or nan", error)
-        except gymnasium_environment.EnvironmentFault as error:
-            raise gymnasium_environment.EnvironmentFault(
+        except checked_task.EnvironmentFault as error:
+            raise checked_task.EnvironmentFault(
                 f"{error} (after step {self.step}; {self._last_checkpoint()})."
             ) from error
         except files.StorageError as error:
@@ -391,14 +395,14 @@ class Trainer:
             metrics, self._decision = self._compiled.train_and_act(
                 rows, *arguments, episode
             )
-            if not gymnasium_environment.is_finite(metrics):
+            if not checked_task.is_finite(metrics):
                 self._explain_metrics(metrics)
             self._metric_sums += metrics
             self._metric_count += 1
 
     def _check_action(self):
         action = self._decision.action
-        if not gymnasium_environment.is_finite(action):
+        if not checked_task.is_finite(action):
             place = np.flatnonzero(~np.isfinite(action))[0]
             self._raise_numerical(f"Action[{place}] is {action[place]}")
 

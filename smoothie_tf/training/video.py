@@ -22,7 +22,11 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import quiet
-from smoothie_tf.environments import discretized_reward, gymnasium_environment
+from smoothie_tf.environments import (
+    checked_task,
+    discretized_reward,
+    gymnasium_environment,
+)
 from smoothie_tf.training import episode_limit, stopping
 
 _GIF_FPS = 10
@@ -279,7 +283,7 @@ def _rendering(make, environment_id, seed) -> Iterator[tuple[gymnasium.Env, Any]
         try:
             with quiet.silent():
                 env = make(environment_id, render_mode="rgb_array")
-                stack.enter_context(gymnasium_environment.closing(env))
+                stack.enter_context(checked_task.closing(env))
                 env.reset(seed=seed)
                 frame = _picture(env)
             yield env, frame
@@ -288,9 +292,9 @@ def _rendering(make, environment_id, seed) -> Iterator[tuple[gymnasium.Env, Any]
         # Missing libraries cause errors of many kinds, such as AttributeError, and a
         # task may call sys.exit.
         except (Exception, SystemExit) as error:
-            if isinstance(error, gymnasium_environment.EnvironmentFault):
+            if isinstance(error, checked_task.EnvironmentFault):
                 raise RenderingError(f"{error}.") from error
-            if isinstance(error, gymnasium_environment.NotFiniteError):
+            if isinstance(error, checked_task.NotFiniteError):
                 raise RenderingError(f"{error}, which is not finite.") from error
             why = _why_not(error, chosen, renderer)
             _collect(error)
@@ -335,7 +339,7 @@ def _why_not(error, chosen, renderer):
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename} cannot be written ({error.strerror})"
     try:
-        reason = f"{type(error).__name__}: {gymnasium_environment.reason(error)}"
+        reason = f"{type(error).__name__}: {checked_task.reason(error)}"
     except Exception:  # Some errors of PyOpenGL have no text.
         reason = type(error).__name__
     if not _is_renderers(error):

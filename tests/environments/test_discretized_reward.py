@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from gymnasium.utils import env_checker
 
-from smoothie_tf.environments import discretized_reward, gymnasium_environment
+from smoothie_tf.environments import (
+    checked_task,
+    discretized_reward,
+    gymnasium_environment,
+)
 
 
 class Task(gymnasium.Env):
@@ -149,7 +153,7 @@ def test_what_is_no_number_is_not_rounded_to_the_highest_level(reward):
 
 def test_a_reward_that_is_nan_stops_a_discretized_task():
     task = discretized_reward.DiscretizedReward(Task(), -1.0, 2.0, levels=3)
-    env = gymnasium_environment.Checked(task)
+    env = checked_task.Checked(task)
     env.reset()
-    with pytest.raises(gymnasium_environment.NotFiniteError, match="Reward is nan"):
+    with pytest.raises(checked_task.NotFiniteError, match="Reward is nan"):
         env.step(np.array([np.nan]))

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from tf_agents.environments import utils
 from tf_agents.trajectories import StepType
 
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import checked_task, gymnasium_environment
 
 
 class Task(gymnasium.Env):
@@ -256,7 +256,7 @@ def test_nothing_that_is_kept_changes_later():
         }
     )
     nest = {"a": array, "b": (number,)}
-    for wrap in (gymnasium_environment.Checked, gymnasium_environment.adapt):
+    for wrap in (checked_task.Checked, gymnasium_environment.adapt):
         env = wrap(Returns(space, nest, nest))
         array[:], number[...] = 1.0, 1
         first, _ = env.reset()
@@ -319,9 +319,9 @@ NEST = spaces.Dict({"a": spaces.Box(-9.0, 9.0, (2,)), "b": spaces.Discrete(3, st
     ],
 )
 def test_an_observation_that_its_space_does_not_have(space, observation, part):
-    for wrap in (gymnasium_environment.Checked, gymnasium_environment.adapt):
+    for wrap in (checked_task.Checked, gymnasium_environment.adapt):
         env = wrap(Returns(space, observation))
-        with pytest.raises(gymnasium_environment.EnvironmentFault) as caught:
+        with pytest.raises(checked_task.EnvironmentFault) as caught:
             env.reset()
         assert str(caught.value).startswith("Environment 'Returns' returned ")
         assert part in str(caught.value)
@@ -329,9 +329,9 @@ def test_an_observation_that_its_space_does_not_have(space, observation, part):
 
 def test_where_in_an_observation_a_nan_is():
     bad = {"a": np.array([0.0, np.inf]), "b": 1}
-    for wrap in (gymnasium_environment.Checked, gymnasium_environment.adapt):
+    for wrap in (checked_task.Checked, gymnasium_environment.adapt):
         with pytest.raises(
-            gymnasium_environment.NotFiniteError,
+            checked_task.NotFiniteError,
             match=r"Observation\['a'\]\[1\] is inf",
         ):
             wrap(Returns(NEST, bad)).reset()

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from smoothie_tf.environments import discretized_reward, gymnasium_environment
+from smoothie_tf.environments import checked_task, discretized_reward
 from smoothie_tf.export import export, export_command, exported
 from smoothie_tf.training import best_policy, random_streams, video
 
@@ -42,7 +42,7 @@ def copy(exports, tmp_path):
 
 
 def make():
-    return gymnasium_environment.make_task(TASK)
+    return checked_task.make_task(TASK)
 
 
 def description(directory):
@@ -350,7 +350,7 @@ gymnasium.register("NestedTask-v0", entry_point=Task)
     seeds = [streams.seed("evaluation", 100, i) for i in range(3)]
 
     def make_nested():
-        return gymnasium_environment.make_task(name)
+        return checked_task.make_task(name)
 
     policy = exported.ExportedPolicy(out, make_nested())
     returns = exported.evaluate(policy.act, make_nested, seeds)
@@ -381,7 +381,7 @@ def test_returns_are_in_the_tasks_own_reward():
     def returns(task):
         return exported.evaluate(
             lambda observations: np.zeros([len(observations), 1]),
-            lambda: gymnasium_environment.make_task(task),
+            lambda: checked_task.make_task(task),
             [0, 1],
         )
 

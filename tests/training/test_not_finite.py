@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import checked_task
 from smoothie_tf.training import main, train
 from tests import slow
 
@@ -176,6 +176,6 @@ def test_an_optimizer_slot_that_overflowed(tmp_path, capsys, monkeypatch):
 
 def test_large_is_not_infinite():
     # Its square overflows a float32.
-    assert gymnasium_environment.is_finite(np.array([3e38, -3e38], np.float32))
-    assert not gymnasium_environment.is_finite(np.array([1, np.nan], np.float32))
-    assert not gymnasium_environment.is_finite(np.array([np.inf, 1], np.float32))
+    assert checked_task.is_finite(np.array([3e38, -3e38], np.float32))
+    assert not checked_task.is_finite(np.array([1, np.nan], np.float32))
+    assert not checked_task.is_finite(np.array([np.inf, 1], np.float32))

@@ -198,12 +198,12 @@ import os, sys
 import numpy as np
 from smoothie_tf import quiet
 quiet.silence_imports()
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import checked_task
 from smoothie_tf.training import video
 task, path = sys.argv[1:]
 before = dict(os.environ)
 try:
-    video.record_gif(lambda _: np.zeros(1, np.float32), gymnasium_environment.make_task,
+    video.record_gif(lambda _: np.zeros(1, np.float32), checked_task.make_task,
                      task, path, 0, 0.5)
     print("drawn")
 except video.RenderingError as error:

@@ -10,7 +10,7 @@ import pytest
 from tf_agents.drivers import py_driver
 from tf_agents.policies import random_py_policy
 
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import checked_task, gymnasium_environment
 from smoothie_tf.export import export_command, saved_run
 from smoothie_tf.training import config, main, process, stopping, train
 from tests import slow
@@ -264,7 +264,7 @@ def test_an_evaluation_that_is_stopped_comes_again(task, tmp_path, monkeypatch):
     bindings = ("train.evaluation_max_steps=15", "train.evaluation_interval=30")
     words = [arguments(tmp_path / d, env, bindings=bindings) for d in ("one", "two")]
     assert main.main(words[0]) == 0
-    step, taken = gymnasium_environment.Checked.step, []
+    step, taken = checked_task.Checked.step, []
 
     def stopped(checked, action):
         taken.append(1)
@@ -279,7 +279,7 @@ def test_an_evaluation_that_is_stopped_comes_again(task, tmp_path, monkeypatch):
         stops.append(stop)
 
     monkeypatch.setattr(stopping.StopRequest, "__init__", remember)
-    monkeypatch.setattr(gymnasium_environment.Checked, "step", stopped)
+    monkeypatch.setattr(checked_task.Checked, "step", stopped)
     # 30 steps, the 15th of the evaluation; then 20 and an evaluation of 30 or 40.
     statuses = [main.main(words[1]) for _ in range(3)]
     assert statuses == [130, 130, 0]
@@ -356,7 +356,7 @@ def test_a_run_that_is_stopped_while_it_plays_an_episode_again(tmp_path, monkeyp
 def test_parts_of_an_observation_that_a_task_names_in_its_own_way(
     structure, kept, run_dir, tmp_path, monkeypatch
 ):
-    env = gymnasium_environment.make_task(SOUND).unwrapped
+    env = checked_task.make_task(SOUND).unwrapped
     monkeypatch.setattr(type(env), "observation_structure", structure, raising=False)
     flags = ["--run_dir", str(run_dir), "--out", str(tmp_path / "out")]
     assert export_command.export_main([*flags, "--no_gif", "--no_tf_agents"]) == 0
