@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests import skips
+from tests import skips, slow
 
 ROOT = pathlib.Path(__file__).parents[1]
 #: One test of each kind that could go unseen, and one that may be skipped.
@@ -55,7 +55,7 @@ def run(folder, *flags, ci=""):
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", slow.all_but([()], [(), ("-n", "2")]))
 def test_an_unlisted_skip_fails(tmp_path, workers):
     code, said = run(tmp_path, "--strict-skips", *workers)
     assert code == 1

@@ -63,12 +63,10 @@ def test_times_must_be_at_least_1(faults, capsys):
     assert "--times must be at least 1, but is 0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "said"),
-    [
-        ("kill", "SIGKILL"),
-        pytest.param("quota", "quota used up", marks=pytest.mark.slow),
-    ],
+    [("kill", "SIGKILL"), ("quota", "quota used up")],
 )
 def test_killed_or_out_of_room_and_equal_in_the_end(
     tmp_path, capsys, monkeypatch, faults, fault, said

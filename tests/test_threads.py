@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 RUN = """
 import sys
 import tensorflow as tf
@@ -16,6 +18,7 @@ assert main.main(arguments) == 0
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_has_used_tensorflow_trains_with_the_threads_it_has(tmp_path):
     # As in a notebook; it has another number of threads than a run has by default.
     done = subprocess.run(

@@ -51,7 +51,7 @@ ASCII = {"PYTHONIOENCODING": "ascii"}
 C = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
-@pytest.mark.parametrize("locale", slow.all_but([C], [ASCII, C]), ids=["ascii", "C"])
+@pytest.mark.parametrize("locale", slow.all_but([], [ASCII, C]), ids=["ascii", "C"])
 def test_a_result_is_printed_and_recorded_in_any_locale(tmp_path, locale):
     def script(name, *flags):
         done = subprocess.run(

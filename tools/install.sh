@@ -105,8 +105,10 @@ pip() {
   "$environment/bin/python" -m pip --disable-pip-version-check "$@"
 }
 # The lock file is complete, which `pip check` verifies below, so nothing is resolved.
-# Modules are compiled when they are first imported; most never are.
+# pip compiles modules on one core. Some packages have templates that are not Python.
 pip install --quiet --no-deps --no-compile --requirement requirements.lock
+"$environment/bin/python" -m compileall -q -j 0 "$environment"/lib/python3*/site-packages \
+  >/dev/null 2>&1 || true
 # --no-build-isolation builds with the setuptools of the lock file. The ignored warning is
 # about editable installs in general.
 PYTHONWARNINGS=ignore pip install --quiet --no-deps --no-build-isolation --editable .

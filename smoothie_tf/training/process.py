@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable
 
 import gin
+import numpy as np
 import tqdm
+from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import validation
+from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.training import (
     checkpoint,
     files,
@@ -117,20 +120,26 @@ def run(
         with _outcome(directory, started, done), progress:
             trainer.run(progress, on_step)
         if record_video:
-            stop.waits_for = "an environment step of the video"
-            path = directory.path / "video.mp4"
-            try:
-                video.record(
-                    trainer.agent.policy,
-                    environment_id,
-                    path,
-                    seed,
-                    config.evaluation_max_steps,
-                    stop,
-                )
-            except video.RenderingError as error:
-                print(video.missing(path, error), file=sys.stderr)
+            _record_video(trainer, environment_id, seed, directory, config, stop)
     return directory
+
+
+def _record_video(trainer, environment_id, seed, directory, config, stop):
+    """Records an episode of the mean action; says why if that is not possible."""
+
+    def act(observation):
+        time_step = ts.restart(observation[np.newaxis], 1)
+        return trainer.agent.policy.action(time_step).action[0].numpy()
+
+    stop.waits_for = "an environment step of the video"
+    path = directory.path / "video.mp4"
+    max_steps = config.evaluation_max_steps
+    try:
+        video.record_actions(
+            act, gymnasium_environment.make, environment_id, path, seed, max_steps, stop
+        )
+    except video.RenderingError as error:
+        print(video.missing(path, error), file=sys.stderr)
 
 
 def _begin(agent_name, environment_id, seed, directory, config, stop):

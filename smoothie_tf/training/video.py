@@ -1,7 +1,7 @@
 """Records an episode of a policy as MP4 or GIF, also without a screen.
 
 No results depend on videos. If one cannot be recorded, a `RenderingError` says why in
-one sentence.
+one sentence. Importing this module imports no TensorFlow.
 """
 
 import contextlib
@@ -18,15 +18,9 @@ import gymnasium
 import imageio
 import numpy as np
 from PIL import Image
-from tf_agents.policies import tf_policy
-from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import quiet
-from smoothie_tf.environments import (
-    checked_task,
-    discretized_reward,
-    gymnasium_environment,
-)
+from smoothie_tf.environments import checked_task, discretized_reward
 from smoothie_tf.training import episode_limit, stopping
 
 _GIF_FPS = 10
@@ -56,41 +50,6 @@ def missing(path: pathlib.Path, why: RenderingError | str) -> str:
     if path.exists():
         return f"There is no new video, and {path} is an earlier one: {why}"
     return f"There is no video: {why}"
-
-
-def record(
-    policy: tf_policy.TFPolicy,
-    environment_id: str,
-    path: str | os.PathLike[str],
-    seed: int,
-    max_steps: int = episode_limit.MAX_STEPS,
-    stop: stopping.StopRequest | None = None,
-) -> float:
-    """Records one episode.
-
-    Args:
-      policy: A stateless policy; `TFAgent.policy` for the mean action.
-      environment_id: A Gymnasium id.
-      path: The MP4 to write.
-      seed: Seed of the episode's reset, ≥ 0.
-      max_steps: Steps after which the episode ends in a task without
-        max_episode_steps, at least 1.
-      stop: Once set, no further step is taken.
-
-    Returns:
-      The episode's undiscounted return.
-
-    Raises:
-      Interrupted: If a stop was requested; there is no video then.
-      RenderingError: If there is no video for another reason.
-    """
-
-    def act(observation):
-        time_step = ts.restart(observation[np.newaxis], 1)
-        return policy.action(time_step).action[0].numpy()
-
-    make = gymnasium_environment.make
-    return record_actions(act, make, environment_id, path, seed, max_steps, stop)
 
 
 def record_actions(

@@ -771,7 +771,12 @@ LEARNING = {
 }
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize(
+    "name",
+    slow.all_but(
+        ["svg1_er", "svg0_episode", "td_actor_critic", "svg_infinity"], LEARNING
+    ),
+)
 def test_each_reaches_the_best_gains_cost(name):
     # From a stabilising gain at four times that cost, from wrong models and critics.
     steps, number, rate = LEARNING[name]

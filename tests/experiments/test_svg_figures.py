@@ -305,6 +305,7 @@ def test_behaviour_by_hand():
     assert by_name["stands, 25 % noise"](machine[:1]) == 0.0
 
 
+@pytest.mark.slow
 def test_figure_4_and_what_its_policies_do_from_the_command(tmp_path):
     # One real run of three episodes; its arm is then watched on the same task.
     runs_dir, out_dir = tmp_path / "runs", tmp_path / "out"

@@ -92,6 +92,7 @@ def test_the_reports_table(tmp_path):
     assert f"| planner, 1000 | {cells} | 3 |" in text
 
 
+@pytest.mark.slow
 def test_the_models_of_a_real_run(tmp_path):
     # One episode; what is left out is not done, or learns no model.
     preset = read_preset("svg", ["train.num_steps = 1001"])

@@ -402,9 +402,7 @@ def whole_and_killed(tmp_path_factory):
     return get
 
 
-@pytest.mark.parametrize(
-    "agent", slow.all_but(["svg0_episode", "svg1_er", "svg_infinity"], EPISODIC)
-)
+@pytest.mark.parametrize("agent", slow.all_but(["svg1_er"], EPISODIC))
 def test_agents_that_learn_from_episodes_go_on(whole_and_killed, tmp_path, agent):
     # The last checkpoint is of step 90, where the fourth episode has 15 steps, of which
     # the next training learns.

@@ -62,7 +62,10 @@ def wait_for(path, process):
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT)],
+    [
+        pytest.param(signal.SIGINT, signal.SIGINT, marks=pytest.mark.slow),
+        (signal.SIGTERM, signal.SIGINT),
+    ],
 )
 def test_a_step_that_blocks_is_named_and_can_be_left(start, tmp_path, first, second):
     process = start("WildBlocks-v0", "train.evaluation_interval=500000")

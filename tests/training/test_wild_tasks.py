@@ -82,7 +82,7 @@ FAULTS = {
 
 @pytest.mark.parametrize(
     "kind",
-    slow.all_but(["Raises", "Exits", "NanReward", "FourValues", "ResetRaises"], FAULTS),
+    slow.all_but(["Exits", "NanReward", "ResetRaises"], FAULTS),
 )
 def test_a_fault_is_one_sentence_on_every_way_in(
     kind, run_dir, policy, tmp_path, capsys
