@@ -151,7 +151,7 @@ def test_plot_only_trains_nothing(fake_command, tmp_path, capsys):
     def refuse(run):
         raise AssertionError("it trained")
 
-    flags = ["--plot_only", "--envs", "Hopper-v5"]
+    flags = ["--plot_only", "--env", "Hopper-v5"]
     assert figure_command(FIGURE_3, flags, train_command=refuse) == 1
     assert "Nothing to draw: no run under runs/quick" in capsys.readouterr().err
     some = ["--envs", "Hopper-v5", "--seeds", "1"]

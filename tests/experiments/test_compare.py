@@ -74,7 +74,7 @@ def test_bad_arms_are_said_in_a_sentence(arms, sentence):
 
 def test_writes_what_it_compared(fake_command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    flags = ["--env", "Pendulum-v1", "--env", "InvertedPendulum-v5", "--arm", "ddpg"]
+    flags = ["--env", "Pendulum-v1", "--envs", "InvertedPendulum-v5", "--arm", "ddpg"]
     flags += ["--arm", "wide: smoothie, SmoothieAgent.initial_log_variance = 0"]
     flags += ["--seeds", "3", "--num_steps", "300", "--out_dir", "here"]
     assert compare_command(flags, train_command=fake_command) == 0

@@ -57,6 +57,7 @@ def compare_command(
     )
     parser.add_argument(
         "--env",
+        "--envs",
         nargs="+",
         action="extend",
         required=True,

@@ -131,7 +131,9 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
     )
     parser.add_argument(
         "--envs",
+        "--env",
         nargs="+",
+        action="extend",
         metavar="ENV",
         help=f"Gymnasium ids; default {' '.join(figure.envs)}",
     )
