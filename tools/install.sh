@@ -105,7 +105,8 @@ pip() {
   "$environment/bin/python" -m pip --disable-pip-version-check "$@"
 }
 # The lock file is complete, which `pip check` verifies below, so nothing is resolved.
-# pip compiles modules on one core. Some packages have templates that are not Python.
+# pip would compile modules on one core. A failure is no error: some packages have
+# templates that are not Python.
 pip install --quiet --no-deps --no-compile --requirement requirements.lock
 "$environment/bin/python" -m compileall -q -j 0 "$environment"/lib/python3*/site-packages \
   >/dev/null 2>&1 || true

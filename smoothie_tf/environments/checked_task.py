@@ -359,7 +359,7 @@ def _listed(keys):
 
 
 def abbreviated(value: Any) -> str:
-    """Returns a value for a message, or its type if that is shorter to read."""
+    """Returns a value for a message, or its type if the value is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"of type {type(value).__name__}"
 

@@ -242,6 +242,10 @@ def test_another_seed_is_another_run(finished):
         # Whose noise, temperature and delayed updates go on where they were.
         ("td3", (78,)),
         ("sac", (77,)),
+        # And before training, where TD3 and SAC act at random.
+        pytest.param("ddpg", (39, 77), marks=pytest.mark.slow),
+        pytest.param("td3", (20, 78), marks=pytest.mark.slow),
+        pytest.param("sac", (20, 77), marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(

@@ -254,6 +254,7 @@ def test_mujoco_draws_without_a_screen(tmp_path, chosen):
 
 
 def test_osmesa_draws_or_says_what_to_install(tmp_path):
+    assert rendered(tmp_path, "Pendulum-v1", MUJOCO_GL="osmesa") == "drawn"
     said = rendered(tmp_path, "InvertedPendulum-v5", MUJOCO_GL="osmesa")
     if ctypes.util.find_library("OSMesa"):
         assert said == "drawn"
