@@ -446,14 +446,14 @@ def _agent(agent_name, environment_id, bindings):
 
 
 def _update_arguments(agent, env):
-    from smoothie_tf.training import compiled_step, train
+    from smoothie_tf.training import compiled_step, settings
 
-    settings = train.train()
-    updates = settings.updates_per_call
+    bound = settings.Settings()
+    updates = bound.updates_per_call
     compiled = compiled_step.CompiledStep(agent, 2, updates_per_call=updates)
     size = env.observation_space.shape[0]
     width = size + env.action_space.shape[0] + compiled.info_size + 2
-    number = updates * settings.batch_size * agent.minibatches_per_train
+    number = updates * bound.batch_size * agent.minibatches_per_train
     rows = np.random.default_rng(0).normal(size=[2, number, width]).astype(np.float32)
     rows[..., -1] = 1.0
     return compiled, (

@@ -17,6 +17,7 @@ from smoothie_tf.training import (
     checkpoint,
     files,
     run_directory,
+    settings,
     stopping,
     train,
     video,
@@ -70,7 +71,7 @@ def run(
       NumericalError: If a number was not finite.
       StorageError: If a file could not be written, for example on a full disk.
     """
-    config = train.train()
+    config = settings.Settings()
     directory = run_directory.RunDirectory(
         run_dir,
         {

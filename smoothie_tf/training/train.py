@@ -6,35 +6,29 @@ compiled call (train, then choose the next action). The loop uses agents through
 """
 
 import contextlib
-import dataclasses
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-import gin
 import numpy as np
 import tensorflow as tf
 import tqdm
 
-from smoothie_tf import validation
 from smoothie_tf.agents import factory, protocol
-from smoothie_tf.environments import (
-    checked_task,
-    discretized_reward,
-    gymnasium_environment,
-)
+from smoothie_tf.environments import checked_task, gymnasium_environment
 from smoothie_tf.training import (
     best_policy,
     checkpoint,
     compiled_step,
-    episode_limit,
+    episode,
     evaluation,
     files,
     random_streams,
     replay_buffer,
     run_directory,
+    settings,
     stopping,
     summaries,
 )
@@ -49,64 +43,6 @@ class NumericalError(ArithmeticError):
     """The task or training produced a number that is not finite."""
 
 
-@gin.configurable(module="smoothie_tf")
-@dataclasses.dataclass(frozen=True)
-class train:  # noqa: N801  Named for its bindings: train.num_steps.
-    """Settings of a run; bound in gin.
-
-    Attributes:
-      num_steps: Environment steps of the run.
-      batch_size: Transitions per minibatch, B of Algorithm 1.
-      initial_collect_steps: Environment steps before the first training step.
-      replay_capacity: Rows of replay: one per transition, and one more per episode.
-      evaluation_interval: Environment steps between evaluations.
-      evaluation_episodes: Episodes per evaluation.
-      evaluation_max_steps: Environment steps after which an evaluation episode ends,
-        in a task without max_episode_steps.
-      checkpoint_interval: Environment steps between checkpoints.
-      updates_per_call: Environment steps between training calls; each call makes as
-        many updates. More than 1 is faster but not the paper's algorithm: the acting
-        policy is up to that many updates old, and the updates of a call do not see the
-        transitions collected between them.
-      use_xla: Whether to compile with XLA.
-    """
-
-    num_steps: int
-    batch_size: int = 128
-    initial_collect_steps: int = 1000
-    replay_capacity: int = 1_000_000
-    evaluation_interval: int = 5000
-    evaluation_episodes: int = 10
-    evaluation_max_steps: int = episode_limit.MAX_STEPS
-    checkpoint_interval: int = 10_000
-    updates_per_call: int = 1
-    use_xla: bool = True
-
-    def __post_init__(self):
-        values = dataclasses.asdict(self)
-        del values["use_xla"]
-        for name, value in values.items():
-            if value is None:  # Elsewhere None means "not set".
-                raise ValueError(
-                    f"train.{name} must be a whole number of at least 1, but is None."
-                )
-        validation.check("train", "count", **values)
-        for name, value in values.items():  # 1e6 is a float.
-            object.__setattr__(self, name, int(value))
-        validation.check_flags("train", use_xla=self.use_xla)
-        rows = 2 * self.checkpoint_interval
-        if self.replay_capacity < min(rows, 2 * self.num_steps):
-            raise ValueError(
-                f"train.replay_capacity is {self.replay_capacity}, but must hold what"
-                f" two checkpoint intervals add, up to {rows} rows."
-            )
-        if self.replay_capacity < self.batch_size:
-            raise ValueError(
-                "train.replay_capacity must be at least train.batch_size, which is"
-                f" {self.batch_size}, but is {self.replay_capacity}."
-            )
-
-
 class Trainer:
     """A run in progress, with all the state that a checkpoint holds."""
 
@@ -116,7 +52,7 @@ class Trainer:
         environment_id: str,
         seed: int,
         directory: run_directory.RunDirectory,
-        config: train,
+        config: settings.Settings,
         stop: stopping.StopRequest,
     ):
         """Creates the task, the agent and replay, and restores the last checkpoint.
@@ -160,7 +96,11 @@ class Trainer:
         minibatches = protocol.contract(self.agent).minibatches_per_train
         self._sample_size = config.updates_per_call * minibatches * config.batch_size
         #: The longest episode, if the agent trains at episode ends; else None.
-        self._episode_limit = self._longest_episode(agent_name)
+        self._episode_limit = None
+        if protocol.contract(self.agent).trains_at_episode_end:
+            spec = self._env.spec
+            self._episode_limit = spec and spec.max_episode_steps
+            config.check_episodic(agent_name, self._episode_limit)
         self._compiled = compiled_step.CompiledStep(
             self.agent,
             self._streams.seed("policy"),
@@ -186,6 +126,7 @@ class Trainer:
         self._checkpointer = checkpoint.Checkpointer(
             directory.path / "checkpoints", self.agent, self._replay
         )
+        self._episode = episode.Episode(self._env, self._streams, stop)
         self.step = 0
         self.last_row: dict[str, float] = {}
         self._replay_rng = self._streams.generator("replay")
@@ -325,20 +266,21 @@ class Trainer:
     def _take_step(self):
         self._check_action()
         action, info = self._decision.action, self._decision.info
-        self._stop.waits_for = "the environment's step"
-        observation, reward, terminated, truncated, seen = self._env.step(action)
-        self._stop.waits_for = "the step of training"
+        before = self._episode.observation
+        reward, terminated, truncated = self._episode.step(action)
         self._replay.add(
-            self._observation, action, info, reward, observation, terminated, truncated
+            before,
+            action,
+            info,
+            reward,
+            self._episode.observation,
+            terminated,
+            truncated,
         )
         self.step += 1
-        self._episode_return += discretized_reward.original_reward(reward, seen)
-        self._episode_length += 1
-        self._observation = observation
         if terminated or truncated:
-            self._finished_returns.append(self._episode_return)
-            self._episode += 1
-            self._begin_episode()
+            self._finished_returns.append(self._episode.total_return)
+            self._episode.begin(self._episode.number + 1)
         config = self._config
         if self._episode_limit is None:
             due = self.step % config.updates_per_call == 0
@@ -346,42 +288,10 @@ class Trainer:
             due = terminated or truncated
         self._choose_action(train=due and self.step >= config.initial_collect_steps)
 
-    def _longest_episode(self, agent_name):
-        if not protocol.contract(self.agent).trains_at_episode_end:
-            return None
-        config, spec = self._config, self._env.spec
-        limit = spec and spec.max_episode_steps
-        if not limit:
-            raise ValueError(
-                f"Agent {agent_name!r} trains at the end of each episode: the task must"
-                " have a max_episode_steps, but has none."
-            )
-        if config.updates_per_call != 1:
-            raise ValueError(
-                f"train.updates_per_call must be 1 for agent {agent_name!r}, which"
-                f" trains at the end of each episode, but is {config.updates_per_call}."
-            )
-        if config.replay_capacity <= limit:
-            raise ValueError(
-                f"train.replay_capacity must be above {limit}, the steps of an episode,"
-                f" for agent {agent_name!r}, but is {config.replay_capacity}."
-            )
-        return limit
-
-    def _begin_episode(self):
-        # Each episode's reset has its own seed, so that a resumed run can replay the
-        # episode in progress from its beginning.
-        seed = self._streams.seed("environment", self._episode)
-        self._stop.waits_for = "the environment's reset"
-        self._observation, _ = self._env.reset(seed=seed)
-        self._stop.waits_for = "the step of training"
-        self._episode_return = 0.0
-        self._episode_length = 0
-
     def _choose_action(self, train):
         arguments = (
-            self._observation,
-            self._episode_length == 0,
+            self._episode.observation,
+            self._episode.length == 0,
             self._decision.policy_state,
             self.step,
         )
@@ -389,11 +299,11 @@ class Trainer:
             self._decision = self._compiled.act(*arguments)
         else:
             rows = self._replay.sample(self._sample_size, self._replay_rng)
-            episode = None
+            last = None
             if self._episode_limit is not None:
-                episode = self._replay.last_episode(self._episode_limit)
+                last = self._replay.last_episode(self._episode_limit)
             metrics, self._decision = self._compiled.train_and_act(
-                rows, *arguments, episode
+                rows, *arguments, last
             )
             if not checked_task.is_finite(metrics):
                 self._explain_metrics(metrics)
@@ -476,11 +386,7 @@ class Trainer:
             self.step,
             {
                 "step": self.step,
-                "episode": self._episode,
-                "episode_length": self._episode_length,
-                # Exact, as below: every float32 is a float64.
-                "observation": self._observation.tolist(),
-                "episode_return": float(self._episode_return),
+                **self._episode.state,
                 "replay_rng": self._replay_rng.bit_generator.state,
                 "action": self._decision.action.tolist(),
                 "info": self._decision.info.tolist(),
@@ -503,9 +409,8 @@ class Trainer:
         for problem in problems:
             print(problem, file=sys.stderr)
         if state is None:
-            self._episode = 0
-            self._begin_episode()
-            self._replay.look_ahead(self._observation)
+            self._episode.begin(0)
+            self._replay.look_ahead(self._episode.observation)
             initial = self._compiled.initial_policy_state()
             self._decision = compiled_step.Decision(np.zeros(0), np.zeros(0), initial)
             self._choose_action(train=False)
@@ -515,7 +420,6 @@ class Trainer:
             self._directory.set_metrics(state["metrics"])
         else:  # Older checkpoints do not hold them.
             self._directory.read_metrics(self.step)
-        self._episode = state["episode"]
         self._replay_rng.bit_generator.state = state["replay_rng"]
         self._finished_returns = state["finished_returns"]
         if state["metric_count"]:
@@ -524,14 +428,7 @@ class Trainer:
         self._compiled.metric_names = tuple(state["metric_names"])
         self.last_row = state["last_row"]
         self._evaluation_due = state.get("evaluation_due", False)
-        self._play_episode_again(state["episode_length"])
-        # Older checkpoints do not hold these.
-        here = {
-            "observation": self._observation.tolist(),
-            "episode_return": self._episode_return,
-        }
-        if any(state.get(name, value) != value for name, value in here.items()):
-            self._raise_not_repeated()
+        self._play_episode_again(state)
         policy_state = tuple(
             tf.constant(value, like.dtype, like.shape)
             for value, like in zip(
@@ -546,31 +443,22 @@ class Trainer:
             policy_state,
         )
 
-    def _play_episode_again(self, length):
-        if length > self._replay.capacity:
+    def _play_episode_again(self, state):
+        length, rows = state["episode_length"], self._replay.capacity
+        if length > rows:
             raise checkpoint.CheckpointError(
                 f"{self._directory.path} cannot be resumed exactly: the episode in"
-                f" progress has {length} steps, but replay holds only the last"
-                f" {self._replay.capacity}."
+                f" progress has {length} steps, but replay holds only the last {rows}."
             )
-        self._begin_episode()
-        size = len(self._observation)
-        actions_end = size + self._env.action_space.shape[0]
-        for row in self._replay.rows_since(self._replay.total_rows - length):
-            if not np.array_equal(row[:size], self._observation):
-                self._raise_not_repeated()
-            self._stop.check()
-            self._stop.waits_for = "an environment step of the episode in progress"
-            self._observation, reward, *_, seen = self._env.step(row[size:actions_end])
-            self._episode_return += discretized_reward.original_reward(reward, seen)
-        self._episode_length = length
-        self._replay.look_ahead(self._observation)
-
-    def _raise_not_repeated(self) -> NoReturn:
-        raise checkpoint.CheckpointError(
-            f"{self._directory.path} cannot be resumed exactly: the environment does"
-            " not repeat an episode from its seed and actions."
-        )
+        rows = self._replay.rows_since(self._replay.total_rows - length)
+        try:
+            self._episode.play_again(state, rows)
+        except episode.NotRepeatedError as error:
+            raise checkpoint.CheckpointError(
+                f"{self._directory.path} cannot be resumed exactly: the environment"
+                " does not repeat an episode from its seed and actions."
+            ) from error
+        self._replay.look_ahead(self._episode.observation)
 
 
 class _Rate:

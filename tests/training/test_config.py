@@ -7,7 +7,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.agents import factory
-from smoothie_tf.training import config, gin_directory, gin_text, train
+from smoothie_tf.training import config, gin_directory, gin_text, settings
 
 TIME_STEP = ts.time_step_spec(tensor_spec.TensorSpec([4], tf.float32))
 ACTION = tensor_spec.BoundedTensorSpec([2], tf.float32, -1, 1)
@@ -34,7 +34,7 @@ def test_every_gin_file_loads_and_makes_its_agent(path, agent):
     config.parse(
         agent, "Hopper-v5", gin_files=[str(path)], bindings=["train.num_steps=10000"]
     )
-    assert train.train().num_steps == 10_000
+    assert settings.Settings().num_steps == 10_000
     made = factory.create_agent(agent, TIME_STEP, ACTION, max_episode_steps=300)
     assert made.train_step_counter == 0
 
@@ -53,8 +53,8 @@ def test_fixed_values_are_table_1s(agent):
     # SVG(0)'s own paper copies, every 50 updates.
     assert setting("target_update_tau") == (1.0 if agent == "svg0" else 0.01)
     assert setting("gradient_clipping") == 4.0
-    assert train.train().batch_size == 128
-    assert train.train().num_steps == 1_000_000
+    assert settings.Settings().batch_size == 128
+    assert settings.Settings().num_steps == 1_000_000
     # Huber with threshold 1: ½·½² and 2 − ½.
     loss = setting("td_errors_loss_fn")(tf.constant([0.5, 2.0]), tf.zeros(2))
     assert loss.numpy().tolist() == [0.125, 1.5]
@@ -75,9 +75,9 @@ def test_td3s_values_are_those_of_its_paper(task):
     assert (target._stddev, target._clip) == (0.2, 0.5)
     assert made._gradient_clipping is None and made._reward_scale_factor == 1.0
     assert float(made._td_errors_loss_fn(tf.constant(5.0), tf.constant(2.0))) == 9.0
-    assert train.train().batch_size == 100
+    assert settings.Settings().batch_size == 100
     uniform = 10_000 if task == "HalfCheetah-v5" else 1_000
-    assert train.train().initial_collect_steps == uniform
+    assert settings.Settings().initial_collect_steps == uniform
 
 
 def test_sacs_values_are_those_of_its_paper():
@@ -89,9 +89,9 @@ def test_sacs_values_are_those_of_its_paper():
     assert made._gradient_clipping is None and made._reward_scale_factor == 1.0
     assert float(made._td_errors_loss_fn(tf.constant(5.0), tf.constant(2.0))) == 9.0
     assert float(made._alpha_optimizer.learning_rate) == pytest.approx(3e-4)
-    settings = train.train()
-    assert (settings.batch_size, settings.replay_capacity) == (256, 1_000_000)
-    assert settings.initial_collect_steps == 1_000
+    bound = settings.Settings()
+    assert (bound.batch_size, bound.replay_capacity) == (256, 1_000_000)
+    assert bound.initial_collect_steps == 1_000
 
 
 @pytest.mark.parametrize("agent", ["svg1", "svg_infinity", "dpg"])
@@ -268,7 +268,7 @@ def test_an_agent_is_a_name_and_not_a_path(agent):
 )
 def test_numbers_of_the_loop_are_checked(changes, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
-        train.train(**{"num_steps": 100_000, **changes})
+        settings.Settings(**{"num_steps": 100_000, **changes})
 
 
 def test_a_discretized_task_has_the_files_of_the_task_before_its_own():
