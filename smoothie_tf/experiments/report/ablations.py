@@ -24,7 +24,9 @@ _VALUES = (
     "with a {} critic and compared with its closed form at a = μ(s). Errors are root "
     "mean squares relative to the size of the exact value; a share of 1 means an "
     "unbiased derivative. Theory predicts that on-policy replay without weights yields "
-    "½ of the gradient and ¼ of the Hessian."
+    "½ of the gradient and ¼ of the Hessian. Uniform replay has actions from a box "
+    "around μ(s). Phantom actions near its edges have no weight, since no actions are "
+    "stored beyond them; the row with edges gives them their weight."
 )
 #: Title and introduction of each part.
 _SECTIONS = {

@@ -31,8 +31,8 @@ def section(results_dir: pathlib.Path) -> list[str]:
         "Smoothie and DDPG each have the hyperparameters that the first search found "
         'for them on HalfCheetah. "Smoothie, DDPG\'s values" has the learning rates '
         "and the reward scale that it found for DDPG. Rows that begin with "
-        '"..." add the named changes to it. Figure 3 has the values of a later search.'
-        "\n"
+        '"..." add the named changes to it. On HalfCheetah, Figure 3 has the values of '
+        "a later search.\n"
     )
     for path in paths:
         parts += tables.returns(path, _FIGURE, behind_ddpg.EQUAL.variant)

@@ -32,7 +32,8 @@ def section(results_dir: pathlib.Path) -> list[str]:
         "[`docs/soft_ddpg.md`](../docs/soft_ddpg.md). Returns are in the task's own "
         "reward even where agents learn from a discretized one. Hyperparameters are "
         "those of `gin/agents/`: Smoothie's and DDPG's come from trials on Hopper; the "
-        "others' were not searched.\n",
+        "others' were not searched. The commands are in "
+        "[`other_runs.md`](other_runs.md).\n",
     ]
     paths = sorted(results_dir.glob(f"{_RETURNS.name}-*/{_RETURNS.name}_runs.csv"))
     for path in paths:

@@ -34,13 +34,14 @@ separate environments. Training return: the mean return of the training episodes
 the same evaluations, with noise. The paper does not say which of the two it plots:
 verdicts and headlines use the evaluation return, and training returns are shown beside
 it. ± is the standard deviation over seeds, dividing by n. Final σ is the policy's
-standard deviation at the last evaluation, with actions scaled to [−1, 1]; DDPG learns
-none. Intervals are 95 %: Student's and Welch's t intervals for means and their
-differences, Wilson's for counts, and for other numbers rliable's stratified bootstrap
-over runs ({repetitions:,} resamples, seeded), which is too narrow with three to six
-runs. Hyperparameters were searched on other seeds than those shown; but on HalfCheetah,
-how the paper's open choices are made (differences 1, 4 and 11) and the values of the
-second search's trials were chosen after runs of these seeds had been seen.
+mean standard deviation between the last two evaluations, with actions scaled to
+[−1, 1]; DDPG learns none. Intervals are 95 %: Student's and Welch's t intervals for
+means and their differences, Wilson's for counts, and for other numbers rliable's
+stratified bootstrap over runs ({repetitions:,} resamples, seeded), which is too narrow
+with three to six runs. Hyperparameters were searched on other seeds than those shown;
+but on HalfCheetah, how the paper's open choices are made (differences 1, 4 and 11) and
+the values of the second search's trials were chosen after runs of these seeds had been
+seen.
 """
 
 
@@ -113,8 +114,8 @@ def _claims(judged: pd.DataFrame) -> list[str]:
         "any run of Ant, of Walker2d without a penalty, or of Swimmer with "
         "hyperparameters searched there; runs of Swimmer with HalfCheetah's "
         "hyperparameters had been seen. Until 26 November 2026, the intervals of means "
-        "and differences were bootstrapped and narrower, and what is undecided now was "
-        "called partly; by the wider intervals, claim 16 is undecided instead of not. "
+        "and differences were bootstrapped and narrower, and the verdict undecided was "
+        "named partly. By the wider intervals, claim 16 is undecided instead of not. "
         "n is the number of runs of the first + of the "
         f"second arm; with fewer than {evidence.LEAST_SEEDS} finished runs of either, "
         "a claim is not yet run. Runs of 1,000,000 steps count where there are enough "

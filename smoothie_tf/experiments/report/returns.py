@@ -38,7 +38,7 @@ def section(
         [env, arm.label, *_final_cells(finals, env, arm.variant)]
         for env in FIGURE_3.envs
         for arm in evidence.ARMS
-        if arm.is_on(env)
+        if arm.is_on(env) and (arm in FIGURE_3.arms or env in FIGURE_4.envs)
     ]
     parts.append(
         tables.table(

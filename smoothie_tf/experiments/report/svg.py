@@ -40,14 +40,15 @@ def section(found: evidence.Evidence, out_dir: pathlib.Path) -> list[str]:
         finals = found.svg_tasks if figure is svg_figures.SVG_TASKS else found.svg
         parts.append(f"### {figure.title}: {figure.subject}\n")
         runs = [run for run in finals.runs if run.env in figure.envs]
-        if runs:
-            parts += _drawn(finals, figure, runs, out_dir)
-            if figure is svg_figures.SVG_FIGURE_2:
-                parts += _models(found)
-        else:
-            script = figure.name.replace("figure_", "figure")
-            command = f"python reproduce/{script}.py --preset svg"
+        script = figure.name.replace("figure_", "figure")
+        command = f"python reproduce/{script}.py --preset svg"
+        if not runs:
             parts.append(tables.not_yet(command, _COLLECT))
+            continue
+        parts += _drawn(finals, figure, runs, out_dir)
+        if figure is svg_figures.SVG_FIGURE_2:
+            parts += _models(found)
+        parts.append(f"```\n{command}\n{_COLLECT}\n```\n")
     return parts
 
 
