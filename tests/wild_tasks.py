@@ -142,6 +142,13 @@ class Endless(Task):
         return self.look(), 1.0, False, False, {}
 
 
+class Unseeded(Task):
+    """Begins each episode anew, whatever the seed."""
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset()
+
+
 class Blocks(Task):
     """Waits for 40 seconds in the step in which it is told to; a file says that."""
 
@@ -172,6 +179,14 @@ class Detached(gymnasium.Wrapper):
         return self._other
 
 
+def normalized(render_mode=None):
+    return gymnasium.wrappers.NormalizeObservation(Task(render_mode))
+
+
+def with_normalized_rewards(render_mode=None):
+    return gymnasium.wrappers.NormalizeReward(Task(render_mode))
+
+
 def detached(render_mode=None):
     return Detached(Task(render_mode))
 
@@ -184,9 +199,12 @@ def register():
                 entry_point=Task,
                 kwargs={"kind": kind, "only_drawn": bool(drawn)},
             )
-    for task in (OneArray, OneDict, Listed, MoreKeys, Endless, Blocks):
+    for task in (OneArray, OneDict, Listed, MoreKeys, Endless, Unseeded, Blocks):
         gymnasium.register(f"Wild{task.__name__}-v0", entry_point=task)
     gymnasium.register("WildDetached-v0", entry_point=detached)
+    gymnasium.register("WildNormalized-v0", entry_point=normalized)
+    entry_point = with_normalized_rewards
+    gymnasium.register("WildNormalizedReward-v0", entry_point=entry_point)
     gymnasium.register("WildUnversioned", entry_point=Task)
 
 

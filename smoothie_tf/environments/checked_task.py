@@ -310,6 +310,17 @@ def name_of(env: gymnasium.Env) -> str:
     return env.spec.id if env.spec else type(env).__name__
 
 
+def normalizers(env: gymnasium.Env) -> list[str]:
+    """Returns the names of wrappers that normalize by running statistics."""
+    found = []
+    while isinstance(env, gymnasium.Wrapper):
+        name = type(env).__name__
+        if name.startswith("Normalize"):
+            found.append(name)
+        env = env.env
+    return found
+
+
 def close(*tasks: gymnasium.Env) -> None:
     """Closes tasks; if one raises an error, prints it and closes the others.
 

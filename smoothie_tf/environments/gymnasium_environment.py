@@ -17,7 +17,7 @@ from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec, tensor_spec
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf.environments import checked_task
+from smoothie_tf.environments import checked_task, space_descriptions
 
 
 class _ClippedActions(gymnasium.ActionWrapper):
@@ -217,6 +217,17 @@ def known_to_agents(env: gymnasium.Env) -> dict[str, Any]:
         "reward_fn": getattr(layer, "reward_fn", None) if own else None,
         "max_episode_steps": env.spec.max_episode_steps if env.spec else None,
     }
+
+
+def own_spaces(env: gymnasium.Env) -> dict[str, Any]:
+    """Describes the spaces that an adapted task has itself, by values for JSON.
+
+    Args:
+      env: A task from `make` or `adapt`.
+    """
+    while not isinstance(env, checked_task.Checked):
+        env = env.env
+    return space_descriptions.of_task(env.env)
 
 
 class GymnasiumEnvironment(py_environment.PyEnvironment):

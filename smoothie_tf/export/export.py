@@ -337,48 +337,12 @@ def as_json(space: spaces.Space, observation: Observation) -> Any:
     return np.asarray(observation).tolist()
 
 
-def describe_space(space: spaces.Space) -> dict[str, Any]:
-    """Describes a space by values that JSON can hold.
-
-    Args:
-      space: A space of observations or actions.
-
-    Returns:
-      The space's type, and the arguments that define it. Equal bounds are given as one
-      number, and a missing bound as None.
-    """
-    if isinstance(space, spaces.Dict):
-        inner = {key: describe_space(each) for key, each in space.spaces.items()}
-        return {"type": "Dict", "spaces": inner}
-    if isinstance(space, spaces.Tuple):
-        return {"type": "Tuple", "spaces": [describe_space(s) for s in space.spaces]}
-    description = {
-        "type": type(space).__name__,
-        "shape": list(space.shape),
-        "dtype": str(space.dtype),
-    }
-    if isinstance(space, spaces.Box):
-        description |= {"low": _bound(space.low), "high": _bound(space.high)}
-    elif isinstance(space, spaces.Discrete):
-        description |= {"n": int(space.n), "start": int(space.start)}
-    elif isinstance(space, spaces.MultiDiscrete):
-        description |= {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
-    return description
-
-
 def _bounds(space, dtype):
     """Returns a space's bounds in a dtype, rounded into the space if necessary."""
     low, high = space.low.astype(dtype), space.high.astype(dtype)
     low = np.where(low < space.low, np.nextafter(low, dtype.type(np.inf)), low)
     high = np.where(high > space.high, np.nextafter(high, dtype.type(-np.inf)), high)
     return low, high
-
-
-def _bound(values):
-    listed = [float(v) if np.isfinite(v) else None for v in values.ravel()]
-    if listed and all(v == listed[0] for v in listed):
-        return listed[0]
-    return np.array(listed, object).reshape(values.shape).tolist()
 
 
 def _check(policy, observation_space, action_space):

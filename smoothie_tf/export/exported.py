@@ -20,7 +20,7 @@ import tqdm
 from gymnasium import spaces
 
 from smoothie_tf import validation
-from smoothie_tf.environments import checked_task
+from smoothie_tf.environments import checked_task, space_descriptions
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import exporting
 from smoothie_tf.training import (
@@ -310,6 +310,14 @@ def evaluate_command(
     task = make()
     with checked_task.closing(task):
         policy = ExportedPolicy(directory, task)
+        spaces_now = space_descriptions.of_task(task)
+    changed = space_descriptions.difference(description, spaces_now)
+    if changed:
+        print(
+            f"{environment_id} has other spaces than the task that --policy {directory}"
+            f" was exported for: {changed}.",
+            file=sys.stderr,
+        )
     # A separate stream: training has not selected the policy by any of these resets.
     seeds = [streams.seed("evaluation of an export", i) for i in range(episodes)]
     stop.waits_for = "an environment step of the evaluation"

@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 import tensorflow as tf
 
-from smoothie_tf.environments import checked_task
+from smoothie_tf.environments import checked_task, space_descriptions
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import model_card, saved_run
 from smoothie_tf.training import files, stopping, video
@@ -203,8 +203,7 @@ def _describe(run, step, selected, task, deployed, stop):
         environment["observation_structure"] = structure
     return {
         "environment": environment,
-        "observation": policy_export.describe_space(task.observation_space),
-        "action": policy_export.describe_space(task.action_space),
+        **space_descriptions.of_task(task),
         "agent": run.info["agent"],
         "deterministic": deterministic,
         "training": {

@@ -17,7 +17,11 @@ from tf_agents.agents import tf_agent
 
 from smoothie_tf import validation
 from smoothie_tf.agents import factory
-from smoothie_tf.environments import checked_task, gymnasium_environment
+from smoothie_tf.environments import (
+    checked_task,
+    gymnasium_environment,
+    space_descriptions,
+)
 from smoothie_tf.training import best_policy, checkpoint, config, files
 
 # Attempts to copy a checkpoint, which training may remove during the copy.
@@ -152,15 +156,16 @@ class SavedRun:
     def restore(self, step: int) -> tf_agent.TFAgent:
         """Restores the agent at a step, with the run's configuration.
 
-        If only the policy of that step exists, all other variables have their initial
-        values.
+        If only the policy of that step exists, other variables have their initial
+        values, but for the number of training steps.
 
         Args:
           step: A step that `choose` returned.
 
         Raises:
-          SavedRunError: If the checkpoint or the configuration cannot be used, or if
-            the weights of the step do not exist (any more).
+          SavedRunError: If the checkpoint or the configuration cannot be used, if the
+            task has other spaces now, or if the weights of the step do not exist (any
+            more).
         """
         # Copied before the slow construction of the agent: a running process removes
         # old checkpoints, and replaces its best policy.
@@ -172,6 +177,9 @@ class SavedRun:
                 self._restore_checkpoint(agent, step, copied)
             else:
                 best.restore(agent.policy.variables())
+                # Before its first training step, an agent may act uniformly.
+                untrained = gin.query_parameter("train.initial_collect_steps")
+                agent.train_step_counter.assign(max(0, step - untrained + 1))
         for variable in agent.policy.variables():
             if not np.isfinite(variable.numpy()).all():
                 raise SavedRunError(
@@ -274,6 +282,7 @@ class SavedRun:
         config.parse_operative(path)
         env = gymnasium_environment.make(self.info["env"])
         try:
+            self._check_spaces(gymnasium_environment.own_spaces(env))
             return factory.create_agent(
                 self.info["agent"],
                 gymnasium_environment.time_step_spec(env),
@@ -287,6 +296,14 @@ class SavedRun:
             raise SavedRunError(f"{path} cannot be used: {reason}.") from error
         finally:
             checked_task.close(env)
+
+    def _check_spaces(self, now):
+        changed = space_descriptions.difference(self.info.get("spaces"), now)
+        if changed:
+            raise SavedRunError(
+                f"{self.info['env']} has other spaces than when {self.path} was"
+                f" trained: {changed}."
+            )
 
     def _restore_checkpoint(self, agent, step, copied):
         try:

@@ -157,19 +157,22 @@ class Checkpointer:
           CheckpointError: If there are checkpoints, but none is valid.
         """
         problems: list[str] = []
-        found = self._found()
+        found, misfits = self._found(), False
         for place, step in enumerate(reversed(found)):
-            path = self._path(step)
+            path, intact = self._path(step), False
             try:
                 self._check(step, found)
+                intact = self._has_manifest(step)
                 with files.literal(path.parent) as readable:
                     status = self._checkpoint.read(str(readable / path.name))
                     status.assert_existing_objects_matched()
+                intact = False  # Replay may be damaged.
                 self._restore_replay(self._state.value["replay"])
                 state = self._state.value["loop"]
             except _UNREADABLE as error:
                 reason = validation.first_line(error)
                 problems.append(f"Checkpoint {path} cannot be used: {reason}.")
+                misfits = misfits or intact
                 continue
             if problems:
                 problems[-1] += f" Resuming from the previous one, of step {step}."
@@ -179,8 +182,11 @@ class Checkpointer:
             return state, problems
         if problems:
             problems.append(
-                f"Remove {self._directory} to start over: the same seed gives the same"
-                " run again."
+                "Its files are as they were written: the agent or the task has changed"
+                " since."
+                if misfits
+                else f"Remove {self._directory} to start over: the same seed gives the"
+                " same run again."
             )
             raise CheckpointError(" ".join(problems))
         return None, problems

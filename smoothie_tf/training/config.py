@@ -104,14 +104,39 @@ def parse(
         files.append(pathlib.Path(name))
     for path in files:
         _parse_file(path)
+    in_files = _macros()
     for binding in bindings:
         _parse(binding, f"--gin_bindings {binding!r}")
+    _check_macros(_macros() - in_files)
     try:
         gin.config.validate_macros_hook(gin.config._CONFIG)
     except ValueError as error:
         reason = validation.first_line(error).rstrip(".")
         raise ConfigError(f"The configuration cannot be used: {reason}.") from error
     return of_agent
+
+
+def default(name: str) -> str | None:
+    """Returns the default of a parameter as gin writes it.
+
+    Args:
+      name: Such as "SmoothieAgent.kl_penalty".
+
+    Returns:
+      The text, or None if the parameter has no default, or does not exist.
+    """
+    selector, _, parameter = name.rpartition(".")
+    try:
+        configurable = gin.config._REGISTRY.get_match(selector)
+    except KeyError:  # Ambiguous.
+        return None
+    if configurable is None:
+        return None
+    parameters = inspect.signature(configurable.wrapped).parameters
+    if parameter not in parameters:
+        return None
+    value = parameters[parameter].default
+    return None if value is inspect.Parameter.empty else gin.config._format_value(value)
 
 
 def _parse_file(path, including=()):
@@ -174,6 +199,36 @@ def _parse(text, source):
         # A KeyError quotes its message.
         reason = validation.first_line(error).rstrip(".").strip('"').rstrip(".")
         raise ConfigError(f"{source}: {reason}.{_suggestion(reason)}") from error
+
+
+def _macros():
+    """Returns the names of all macros that are bound."""
+    return {scope for scope, selector in gin.config._CONFIG if selector == "gin.macro"}
+
+
+def _check_macros(names):
+    """Refuses macros of the command line that no value refers to.
+
+    A parameter without its configurable's name would be one.
+    """
+    macro = gin.config._REGISTRY["gin.macro"]
+    used = {
+        each.scoped_selector.removesuffix("/gin.macro").removesuffix("/macro")
+        for each in gin.config.iterate_references(gin.config._CONFIG, to=macro.wrapper)
+    }
+    for name in sorted(names - used):
+        owners = [
+            f"{selector.rsplit('.', 1)[-1]}.{name}"
+            for selector, configurable in gin.config._REGISTRY.items()
+            if name in inspect.signature(configurable.wrapped).parameters
+        ]
+        bound = {f"{key[1].rsplit('.', 1)[-1]}" for key in gin.config._CONFIG}
+        owners.sort(key=lambda owner: owner.split(".")[0] not in bound)
+        hint = f" Did you mean {owners[0]}?" if owners else ""
+        raise ConfigError(
+            f"--gin_bindings {name!r} names no configurable.parameter, and no other"
+            f" value refers to %{name}.{hint}"
+        )
 
 
 def _suggestion(reason):

@@ -19,6 +19,9 @@ from smoothie_tf.training import (
     stopping,
 )
 
+# Environment steps between two resets that should give one observation.
+_STEPS_OF_CHANGES = 3
+
 
 class Evaluator:
     """Evaluates a policy with separate environments and random streams."""
@@ -84,6 +87,45 @@ class Evaluator:
             self._limit,
             self._stop,
         )
+
+    def changes(self) -> str | None:
+        """Says whether earlier steps change the task's episodes.
+
+        Then evaluations and exported policies are of another task than training, since
+        each has a task of its own.
+
+        Returns:
+          A sentence for the user; None if a few steps change nothing.
+
+        Raises:
+          EnvironmentFault: If the task raised an error or violated its specs.
+          NotFiniteError: If an observation or reward is not finite.
+        """
+        task = self._environments[0]
+        layers = checked_task.normalizers(task)
+        named = f" ({', '.join(layers)})" if layers else ""
+        self._stop.waits_for = "an environment step before training"
+        first = self._reset(0, 0)
+        for _ in range(_STEPS_OF_CHANGES):
+            self._stop.check()
+            space = task.action_space
+            _, _, *ended, _ = task.step((space.low + space.high) / 2)
+            if any(ended):
+                break
+        if not np.array_equal(first, self._reset(0, 0)):
+            return (
+                f"{checked_task.name_of(task)} does not begin an episode in the same"
+                f" way from the same seed{named}: evaluations and exported policies"
+                " may see other observations than training, and the run cannot be"
+                " resumed."
+            )
+        if layers:
+            return (
+                f"{checked_task.name_of(task)} changes observations or rewards by what"
+                f" it has seen{named}: evaluations and exported policies may see"
+                " others than training."
+            )
+        return None
 
     def close(self) -> None:
         """Closes the environments."""

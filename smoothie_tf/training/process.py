@@ -22,6 +22,7 @@ from smoothie_tf.training import (
     train,
     video,
 )
+from smoothie_tf.training import config as gin_config
 
 # Errors during setup whose messages are already clear, and a request to stop.
 _SAID_ALREADY = (
@@ -84,10 +85,11 @@ def run(
     done = directory.info.get("status") == "done"
     was_done = done
     done = done and directory.info.get("num_steps", 0) >= config.num_steps
-    if done:
-        # Of what is bound, what the run used; the rest cannot have changed it.
+    if done or directory.has_checkpoints:
         with _closed_on_error(directory):
-            directory.check_config(gin.config_str())
+            # Of an unfinished run, all values are compared when it goes on.
+            default = gin_config.default if done else lambda name: None
+            directory.check_config(gin.config_str(), default)
     if done and not record_video:
         directory.close()
         return directory
@@ -109,7 +111,7 @@ def run(
                 f" {run_dir} has made already, but is {config.num_steps}."
             )
         if not done:
-            _record_start(directory, trainer.step, config.num_steps, command)
+            _record_start(directory, trainer, config, command)
         progress = tqdm.tqdm(
             total=config.num_steps,
             initial=trainer.step,
@@ -172,10 +174,22 @@ def _closed_on_error(directory):
         raise
 
 
-def _record_start(directory, step, num_steps, command):
+def _record_start(directory, trainer, config, command):
     operative = gin.operative_config_str()
-    _take_up(directory, step, operative)
-    directory.write_info(status="running", num_steps=num_steps, command=command)
+    _take_up(directory, trainer.step, operative)
+    directory.write_info(
+        status="running",
+        num_steps=config.num_steps,
+        command=command,
+        spaces=trainer.spaces,
+    )
+    if config.num_steps < config.initial_collect_steps:
+        print(
+            f"train.num_steps is {config.num_steps:,}, less than"
+            f" train.initial_collect_steps, {config.initial_collect_steps:,}: the agent"
+            " is not trained.",
+            file=sys.stderr,
+        )
     directory.write_text("operative_config.gin", operative)
 
 

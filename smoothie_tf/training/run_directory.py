@@ -16,10 +16,11 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import smoothie_tf
+from smoothie_tf.environments import space_descriptions
 from smoothie_tf.training import files, gin_text, renamed_bindings
 
 #: Columns of metrics.csv, one row per evaluation.
@@ -139,12 +140,37 @@ class RunDirectory:
         self.info.update(provenance)
         return other
 
-    def check_config(self, config: str) -> None:
+    @property
+    def has_checkpoints(self) -> bool:
+        """Whether the run has files of checkpoints, valid or not."""
+        return any((self.path / "checkpoints").glob("ckpt-*.index"))
+
+    def check_spaces(self, now: dict[str, Any]) -> None:
+        """Checks that the task still has the spaces that the run began with.
+
+        Args:
+          now: As `space_descriptions.of_task` returns it.
+
+        Raises:
+          RunDirectoryError: If it has others.
+        """
+        changed = space_descriptions.difference(self.info.get("spaces"), now)
+        if changed:
+            raise RunDirectoryError(
+                f"--run_dir {self._given} holds a run of {self.info['env']} with other"
+                f" spaces: {changed}."
+            )
+
+    def check_config(
+        self, config: str, default: Callable[[str], str | None] = lambda name: None
+    ) -> None:
         """Checks that a configuration agrees with the run's, but for its length.
 
         Args:
           config: Bindings as gin writes them; those that the run did not use may have
             any value.
+          default: Maps the name of a parameter that is not bound to its value, or to
+            None if that is unknown and not to be checked.
 
         Raises:
           RunDirectoryError: If one does not.
@@ -154,8 +180,10 @@ class RunDirectory:
             return
         text = path.read_text(encoding="utf-8", errors="replace")
         before = _bindings(renamed_bindings.renamed(text))
-        for name, value in _bindings(config).items():
-            if name not in _MAY_CHANGE and before.get(name, value) != value:
+        now = _bindings(config)
+        for name in before:
+            value = now[name] if name in now else default(name)
+            if name not in _MAY_CHANGE and value not in (None, before[name]):
                 raise RunDirectoryError(
                     f"--run_dir {self._given} holds a run with {name} = {before[name]}"
                     f" ({path.name}), not {value}."

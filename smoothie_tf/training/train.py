@@ -86,6 +86,10 @@ class Trainer:
 
     def _set_up(self, agent_name, environment_id):
         config, stop, directory = self._config, self._stop, self._directory
+        #: The task's own spaces, for run.json.
+        self.spaces = gymnasium_environment.own_spaces(self._env)
+        if directory.has_checkpoints:
+            directory.check_spaces(self.spaces)
         self.agent = factory.create_agent(
             agent_name,
             gymnasium_environment.time_step_spec(self._env),
@@ -409,6 +413,8 @@ class Trainer:
         for problem in problems:
             print(problem, file=sys.stderr)
         if state is None:
+            if changes := self._evaluator.changes():
+                print(changes, file=sys.stderr)
             self._episode.begin(0)
             self._replay.look_ahead(self._episode.observation)
             initial = self._compiled.initial_policy_state()

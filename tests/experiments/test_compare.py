@@ -38,7 +38,8 @@ def test_an_arm_may_have_recommended_values():
             "more: smoothie, values=recommended, SmoothieAgent.kl_penalty = 0.01",
         ]
     )
-    assert (paper.values, recommended.values) == ("paper", "recommended")
+    assert (paper.values, recommended.values) == ("", "recommended")
+    assert read_arms(["smoothie, values = 'recommended'"])[0].gin_bindings == ()
     assert recommended.gin_bindings == ()
     assert recommended.label == "smoothie, values = recommended"
     assert recommended.variant == "smoothie-recommended"
@@ -63,6 +64,8 @@ def test_a_label_may_have_an_apostrophe_and_a_binding_quotes():
         (["smoothie", "smoothie"], "has the settings or the label of another"),
         (["ddpg, values = recommended"], "'ddpg' has no recommended values; agents"),
         (["smoothie, values = best"], "cannot be read as gin"),
+        (["smoothie, train.num_steps = 5"], "same length; --num_steps sets it"),
+        (["smoothie", "smoothie, values = paper"], "has the settings or the label"),
         (["a: smoothie", "a: ddpg"], "has the settings or the label of another"),
     ],
 )
@@ -98,6 +101,33 @@ def test_refuses_before_it_trains(capsys):
     assert "--env 'Hoper-v5' is not an environment" in capsys.readouterr().err
     assert compare_command(["--env", "Hopper-v5", "--num_steps", "0", *flags]) == 2
     assert "--num_steps must be at least 1, but is 0." in capsys.readouterr().err
+    flags[1] = "ddpg, values = paper"
+    assert compare_command(["--env", "Hopper-v5", "--values=paper", *flags]) == 2
+    assert "--values is for all arms" in capsys.readouterr().err
+
+
+def test_replaces_no_other_readme(tmp_path, capsys):
+    readme = tmp_path / "README.md"
+    flags = ["--env", "Hopper-v5", "--arm", "ddpg", "--out_dir", str(tmp_path)]
+    readme.write_text("# Mine\n")
+    assert compare_command(flags) == 2
+    assert "has a README.md that is not a comparison's" in capsys.readouterr().err
+    assert readme.read_text() == "# Mine\n"
+
+
+def test_labels_have_any_letters(fake_command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--env", "Pendulum-v1", "--arm", r"$\foo$ _ | 5%: ddpg", "--seeds", "1"]
+    flags += ["--num_steps", "300", "--out_dir", "here"]
+    assert compare_command(flags, train_command=fake_command) == 0
+    readme = (tmp_path / "here" / "README.md").read_text()
+    assert "| $\\foo$ _ \\| 5% | ddpg | – |\n" in readme
+    assert "Not trained" not in readme
+    (path,) = (tmp_path / "runs").rglob("metrics.csv")
+    path.write_text(path.read_text().replace(",0.0,0.0,0.0,", ",,,,"))
+    assert compare_command([*flags, "--plot_only"]) == 0
+    readme = (tmp_path / "here" / "README.md").read_text()
+    assert r"**Not trained: $\foo$ _ | 5%.**" in readme
 
 
 def test_says_which_arms_have_recommended_values(fake_command, tmp_path, monkeypatch):

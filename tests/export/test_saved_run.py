@@ -73,6 +73,16 @@ def test_the_bests_weights_alone_are_enough(copy):
     with np.load(copy / best_policy.FILE_NAME) as file:
         for i, variable in enumerate(run.restore(step).policy.variables()):
             np.testing.assert_array_equal(variable, file[f"variable_{i}"])
+    # TD3 and SAC act uniformly until the first of these.
+    assert run.restore(step).train_step_counter == max(0, step - 19)
+
+
+def test_a_task_with_other_bounds_is_refused(copy):
+    spaces = json.loads((copy / "run.json").read_text())["spaces"]
+    spaces["action"]["high"] *= 2
+    change(copy, spaces=spaces)
+    with pytest.raises(saved_run.SavedRunError, match="other spaces.*action high 6.0,"):
+        saved_run.SavedRun(copy).restore(100)
 
 
 def fails(run_dir, **arguments):

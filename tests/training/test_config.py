@@ -231,6 +231,24 @@ def test_what_is_no_binding_is_named(binding):
     assert "\n" not in str(caught.value)
 
 
+def test_a_parameter_needs_the_name_of_its_function():
+    sentence = "Did you mean SmoothieAgent.kl_penalty?"
+    with pytest.raises(config.ConfigError, match=sentence):
+        config.parse("smoothie", "Hopper-v5", bindings=["kl_penalty = 7"])
+    # Names that a file or another value refers to are no parameters.
+    config.parse("svg1_er", "Hopper-v5", bindings=["kl_penalty = 7"])
+    config.parse("svg1", "smoothie_tf/Gripper-v0", bindings=["kl_penalty = 7"])
+    bindings = ["l = 7", "SmoothieAgent.kl_penalty = %l"]
+    config.parse("smoothie", "Hopper-v5", bindings=bindings)
+
+
+def test_defaults_are_those_of_the_signature():
+    assert config.default("SmoothieAgent.kl_penalty") == "0.0"
+    assert config.default("smoothie_tf.CriticNetwork.activation") == "'tanh'"
+    for unknown in ("train.num_steps", "train.nothing", "Nothing.at_all", "alone"):
+        assert config.default(unknown) is None
+
+
 def test_a_typo_in_a_file_names_the_file(tmp_path):
     path = tmp_path / "mine.gin"
     path.write_text("train.batch_sise = 3\n")

@@ -224,6 +224,78 @@ def test_what_is_trained_on_is_exported_and_evaluated(tmp_path, capsys):
     assert f"{env}: return " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("Unseeded", "does not begin an episode in the same way from the same seed: "),
+        ("Normalized", "from the same seed (NormalizeObservation): evaluations and"),
+        ("NormalizedReward", "by what it has seen (NormalizeReward): evaluations and"),
+        ("", None),
+    ],
+)
+def test_a_task_that_its_own_past_changes_is_reported(kind, part, tmp_path, capsys):
+    env = f"wild_tasks:Wild{kind}-v0"
+    assert main.main(arguments(tmp_path / "run", env, steps=9)) == 0
+    *said, untrained = capsys.readouterr().err.splitlines()
+    assert untrained == (
+        "train.num_steps is 9, less than train.initial_collect_steps, 10: the agent is"
+        " not trained."
+    )
+    assert len(said) == bool(part) and all(part in line for line in said)
+
+
+def test_a_task_whose_bounds_have_changed(run_dir, policy, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(run_dir, copy)
+    info = json.loads((copy / "run.json").read_text())
+    assert info["spaces"]["action"]["high"] == 1.0
+    info["spaces"]["action"]["high"] = 3.0
+    (copy / "run.json").write_text(json.dumps(info))
+    assert main.main(arguments(copy, SOUND, steps=60)) == 2
+    line = "holds a run of wild_tasks:Wild-v0 with other spaces: action high 3.0, now 1"
+    assert line in capsys.readouterr().err
+    exported = tmp_path / "policy"
+    shutil.copytree(policy, exported)
+    description = json.loads((exported / "policy.json").read_text())
+    description["observation"]["low"] = 0.0
+    (exported / "policy.json").write_text(json.dumps(description))
+    flags = ["--policy", str(exported), "--episodes", "1"]
+    assert export_command.evaluate_main(flags) == 0
+    assert "observation low 0.0, now -1000000.0" in capsys.readouterr().err
+
+
+def test_a_value_that_is_no_longer_bound(run_dir, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(run_dir, copy)
+    assert main.main(arguments(copy, SOUND)) == 0
+    config = copy / "operative_config.gin"
+    before = "train.updates_per_call = 1"
+    assert before in config.read_text()
+    config.write_text(config.read_text().replace(before, "train.updates_per_call = 2"))
+    assert main.main(arguments(copy, SOUND)) == 2
+    line = "with train.updates_per_call = 2 (operative_config.gin), not 1."
+    assert line in capsys.readouterr().err
+
+
+def test_another_network_costs_no_checkpoint(run_dir, tmp_path, capsys):
+    copy, mine = tmp_path / "copy", tmp_path / "mine.gin"
+    shutil.copytree(run_dir, copy)
+    mine.write_text("SmoothieAgent.covariance = 'state_diagonal'\n")
+    flags = ("--gin_file", str(mine))
+    assert main.main(arguments(copy, SOUND, *flags, steps=60)) == 2
+    said = capsys.readouterr().err
+    assert "holds a run with SmoothieAgent.covariance = 'diagonal'" in said
+    # As a change of the package would.
+    config = copy / "operative_config.gin"
+    text = config.read_text().replace(
+        "covariance = 'diagonal'", "covariance = 'state_diagonal'"
+    )
+    config.write_text(text)
+    assert main.main(arguments(copy, SOUND, *flags, steps=60)) == 2
+    said = capsys.readouterr().err
+    assert "Its files are as they were written" in said and "Remove" not in said
+
+
 def test_what_is_not_announced_is_refused_at_the_start(tmp_path, capsys):
     assert main.main(arguments(tmp_path, "wild_tasks:WildMoreKeys-v0")) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -11,11 +11,12 @@ from smoothie_tf.command_line import BAD_INPUT, Parser
 from smoothie_tf.experiments.commands.figure import figure_command, split_items
 from smoothie_tf.experiments.figures.grids import Arm, Figure
 from smoothie_tf.runs import launch, tasks
-from smoothie_tf.runs.run import Run, digest
+from smoothie_tf.runs.run import Run, digest, is_length
 from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError, nearest
 
+_TITLE = "Comparison"
 # The colour-blind safe set of Okabe and Ito.
 _COLOURS = (
     "#0072B2",
@@ -28,7 +29,7 @@ _COLOURS = (
     "#999999",
 )
 # An item of an arm that chooses its hyperparameters and is not a gin binding.
-_VALUES = re.compile(rf"values ?= ?({'|'.join(gin_directory.VALUES)})")
+_VALUES = re.compile(rf"values ?= ?(['\"]?)({'|'.join(gin_directory.VALUES)})\1")
 
 
 def compare_command(
@@ -91,6 +92,13 @@ def compare_command(
             raise InputError(
                 f"--num_steps must be at least 1, but is {flags.num_steps}."
             )
+        if any(arm.values for arm in arms) and any(
+            word.partition("=")[0] == "--values" for word in others
+        ):
+            raise InputError(
+                "--values is for all arms: give it, or 'values = …' in an --arm."
+            )
+        _check_readme(flags.out_dir)
     except InputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -99,7 +107,7 @@ def compare_command(
         f"{', '.join(arm.label for arm in arms)}",
         arms,
         tuple(envs),
-        comparison="Comparison",
+        comparison=_TITLE,
         tuned=_all_searched(arms, envs),
     )
     words = ["--preset", "short", "--envs", *envs, "--out_dir", str(flags.out_dir)]
@@ -120,6 +128,22 @@ def compare_command(
         train_command=train_command,
         finish=finish,
     )
+
+
+def _check_readme(out_dir: pathlib.Path) -> None:
+    """Refuses a directory whose README.md is not that of a comparison."""
+    path = out_dir / "README.md"
+    if not path.exists():
+        return
+    try:
+        first = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    if not first.startswith(f"# {_TITLE}: "):
+        raise InputError(
+            f"--out_dir {out_dir} has a README.md that is not a comparison's, and would"
+            " be replaced: choose another directory."
+        )
 
 
 def read_arms(texts: Sequence[str]) -> tuple[Arm, ...]:
@@ -164,7 +188,7 @@ def _read_arm(text: str, colour: str) -> Arm:
             f"one of {', '.join(known)}."
         )
     chosen = [match for each in rest if (match := _VALUES.fullmatch(each))]
-    values = chosen[-1].group(1) if chosen else "paper"
+    values = chosen[-1].group(2) if chosen else ""
     if values == "recommended" and agent not in gin_directory.recommended():
         raise InputError(
             f"--arm {text!r}: {agent!r} has no recommended values; agents that have "
@@ -172,12 +196,16 @@ def _read_arm(text: str, colour: str) -> Arm:
         )
     bindings = tuple(each for each in rest if not _VALUES.fullmatch(each))
     for binding in bindings:
+        if is_length(binding):
+            raise InputError(
+                f"--arm {text!r}: all runs have the same length; --num_steps sets it."
+            )
         if not bound_values(binding):
             raise InputError(
                 f"--arm {text!r}: {binding!r} is not a binding, such as"
                 " 'SmoothieAgent.kl_penalty = 0.01'."
             )
-    variant = agent if values == "paper" else f"{agent}-{values}"
+    variant = f"{agent}-{values}" if values == "recommended" else agent
     if bindings:
         bound: dict = {}
         for binding in bindings:
@@ -209,7 +237,7 @@ def _split(text: str) -> list[str]:
 def _all_searched(arms: Sequence[Arm], envs: Sequence[str]) -> bool:
     """Returns whether every arm has recommended values, or tuned ones on every task."""
     return all(
-        arm.values != "paper" or gin_directory.find_tuned(arm.agent, env)
+        arm.values == "recommended" or gin_directory.find_tuned(arm.agent, env)
         for arm in arms
         for env in envs
     )

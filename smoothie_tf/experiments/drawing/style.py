@@ -36,6 +36,8 @@ STYLE = {
     "lines.linewidth": 1.8,
     "legend.frameon": False,
     "savefig.dpi": DOTS_PER_INCH,
+    # A label of the user's may have dollar signs.
+    "text.parse_math": False,
 }
 
 

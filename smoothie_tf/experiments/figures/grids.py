@@ -27,7 +27,8 @@ class Arm:
         label: Its name in the legend.
         gin_bindings: Bindings of this arm; they override those of the command line.
         colour: Colour of the curve, if it is not the agent's.
-        values: Hyperparameters, one of `gin_directory.VALUES`: paper or recommended.
+        values: Hyperparameters, one of `gin_directory.VALUES`: paper or recommended;
+            empty for those of the whole grid.
         tuned_as: Directory of gin/tuned for its hyperparameters, if it is not its
             agent's. The arm is left out on tasks that the directory does not cover.
     """
@@ -37,7 +38,7 @@ class Arm:
     label: str
     gin_bindings: tuple[str, ...] = ()
     colour: str = ""
-    values: str = "paper"
+    values: str = ""
     tuned_as: str = ""
 
     def is_on(self, env: str) -> bool:
@@ -167,7 +168,7 @@ def grid(
 
 
 def _values(arm, env, wanted, values):
-    if "recommended" in (values, arm.values) and (
+    if (arm.values or values) == "recommended" and (
         digest := recommended_digest(arm.agent)
     ):
         return {"recommended": digest}

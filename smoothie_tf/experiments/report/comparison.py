@@ -38,6 +38,7 @@ def write(
         *_arms(figure, runs),
         *tables.returns(path, figure, baseline.variant, picture_folder=""),
         *_improvement(figure, path),
+        *_untrained(figure, path),
         f"σ over training is in [{figure.name}_stddev.png]({figure.name}_stddev.png), "
         f"every evaluation in [{path.name}]({path.name}).\n",
     ]
@@ -65,7 +66,20 @@ def _arms(figure, runs):
 
 
 def _chosen(arm):
-    return [] if arm.values == "paper" else [f"{arm.values} values"]
+    return [f"{arm.values} values"] if arm.values else []
+
+
+def _untrained(figure, path):
+    """Names the arms that have not been trained."""
+    runs = metrics.read_table(path)
+    trained = runs["actor_loss"].notna().groupby(runs["variant"]).any()
+    names = [arm.label for arm in figure.arms if not trained.get(arm.variant, True)]
+    if not names:
+        return []
+    return [
+        f"**Not trained: {', '.join(names)}.** The runs have fewer environment steps "
+        "than `train.initial_collect_steps`.\n"
+    ]
 
 
 def _improvement(figure, path):

@@ -101,7 +101,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         head: Names of the columns.
         rows: Cells.
     """
-    lines = ["| " + " | ".join(map(str, each)) + " |" for each in (head, *rows)]
+    texts = [[str(cell).replace("|", r"\|") for cell in each] for each in (head, *rows)]
+    lines = ["| " + " | ".join(each) + " |" for each in texts]
     lines.insert(1, "|" + "---|" * len(head))
     return "\n".join(lines) + "\n"
 
