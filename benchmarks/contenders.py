@@ -446,6 +446,7 @@ def _agent(agent_name, environment_id, bindings):
 
 
 def _update_arguments(agent, env):
+    from smoothie_tf.agents import protocol
     from smoothie_tf.training import compiled_step, settings
 
     bound = settings.Settings()
@@ -453,7 +454,8 @@ def _update_arguments(agent, env):
     compiled = compiled_step.CompiledStep(agent, 2, updates_per_call=updates)
     size = env.observation_space.shape[0]
     width = size + env.action_space.shape[0] + compiled.info_size + 2
-    number = updates * bound.batch_size * agent.minibatches_per_train
+    minibatches = protocol.contract(agent).minibatches_per_train
+    number = updates * bound.batch_size * minibatches
     rows = np.random.default_rng(0).normal(size=[2, number, width]).astype(np.float32)
     rows[..., -1] = 1.0
     return compiled, (

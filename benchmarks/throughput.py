@@ -250,7 +250,7 @@ VARIANTS = {
     "full covariance": ("SmoothieAgent.covariance = 'full'",),
     "covariance by state": ("SmoothieAgent.covariance = 'state_diagonal'",),
     "full covariance by state": ("SmoothieAgent.covariance = 'state_full'",),
-    "weights 1/q": ("SmoothieAgent.importance_weight_clipping = 5.0",),
+    "weights 1/q": ("SmoothieAgent.replay_weight_clipping = 5.0",),
     "evaluation by (16) and (17), 16 samples": (
         "SmoothieAgent.evaluation = 'expected'",
     ),

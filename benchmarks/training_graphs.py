@@ -106,13 +106,13 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "smoothie, state full": ("smoothie", (KL, "SmoothieAgent.covariance='state_full'")),
     "smoothie, weights": (
         "smoothie",
-        (KL, "SmoothieAgent.importance_weight_clipping=5.0"),
+        (KL, "SmoothieAgent.replay_weight_clipping=5.0"),
     ),
     "smoothie, weights, state full": (
         "smoothie",
         (
             KL,
-            "SmoothieAgent.importance_weight_clipping=2.0",
+            "SmoothieAgent.replay_weight_clipping=2.0",
             "SmoothieAgent.covariance='state_full'",
         ),
     ),
@@ -148,7 +148,7 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
             "SmoothieAgent.bellman_error_weights=(0.5, 0.1, 0.01)",
             "SmoothieAgent.derivative_baseline=True",
             "SmoothieAgent.covariance='state_full'",
-            "SmoothieAgent.importance_weight_clipping=2.0",
+            "SmoothieAgent.replay_weight_clipping=2.0",
         ),
     ),
     "smoothie, compatible": ("smoothie", (KL, ERRORS, *COMPATIBLE)),

@@ -22,7 +22,6 @@ __all__ = [
     "ACTIVATIONS",
     "ActionDerivatives",
     "DenseLayer",
-    "FullActionDerivatives",
     "by_forward_propagation",
     "by_nested_tapes",
 ]
@@ -34,21 +33,7 @@ class ActionDerivatives(NamedTuple):
     Attributes:
       value: Q̃(s, a), shape [B].
       gradient: ∂Q̃/∂a, shape [B, A].
-      hessian_diagonal: ∂²Q̃/∂a_i² for each action dimension i, shape [B, A].
-    """
-
-    value: tf.Tensor
-    gradient: tf.Tensor
-    hessian_diagonal: tf.Tensor
-
-
-class FullActionDerivatives(NamedTuple):
-    """Q̃(s, a) and its first two derivatives in a, with the whole Hessian.
-
-    Attributes:
-      value: Q̃(s, a), shape [B].
-      gradient: ∂Q̃/∂a, shape [B, A].
-      hessian: ∂²Q̃/∂a_i∂a_j, shape [B, A, A].
+      hessian: ∂²Q̃/∂a_i∂a_j, shape [B, A, A], or its diagonal, shape [B, A].
     """
 
     value: tf.Tensor
@@ -74,7 +59,7 @@ def by_nested_tapes(
     critic: Callable[[tf.Tensor], tf.Tensor],
     action: tf.Tensor,
     full_hessian: bool = False,
-) -> ActionDerivatives | FullActionDerivatives:
+) -> ActionDerivatives:
     """Differentiates any critic twice by nested `tf.GradientTape`.
 
     Args:
@@ -99,9 +84,9 @@ def by_nested_tapes(
     hessian = outer.batch_jacobian(
         gradient, action, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
-    if full_hessian:
-        return FullActionDerivatives(value, gradient, hessian)
-    return ActionDerivatives(value, gradient, tf.linalg.diag_part(hessian))
+    if not full_hessian:
+        hessian = tf.linalg.diag_part(hessian)
+    return ActionDerivatives(value, gradient, hessian)
 
 
 def _linear(x):
@@ -146,7 +131,7 @@ def by_forward_propagation(
     action_kernel: tf.Tensor,
     layers: Sequence[DenseLayer],
     full_hessian: bool = False,
-) -> ActionDerivatives | FullActionDerivatives:
+) -> ActionDerivatives:
     """Propagates value, gradient and Hessian through a dense critic, D.1.
 
     The first layer acts on the concatenation of `embedding` and `action`: its kernel
@@ -232,7 +217,7 @@ class _Products:
         place[self._columns, self._rows] = np.arange(len(self._rows))
         each = tf.unstack(entries, axis=-1)
         hessian = [tf.stack([each[k] for k in row], axis=-1) for row in place]
-        return FullActionDerivatives(value, gradient, tf.stack(hessian, axis=-2))
+        return ActionDerivatives(value, gradient, tf.stack(hessian, axis=-2))
 
 
 def _activate(df, d2f, G, H, products):

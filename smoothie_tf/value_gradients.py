@@ -119,25 +119,22 @@ class Jacobians(NamedTuple):
 
 def jacobians(
     policy_mean: Callable[[tf.Tensor], tf.Tensor],
-    model: ModelFunction,
+    model_jacobians: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
     reward: RewardFunction,
     state: tf.Tensor,
     action: tf.Tensor,
     next_state: tf.Tensor,
-    model_jacobians: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None,
 ) -> Jacobians:
     """Returns all derivatives that the backward recursion needs, batched over time.
 
     Args:
       policy_mean: μ, from states [T, S] to means [T, A].
-      model: f̂ and σ̂ of states and actions. If σ̂ depends on them, the Jacobians depend
-        on the inferred ξ.
+      model_jacobians: f̂_s and f̂_a of states and actions, as `taped_model_jacobians`
+        makes for any model.
       reward: r of states, actions and next states.
       state: s, shape [T, S].
       action: a, shape [T, A].
       next_state: s', shape [T, S].
-      model_jacobians: f̂_s and f̂_a of states and actions, for a model with constant
-        σ̂ that computes them faster; otherwise they take S backward passes.
 
     Returns:
       The derivatives at the observed transitions.
@@ -152,13 +149,22 @@ def jacobians(
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
     (by_policy,) = _jacobian(policy_mean, state)
-    if model_jacobians is not None:
-        by_model = model_jacobians(state, action)
-    else:
-        by_model = _jacobian(
-            lambda s, a: reproduce(next_state, *model(s, a)), state, action
-        )
-    return Jacobians(*by_reward, *by_model, by_policy)
+    return Jacobians(*by_reward, *model_jacobians(state, action), by_policy)
+
+
+def taped_model_jacobians(
+    model: ModelFunction, next_state: tf.Tensor
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Returns the function `model_jacobians` of any model, by S backward passes.
+
+    Args:
+      model: f̂ and σ̂ of states and actions. If σ̂ depends on them, the Jacobians depend
+        on the inferred ξ.
+      next_state: s', shape [T, S].
+    """
+    return lambda state, action: _jacobian(
+        lambda s, a: reproduce(next_state, *model(s, a)), state, action
+    )
 
 
 def backward_recursion(
@@ -167,15 +173,15 @@ def backward_recursion(
     mask: tf.Tensor,
     final: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the value gradients (9) and (10) along an episode, Algorithm 1.
+    """Returns v_s of (9), and v_a, the factor of π_θ in (10), along an episode.
 
     With u = r_{s'} + γ·v'_{s'}, the derivative by the next state,
 
         v_a = r_a + u·f̂_a,
-        v_s = r_s + u·f̂_s + v_a·π_s,       v_s = 0 after the last transition.
+        v_s = r_s + u·f̂_s + v_a·π_s,       v_s = `final` after the last transition.
 
-    The products of Jacobians are computed for all times in one batch; the recursion
-    needs only one matrix-vector product per step.
+    This is Algorithm 1. The products of Jacobians are computed for all times in one
+    batch; the recursion needs only one matrix-vector product per step.
 
     Args:
       at: The derivatives at each transition.

@@ -79,7 +79,7 @@ def test_forward_propagation_agrees_with_nested_tapes(
     for name, shape in (
         ("value", (batch,)),
         ("gradient", (batch, actions)),
-        ("hessian_diagonal", (batch, actions)),
+        ("hessian", (batch, actions)),
     ):
         mine, other = getattr(forward, name), getattr(nested, name)
         assert mine.shape == other.shape == shape, name
@@ -131,7 +131,7 @@ def test_any_stack_with_the_whole_hessian_agrees_with_nested_tapes(
         diagonal = action_derivatives.by_forward_propagation(*inputs, layers)
         np.testing.assert_allclose(
             tf.linalg.diag_part(forward.hessian),
-            diagonal.hessian_diagonal,
+            diagonal.hessian,
             rtol=1e-5,
             atol=1e-6,
         )
@@ -177,7 +177,7 @@ def test_both_agree_with_finite_differences():
                 derivatives.gradient[:, i], (above - below) / (2 * step), atol=1e-6
             )
             np.testing.assert_allclose(
-                derivatives.hessian_diagonal[:, i],
+                derivatives.hessian[:, i],
                 (above - 2 * critic(action) + below) / step**2,
                 atol=1e-6,
             )
@@ -199,7 +199,7 @@ def test_forward_propagation_by_hand():
     np.testing.assert_allclose(derivatives.value, [3 * tanh + 1], rtol=1e-6)
     np.testing.assert_allclose(derivatives.gradient, [[6 * (1 - tanh**2)]], rtol=1e-6)
     np.testing.assert_allclose(
-        derivatives.hessian_diagonal, [[-24 * tanh * (1 - tanh**2)]], rtol=1e-6
+        derivatives.hessian, [[-24 * tanh * (1 - tanh**2)]], rtol=1e-6
     )
 
 
@@ -210,7 +210,7 @@ def test_nested_tapes_by_hand():
     )
     np.testing.assert_allclose(derivatives.value, [27.0])
     np.testing.assert_allclose(derivatives.gradient, [[12.0, 9.0]])
-    np.testing.assert_allclose(derivatives.hessian_diagonal, [[6.0, 0.0]])
+    np.testing.assert_allclose(derivatives.hessian, [[6.0, 0.0]])
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_nested_tapes_by_hand():
 def test_nested_tapes_of_a_flat_critic_are_zero(critic, gradient):
     derivatives = action_derivatives.by_nested_tapes(critic, tf.constant([[0.3, 0.4]]))
     np.testing.assert_allclose(derivatives.gradient, gradient)
-    np.testing.assert_allclose(derivatives.hessian_diagonal, [[0.0, 0.0]])
+    np.testing.assert_allclose(derivatives.hessian, [[0.0, 0.0]])
 
 
 @pytest.mark.parametrize("xla", [False, True])

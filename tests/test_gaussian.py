@@ -159,9 +159,7 @@ def test_theorem_1_in_one_dimension(a, variance):
         tf.constant([[a]], tf.float64),
     )
     np.testing.assert_allclose(taken.value, [smoothed_1d(a, variance)], rtol=1e-12)
-    np.testing.assert_allclose(
-        0.5 * taken.hessian_diagonal, [[by_covariance]], rtol=1e-6
-    )
+    np.testing.assert_allclose(0.5 * taken.hessian, [[by_covariance]], rtol=1e-6)
 
 
 def test_theorem_1_in_two_dimensions():

@@ -68,9 +68,19 @@ def trajectory(seed=0, matrices=RIGHT, length=LENGTH):
     return [np.array(x) for x in (states[:-1], actions, states[1:], noise)]
 
 
+def jacobians(mean, model, reward_of, states, actions, next_states):
+    """The derivatives at transitions, the model's by tapes."""
+    by_model = value_gradients.taped_model_jacobians(
+        model, tf.convert_to_tensor(next_states)
+    )
+    return value_gradients.jacobians(
+        mean, by_model, reward_of, states, actions, next_states
+    )
+
+
 def gradients(matrices, states, actions, next_states, mask=None, **changes):
     """v_a and v_s along a trajectory."""
-    at = value_gradients.jacobians(
+    at = jacobians(
         mean_of(), linear_model(matrices), reward, states, actions, next_states
     )
     mask = np.ones(len(states)) if mask is None else mask
@@ -206,7 +216,7 @@ def test_the_truncated_recursion_is_that_of_windows(horizon):
     def padded(x):
         return np.concatenate([x, np.ones((3, 2))])
 
-    at = value_gradients.jacobians(
+    at = jacobians(
         mean_of(),
         linear_model(WRONG),
         reward,
@@ -275,9 +285,7 @@ def test_the_scan_is_the_unrolled_tape():
             total += GAMMA**t * rewarded(state, action, following)[0]
             state = following
     by_offset, by_state = tape.gradient(total, (offsets, states))
-    at = value_gradients.jacobians(
-        policy, model, rewarded, states, actions, next_states
-    )
+    at = jacobians(policy, model, rewarded, states, actions, next_states)
     by_action, v = value_gradients.backward_recursion(at, GAMMA, tf.ones([6]))
     expected = by_offset / (GAMMA ** np.arange(6))[:, np.newaxis]
     np.testing.assert_allclose(by_action, expected, rtol=1e-10)
@@ -288,9 +296,7 @@ def test_a_models_varying_noise_needs_its_inferred_value():
     # f̂_s of s' = μ̂ + σ̂(s, a)·ξ by differences, with ξ held at what explains s'.
     policy, model, rewarded = nonlinear()
     states, actions, next_states, _ = map(tf.constant, trajectory(length=3))
-    at = value_gradients.jacobians(
-        policy, model, rewarded, states, actions, next_states
-    )
+    at = jacobians(policy, model, rewarded, states, actions, next_states)
     xi = value_gradients.infer_noise(next_states, *model(states, actions))
     step = 1e-5
     for i in range(2):
@@ -350,9 +356,7 @@ def samples(model, along, number=20_000):
         eta = rng.normal(size=(number, 2))
         action = state @ GAIN.T + eta @ FACTOR.T
         following = state @ A.T + action @ B.T + rng.normal(size=(number, 2)) @ root.T
-        at = value_gradients.jacobians(
-            mean_of(), linear_model(model), reward, state, action, following
-        )
+        at = jacobians(mean_of(), linear_model(model), reward, state, action, following)
         seen.append((state, eta, at))
         state = following
     v = np.zeros((number, 2))

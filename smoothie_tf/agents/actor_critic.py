@@ -105,8 +105,8 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
           actor_network: μ_θ, from observations [B, S] to means [B, A].
           critic_network: The critic, from (observations [B, S], actions [B, A]) to
             values [B]. Optional methods, as in `CriticNetwork`:
-            `action_derivatives(observation, action)` makes Hessians fast (supplement
-            D.1), `sample_values` evaluates several actions in a state fast.
+            `action_derivatives(observation, action, full_hessian)` makes Hessians fast
+            (supplement D.1), `sample_values` evaluates several actions in a state fast.
           actor_optimizer: Optimizer of θ and φ.
           critic_optimizer: Optimizer of the critic's weights.
           config: The hyperparameters; `config_class`'s defaults if None.
@@ -160,13 +160,13 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
             trainable=self._config.learns_covariance,
         )
         # Tracked under the names that checkpoints use.
-        sources = self._covariance.source, self._covariance.target.source
-        none = None, None
-        is_variable = isinstance(self._covariance.source, tf.Variable)
-        self._log_variance, self._target_log_variance = sources if is_variable else none
-        self._covariance_network, self._target_covariance_network = (
-            none if is_variable else sources
-        )
+        self._log_variance = self._target_log_variance = None
+        self._covariance_network = self._target_covariance_network = None
+        source, target = self._covariance.source, self._covariance.target.source
+        if isinstance(source, tf.Variable):
+            self._log_variance, self._target_log_variance = source, target
+        else:
+            self._covariance_network, self._target_covariance_network = source, target
         self._bind(self._critic_network, self._actor_network, self._covariance)
         parts.check_output(self._critic_network, critic_spec, ())
         self._target_actor_network = common.maybe_copy_target_network_with_checks(
@@ -213,7 +213,7 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
             seen = self.policy_loss(*batch)
         config, phi = self._config, self._covariance.variables
         with parts.share_of_step(phi, config.covariance_learning_rate_factor):
-            parts.descend(
+            parts.apply_gradients(
                 self._actor_optimizer,
                 tape.gradient(seen[0], self._policy_variables),
                 self._policy_variables,
@@ -224,14 +224,10 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
 
     def _train_critic(self, batch: tuple[Any, ...]) -> tf.Tensor:
         """Takes one step down `critic_loss`, and returns the loss."""
-        variables = self._critic_variables()
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            loss = self.critic_loss(*batch)
-        parts.descend(
+        (loss,) = parts.descend(
+            lambda: (self.critic_loss(*batch),),
             self._critic_optimizer,
-            tape.gradient(loss, variables),
-            variables,
+            self._critic_variables(),
             self._config.gradient_clipping,
         )
         return loss

@@ -66,24 +66,21 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
         del seed
         super().__init__(time_step_spec, action_spec, **kwargs)
         owner = "DdpgAgent"
-        validation.check(owner, "probability", gamma=self._gamma)
-        validation.check(owner, "share", target_update_tau=self._target_update_tau)
-        validation.check(
-            owner, "positive", reward_scale_factor=self._reward_scale_factor
+        parts.check_common(
+            owner,
+            gamma=self._gamma,
+            target_update_tau=self._target_update_tau,
+            reward_scale_factor=self._reward_scale_factor,
+            gradient_clipping=self._gradient_clipping,
         )
         validation.check(
-            owner,
-            "positive",
-            optional=True,
-            gradient_clipping=self._gradient_clipping,
-            dqda_clipping=self._dqda_clipping,
+            owner, "positive", optional=True, dqda_clipping=self._dqda_clipping
         )
         validation.check(owner, "non-negative", ou_stddev=self._ou_stddev)
         validation.check(owner, "share", ou_damping=self._ou_damping)
         self._collect_policy = ornstein_uhlenbeck_policy.OrnsteinUhlenbeckPolicy(
             self.policy, self._ou_stddev, self._ou_damping
         )
-        self.minibatches_per_train = 1
         for optimizer, trained in (
             (self._actor_optimizer, self._actor_network),
             (self._critic_optimizer, self._critic_network),
@@ -130,6 +127,6 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
         return tf_agent.LossInfo(loss_info.loss, info)
 
     def _apply_gradients(self, gradients, variables, optimizer):
-        if optimizer is self._critic_optimizer and self._gradient_clipping is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._gradient_clipping)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        of_critic = optimizer is self._critic_optimizer
+        clipping = self._gradient_clipping if of_critic else None
+        parts.apply_gradients(optimizer, gradients, variables, clipping)

@@ -5,15 +5,17 @@ Shapes: B batch.
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
+from smoothie_tf import validation
 
-def descend(
+
+def apply_gradients(
     optimizer: types.Optimizer,
     gradients: Sequence[tf.Tensor],
     variables: Sequence[tf.Variable],
@@ -36,6 +38,58 @@ def descend(
         gradients, _ = tf.clip_by_global_norm(gradients, clipping)
     with tf.control_dependencies(gradients):
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+
+def descend(
+    losses: Callable[[], tuple[tf.Tensor, ...]],
+    optimizer: types.Optimizer,
+    variables: Sequence[tf.Variable],
+    clipping: float | None = None,
+) -> tuple[tf.Tensor, ...]:
+    """Takes one optimizer step down the first loss, and returns all of them.
+
+    Args:
+      losses: Returns the losses, scalars.
+      optimizer: The optimizer.
+      variables: The variables to update.
+      clipping: Largest global norm of the gradients, > 0; None does not clip.
+    """
+    seen, gradients = _derived(losses, variables)
+    apply_gradients(optimizer, gradients, variables, clipping)
+    return seen
+
+
+def descend_if_finite(
+    losses: Callable[[], tuple[tf.Tensor, ...]],
+    optimizer: types.Optimizer,
+    variables: Sequence[tf.Variable],
+    clipping: float | None = None,
+) -> tuple[tf.Tensor, ...]:
+    """Takes the step of `descend` only if its gradients are finite.
+
+    A long product of Jacobians may overflow. Then neither the variables nor the
+    optimizer's moments change. Arguments and result as for `descend`.
+    """
+    seen, gradients = _derived(losses, variables)
+    norm = tf.linalg.global_norm(gradients)
+    if clipping is not None:
+        scale = clipping / tf.maximum(norm, clipping)
+        gradients = [scale * gradient for gradient in gradients]
+
+    def step():
+        apply_gradients(optimizer, gradients, variables)
+        return True
+
+    tf.cond(tf.math.is_finite(norm), step, lambda: False)
+    return seen
+
+
+def _derived(losses, variables):
+    """Returns the losses and the gradients of the first."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(variables)
+        seen = losses()
+    return seen, tape.gradient(seen[0], variables)
 
 
 def in_order(
@@ -168,6 +222,34 @@ def check_output(
             f"{net.name} must return shape [B, {', '.join(map(str, shape))}] for a"
             f" batch of B, but returns [B, {', '.join(map(str, output.shape))}]."
         )
+
+
+def check_common(
+    owner: str,
+    *,
+    gamma: float,
+    target_update_tau: float,
+    reward_scale_factor: float,
+    gradient_clipping: float | None,
+) -> None:
+    """Checks numbers that TF-Agents' DDPG, TD3 and SAC do not check themselves.
+
+    Args:
+      owner: Name of the agent.
+      gamma: Discount, in [0, 1].
+      target_update_tau: Share τ of the new weights in a target update, in (0, 1].
+      reward_scale_factor: Multiplies every reward, > 0.
+      gradient_clipping: Largest global norm of a network's gradients, > 0, or None.
+
+    Raises:
+      ValueError: If one is out of its range.
+    """
+    validation.check(owner, "probability", gamma=gamma)
+    validation.check(owner, "share", target_update_tau=target_update_tau)
+    validation.check(owner, "positive", reward_scale_factor=reward_scale_factor)
+    validation.check(
+        owner, "positive", optional=True, gradient_clipping=gradient_clipping
+    )
 
 
 def check_optimizers(owner: str, **optimizers: types.Optimizer | None) -> None:

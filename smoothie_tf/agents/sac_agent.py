@@ -113,7 +113,6 @@ class SacAgent(sac_agent.SacAgent):
         self._collect_policy = uniform_start_policy.UniformStartPolicy(
             self._sampling_policy, self.train_step_counter
         )
-        self.minibatches_per_train = 1
         self._critic_variables = [
             *self._critic_network_1.trainable_variables,
             *self._critic_network_2.trainable_variables,
@@ -127,16 +126,15 @@ class SacAgent(sac_agent.SacAgent):
 
     def _check(self):
         owner = "SacAgent"
-        validation.check(owner, "probability", gamma=self._gamma)
-        validation.check(owner, "share", target_update_tau=self._target_update_tau)
+        parts.check_common(
+            owner,
+            gamma=self._gamma,
+            target_update_tau=self._target_update_tau,
+            reward_scale_factor=self._reward_scale_factor,
+            gradient_clipping=self._gradient_clipping,
+        )
         validation.check(
             owner, "count", target_update_period=self._target_update_period
-        )
-        validation.check(
-            owner, "positive", reward_scale_factor=self._reward_scale_factor
-        )
-        validation.check(
-            owner, "positive", optional=True, gradient_clipping=self._gradient_clipping
         )
         validation.check(
             owner,
@@ -224,7 +222,7 @@ class SacAgent(sac_agent.SacAgent):
             gradients, variables = parts.in_order(
                 gradients, variables, self._critic_variables
             )
-        parts.descend(optimizer, gradients, variables, clipping)
+        parts.apply_gradients(optimizer, gradients, variables, clipping)
 
 
 def _wrong_actor(actor_network):

@@ -46,7 +46,8 @@ class SmoothieInfo(NamedTuple):
 
     Attributes:
       actor_loss: Negative of the surrogate that the policy ascends.
-      critic_loss: Huber loss of the Bellman error (18).
+      critic_loss: Mean loss of the critic: `td_errors_loss_fn` of (18), or the
+        variant's losses.
       kl: Mean KL(π ‖ π′) to the target policy, in nats; 0 if it is not penalised.
       q: Mean Q̃(s, μ_θ(s)), of the scaled reward.
       policy_stddev: Mean of the policy's standard deviations, in action units.
@@ -66,10 +67,12 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
     Attributes:
       kl_penalty: λ of (20), ≥ 0. At 0 no divergence is computed.
       covariance: One of `covariances.KINDS`.
-      initial_log_variance: Initial φ of every action dimension.
+      initial_log_variance: φ at the start, of every action dimension: σ² = e^φ in
+        squared action units, in [−80, 80].
       covariance_learning_rate_factor: Factor of each optimizer step of φ, ≥ 0: at 1
         θ and φ have one learning rate, as in Algorithm 1; at 0 Σ keeps its initial
-        value. Steps below half the spacing of floats at φ, 1e-7 near −3, are lost.
+        value. A step smaller than about 1e-7 (at φ = −3) has no effect in single
+        precision.
       min_stddev: Lower bound of each σ, > 0, in action units; None for no bound. For
         the covariance "diagonal" only, as `max_stddev`.
       max_stddev: Upper bound of each σ, at least `min_stddev`; None for no bound.
@@ -77,8 +80,8 @@ class SmoothieConfig(actor_critic.ActorCriticConfig):
         DDPG's does. Replay then holds clipped actions, where (18) asks for unclipped
         ones.
       dqda_clipping: Largest absolute value of each component of ∂Q̃/∂a in the policy
-        update, > 0; None does not clip. The other reading of the paper's "clipping on
-        gradients of Q".
+        update, > 0; None does not clip. Table 1's "clipping on gradients of Q" can mean
+        this or `gradient_clipping`.
       nested_tapes: Whether to differentiate by nested tapes even if the critic has
         `action_derivatives`.
       replay_weight_clipping: Largest weight 1/q(ã|s) in (18), in multiples of the
@@ -203,9 +206,7 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
 
     def action_derivatives(
         self, observation: tf.Tensor, action: tf.Tensor
-    ) -> (
-        action_derivatives.ActionDerivatives | action_derivatives.FullActionDerivatives
-    ):
+    ) -> action_derivatives.ActionDerivatives:
         """Returns Q̃_w, and its gradient and Hessian in the action.
 
         Args:
@@ -222,9 +223,7 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
             return action_derivatives.by_nested_tapes(
                 lambda a: critic((observation, a))[0], action, full
             )
-        if full:
-            return critic.action_derivatives(observation, action, full)
-        return critic.action_derivatives(observation, action)
+        return critic.action_derivatives(observation, action, full)
 
     # Train Q̃.
 
@@ -290,7 +289,7 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
         policy_batch, critic_batch = self._minibatches(experience, weights)
         # Train μ, Σ: update θ, φ.
         seen_by_policy = self._train_policy(policy_batch)
-        # Train Q̃: update w. Why in order: see `parts.descend`.
+        # Train Q̃: update w, after θ and φ: `parts.apply_gradients` says why.
         with tf.control_dependencies(seen_by_policy):
             critic_loss = self._train_critic(critic_batch)
         # Update target variables θ′, φ′, w′.

@@ -163,8 +163,8 @@ class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):
         smoothed, _ = self._critic_network((observation, action), training=True)
         errors += self._config.td_errors_loss_fn(
             tf.stop_gradient(expectation), smoothed
-        )
-        return tf.reduce_mean(weights * errors)  # (17)
+        )  # (17)
+        return tf.reduce_mean(weights * errors)
 
     # Q, beside Q̃.
 

@@ -11,61 +11,6 @@ from typing import Any
 
 import tensorflow as tf
 from tf_agents.agents import tf_agent
-from tf_agents.typing import types
-
-from smoothie_tf.agents import parts
-
-
-def descend(
-    losses: Callable[[], tuple[tf.Tensor, ...]],
-    optimizer: types.Optimizer,
-    variables: Sequence[tf.Variable],
-    clipping: float | None = None,
-) -> tuple[tf.Tensor, ...]:
-    """Takes one optimizer step down the first loss, and returns all of them.
-
-    Args:
-      losses: Returns the losses, scalars.
-      optimizer: The optimizer.
-      variables: The variables to update.
-      clipping: Largest global norm of the gradients, > 0; None does not clip.
-    """
-    seen, gradients = _derived(losses, variables)
-    parts.descend(optimizer, gradients, variables, clipping)
-    return seen
-
-
-def descend_if_finite(
-    losses: Callable[[], tuple[tf.Tensor, ...]],
-    optimizer: types.Optimizer,
-    variables: Sequence[tf.Variable],
-    clipping: float | None = None,
-) -> tuple[tf.Tensor, ...]:
-    """Takes the step of `descend` only if its gradients are finite.
-
-    A long product of Jacobians may overflow. Then neither the variables nor the
-    optimizer's moments change. Arguments and result as for `descend`.
-    """
-    seen, gradients = _derived(losses, variables)
-    norm = tf.linalg.global_norm(gradients)
-    if clipping is not None:
-        scale = clipping / tf.maximum(norm, clipping)
-        gradients = [scale * gradient for gradient in gradients]
-
-    def step():
-        parts.descend(optimizer, gradients, variables)
-        return True
-
-    tf.cond(tf.math.is_finite(norm), step, lambda: False)
-    return seen
-
-
-def _derived(losses, variables):
-    """Returns the losses and the gradients of the first."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(variables)
-        seen = losses()
-    return seen, tape.gradient(seen[0], variables)
 
 
 def updates_of(

@@ -225,7 +225,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         action: tf.Tensor,
         next_time_steps: ts.TimeStep,
         weights: tf.Tensor,
-        stored: tuple[tf.Tensor, tf.Tensor, tf.Tensor] | None = None,
+        stored: tuple[tf.Tensor, ...] = (),
         draw: tf.Tensor | int = 0,
     ) -> tf.Tensor:
         """The error of fitted policy evaluation, Algorithm 4, for Q̂.
@@ -243,7 +243,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
           weights: Weight of each transition, shape [B].
           stored: The stored next actions, shape [B, A], their log-probabilities under
             the policies that chose them, shape [B], and whether each exists, shape
-            [B]; None to draw them.
+            [B]; empty to draw them.
           draw: Number of the critic's update within the training step.
 
         Returns:
@@ -252,15 +252,16 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         next_mean, _ = self._actor_network(next_time_steps.observation)
         stddev = tf.exp(0.5 * self._log_variance)
         next_action = next_mean + stddev * self._next_noise(tf.shape(next_mean), draw)
-        if stored is not None:
+        if stored:
             stored_action, stored_log_probability, is_stored = stored
             importance = value_gradients.importance_weights(
                 gaussian.log_probability(stored_action, next_mean, stddev),
                 stored_log_probability,
                 self._config.importance_weight_clipping,
             )
-            # None is stored after an episode's end or after the newest transition. A
-            # value with discount 0 does not depend on it.
+            # Replay holds no next action after an episode's end or after its newest
+            # transition. Where the discount is 0, the target does not depend on the
+            # next action, so it needs no weight.
             weighs = is_stored & (next_time_steps.discount > 0)
             weights *= tf.where(weighs, importance, tf.ones_like(importance))
             next_action = tf.where(is_stored[:, tf.newaxis], stored_action, next_action)
@@ -293,7 +294,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
                 experience, weights, stored, episode, episode_mask
             )
         policy_batch, critic_batch = self._minibatches(experience, weights)
-        if stored is not None:
+        if stored:
             # The critic's minibatch is the last one in the batch.
             size = tf.shape(critic_batch[1])[0]
             critic_batch = (*critic_batch, tuple(x[-size:] for x in stored))
@@ -310,7 +311,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         stages.check_episode(self, episode)
         transition = self._as_transition(experience)
         boundary = parts.boundary_weights(transition.time_step, weights)
-        batch = (*self._critic_batch(transition, boundary), stored or ())
+        batch = (*self._critic_batch(transition, boundary), stored)
         number = self._critic_draws
         batch = tf.nest.map_structure(
             lambda x: tf.reshape(x, [number, -1, *x.shape[1:]]), batch
@@ -318,7 +319,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         before = tf.cast(self.train_step_counter, tf.int64) * number
 
         def update_critic(i, minibatch):
-            loss = self._train_critic((*minibatch[:-1], minibatch[-1] or None, i))
+            loss = self._train_critic((*minibatch, i))
             with tf.control_dependencies([loss]):
                 # Updates are counted over all training steps.
                 updated = self._update_targets_when_due(
@@ -342,9 +343,9 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         return self._loss_info(for_policy, critic_loss, *seen_by_policy)
 
     def _stored(self, experience, next_action_step, next_is_stored):
-        """Returns `critic_loss`'s argument `stored`, or None if it is not used."""
+        """Returns `critic_loss`'s argument `stored`."""
         if not self.uses_next_action:
-            return None
+            return ()
         if next_action_step is None:
             if not isinstance(experience, trajectory.Trajectory):
                 raise ValueError(

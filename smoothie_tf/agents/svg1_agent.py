@@ -3,7 +3,9 @@
 The value gradient of one step: a learned model gives the derivative of the next state
 in the action, a learned V̂ the value of that state,
 
-    v_θ = w·(r_a + γ·V̂_{s'}·f̂_a)·π_θ        at the inferred η and ξ, (13).
+    v_θ = w·(r_a + (r_{s'} + γ·V̂_{s'})·f̂_a)·π_θ    at the inferred η and ξ, (13),
+
+where r_{s'} is ours, since our rewards may depend on the next state.
 
 Both derivatives are taken at the observed next state, so that model errors do not
 accumulate: only the model's Jacobian is used.

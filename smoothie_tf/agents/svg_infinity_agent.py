@@ -71,7 +71,8 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         """The surrogate whose gradient is v_θ of the first state, negated.
 
         Line 12 of Algorithm 1, unrolled, is v_θ⁰ = Σ_t γ^t·v_a^t·π_θ^t with v_a = r_a
-        + γ·v'_{s'}·f̂_a; with v_a held constant that is the gradient of
+        + (r_{s'} + γ·v'_{s'})·f̂_a. The term r_{s'} is ours: our rewards may depend on
+        the next state. With v_a held constant, that is the gradient of
         Σ_t γ^t·v_a^t·ã_t, where ã is the stored action as a function of θ.
 
         Args:
@@ -116,12 +117,11 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         model = self._dynamics_network
         at = value_gradients.jacobians(
             lambda state: self._actor_network(state)[0],
-            lambda state, action: (model(state, action).next_state, model.stddev),
+            model.jacobians,
             self.reward,
             batch.state,
             batch.action,
             batch.next_state,
-            model.jacobians,
         )
         if self._config.horizon is None:
             return value_gradients.backward_recursion(at, self._config.gamma, mask)[0]

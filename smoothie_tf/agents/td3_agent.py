@@ -95,8 +95,13 @@ class Td3Agent(td3_agent.Td3Agent):
         """
         super().__init__(time_step_spec, action_spec, **kwargs)
         owner = "Td3Agent"
-        validation.check(owner, "probability", gamma=self._gamma)
-        validation.check(owner, "share", target_update_tau=self._target_update_tau)
+        parts.check_common(
+            owner,
+            gamma=self._gamma,
+            target_update_tau=self._target_update_tau,
+            reward_scale_factor=self._reward_scale_factor,
+            gradient_clipping=self._gradient_clipping,
+        )
         validation.check(
             owner,
             "count",
@@ -109,12 +114,6 @@ class Td3Agent(td3_agent.Td3Agent):
                 f" actor_update_period, {self._actor_update_period}, but is"
                 f" {self._target_update_period}."
             )
-        validation.check(
-            owner, "positive", reward_scale_factor=self._reward_scale_factor
-        )
-        validation.check(
-            owner, "positive", optional=True, gradient_clipping=self._gradient_clipping
-        )
         validation.check(
             owner,
             "non-negative",
@@ -147,7 +146,6 @@ class Td3Agent(td3_agent.Td3Agent):
         self._collect_policy = uniform_start_policy.UniformStartPolicy(
             exploration, self.train_step_counter
         )
-        self.minibatches_per_train = 1
         self._critic_variables = [
             *self._critic_network_1.trainable_variables,
             *self._critic_network_2.trainable_variables,
@@ -199,4 +197,4 @@ class Td3Agent(td3_agent.Td3Agent):
             gradients, variables = parts.in_order(
                 gradients, variables, self._critic_variables
             )
-        parts.descend(optimizer, gradients, variables, clipping)
+        parts.apply_gradients(optimizer, gradients, variables, clipping)

@@ -379,7 +379,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         model_loss = critic_loss = nothing
         if self._updates["model"]:
             model_loss = self._train_model(for_model)
-        # Each stage waits for the one before: `parts.descend` says why.
+        # Each stage waits for the one before: `parts.apply_gradients` says why.
         with tf.control_dependencies([model_loss]):
             if self._updates["value"]:
                 critic_loss = self._train_value(for_value)
@@ -414,7 +414,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         )
 
         def update(_, batch):
-            loss = stages.descend(
+            loss = parts.descend(
                 lambda: (self.model_loss(batch),),
                 self._model_optimizer,
                 network.trainable_variables,
@@ -431,7 +431,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         before = tf.cast(self.train_step_counter, tf.int64) * number
 
         def update(i, batch):
-            loss = stages.descend(
+            loss = parts.descend(
                 lambda: (self.value_loss(batch),),
                 self._critic_optimizer,
                 self._value_network.trainable_variables,
@@ -469,7 +469,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
 
         def update(_, batch):
             return tf.stack(
-                stages.descend_if_finite(
+                parts.descend_if_finite(
                     lambda: losses(batch),
                     self._actor_optimizer,
                     self._policy_variables,

@@ -30,7 +30,10 @@ class EnvironmentFault(ValueError):
 
 
 class NotFiniteError(ArithmeticError):
-    """A task returned a NaN or infinity; the message is such as "Reward is nan"."""
+    """An observation, reward, action or return is NaN or infinite.
+
+    The message is such as "Reward is nan".
+    """
 
 
 def is_finite(values: np.ndarray) -> bool:

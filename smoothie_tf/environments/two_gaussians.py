@@ -155,6 +155,10 @@ class TwoGaussians:
 # part of the Huber loss, whose minimum is not the mean that (9) needs.
 MIXTURE = TwoGaussians(heights=(0.5, 1.0), centres=(-0.8, 0.8), widths=(0.4, 0.5))
 ACTION_BOUND = 3.0
+#: Places of the modes in `MIXTURE`.
+WORSE, BETTER = (int(place) for place in np.argsort(MIXTURE.heights))
+#: Mean of a policy that starts on the worse mode.
+START_MEAN = MIXTURE.centres[WORSE]
 
 
 class TwoGaussiansEnvironment(gymnasium.Env):

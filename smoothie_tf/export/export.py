@@ -94,7 +94,7 @@ class DeployedPolicy(tf.Module):
         )
         scale = (high - low) / (agent_high - agent_low)
         offset = low - scale * agent_low
-        wide_scale, wide_offset = scale, offset
+        scale64, offset64 = scale, offset
         scale, offset = scale.astype(np.float32), offset.astype(np.float32)
 
         # A separate function, so that the SavedModel holds its graph once.
@@ -110,10 +110,10 @@ class DeployedPolicy(tf.Module):
             if isinstance(distribution, distribution_utils.SquashToSpecNormal):
                 distribution = distribution.input_distribution
             mean, stddev = distribution.mean(), distribution.stddev()
-            scale = getattr(distribution, "scale", None)
-            correlated = isinstance(scale, tf.linalg.LinearOperatorLowerTriangular)
+            operator = getattr(distribution, "scale", None)
+            correlated = isinstance(operator, tf.linalg.LinearOperatorLowerTriangular)
             # The Cholesky factor, if the covariance is not diagonal.
-            factor = scale.to_dense() if correlated else ()
+            factor = operator.to_dense() if correlated else ()
             return mean, tf.broadcast_to(stddev, tf.shape(mean)), factor
 
         squash, slope = _squashing(policy)
@@ -122,7 +122,7 @@ class DeployedPolicy(tf.Module):
             action = squash(before)
             clipped = tf.clip_by_value(action, spec.minimum, spec.maximum)
             if dtype == np.float64:  # As the task's adapter does.
-                own = wide_offset + wide_scale * tf.cast(clipped, tf.float64)
+                own = offset64 + scale64 * tf.cast(clipped, tf.float64)
             else:
                 own = tf.cast(offset + scale * clipped, dtype)
             # Clips again, since rounding may exceed a bound.
@@ -158,7 +158,7 @@ class DeployedPolicy(tf.Module):
         # at run time as a NaN does.
         self._spec = _map(
             observation_space,
-            lambda leaf, name: _leaf_spec(leaf, name, tf.float32, any_shape=True),
+            lambda leaf, name: _leaf_spec(leaf, name, any_shape=True),
         )
         self.action = self._for_any_dtype(action)
         self.sample = self._for_any_dtype(sample, tf.TensorSpec([], tf.int64, "seed"))
@@ -294,12 +294,11 @@ def _writable(directory):
         yield os.fspath(path)
 
 
-def input_spec(space: spaces.Space, floats: tf.DType = tf.float32) -> Observation:
+def input_spec(space: spaces.Space) -> Observation:
     """Returns the specs of a batch of a space's observations.
 
     Args:
       space: The observation space.
-      floats: The dtype of its floats.
 
     Returns:
       Specs of shape [B, …], nested as the space is, and named "observation", or
@@ -308,7 +307,7 @@ def input_spec(space: spaces.Space, floats: tf.DType = tf.float32) -> Observatio
     Raises:
       ExportError: If the space does not flatten to numbers.
     """
-    return _map(space, lambda leaf, name: _leaf_spec(leaf, name, floats))
+    return _map(space, lambda leaf, name: _leaf_spec(leaf, name))
 
 
 def batch(observations: Sequence[Observation]) -> Observation:
@@ -401,7 +400,7 @@ def _map(space, function, name="observation", taken=None):
     return function(space, unique)
 
 
-def _leaf_spec(space, name, floats, any_shape=False):
+def _leaf_spec(space, name, any_shape=False):
     known = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
     if not isinstance(space, known):
         raise ExportError(
@@ -410,7 +409,7 @@ def _leaf_spec(space, name, floats, any_shape=False):
         )
     dtype = tf.as_dtype(space.dtype)
     shape = None if any_shape else [None, *space.shape]
-    return tf.TensorSpec(shape, floats if dtype.is_floating else dtype, name)
+    return tf.TensorSpec(shape, tf.float32 if dtype.is_floating else dtype, name)
 
 
 def _leaves(space, observation):

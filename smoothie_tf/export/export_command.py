@@ -16,7 +16,8 @@ def export_main(arguments: Sequence[str] | None = None) -> int:
       arguments: The command's arguments; those of the process if None.
 
     Returns:
-      Exit status: 0 done, 1 NaN or infinity, 2 bad input, 130 interrupted.
+      Exit status: 0 done, 1 NaN or infinity, or a file that cannot be written, 2 bad
+      input, 130 interrupted.
     """
     flags = _export_parser().parse_args(arguments)
     with stopping.signals() as stop:
@@ -30,6 +31,7 @@ def _export(flags, stop):
     from smoothie_tf import quiet
 
     quiet.silence_imports()
+    from smoothie_tf.environments import checked_task
     from smoothie_tf.export import exporting
 
     try:
@@ -46,22 +48,12 @@ def _export(flags, stop):
     except stopping.Interrupted:
         print("Stopped; nothing was exported.", file=sys.stderr)
         return command_line.INTERRUPTED
-    except ValueError as error:
-        print(
-            f"{command_line.program_name('export')}: {validation.first_line(error)}",
-            file=sys.stderr,
-        )
-        return 2
-    except exporting.NotFiniteError as error:
-        print(f"{command_line.program_name('export')}: {error}", file=sys.stderr)
-        return 1
-    except files.StorageError as error:
-        print(f"{command_line.program_name('export')}: {error}.", file=sys.stderr)
-        return 1
+    except (ValueError, checked_task.NotFiniteError, files.StorageError) as error:
+        return _report("export", error)
     for notice in notices:
         print(notice, file=sys.stderr)
     print(f"The policy is in {flags.out}, its card in {flags.out / 'README.md'}.")
-    return 0
+    return command_line.DONE
 
 
 def evaluate_main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +63,8 @@ def evaluate_main(arguments: Sequence[str] | None = None) -> int:
       arguments: The command's arguments; those of the process if None.
 
     Returns:
-      Exit status: 0 done, 1 NaN or infinity, 2 bad input, 130 interrupted.
+      Exit status: 0 done, 1 NaN or infinity, or a file that cannot be written, 2 bad
+      input, 130 interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     flags = _evaluate_parser().parse_args(arguments)
@@ -85,7 +78,8 @@ def _evaluate(flags, arguments, stop):
     from smoothie_tf import quiet
 
     quiet.silence_imports()
-    from smoothie_tf.export import exported, exporting
+    from smoothie_tf.environments import checked_task
+    from smoothie_tf.export import exported
 
     command = shlex.join([*command_line.called_as("evaluate"), *arguments])
     try:
@@ -105,19 +99,19 @@ def _evaluate(flags, arguments, stop):
     except stopping.Interrupted:
         print("Stopped; there is no result.", file=sys.stderr)
         return command_line.INTERRUPTED
-    except ValueError as error:
-        print(
-            f"{command_line.program_name('evaluate')}: {validation.first_line(error)}",
-            file=sys.stderr,
-        )
-        return 2
-    except exporting.NotFiniteError as error:
-        print(f"{command_line.program_name('evaluate')}: {error}", file=sys.stderr)
-        return 1
-    except files.StorageError as error:
-        print(f"{command_line.program_name('evaluate')}: {error}.", file=sys.stderr)
-        return 1
-    return 0
+    except (ValueError, checked_task.NotFiniteError, files.StorageError) as error:
+        return _report("evaluate", error)
+    return command_line.DONE
+
+
+def _report(command, error):
+    """Prints an error of a command, and returns its exit status."""
+    if isinstance(error, ValueError):
+        sentence, status = validation.first_line(error), command_line.BAD_INPUT
+    else:
+        sentence, status = f"{str(error).rstrip('.')}.", command_line.FAILED
+    print(f"{command_line.program_name(command)}: {sentence}", file=sys.stderr)
+    return status
 
 
 def _export_parser():

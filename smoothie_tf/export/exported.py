@@ -224,7 +224,7 @@ def _faults_explained(environment_id):
     except checked_task.EnvironmentFault as error:
         raise checked_task.EnvironmentFault(f"{error}.") from error
     except checked_task.NotFiniteError as error:
-        raise exporting.NotFiniteError(
+        raise checked_task.NotFiniteError(
             f"{error}, which is not finite, in {environment_id}: there is no result."
         ) from error
     except tf.errors.OpError as error:

@@ -19,11 +19,6 @@ from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import model_card, saved_run
 from smoothie_tf.training import files, stopping, video
 
-
-class NotFiniteError(ArithmeticError):
-    """A value is NaN or infinite; the message is one sentence."""
-
-
 #: Steps of an episode whose observations go into policy.json.
 _PAIR_STEPS = (0, 1, 5, 20, 50)
 
@@ -160,7 +155,7 @@ def _faults_explained(out):
     except checked_task.EnvironmentFault as error:
         raise checked_task.EnvironmentFault(f"{error}.") from error
     except checked_task.NotFiniteError as error:
-        raise NotFiniteError(
+        raise checked_task.NotFiniteError(
             f"{error}, which is not finite: nothing was exported."
         ) from error
 

@@ -104,9 +104,7 @@ class CompatibleCriticNetwork(network.Network):
 
     def action_derivatives(
         self, observation: tf.Tensor, action: tf.Tensor, full_hessian: bool = False
-    ) -> (
-        action_derivatives.ActionDerivatives | action_derivatives.FullActionDerivatives
-    ):
+    ) -> action_derivatives.ActionDerivatives:
         """Returns Q̃, ∂Q̃/∂a and ∂²Q̃/∂a², or its diagonal, in closed form from (22).
 
         Args:
@@ -115,11 +113,11 @@ class CompatibleCriticNetwork(network.Network):
           full_hessian: Whether to return the whole Hessian.
         """
         value, gradient, hessian = self._derivatives(observation, action)
-        diagonal = hessian.shape.rank == 2
-        if full_hessian:
-            hessian = tf.linalg.diag(hessian) if diagonal else hessian
-            return action_derivatives.FullActionDerivatives(value, gradient, hessian)
-        hessian = hessian if diagonal else tf.linalg.diag_part(hessian)
+        is_diagonal = hessian.shape.rank == 2
+        if full_hessian and is_diagonal:
+            hessian = tf.linalg.diag(hessian)
+        elif not full_hessian and not is_diagonal:
+            hessian = tf.linalg.diag_part(hessian)
         return action_derivatives.ActionDerivatives(value, gradient, hessian)
 
     def _derivatives(self, observation, action):

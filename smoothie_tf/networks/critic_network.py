@@ -104,9 +104,7 @@ class CriticNetwork(network.Network):
 
     def action_derivatives(
         self, observation: tf.Tensor, action: tf.Tensor, full_hessian: bool = False
-    ) -> (
-        action_derivatives.ActionDerivatives | action_derivatives.FullActionDerivatives
-    ):
+    ) -> action_derivatives.ActionDerivatives:
         """Returns Q̃, ∂Q̃/∂a and ∂²Q̃/∂a², or its diagonal, by D.1.
 
         Args:

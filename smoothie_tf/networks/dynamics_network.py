@@ -151,7 +151,7 @@ class DynamicsNetwork(tf.Module):
         Returns:
           The next state's mean, and the reward if it is learned.
         """
-        change = self._change(self._evaluate(state, action)[0])
+        change = self._unstandardize(self._evaluate(state, action)[0])
         size = self._state_size
         return Prediction(
             state + change[:, :size], change[:, size] if self.learns_reward else None
@@ -214,7 +214,7 @@ class DynamicsNetwork(tf.Module):
           The sum over dimensions, without its constant, a scalar.
         """
         output, _ = self._evaluate(state, action)
-        target = self._changes(state, next_state, reward)
+        target = self._observed_changes(state, next_state, reward)
         target = (target - self._change_mean) / self._change_scale
         error = (tf.transpose(target) - output) * tf.exp(-self._log_stddev)[:, None]
         likelihood = tf.reduce_sum(0.5 * tf.square(error), axis=0)
@@ -243,7 +243,7 @@ class DynamicsNetwork(tf.Module):
                 self._input_variance,
             ),
             (
-                self._changes(state, next_state, reward),
+                self._observed_changes(state, next_state, reward),
                 self._change_mean,
                 self._change_variance,
             ),
@@ -291,10 +291,10 @@ class DynamicsNetwork(tf.Module):
             action = tf.clip_by_value(action, *self._bounds)
         return tf.concat([state, action], axis=-1)
 
-    def _change(self, output):
+    def _unstandardize(self, output):
         return tf.transpose(output) * self._change_scale + self._change_mean
 
-    def _changes(self, state, next_state, reward):
+    def _observed_changes(self, state, next_state, reward):
         change = next_state - state
         if self.learns_reward:
             change = tf.concat([change, reward[:, tf.newaxis]], axis=-1)

@@ -94,9 +94,7 @@ class QuadraticCriticNetwork(network.Network):
 
     def action_derivatives(
         self, observation: tf.Tensor, action: tf.Tensor, full_hessian: bool = False
-    ) -> (
-        action_derivatives.ActionDerivatives | action_derivatives.FullActionDerivatives
-    ):
+    ) -> action_derivatives.ActionDerivatives:
         """Returns Q̃, ∂Q̃/∂a and ∂²Q̃/∂a², or its diagonal.
 
         Args:
@@ -110,11 +108,12 @@ class QuadraticCriticNetwork(network.Network):
         x = tf.concat([observation, action], axis=-1)
         gradient = tf.matmul(x, symmetric[:, -size:])
         hessian = symmetric[-size:, -size:]
-        if not full_hessian:
-            hessian = tf.linalg.diag_part(hessian) * tf.ones_like(action)
-            return action_derivatives.ActionDerivatives(value, gradient, hessian)
-        hessian *= tf.ones_like(action)[:, :, tf.newaxis]
-        return action_derivatives.FullActionDerivatives(value, gradient, hessian)
+        each = tf.ones_like(action)
+        if full_hessian:
+            hessian = hessian * each[:, :, tf.newaxis]
+        else:
+            hessian = tf.linalg.diag_part(hessian) * each
+        return action_derivatives.ActionDerivatives(value, gradient, hessian)
 
 
 def _numbers(value):

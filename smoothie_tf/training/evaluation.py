@@ -105,14 +105,14 @@ class Evaluator:
         layers = checked_task.normalizers(task)
         named = f" ({', '.join(layers)})" if layers else ""
         self._stop.waits_for = "an environment step before training"
-        first = self._reset(0, 0)
+        seed, space = self._streams.seed("evaluation", 0, 0), task.action_space
+        first, _ = task.reset(seed=seed)
         for _ in range(_STEPS_OF_CHANGES):
-            self._stop.check()
-            space = task.action_space
             _, _, *ended, _ = task.step((space.low + space.high) / 2)
             if any(ended):
                 break
-        if not np.array_equal(first, self._reset(0, 0)):
+        again, _ = task.reset(seed=seed)
+        if not np.array_equal(first, again):
             return (
                 f"{checked_task.name_of(task)} does not begin an episode in the same"
                 f" way from the same seed{named}: evaluations and exported policies"

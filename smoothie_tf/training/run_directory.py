@@ -342,7 +342,10 @@ def same_bindings(before: Any, now: list[str]) -> bool:
     """
     if not isinstance(before, list) or not all(isinstance(b, str) for b in before):
         return False
-    meanings = (gin_text.meaning(each).items() for each in (before, now))
+    meanings = (
+        gin_text.meaning(map(renamed_bindings.renamed, each)).items()
+        for each in (before, now)
+    )
     was, is_now = (
         # 1.0 is 1, but neither is True.
         {name: (v, isinstance(v, bool)) for name, v in each if name not in _MAY_CHANGE}

@@ -43,7 +43,7 @@ def test_line_and_band(tmp_path, drawn):
     for run, value in zip(runs[::2], (0.0, 0.0, 6.0), strict=True):
         write_metrics(run, [(100_000, value), (300_000, value)])
     path = tmp_path / "figure.png"
-    curves.draw_returns(metrics.read_runs(runs), FIGURE_3, runs, path)
+    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
     assert path.read_bytes().startswith(b"\x89PNG")
     (canvas,) = drawn
     (panel,) = canvas.axes
@@ -70,7 +70,7 @@ def test_one_seed_has_no_band(tmp_path, drawn):
     for run in runs:
         write_metrics(run, [(100, 1.0), (300, 2.0)])
     path = tmp_path / "figure.png"
-    curves.draw_returns(metrics.read_runs(runs), FIGURE_4, runs, path)
+    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_4, runs, path)
     (panel,) = drawn[0].axes
     assert len(panel.lines) == 2
     assert not panel.collections
@@ -88,7 +88,9 @@ def test_the_title_counts_what_is_shown(tmp_path, drawn):
     one = FIGURE_4.panels_on(env)
     for panels, said in ((one, "n = 2 seeds"), (None, "n = 1 to 2 seeds")):
         path = tmp_path / "figure.png"
-        curves.draw_returns(metrics.read_runs(runs), FIGURE_4, runs, path, panels)
+        curves.draw(
+            curves.RETURN, metrics.read_runs(runs), FIGURE_4, runs, path, panels
+        )
         assert drawn[-1].get_suptitle().endswith(said)
 
 
@@ -97,7 +99,7 @@ def test_panel_without_runs_says_so(tmp_path, drawn):
     runs = grid(FIGURE_3, preset, root=tmp_path)
     write_metrics(runs[0], [(100, 1.0)])
     path = tmp_path / "figure.png"
-    curves.draw_returns(metrics.read_runs(runs), FIGURE_3, runs, path)
+    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
     panels = drawn[0].axes
     assert [panel.get_title() for panel in panels] == list(FIGURE_3.envs)
     said = [[text.get_text() for text in panel.texts] for panel in panels]
@@ -113,7 +115,7 @@ def test_a_panel_shows_what_no_other_does_and_says_where_seeds_lack(tmp_path, dr
         if alone or run.variant in ("smoothie", "ddpg", f"{equal}-held"):
             write_metrics(run, [(100, 1.0), (300, 2.0)])
     frame = metrics.read_runs(runs)
-    curves.draw_returns(frame, BEHIND_DDPG, runs, tmp_path / "f.png")
+    curves.draw(curves.RETURN, frame, BEHIND_DDPG, runs, tmp_path / "f.png")
     titles = [panel.get_title() for panel in drawn[0].axes]
     values, spread = "HalfCheetah: values and algorithm", "DDPG's values: σ"
     assert titles == [values, f"HalfCheetah, {spread}"]
@@ -173,7 +175,9 @@ def test_a_legend_of_many_arms_stays_on_the_page(tmp_path, drawn, figure):
     runs = grid(figure, preset, envs=["Hopper-v5"], root=tmp_path)
     for run in runs:
         write_metrics(run, [(100, 1.0), (300, 2.0)])
-    curves.draw_returns(metrics.read_runs(runs), figure, runs, tmp_path / "f.png")
+    curves.draw(
+        curves.RETURN, metrics.read_runs(runs), figure, runs, tmp_path / "f.png"
+    )
     (canvas,) = drawn
     (body,) = canvas.subfigs
     (legend,) = body.legends

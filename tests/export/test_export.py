@@ -18,7 +18,7 @@ from tf_agents.trajectories import StepType, trajectory
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.agents import factory
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import gymnasium_environment, space_descriptions
 from smoothie_tf.export import export
 from smoothie_tf.networks import (
     critic_network,
@@ -579,7 +579,7 @@ def test_an_export_is_small(deployed):
 
 
 def test_spaces_as_json():
-    described = json.loads(json.dumps(export.describe_space(NESTED)))
+    described = json.loads(json.dumps(space_descriptions.describe(NESTED)))
     assert list(described["spaces"]) == list(NESTED.spaces)
     inner = described["spaces"]
     assert inner["wheel"] == {
@@ -592,8 +592,8 @@ def test_spaces_as_json():
     assert inner["gear"]["n"] == 3 and inner["gear"]["start"] == 1
     assert inner["axle"]["nvec"] == [2, 3] and inner["axle"]["start"] == [0, 4]
     assert [each["type"] for each in inner["both"]["spaces"]] == ["MultiBinary", "Box"]
-    assert export.describe_space(UNBOUNDED)["low"] is None
-    mixed = export.describe_space(box([0.0, -np.inf], [1.0, 2.0]))
+    assert space_descriptions.describe(UNBOUNDED)["low"] is None
+    mixed = space_descriptions.describe(box([0.0, -np.inf], [1.0, 2.0]))
     assert mixed["low"] == [0.0, None] and mixed["high"] == [1.0, 2.0]
 
 

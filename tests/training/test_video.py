@@ -123,6 +123,12 @@ def test_a_folder_that_is_not_there_is_no_picture(tmp_path):
         record(tmp_path / "no folder" / "video.mp4", shade)
 
 
+UNTRAINED = (
+    "train.num_steps is 30, less than train.initial_collect_steps, 1,000: the agent is"
+    " not trained.\n"
+)
+
+
 def arguments(run_dir, env):
     flags = ["--agent", "ddpg", "--env", env, "--run_dir", str(run_dir), "--quiet"]
     flags += ["--num_steps", "30"]
@@ -136,7 +142,7 @@ def test_a_task_without_a_render_method_trains_exports_and_evaluates(tmp_path, c
     assert main.main([*arguments(run, "Undrawn-v0"), "--video"]) == 0
     said = capfd.readouterr()
     why = "Undrawn-v0 cannot be rendered here: it has no render method.\n"
-    assert said.err == f"There is no video: {why}"
+    assert said.err == f"{UNTRAINED}There is no video: {why}"
     assert said.out == f"Results are in {run}.\n"
     assert json.loads((run / "run.json").read_text())["status"] == "done"
     flags = ["--run_dir", str(run), "--out", str(out), "--no_tf_agents"]
@@ -172,7 +178,7 @@ def test_a_card_with_a_picture_of_a_list_without_a_speed(tmp_path, capfd):
     assert (run / "video.mp4").stat().st_size > 500
     flags = ["--run_dir", str(run), "--out", str(out), "--no_tf_agents"]
     assert export_command.export_main(flags) == 0
-    assert capfd.readouterr().err == ""
+    assert capfd.readouterr().err == UNTRAINED
     assert (out / "policy.gif").exists()
     assert "policy.gif" in (out / "README.md").read_text()
 
@@ -276,5 +282,5 @@ def test_what_draws_nothing_does_not_look_for_a_renderer(tmp_path, chosen):
         check=True,
         env={**os.environ, "MUJOCO_GL": chosen},
     )
-    assert done.stderr == ""
+    assert done.stderr == UNTRAINED
     assert re.fullmatch(r"Results are in .*run\.\n", done.stdout)

@@ -274,10 +274,9 @@ def _draw(
     record = json.dumps(metrics.provenance(runs), indent=1, sort_keys=True)
     path = out_dir / f"{figure.name}_runs.json"
     path.write_text(record + "\n", encoding="utf-8")
-    curves.draw_returns(frame, figure, runs, out_dir / f"{figure.name}.png")
-    curves.draw_policy_stddev(
-        frame, figure, runs, out_dir / f"{figure.name}_stddev.png"
-    )
+    for quantity, suffix in ((curves.RETURN, ""), (curves.POLICY_STDDEV, "_stddev")):
+        path = out_dir / f"{figure.name}{suffix}.png"
+        curves.draw(quantity, frame, figure, runs, path)
     if baseline is not None:
         comparison = metrics.compare(metrics.by_run(frame), baseline)
         path = out_dir / f"{figure.name}_comparison.csv"

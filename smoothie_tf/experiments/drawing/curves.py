@@ -34,75 +34,40 @@ _SPARE_COLOURS = ("#56B4E9", "#000000", "#F0E442", "#999999")
 _PANELS_A_ROW = 3
 
 
-def draw_returns(
-    frame: pd.DataFrame,
-    figure: Figure,
-    runs: Sequence[Run],
-    path: str | os.PathLike[str],
-    panels: Sequence[Panel] | None = None,
-) -> None:
-    """Draws the return of the policy's mean action over training.
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """A quantity that is drawn over training.
 
-    Args:
-        frame: As `metrics.read_runs` returns it for `runs`.
-        figure: The figure.
-        runs: All runs of the grid, including those without metrics.
-        path: The picture to write.
-        panels: The panels to draw; `None` for those of `figure` on the environments of
-            `runs`.
+    Attributes:
+        column: Its column in `metrics.csv`.
+        label: Its name on the y axis.
+        note: What it is, below the panels.
+        least_range: If the values of a panel span less, in its units, its y axis starts
+            at 0, so that rounding errors of a constant are not magnified.
     """
-    column, panels = "evaluation_return_mean", _panels(figure, runs, panels)
-    note = "Return of the policy's mean action over the episodes of an evaluation."
-    _draw(frame, figure, runs, path, column, "return", note, panels)
+
+    column: str
+    label: str
+    note: str
+    least_range: float = 0.0
 
 
-def draw_training_returns(
-    frame: pd.DataFrame,
-    figure: Figure,
-    runs: Sequence[Run],
-    path: str | os.PathLike[str],
-    panels: Sequence[Panel] | None = None,
-) -> None:
-    """Draws the return of the training episodes, which have exploration noise.
-
-    Args:
-        frame: As for `draw_returns`.
-        figure: As for `draw_returns`.
-        runs: As for `draw_returns`.
-        path: As for `draw_returns`.
-        panels: As for `draw_returns`.
-    """
-    note = "Mean return of the training episodes between two evaluations, with noise."
-    column, panels = "training_return", _panels(figure, runs, panels)
-    _draw(frame, figure, runs, path, column, "training return", note, panels)
-
-
-def draw_policy_stddev(
-    frame: pd.DataFrame,
-    figure: Figure,
-    runs: Sequence[Run],
-    path: str | os.PathLike[str],
-    panels: Sequence[Panel] | None = None,
-) -> None:
-    """Draws the policy's standard deviation σ over training.
-
-    Args:
-        frame: As for `draw_returns`.
-        figure: As for `draw_returns`.
-        runs: As for `draw_returns`.
-        path: As for `draw_returns`.
-        panels: As for `draw_returns`.
-    """
-    note = "σ in units of actions scaled to [−1, 1]. The paper does not draw this."
-    panels = _panels(figure, runs, panels)
-    if any(arm.agent == "ddpg" for panel in panels for arm in panel.arms):
-        note += (
-            " DDPG learns none: its line is the stationary σ of its noise, which "
-            "starts each episode at 0 and stays below."
-        )
-    _draw(
-        frame, figure, runs, path, "policy_stddev", "σ", note, panels, least_range=0.1
-    )
+RETURN = Quantity(
+    "evaluation_return_mean",
+    "return",
+    "Return of the policy's mean action over the episodes of an evaluation.",
+)
+TRAINING_RETURN = Quantity(
+    "training_return",
+    "training return",
+    "Mean return of the training episodes between two evaluations, with noise.",
+)
+POLICY_STDDEV = Quantity(
+    "policy_stddev",
+    "σ",
+    "σ in units of actions scaled to [−1, 1]. The paper does not draw this.",
+    0.1,
+)
 
 
 def compared(figure: Figure, runs: Sequence[Run]) -> list[Panel]:
@@ -169,14 +134,33 @@ def _panels(figure, runs, panels):
     ]
 
 
-def _draw(
-    frame, figure, runs, path, column, quantity, note, panels, *, least_range=0.0
-):
-    """Draws one column of the metrics.
+def draw(
+    quantity: Quantity,
+    frame: pd.DataFrame,
+    figure: Figure,
+    runs: Sequence[Run],
+    path: str | os.PathLike[str],
+    panels: Sequence[Panel] | None = None,
+) -> None:
+    """Draws a quantity over training.
 
-    If the values of a panel span less than `least_range`, its y axis starts at 0, so
-    that rounding errors of a constant are not magnified.
+    Args:
+        quantity: What to draw.
+        frame: As `metrics.read_runs` returns it for `runs`.
+        figure: The figure.
+        runs: All runs of the grid, including those without metrics.
+        path: The picture to write.
+        panels: The panels to draw; `None` for those of `figure` on the environments of
+            `runs`.
     """
+    panels = _panels(figure, runs, panels)
+    note = quantity.note
+    arms = [arm for panel in panels for arm in panel.arms]
+    if quantity is POLICY_STDDEV and any(arm.agent == "ddpg" for arm in arms):
+        note += (
+            " DDPG learns none: its line is the stationary σ of its noise, which "
+            "starts each episode at 0 and stays below."
+        )
     panels = _distinct(panels, set(zip(frame["env"], frame["variant"], strict=True)))
     # The title counts only the runs that are drawn.
     drawn = {(panel.env, arm.variant) for panel in panels for arm in panel.arms}
@@ -195,7 +179,7 @@ def _draw(
         )
     else:
         note += " One seed: no band."
-    curves = metrics.curves(frame, column)
+    curves = metrics.curves(frame, quantity.column)
     most = curves["seeds"].max() if len(curves) else 0
     finished = frame[frame["finished"].astype(bool)]
     finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
@@ -219,20 +203,20 @@ def _draw(
                 chosen &= curves["variant"] == arm.variant
                 _draw_curve(panel, curves[chosen], arm.label, colour, most)
             low, high = panel.get_ylim()
-            if panel.lines and high - low < least_range:
+            if panel.lines and high - low < quantity.least_range:
                 panel.set_ylim(0, 1.2 * high)
             _finish_panel(panel, shown.title, shown.num_steps)
             if not share_arms and panel.lines:
                 panel.legend(fontsize=7)
             if place % width == 0:
-                panel.set_ylabel(quantity)
+                panel.set_ylabel(quantity.label)
             if place + width >= len(panels):
                 panel.set_xlabel("million environment steps")
         characters = int(canvas.get_figwidth() * 11)
         canvas.suptitle(
             "\n".join(
                 textwrap.fill(line, characters, break_on_hyphens=False)
-                for line in title(figure, quantity, runs, finished).splitlines()
+                for line in title(figure, quantity.label, runs, finished).splitlines()
             ),
             fontsize=11,
         )

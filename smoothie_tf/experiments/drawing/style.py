@@ -64,11 +64,3 @@ def picture(
         backend_agg.FigureCanvasAgg(figure)
         yield figure
         figure.savefig(path)
-
-
-def sequence(count: int) -> list:
-    """Returns `count` colours, ordered from light to dark."""
-    import matplotlib
-
-    places = [0.85 - 0.85 * place / max(1, count - 1) for place in range(count)]
-    return [matplotlib.colormaps["viridis"](place) for place in places]

@@ -12,7 +12,7 @@ _ABLATIONS = {
     ),
     "weights": (
         "weights 1/q ≤ 5",
-        ("importance_weight_clipping = 5.0",),
+        ("replay_weight_clipping = 5.0",),
         "#E69F00",
     ),
     "expected": ("(16) and (17)", ("evaluation = 'expected'",), "#CC79A7"),

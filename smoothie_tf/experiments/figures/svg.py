@@ -1,9 +1,9 @@
 """Figures 2, 3 and 4 of Heess et al. (2015): which runs they are made of.
 
-And one of our own, each task's first steps, whose runs are the start of theirs.
-
-The paper prints neither lengths nor seeds, and names the curves of few panels: what it
-leaves open is ours. Its panels differ in arms and in length, the preset `svg` has both.
+A fourth figure, of our own, shows the first steps of each task; its runs are the
+beginnings of the others' runs. The paper gives neither lengths nor seeds, and labels
+the curves of few panels; we chose the rest. Panels differ in arms and in length; the
+lengths here apply with the preset `svg`.
 """
 
 import dataclasses
@@ -51,18 +51,18 @@ WALKER = "smoothie_tf/Walker-v0"
 VALUE_UNITS = (200, 100, 50)
 #: Units of each layer of the model's networks, in the order of Figure 3's caption.
 MODEL_UNITS = (20, 10, 5)
-#: Updates of Hand's model an episode. The paper does not say how many it has; the first
-#: is ours, with the second the model learns more slowly.
+#: Updates of Hand's model per episode. The paper gives no number. The first is our
+#: default; with the second the model learns more slowly.
 MODEL_UPDATES = (1000, 10)
-#: Steps in which each task is looked at first.
+#: Environment steps of each run of `SVG_TASKS`.
 FIRST_STEPS = 50_000
-#: Metres from a target: there.
+#: Distance in metres below which a reacher's tip is at its target.
 NEAR = 0.05
-#: What is written of policies' behaviour, beside Figure 4.
+#: Table of the measures of `experiments.svg.behaviour`, written beside Figure 4.
 BEHAVIOUR = "svg_behaviour.csv"
-#: And of Hand's learned models, beside Figure 2.
+#: Table of the measures of `experiments.svg.models`, written beside Figure 2.
 MODELS = "svg_models.csv"
-# The same hue, ever lighter.
+# Colours of an arm's variants, from dark to light.
 _SHADES = {
     "svg1": ("#0072B2", "#5AA5D6", "#A9D0EB"),
     "dpg": ("#E69F00", "#EDBE5A", "#F4DDAC"),

@@ -32,7 +32,8 @@ def section(found: evidence.Evidence, out_dir: pathlib.Path) -> list[str]:
         for env in BASELINES.envs
     ]
     name = f"{BASELINES.name}.png"
-    curves.draw_returns(
+    curves.draw(
+        curves.RETURN,
         finals.frame,
         BASELINES,
         finals.runs,

@@ -161,15 +161,16 @@ def _pictures(figure, finals, out_dir, preset) -> list[str]:
         return [f"Figure {figure.number}: not yet run.\n"]
     panels = curves.compared(figure, runs)
     parts = []
-    drawings = [(curves.draw_returns, "", "returns of the mean action")]
-    what = "training returns, with noise"
-    drawings.append((curves.draw_training_returns, "_training", what))
+    drawings = [
+        (curves.RETURN, "", "returns of the mean action"),
+        (curves.TRAINING_RETURN, "_training", "training returns, with noise"),
+    ]
     if figure.number == 3:
         what = "learned σ over training"
-        drawings.append((curves.draw_policy_stddev, "_stddev", what))
-    for draw, suffix, what in drawings:
+        drawings.append((curves.POLICY_STDDEV, "_stddev", what))
+    for quantity, suffix, what in drawings:
         name = f"{figure.name}_{preset.name}{suffix}.png"
-        draw(frame, figure, runs, out_dir / name, panels)
+        curves.draw(quantity, frame, figure, runs, out_dir / name, panels)
         parts.append(f"![Figure {figure.number}, {what}](report/{name})\n")
     return parts
 

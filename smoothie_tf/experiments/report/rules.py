@@ -16,6 +16,7 @@ from smoothie_tf.experiments.evidence.verdicts import (
     Finding,
     all_or_some,
 )
+from smoothie_tf.experiments.theory import figure1
 
 #: Share of DDPG's return by which "at least as good" may fall short.
 MARGIN = 0.1
@@ -144,7 +145,7 @@ def near_zero(found: Evidence) -> Finding:
     arms = _arms_of_figure2(found)
     if arms is None:
         return Finding(NOT_YET)
-    start = np.exp(-0.5)
+    start = figure1.INITIAL_STDDEV
     final = arms[0]["final_stddev"]
     left = final.mean() / start
     verdict = NOT

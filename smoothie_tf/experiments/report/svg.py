@@ -72,7 +72,7 @@ def _drawn(
             lines.append("| " + " | ".join(cells) + " |")
     picture = out_dir / f"{figure.name}.png"
     panels = curves.compared(figure, runs)
-    curves.draw_returns(finals.frame, figure, runs, picture, panels)
+    curves.draw(curves.RETURN, finals.frame, figure, runs, picture, panels)
     return [
         "\n".join(lines) + "\n",
         f"![{figure.title}, {figure.subject}]({out_dir.name}/{picture.name})\n",

@@ -168,12 +168,11 @@ def _policy_gradient(agent, model, observations, actions):
     def of_one(states, taken):
         at = value_gradients.jacobians(
             lambda state: agent.actor_network(state)[0],
-            model,
+            model.jacobians,
             hand.HandEnvironment.reward_fn,
             states[:-1],
             taken,
             states[1:],
-            model.jacobians,
         )
         by_action, _ = value_gradients.backward_recursion(at, 1.0, tf.ones(len(taken)))
         with tf.GradientTape() as tape:

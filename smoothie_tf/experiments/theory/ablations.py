@@ -41,7 +41,7 @@ ESCAPES: dict[str, tuple[str, tuple[str, ...]]] = {
     **{
         f"weights-{clipping}": (
             f"weights 1/q ≤ {clipping}",
-            (f"SmoothieAgent.importance_weight_clipping = {clipping}.0",),
+            (f"SmoothieAgent.replay_weight_clipping = {clipping}.0",),
         )
         for clipping in (5, 50)
     },
@@ -222,13 +222,12 @@ def tabulate_escapes(records: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per variant.
     """
-    better = max(zip(two_gaussians.MIXTURE.heights, (0, 1), strict=True))[1]
     rows = []
     for name, (label, _) in ESCAPES.items():
         runs = [run for _, run in records[records["variant"] == name].groupby("seed")]
         if not runs:
             continue
-        ends = [bool(escape.near(run["mean"].iloc[-1], better)) for run in runs]
+        ends = [bool(escape.near(run["mean"].iloc[-1], escape.BETTER)) for run in runs]
         middle = sum(two_gaussians.MIXTURE.centres) / 2
         crossed = pd.concat([run[run["mean"] > middle].iloc[:1] for run in runs])
         legs = [escape.legs(run["stddev"].to_numpy()) for run in runs]

@@ -32,7 +32,7 @@ COLOURS = {
     "svg0": style.SVG0,
 }
 #: Indices of the mixture's components whose centres are the two modes.
-WORSE, BETTER = np.argsort(two_gaussians.MIXTURE.heights)
+WORSE, BETTER = two_gaussians.WORSE, two_gaussians.BETTER
 
 _MIXTURE = two_gaussians.MIXTURE
 _FIXED_STDDEV = ("ddpg", "soft_ddpg")

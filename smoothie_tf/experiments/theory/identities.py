@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf.environments import two_gaussians
+from smoothie_tf.experiments.theory import figure1
 
 CASES = 30
 _NODES = 24
@@ -97,8 +98,7 @@ def fixed_point(weighted: bool, on_policy: bool) -> dict[str, float]:
         the minimizer at μ divided by the slope of Q̃.
     """
     mixture = two_gaussians.MIXTURE
-    stddev = np.exp(-0.5)
-    mean = mixture.centres[int(np.argmin(mixture.heights))]
+    stddev, mean = figure1.INITIAL_STDDEV, two_gaussians.START_MEAN
     stored = np.linspace(mean - 14 * stddev, mean + 14 * stddev, 20_001)
 
     def log_normal(x, centre):

@@ -43,7 +43,7 @@ _STDDEVS = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, figure1.INITIAL_STDDEV, 0.8)
 _RANDOM_FUNCTIONS, _RANDOM_BUMPS, _RANDOM_POINTS = 200, 6, 2001
 
 _MIXTURE = two_gaussians.MIXTURE
-_START_MEAN = _MIXTURE.centres[int(np.argmin(_MIXTURE.heights))]
+_START_MEAN = two_gaussians.START_MEAN
 
 
 def tabulate_likelihood_ratio() -> pd.DataFrame:

@@ -36,7 +36,7 @@ REPLAYS = ("on-policy", "uniform")
 _MIXTURE = two_gaussians.MIXTURE
 _BOUND = two_gaussians.ACTION_BOUND
 #: Initial policy of Figure 2.
-START_MEAN = _MIXTURE.centres[int(np.argmin(_MIXTURE.heights))]
+START_MEAN = two_gaussians.START_MEAN
 START_STDDEV = figure1.INITIAL_STDDEV
 _STORED = 2**15
 
@@ -151,7 +151,7 @@ class Regression:
                 error = tf.gather(targets, rows) - value
                 loss = 0.5 * tf.reduce_mean(tf.square(error))
             gradients = tape.gradient(loss, variables)
-            parts.descend(self._optimizer, gradients, variables)
+            parts.apply_gradients(self._optimizer, gradients, variables)
             with tf.control_dependencies(gradients):
                 self._updates.assign_add(1)
             return (i + 1,)
