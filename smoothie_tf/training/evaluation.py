@@ -20,7 +20,7 @@ from smoothie_tf.training import (
 )
 
 # Environment steps between two resets that should give one observation.
-_STEPS_OF_CHANGES = 3
+_STEPS_BETWEEN_RESETS = 3
 
 
 class Evaluator:
@@ -88,8 +88,8 @@ class Evaluator:
             self._stop,
         )
 
-    def changes(self) -> str | None:
-        """Says whether earlier steps change the task's episodes.
+    def warning(self) -> str | None:
+        """Returns a warning if the past of a task changes its episodes.
 
         Then evaluations and exported policies are of another task than training, since
         each has a task of its own.
@@ -107,7 +107,7 @@ class Evaluator:
         self._stop.waits_for = "an environment step before training"
         seed, space = self._streams.seed("evaluation", 0, 0), task.action_space
         first, _ = task.reset(seed=seed)
-        for _ in range(_STEPS_OF_CHANGES):
+        for _ in range(_STEPS_BETWEEN_RESETS):
             _, _, *ended, _ = task.step((space.low + space.high) / 2)
             if any(ended):
                 break

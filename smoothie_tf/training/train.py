@@ -413,8 +413,8 @@ class Trainer:
         for problem in problems:
             print(problem, file=sys.stderr)
         if state is None:
-            if changes := self._evaluator.changes():
-                print(changes, file=sys.stderr)
+            if warning := self._evaluator.warning():
+                print(warning, file=sys.stderr)
             self._episode.begin(0)
             self._replay.look_ahead(self._episode.observation)
             initial = self._compiled.initial_policy_state()
