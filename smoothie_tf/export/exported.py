@@ -163,7 +163,7 @@ def evaluate(
     side_by_side: int = 20,
     max_steps: int = episode_limit.MAX_STEPS,
     stop: stopping.StopRequest | None = None,
-) -> np.ndarray:
+) -> rollout.Episodes:
     """Runs complete episodes, several at a time.
 
     Args:
@@ -176,8 +176,7 @@ def evaluate(
       stop: No environment step is taken once it is set.
 
     Returns:
-      Undiscounted returns, float64, in the order of the seeds. They are sums of the
-      task's original reward, even if the task discretizes it.
+      The episodes, in the order of the seeds.
 
     Raises:
       Interrupted: If a stop was requested.
@@ -185,7 +184,7 @@ def evaluate(
         not fit its spaces.
       NotFiniteError: If an observation, action, reward or return is not finite.
     """
-    returns: list[float] = []
+    played: list[rollout.Episodes] = []
     tasks = [make() for _ in range(min(side_by_side, len(reset_seeds)))]
     limit = episode_limit.EpisodeLimit(tasks[0], max_steps, "--max_steps")
     stop = stop or stopping.StopRequest()
@@ -206,14 +205,17 @@ def evaluate(
             for task, seed in zip(tasks, seeds, strict=False):
                 stop.check()
                 observations.append(task.reset(seed=seed)[0])
-            returns += rollout.play_episodes(
-                act, tasks, observations, limit, stop, progress.update
-            ).tolist()
+            played.append(
+                rollout.play_episodes(
+                    act, tasks, observations, limit, stop, progress.update
+                )
+            )
+    episodes = rollout.Episodes(*map(np.concatenate, zip(*played, strict=True)))
     # The sum of finite rewards may overflow.
-    for each in returns:
+    for each in episodes.returns:
         if not math.isfinite(each):
             raise checked_task.NotFiniteError(f"The return of an episode is {each}")
-    return np.array(returns)
+    return episodes
 
 
 @contextlib.contextmanager
@@ -322,10 +324,12 @@ def evaluate_command(
     seeds = [streams.seed("evaluation of an export", i) for i in range(episodes)]
     stop.waits_for = "an environment step of the evaluation"
     with _faults_explained(environment_id):
-        returns = evaluate(policy.act, make, seeds, max_steps=max_steps, stop=stop)
+        played = evaluate(policy.act, make, seeds, max_steps=max_steps, stop=stop)
+    returns, lengths = played
+    steps = " to ".join(f"{n:,}" for n in sorted({lengths.min(), lengths.max()}))
     line = (
         f"{environment_id}: return {returns.mean():.1f} ± {returns.std():.1f} over"
-        f" {episodes} episodes (seed {seed})."
+        f" {episodes} episode{'s' * (episodes > 1)} of {steps} steps (seed {seed})."
     )
     yield line
     if command is not None:

@@ -86,7 +86,7 @@ class Evaluator:
             observations,
             self._limit,
             self._stop,
-        )
+        ).returns
 
     def warning(self) -> str | None:
         """Returns a warning if the past of a task changes its episodes.

@@ -4,13 +4,26 @@ Shapes: E episodes, A action.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 
 from smoothie_tf.environments import checked_task, discretized_reward
 from smoothie_tf.training import episode_limit, stopping
+
+
+class Episodes(NamedTuple):
+    """Complete episodes.
+
+    Attributes:
+      returns: Undiscounted returns, float64, shape [E]. They are sums of the task's
+        original reward, even if the task discretizes it.
+      lengths: Numbers of environment steps, int64, shape [E].
+    """
+
+    returns: np.ndarray
+    lengths: np.ndarray
 
 
 def play_episodes(
@@ -20,7 +33,7 @@ def play_episodes(
     limit: episode_limit.EpisodeLimit,
     stop: stopping.StopRequest,
     report: Callable[[int], Any] = lambda number: None,
-) -> np.ndarray:
+) -> Episodes:
     """Plays one episode in each task, from its first observation to its end.
 
     Args:
@@ -32,16 +45,13 @@ def play_episodes(
       stop: No environment step is taken once it is set.
       report: Called with the number of steps taken, after each step of all episodes.
 
-    Returns:
-      Undiscounted returns, float64, shape [E]. They are sums of the task's original
-      reward, even if the task discretizes it.
-
     Raises:
       Interrupted: If a stop was requested.
       EnvironmentFault: If a task raised an error or violated its specs.
       NotFiniteError: If an observation, reward or action is not finite.
     """
     returns = np.zeros(len(observations))
+    lengths = np.zeros(len(observations), np.int64)
     running, length = list(range(len(observations))), 0
     while running:
         # Ended episodes keep their rows: a constant shape compiles only once, and the
@@ -57,8 +67,9 @@ def play_episodes(
             step = tasks[i].step(actions[i])
             observations[i], reward, terminated, truncated, info = step
             returns[i] += discretized_reward.original_reward(reward, info)
+            lengths[i] = length
             if not (terminated or truncated or limit.ends(length)):
                 still_running.append(i)
         report(len(running))
         running = still_running
-    return returns
+    return Episodes(returns, lengths)

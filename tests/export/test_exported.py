@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -97,7 +98,7 @@ def test_the_return_is_that_of_the_runs_own_evaluation(exports, small_run, name)
     streams = random_streams.RandomStreams(0)
     seeds = [streams.seed("evaluation", step, i) for i in range(3)]
     policy = exported.ExportedPolicy(exports / name, make())
-    returns = exported.evaluate(policy.act, make, seeds)
+    returns = exported.evaluate(policy.act, make, seeds).returns
     assert returns.mean() == table["evaluation_return_mean"][step]
     assert returns.std() == pytest.approx(table["evaluation_return_std"][step])
     assert training["evaluation"]["return_mean"] == returns.mean()
@@ -112,7 +113,7 @@ def test_returns_do_not_depend_on_how_many_run_side_by_side():
     all_at_once = exported.evaluate(Policy().act, make, seeds)
     in_threes = exported.evaluate(Policy().act, make, seeds, side_by_side=3)
     np.testing.assert_array_equal(all_at_once, in_threes)
-    assert len(set(all_at_once)) > 1
+    assert len(set(all_at_once.returns)) > 1
 
 
 def evaluate(*arguments, capsys):
@@ -132,7 +133,7 @@ def test_a_seed_repeats_an_evaluation(capsys):
 
     first = line(0)
     assert first.startswith("Hopper-v5: return ")
-    assert first.endswith(" over 3 episodes (seed 0).\n")
+    assert re.search(r" over 3 episodes of [\d, to]+ steps \(seed 0\)\.\n$", first)
     assert line(0, "--env", "Hopper-v5") == first
     assert line(1).split(" over")[0] != first.split(" over")[0]
 
@@ -197,8 +198,11 @@ def test_a_policy_of_others_runs(tmp_path, capsys):
     status, out, _ = evaluate(*arguments, capsys=capsys)
     streams = random_streams.RandomStreams(0)
     seeds = [streams.seed("evaluation of an export", i) for i in range(4)]
-    returns = exported.evaluate(lambda o: np.full([len(o), 1], 0.1), make, seeds)
-    line = f"return {returns.mean():.1f} ± {returns.std():.1f} over 4 episodes"
+    returns, lengths = exported.evaluate(
+        lambda o: np.full([len(o), 1], 0.1), make, seeds
+    )
+    line = f"return {returns.mean():.1f} ± {returns.std():.1f} over 4 episodes of"
+    line += f" {lengths.min()} to {lengths.max()} steps"
     assert status == 0 and line in out
     status, _, err = evaluate("--policy", tmp_path, "--episodes", 1, capsys=capsys)
     assert status == 2 and "has no policy.json: give --env." in err
@@ -353,7 +357,7 @@ gymnasium.register("NestedTask-v0", entry_point=Task)
         return checked_task.make_task(name)
 
     policy = exported.ExportedPolicy(out, make_nested())
-    returns = exported.evaluate(policy.act, make_nested, seeds)
+    returns = exported.evaluate(policy.act, make_nested, seeds).returns
     expected = pd.read_csv(run_dir / "metrics.csv")["evaluation_return_mean"].iloc[-1]
     assert returns.mean() == pytest.approx(expected, rel=1e-6)
     model = tf.saved_model.load(str(out))
@@ -383,7 +387,7 @@ def test_returns_are_in_the_tasks_own_reward():
             lambda observations: np.zeros([len(observations), 1]),
             lambda: checked_task.make_task(task),
             [0, 1],
-        )
+        ).returns
 
     np.testing.assert_array_equal(returns(name), returns("Pendulum-v1"))
     assert (returns(name) < 0).all()
