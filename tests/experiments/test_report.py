@@ -97,6 +97,18 @@ def test_a_claim_that_fails_is_said(tmp_path):
     assert "| **not** | 701 against 1,001: −300 [−302, −298]" in text
 
 
+def test_who_has_not_learned_is_not_ahead(tmp_path):
+    # All runs of the module begin with evaluations of 0.
+    for seed in range(3):
+        leave(tmp_path / "runs", "Ant-v5", "smoothie", seed, -5 + 0.1 * seed)
+        leave(tmp_path / "runs", "Ant-v5", "ddpg", seed, -300 + seed)
+    claim = "Smoothie is at least as good as DDPG on Ant"
+    found = claims.judge(evidence.Evidence(tmp_path)).set_index("claim").loc[claim]
+    assert found["verdict"] == verdicts.UNDECIDED
+    assert found["number"].startswith("−5 against −299: +294 [")
+    assert found["number"].endswith("; nothing learned: first evaluations 0 and 0")
+
+
 def test_a_longer_run_is_evidence_of_a_shorter_one(results_dir):
     root = results_dir / "runs"
     # Of 1,000,000 steps, with an evaluation every 50,000: 0 up to 500,000.

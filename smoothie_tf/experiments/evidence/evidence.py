@@ -142,12 +142,20 @@ class Comparison:
         ours: Returns of the first arm's mean action, shape [N].
         theirs: Returns of the second arm's mean action, shape [M].
         training: Returns of both arms' training episodes, with noise, [N] and [M].
+        first: Returns of both arms' first evaluations, [N] and [M].
     """
 
     preset: Preset
     ours: np.ndarray
     theirs: np.ndarray
     training: tuple[np.ndarray, np.ndarray]
+    first: tuple[np.ndarray, np.ndarray]
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether a mean final return is above both arms' mean first evaluations."""
+        finals = self.ours.mean(), self.theirs.mean()
+        return max(finals) > max(each.mean() for each in self.first)
 
     @property
     def has_training(self) -> bool:
@@ -219,11 +227,11 @@ class Evidence:
         for preset in self.presets:
             finals = self.finals[preset.name]
             if finals.has(env, (ours, theirs)):
-                evaluation, training = (
+                evaluation, training, first = (
                     tuple(finals.values(env, each, column) for each in (ours, theirs))
-                    for column in ("evaluation_return", "training_return")
+                    for column in ("evaluation_return", "training_return", "first")
                 )
-                return Comparison(preset, *evaluation, training)
+                return Comparison(preset, *evaluation, training, first)
         return None
 
     def measured(self, name: str, measure: str, **keys: str) -> np.ndarray:

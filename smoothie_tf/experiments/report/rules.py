@@ -229,8 +229,13 @@ def _compared(
     if pair is None:
         return _not_yet(found, env, *arms)
     estimate = statistics.difference(pair.ours, pair.theirs)
-    slack = MARGIN * abs(pair.theirs.mean())
-    return Finding(verdict(estimate, slack), _told(pair), _runs(pair))
+    judged = verdict(estimate, MARGIN * abs(pair.theirs.mean()))
+    number = _told(pair)
+    if not pair.has_learned:
+        judged = UNDECIDED if judged == REPRODUCED else judged
+        ours, theirs = (f"{each.mean():,.0f}" for each in pair.first)
+        number += f"; nothing learned: first evaluations {ours} and {theirs}"
+    return Finding(judged, number.replace("-", "−"), _runs(pair))
 
 
 def _told(pair) -> str:
