@@ -213,10 +213,13 @@ def draw(
             if place + width >= len(panels):
                 panel.set_xlabel("million environment steps")
         characters = int(canvas.get_figwidth() * 11)
+        lines = title(figure, quantity.label, runs, finished).splitlines()
         canvas.suptitle(
-            "\n".join(
-                textwrap.fill(line, characters, break_on_hyphens=False)
-                for line in title(figure, quantity.label, runs, finished).splitlines()
+            style.literal(
+                "\n".join(
+                    textwrap.fill(line, characters, break_on_hyphens=False)
+                    for line in lines
+                )
             ),
             fontsize=11,
         )
@@ -265,7 +268,7 @@ def _draw_curve(
         millions,
         curve["mean"],
         color=colour,
-        label=label,
+        label=style.literal(label),
         marker=marker,
         markersize=3,
     )
@@ -277,7 +280,7 @@ def _draw_curve(
 
 def _finish_panel(panel, title: str, num_steps: int) -> None:
     """Sets the title and the x axis, and marks a panel without runs."""
-    panel.set_title(title)
+    panel.set_title(style.literal(title))
     panel.set_xlim(0, num_steps / 1e6)
     panel.xaxis.set_major_locator(
         matplotlib.ticker.MaxNLocator(4, steps=(1, 2, 2.5, 5, 10))
@@ -290,7 +293,7 @@ def _finish_panel(panel, title: str, num_steps: int) -> None:
 def _add_legend(body, arms: Sequence[Arm]) -> None:
     """Adds one legend for all panels, between the title and the panels."""
     lines = [
-        matplotlib.lines.Line2D([], [], color=colour, label=arm.label)
+        matplotlib.lines.Line2D([], [], color=colour, label=style.literal(arm.label))
         for arm, colour in zip(arms, colours(arms), strict=True)
     ]
     # Use as few rows as the width allows.

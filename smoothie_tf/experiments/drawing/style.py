@@ -36,9 +36,12 @@ STYLE = {
     "lines.linewidth": 1.8,
     "legend.frameon": False,
     "savefig.dpi": DOTS_PER_INCH,
-    # A label of the user's may have dollar signs.
-    "text.parse_math": False,
 }
+
+
+def literal(text: str) -> str:
+    """Returns a text of the user's for Matplotlib, without formulas between dollars."""
+    return text.replace("$", r"\$")
 
 
 @contextlib.contextmanager
