@@ -92,6 +92,8 @@ def test_the_title_counts_what_is_shown(tmp_path, drawn):
             curves.RETURN, metrics.read_runs(runs), FIGURE_4, runs, path, panels
         )
         assert drawn[-1].get_suptitle().endswith(said)
+        titles = [axes.get_title() for axes in drawn[-1].subfigs[0].axes]
+        assert titles[0] == "Hopper-v5" + " (n = 2)" * (panels is None)
 
 
 def test_panel_without_runs_says_so(tmp_path, drawn):

@@ -180,7 +180,12 @@ def draw(
     else:
         note += " One seed: no band."
     curves = metrics.curves(frame, quantity.column)
-    most = curves["seeds"].max() if len(curves) else 0
+    seeds = curves.groupby(["env", "variant"])["seeds"].max().to_dict()
+    most = [
+        max(seeds.get((panel.env, arm.variant), 0) for arm in panel.arms)
+        for panel in panels
+    ]
+    differ = len(set(most) - {0}) > 1
     finished = frame[frame["finished"].astype(bool)]
     finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
     # The figure must be wide enough for the title and the note.
@@ -201,11 +206,12 @@ def draw(
             for arm, colour in zip(shown.arms, colours(shown.arms), strict=True):
                 chosen = curves["env"] == shown.env
                 chosen &= curves["variant"] == arm.variant
-                _draw_curve(panel, curves[chosen], arm.label, colour, most)
+                _draw_curve(panel, curves[chosen], arm.label, colour, most[place])
             low, high = panel.get_ylim()
             if panel.lines and high - low < quantity.least_range:
                 panel.set_ylim(0, 1.2 * high)
-            _finish_panel(panel, shown.title, shown.num_steps)
+            counted = f" (n = {most[place]})" if differ and most[place] else ""
+            _finish_panel(panel, shown.title + counted, shown.num_steps)
             if not share_arms and panel.lines:
                 panel.legend(fontsize=7)
             if place % width == 0:
@@ -255,7 +261,7 @@ def _draw_curve(
 ) -> None:
     """Draws the line and, if several seeds have evaluations, the band.
 
-    A curve of fewer seeds than the picture's others says so in its label.
+    A curve of fewer seeds than the panel's others says so in its label.
     """
     if curve.empty:  # A line without data would still be in the legend.
         return
