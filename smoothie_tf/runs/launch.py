@@ -28,6 +28,7 @@ from smoothie_tf.runs.workers import (
     Workers,
     usable_cores,
 )
+from smoothie_tf.training import searched_values
 
 LOG_FILE = "log.txt"
 #: The command that trains a run, without its flags.
@@ -69,6 +70,10 @@ def train_command(run: Run) -> list[str]:
         command += ["--values", "recommended"]
     if run.untuned:
         command.append("--untuned")
+    else:
+        # A search may write others until the run starts.
+        read = run.recommended or run.tuned or searched_values.NONE
+        command += ["--values_digest", read]
     for binding in run.gin_bindings:
         command += ["--gin_bindings", binding]
     return command

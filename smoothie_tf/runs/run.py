@@ -14,9 +14,7 @@ import hashlib
 import pathlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from smoothie_tf.environments import discretized_reward
 from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError, nearest
@@ -107,7 +105,8 @@ class Run:
         gin_bindings: All bindings on top of the preset, in the order they apply.
         root: Directory that holds all runs.
         tuned: Digest of the run's tuned hyperparameters; empty if it has none.
-        untuned: Whether tuned hyperparameters exist that the run does not use.
+        untuned: Whether the run ignores the task's tuned hyperparameters. Their absence
+            does the same.
         recommended: Digest of the run's recommended hyperparameters; empty if it uses
             the paper's.
         home: Its directory, if it may be that of another preset; set by
@@ -158,40 +157,6 @@ def lengths(runs: Sequence[Run]) -> str:
     """Formats the numbers of steps of runs: one number, or "minimum to maximum"."""
     steps = {run.num_steps for run in runs}
     return " to ".join(f"{number:,}" for number in sorted({min(steps), max(steps)}))
-
-
-def tuned_values(agent: str, env: str) -> dict[str, Any]:
-    """Returns the tuned values of an agent on a task, by the names of parameters.
-
-    A task with a discretized reward has the values of the original task, overridden by
-    its own. The dict is empty if there are none.
-    """
-    values: dict[str, Any] = {}
-    for name in discretized_reward.lineage(env):
-        if path := gin_directory.find_tuned(agent, name):
-            values |= bound_values(path)
-    return values
-
-
-def tuned_digest(agent: str, env: str) -> str:
-    """Returns a digest of the tuned values of an agent on a task; empty without any.
-
-    The digest depends only on values, so a change of a comment does not change it.
-    """
-    return digest(tuned_values(agent, env))
-
-
-def recommended_digest(agent: str) -> str:
-    """Returns a digest of the recommended values of an agent; empty without any."""
-    path = gin_directory.recommended_path(agent)
-    return digest(bound_values(path)) if path.is_file() else ""
-
-
-def digest(values: dict[str, Any]) -> str:
-    """Returns eight hexadecimal digits for bound values; empty without any."""
-    if not values:
-        return ""
-    return hashlib.sha1(repr(sorted(values.items())).encode()).hexdigest()[:8]
 
 
 def read_preset(

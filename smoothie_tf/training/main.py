@@ -35,7 +35,14 @@ def _run(flags, arguments, stop):
 
     quiet.silence_imports()
     from smoothie_tf import threads
-    from smoothie_tf.training import checkpoint, config, files, process, train
+    from smoothie_tf.training import (
+        checkpoint,
+        config,
+        files,
+        process,
+        searched_values,
+        train,
+    )
 
     if stop.is_set():
         print(
@@ -65,6 +72,15 @@ def _run(flags, arguments, stop):
             tuned=not flags.untuned,
             values=flags.values,
         )
+        values_digest = searched_values.digest_of_run(
+            flags.agent, flags.env, flags.values, not flags.untuned
+        )
+        if flags.values_digest not in (None, values_digest):
+            return _refuse(
+                f"the values for {flags.env} in gin/tuned or gin/recommended have"
+                " changed since this run was planned: give the command of the figure"
+                " or comparison again."
+            )
         if not flags.quiet:
             print(f"Values: {_described(flags, read)}.", file=sys.stderr)
         process.run(
@@ -72,7 +88,7 @@ def _run(flags, arguments, stop):
             flags.env,
             flags.seed,
             flags.run_dir,
-            command=shlex.join([*command_line.called_as("train"), *arguments]),
+            command=_command(arguments),
             gin_bindings=flags.gin_bindings,
             quiet=flags.quiet,
             record_video=flags.video,
@@ -101,6 +117,15 @@ def _run(flags, arguments, stop):
         return 1
     print(f"Results are in {flags.run_dir}.")
     return 0
+
+
+def _command(arguments):
+    """Returns the command that repeats the run, without a launcher's digest."""
+    kept = list(arguments)
+    if "--values_digest" in kept:
+        place = kept.index("--values_digest")
+        del kept[place : place + 2]
+    return shlex.join([*command_line.called_as("train"), *kept])
 
 
 def _name():
@@ -158,6 +183,8 @@ def _parser():
         action="store_true",
         help="ignore the task's tuned hyperparameters (gin/tuned)",
     )
+    # A launcher's: the digest of the values that it expects the run to read.
+    parser.add_argument("--values_digest", help=argparse.SUPPRESS)
     parser.add_argument(
         "--gin_file",
         action="append",

@@ -35,6 +35,8 @@ def main():
         parser.add_argument(f"--{flag}", type=int, required=True)
     parser.add_argument("--quiet", action="store_true", required=True)
     parser.add_argument("--values")
+    parser.add_argument("--values_digest")
+    parser.add_argument("--untuned", action="store_true")
     parser.add_argument("--gin_bindings", action="append", default=[])
     flags = parser.parse_args()
     run_dir = pathlib.Path(flags.run_dir)

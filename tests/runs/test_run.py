@@ -2,8 +2,9 @@
 
 import pytest
 
-from smoothie_tf.runs.run import read_preset, tuned_digest
+from smoothie_tf.runs.run import read_preset
 from smoothie_tf.training import gin_directory
+from smoothie_tf.training.searched_values import tuned_digest
 from smoothie_tf.validation import InputError
 
 VALUES = """\

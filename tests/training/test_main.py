@@ -20,7 +20,7 @@ from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.environments import discretized_reward
 from smoothie_tf.export import exporting, saved_run
-from smoothie_tf.training import config, main, run_directory, train
+from smoothie_tf.training import config, main, process, run_directory, train
 from tests import slow
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -217,6 +217,17 @@ def test_it_says_which_values_it_takes(tmp_path, values, capsys):
     operative = (tmp_path / "run" / "operative_config.gin").read_text()
     share = "SmoothieAgent.covariance_learning_rate_factor = 0.1"
     assert (share in operative) == (values == "recommended")
+
+
+def test_values_that_have_changed_since_the_launch(tmp_path, capsys, monkeypatch):
+    words = [*arguments(tmp_path / "run"), "--values_digest"]
+    assert main.main([*words, "12345678"]) == 2
+    assert "have changed since this run was planned: give" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    given = []
+    monkeypatch.setattr(process, "run", lambda *_, **named: given.append(named))
+    assert main.main([*words, "none"]) == 0
+    assert "values_digest" not in given[0]["command"]
 
 
 def test_recommended_values_are_never_untuned(tmp_path, capsys):

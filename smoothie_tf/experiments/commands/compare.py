@@ -11,9 +11,10 @@ from smoothie_tf.command_line import BAD_INPUT, Parser
 from smoothie_tf.experiments.commands.figure import figure_command, split_items
 from smoothie_tf.experiments.figures.grids import Arm, Figure
 from smoothie_tf.runs import launch, tasks
-from smoothie_tf.runs.run import Run, digest, is_length
+from smoothie_tf.runs.run import Run, is_length
 from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
+from smoothie_tf.training.searched_values import digest
 from smoothie_tf.validation import InputError, nearest
 
 _TITLE = "Comparison"

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 import gin
 
-from smoothie_tf.runs.run import (
-    Preset,
-    Run,
+from smoothie_tf.runs.run import Preset, Run
+from smoothie_tf.training.searched_values import (
     recommended_digest,
     tuned_digest,
     tuned_values,
@@ -174,7 +173,7 @@ def _values(arm, env, wanted, values):
         return {"recommended": digest}
     digest = tuned_digest(arm.agent, env)
     if arm.tuned_as:
-        return {"tuned": tuned_digest(arm.tuned_as, env), "untuned": bool(digest)}
+        return {"tuned": tuned_digest(arm.tuned_as, env), "untuned": True}
     return {"tuned": digest} if wanted else {"untuned": bool(digest)}
 
 
