@@ -34,6 +34,7 @@ def test_command_says_all_of_a_run(preset, tmp_path):
         *("--agent", "smoothie", "--env", "Hopper-v5", "--seed", "0"),
         *("--preset", "quick", "--num_steps", "300"),
         *("--run_dir", str(run.directory), "--quiet"),
+        *("--values_digest", run.tuned or "none"),
         *("--gin_bindings", "SmoothieAgent.kl_penalty = 0.0"),
     ]
 
