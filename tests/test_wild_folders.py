@@ -35,6 +35,7 @@ def test_a_run_in_a_folder_that_means_something_to_patterns(
     # Goes on, from a path that has the name in it.
     assert main.main(arguments(folder / "run", 60)) == 0
     assert list(pd.read_csv("run/metrics.csv")["step"]) == [30, 60]
+    assert capsys.readouterr().err.count("the agent is not trained.") == 2
     assert saved_run.SavedRun(folder / "run").checkpoint_steps() == [30, 60]
     out = folder / "policies [1]" / "policy"
     flags = ["--run_dir", str(folder / "run"), "--out", str(out), "--tflite"]

@@ -81,6 +81,8 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
         self._collect_policy = ornstein_uhlenbeck_policy.OrnsteinUhlenbeckPolicy(
             self.policy, self._ou_stddev, self._ou_damping
         )
+        #: As for the package's own agents.
+        self.minibatches_per_train = 1
         for optimizer, trained in (
             (self._actor_optimizer, self._actor_network),
             (self._critic_optimizer, self._critic_network),

@@ -113,6 +113,8 @@ class SacAgent(sac_agent.SacAgent):
         self._collect_policy = uniform_start_policy.UniformStartPolicy(
             self._sampling_policy, self.train_step_counter
         )
+        #: As for the package's own agents.
+        self.minibatches_per_train = 1
         self._critic_variables = [
             *self._critic_network_1.trainable_variables,
             *self._critic_network_2.trainable_variables,

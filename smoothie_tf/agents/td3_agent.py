@@ -146,6 +146,8 @@ class Td3Agent(td3_agent.Td3Agent):
         self._collect_policy = uniform_start_policy.UniformStartPolicy(
             exploration, self.train_step_counter
         )
+        #: As for the package's own agents.
+        self.minibatches_per_train = 1
         self._critic_variables = [
             *self._critic_network_1.trainable_variables,
             *self._critic_network_2.trainable_variables,
