@@ -66,13 +66,7 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
         del seed
         super().__init__(time_step_spec, action_spec, **kwargs)
         owner = "DdpgAgent"
-        parts.check_common(
-            owner,
-            gamma=self._gamma,
-            target_update_tau=self._target_update_tau,
-            reward_scale_factor=self._reward_scale_factor,
-            gradient_clipping=self._gradient_clipping,
-        )
+        parts.check_common(owner, self)
         validation.check(
             owner, "positive", optional=True, dqda_clipping=self._dqda_clipping
         )
@@ -81,7 +75,6 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
         self._collect_policy = ornstein_uhlenbeck_policy.OrnsteinUhlenbeckPolicy(
             self.policy, self._ou_stddev, self._ou_damping
         )
-        #: As for the package's own agents.
         self.minibatches_per_train = 1
         for optimizer, trained in (
             (self._actor_optimizer, self._actor_network),

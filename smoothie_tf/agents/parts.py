@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
+from tf_agents.agents import tf_agent
 from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
@@ -224,31 +225,22 @@ def check_output(
         )
 
 
-def check_common(
-    owner: str,
-    *,
-    gamma: float,
-    target_update_tau: float,
-    reward_scale_factor: float,
-    gradient_clipping: float | None,
-) -> None:
-    """Checks numbers that TF-Agents' DDPG, TD3 and SAC do not check themselves.
+def check_common(owner: str, agent: tf_agent.TFAgent) -> None:
+    """Checks numbers that TF-Agents' DDPG, TD3 and SAC share and do not check.
 
     Args:
-      owner: Name of the agent.
-      gamma: Discount, in [0, 1].
-      target_update_tau: Share τ of the new weights in a target update, in (0, 1].
-      reward_scale_factor: Multiplies every reward, > 0.
-      gradient_clipping: Largest global norm of a network's gradients, > 0, or None.
+      owner: Name of the agent, for messages.
+      agent: The agent.
 
     Raises:
-      ValueError: If one is out of its range.
+      ValueError: If γ is not in [0, 1], τ not in (0, 1], or the reward's scale or the
+        largest norm of gradients, if there is one, not above 0.
     """
-    validation.check(owner, "probability", gamma=gamma)
-    validation.check(owner, "share", target_update_tau=target_update_tau)
-    validation.check(owner, "positive", reward_scale_factor=reward_scale_factor)
+    validation.check(owner, "probability", gamma=agent._gamma)
+    validation.check(owner, "share", target_update_tau=agent._target_update_tau)
+    validation.check(owner, "positive", reward_scale_factor=agent._reward_scale_factor)
     validation.check(
-        owner, "positive", optional=True, gradient_clipping=gradient_clipping
+        owner, "positive", optional=True, gradient_clipping=agent._gradient_clipping
     )
 
 

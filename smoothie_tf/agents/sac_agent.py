@@ -113,7 +113,6 @@ class SacAgent(sac_agent.SacAgent):
         self._collect_policy = uniform_start_policy.UniformStartPolicy(
             self._sampling_policy, self.train_step_counter
         )
-        #: As for the package's own agents.
         self.minibatches_per_train = 1
         self._critic_variables = [
             *self._critic_network_1.trainable_variables,
@@ -128,13 +127,7 @@ class SacAgent(sac_agent.SacAgent):
 
     def _check(self):
         owner = "SacAgent"
-        parts.check_common(
-            owner,
-            gamma=self._gamma,
-            target_update_tau=self._target_update_tau,
-            reward_scale_factor=self._reward_scale_factor,
-            gradient_clipping=self._gradient_clipping,
-        )
+        parts.check_common(owner, self)
         validation.check(
             owner, "count", target_update_period=self._target_update_period
         )

@@ -95,13 +95,7 @@ class Td3Agent(td3_agent.Td3Agent):
         """
         super().__init__(time_step_spec, action_spec, **kwargs)
         owner = "Td3Agent"
-        parts.check_common(
-            owner,
-            gamma=self._gamma,
-            target_update_tau=self._target_update_tau,
-            reward_scale_factor=self._reward_scale_factor,
-            gradient_clipping=self._gradient_clipping,
-        )
+        parts.check_common(owner, self)
         validation.check(
             owner,
             "count",
@@ -146,7 +140,6 @@ class Td3Agent(td3_agent.Td3Agent):
         self._collect_policy = uniform_start_policy.UniformStartPolicy(
             exploration, self.train_step_counter
         )
-        #: As for the package's own agents.
         self.minibatches_per_train = 1
         self._critic_variables = [
             *self._critic_network_1.trainable_variables,

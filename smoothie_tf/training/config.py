@@ -213,30 +213,31 @@ def _check_macros(names):
     """
     macro = gin.config._REGISTRY["gin.macro"]
     used = {
-        each.scoped_selector.removesuffix("/gin.macro").removesuffix("/macro")
+        each.scoped_selector.removesuffix("/gin.macro")
         for each in gin.config.iterate_references(gin.config._CONFIG, to=macro.wrapper)
     }
     for name in sorted(names - used):
-        owners = [
-            f"{selector.rsplit('.', 1)[-1]}.{name}"
-            for selector, configurable in gin.config._REGISTRY.items()
-            if name in inspect.signature(configurable.wrapped).parameters
-        ]
-        bound = {f"{key[1].rsplit('.', 1)[-1]}" for key in gin.config._CONFIG}
-        owners.sort(key=lambda owner: owner.split(".")[0] not in bound)
-        hint = f" Did you mean {owners[0]}?" if owners else ""
+        meant = [each for each in _parameters() if each.endswith(f".{name}")]
+        bound = {selector.rsplit(".", 1)[-1] for _, selector in gin.config._CONFIG}
+        meant.sort(key=lambda each: each.split(".")[0] not in bound)
+        hint = f" Did you mean {meant[0]}?" if meant else ""
         raise ConfigError(
             f"--gin_bindings {name!r} names no configurable.parameter, and no other"
             f" value refers to %{name}.{hint}"
         )
 
 
+def _parameters():
+    """Returns all parameters that can be bound, such as "train.num_steps"."""
+    return [
+        f"{selector.rsplit('.', 1)[-1]}.{parameter}"
+        for selector, configurable in gin.config._REGISTRY.items()
+        for parameter in inspect.signature(configurable.wrapped).parameters
+    ]
+
+
 def _suggestion(reason):
-    known = {}
-    for selector, configurable in gin.config._REGISTRY.items():
-        name = selector.rsplit(".", 1)[-1]
-        for parameter in inspect.signature(configurable.wrapped).parameters:
-            known[f"{name}.{parameter}"] = selector
+    known = _parameters()
     names = {name.split(".")[0] for name in known}
     quoted = re.findall(r"(?<!\w)'([^']+)'", reason)  # Not the n't of "doesn't".
     if reason.startswith("Ambiguous") and len(quoted) > 2:

@@ -450,11 +450,12 @@ class Trainer:
         )
 
     def _play_episode_again(self, state):
-        length, rows = state["episode_length"], self._replay.capacity
-        if length > rows:
+        length, capacity = state["episode_length"], self._replay.capacity
+        if length > capacity:
             raise checkpoint.CheckpointError(
                 f"{self._directory.path} cannot be resumed exactly: the episode in"
-                f" progress has {length} steps, but replay holds only the last {rows}."
+                f" progress has {length} steps, but replay holds only the last"
+                f" {capacity}."
             )
         rows = self._replay.rows_since(self._replay.total_rows - length)
         try:
