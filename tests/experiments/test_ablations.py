@@ -1,5 +1,6 @@
 """Values and policies against the truth, in short, and what is made of the records."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,9 +10,16 @@ from matplotlib import image
 
 from smoothie_tf.experiments.commands.ablations import ablations_command
 from smoothie_tf.experiments.report import ablations as report_ablations
-from smoothie_tf.experiments.theory import ablations, ground_truth
+from smoothie_tf.experiments.theory import (
+    ablation_escapes,
+    ablation_policies,
+    ablation_values,
+    ablations,
+    evaluation_arms,
+    ground_truth,
+)
 
-ARMS = {arm.name: arm for arm in ground_truth.ARMS}
+ARMS = {arm.name: arm for arm in evaluation_arms.ARMS}
 
 
 def test_fixed_policys_gradient_is_not_zero():
@@ -61,8 +69,8 @@ def records():
                 "critic": "quadratic",
                 "seed": seed,
                 "update": update,
-                **dict.fromkeys(ablations._ERRORS, 0.5 / update + 0.01 * seed),
-                **dict.fromkeys(ablations._FACTORS, 0.5),
+                **dict.fromkeys(ablation_values._ERRORS, 0.5 / update + 0.01 * seed),
+                **dict.fromkeys(ablation_values._FACTORS, 0.5),
             }
             for arm in ARMS
             for seed in (0, 1)
@@ -79,7 +87,7 @@ def records():
                 "cost": 1 + 4.9 / step,
                 "stddev": 0.3,
             }
-            for kl_penalty in ablations.KL_PENALTIES
+            for kl_penalty in ablation_policies.KL_PENALTIES
             for step in range(50, 1001, 50)
         ]
     )
@@ -93,7 +101,7 @@ def records():
                 "mean": -0.8 + 0.4 * i,
                 "stddev": 0.6,
             }
-            for variant in ablations.ESCAPES
+            for variant in ablation_escapes.VARIANTS
             for i in range(5)
         ]
     )
@@ -101,21 +109,21 @@ def records():
 
 
 def test_tables_by_hand(records):
-    table = ablations.tabulate_values(records["values-quadratic"])
+    table = ablation_values.tabulate_values(records["values-quadratic"])
     assert len(table) == len(ARMS)
     # 0.5/20 and 0.01 more: mean 0.03, standard deviation 0.01/2.
     assert table["error of Q̃"].iloc[0] == "0.030 ± 0.005"
     # A way that has not been run is left out.
     first = records["values-quadratic"]
     first = first[first["arm"] != first["arm"].iloc[0]]
-    assert len(ablations.tabulate_values(first)) == len(ARMS) - 1
-    table = ablations.tabulate_policies(records["policies"])
+    assert len(ablation_values.tabulate_values(first)) == len(ARMS) - 1
+    table = ablation_policies.tabulate_policies(records["policies"])
     assert list(table["largest spectral radius"]) == ["1.0010", "0.9000"]
     assert list(table["ever outside the stable region"]) == ["yes", "no"]
     # 10 % at step 50, 2 % and less from 250 on.
     assert list(table["first within 2 %"]) == ["250", "250"]
     assert list(table["... from then on"]) == ["250", "250"]
-    table = ablations.tabulate_escapes(records["escapes"])
+    table = ablation_escapes.tabulate_escapes(records["escapes"])
     assert set(table["end on the better mode"]) == {"1 of 1"}
     assert set(table["update of the crossing, median"]) == {"300"}
 
@@ -150,7 +158,7 @@ def test_plots_from_what_there_is(records, results_dir, capsys):
 def test_what_a_table_lacks_is_added_to_it(records, results_dir, monkeypatch, capsys):
     # Of the escapes one variant is missing, another has too few seeds.
     path = results_dir / "ablations/escapes.csv"
-    few, missing, *there = ablations.ESCAPES
+    few, missing, *there = ablation_escapes.VARIANTS
     escapes = records["escapes"]
     old = pd.concat([escapes.assign(seed=seed) for seed in (0, 1)])
     old = old[old["variant"] != missing]
@@ -164,13 +172,13 @@ def test_what_a_table_lacks_is_added_to_it(records, results_dir, monkeypatch, ca
         new = pd.concat([escapes.assign(seed=seed) for seed in range(seeds)])
         return new[~new["variant"].isin(known)].assign(stddev=0.123456789)
 
-    _, tabulate, draw = ablations.PARTS["escapes"]
-    monkeypatch.setitem(ablations.PARTS, "escapes", (learn, tabulate, draw))
+    changed = dataclasses.replace(ablation_escapes.ESCAPE, learn=learn)
+    monkeypatch.setitem(ablations.ABLATIONS, "escapes", changed)
     flags = ["--only", "escapes", "--seeds", "2", "--results_dir", str(results_dir)]
     assert ablations_command([*flags, "--add"]) == 0
     assert asked == [(2, set(there))]
     table = pd.read_csv(path)
-    assert len(table) == 2 * len(ablations.ESCAPES) * 5
+    assert len(table) == 2 * len(ablation_escapes.VARIANTS) * 5
     # What was there is there as it was, letter by letter.
     kept = {line for line in lines if not line.startswith(f"{few},")}
     assert kept <= set(path.read_text().splitlines())
@@ -190,10 +198,10 @@ def test_what_a_table_lacks_is_added_to_it(records, results_dir, monkeypatch, ca
 
 @pytest.mark.parametrize("part", ["values-quadratic", "policies", "escapes"])
 def test_kinds_of_runs_and_those_that_are_known(records, part):
-    kinds = set(ablations.all_kinds(part))
-    known = ablations.known_kinds(part, records[part], 1)
-    assert known <= kinds and len(known) > 1
-    assert ablations.known_kinds(part, records[part], 3) == set()
+    ablation = ablations.ABLATIONS[part]
+    known = ablation.known_kinds(records[part], 1)
+    assert known <= set(ablation.kinds) and len(known) > 1
+    assert ablation.known_kinds(records[part], 3) == set()
 
 
 def test_returns_on_hopper_are_told(results_dir):

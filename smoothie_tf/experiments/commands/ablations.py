@@ -73,35 +73,36 @@ def _run_hopper(flags, figure_flags):
     )
 
 
-def _learn(part, learn, path, flags):
-    """Makes or completes the table of a part, and writes its provenance beside it."""
+def _learn(ablation, path, flags):
+    """Makes or completes an ablation's table, and writes its provenance beside it."""
     earlier, known = None, set()
     if flags.add and path.exists():
         try:
             earlier = pd.read_csv(path)
             origin = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            known = ablations.known_kinds(part, earlier, flags.seeds)
+            known = ablation.known_kinds(earlier, flags.seeds)
         except (OSError, ValueError, KeyError) as error:
             print(f"--add: no runs can be added to {path}: {error}", file=sys.stderr)
             return BAD_INPUT
-        if known >= set(ablations.all_kinds(part)):
+        if known >= set(ablation.kinds):
             return DONE
     try:
-        records = learn(flags.seeds, known)
+        records = ablation.learn(flags.seeds, known)
     except escape_runs.RunFailedError as error:
         print(error, file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print(f"Stopped; no new results of {part} are written.", file=sys.stderr)
+        print(
+            f"Stopped; no new results of {ablation.name} are written.", file=sys.stderr
+        )
         return INTERRUPTED
     # --results_dir is left out, because it does not affect the results.
     words = called_as("ablations")
-    arguments = ["--only", part, "--seeds", f"{flags.seeds}"]
+    arguments = ["--only", ablation.name, "--seeds", f"{flags.seeds}"]
     provenance = {"command": shlex.join([*words, *arguments])}
     provenance |= run_directory.provenance()
     if known:
-        kind = ablations.kind_column(part)
-        kept = earlier[earlier[kind].astype(str).isin(known)]
+        kept = earlier[earlier[ablation.kind_column].astype(str).isin(known)]
         records = pd.concat([kept, records], ignore_index=True)
         provenance = {
             **provenance,
@@ -118,18 +119,18 @@ def _learn(part, learn, path, flags):
 def _run_parts(flags):
     folder = flags.results_dir / ablations.FOLDER
     folder.mkdir(exist_ok=True)
-    for part in flags.only:
-        learn, _, draw = ablations.PARTS[part]
-        path = folder / f"{part}.csv"
+    for name in flags.only:
+        ablation = ablations.ABLATIONS[name]
+        path = folder / f"{name}.csv"
         if not flags.plot_only:
-            status = _learn(part, learn, path, flags)
+            status = _learn(ablation, path, flags)
             if status != DONE:
                 return status
         elif not path.exists():
             print(f"--plot_only: there is no {path} to draw from.", file=sys.stderr)
             return BAD_INPUT
         # Always draw from the file, so that picture and file agree.
-        draw(pd.read_csv(path), path.with_suffix(".png"))
+        ablation.draw(pd.read_csv(path), path.with_suffix(".png"))
     return DONE
 
 
@@ -140,8 +141,8 @@ def _parser():
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=ablations.PARTS,
-        default=list(ablations.PARTS),
+        choices=ablations.ABLATIONS,
+        default=list(ablations.ABLATIONS),
         help="the parts to run; default: all",
     )
     parser.add_argument(

@@ -2,13 +2,13 @@
 
 import json
 import pathlib
-from collections.abc import Callable
 
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
 from smoothie_tf.experiments.report import tables
 from smoothie_tf.experiments.theory import ablations
+from smoothie_tf.experiments.theory.ablation import Ablation
 
 _FILE_NAME = "ablations.md"
 _HEAD = """\
@@ -19,35 +19,6 @@ The paper's variants of Algorithm 1, compared with exact values and with the def
 advise. Written by `python reproduce/ablations.py` from the CSV files beside this page.
 ± is the standard deviation over seeds.
 """
-_VALUES = (
-    "The value of a fixed policy on a linear–quadratic task, learned by each method "
-    "with a {} critic and compared with its closed form at a = μ(s). Errors are root "
-    "mean squares relative to the size of the exact value; a share of 1 means an "
-    "unbiased derivative. Theory predicts that on-policy replay without weights yields "
-    "½ of the gradient and ¼ of the Hessian. Uniform replay has actions from a box "
-    "around μ(s). Phantom actions near its edges have no weight, since no actions are "
-    "stored beyond them; the row with edges gives them their weight."
-)
-#: Title and introduction of each part.
-_SECTIONS = {
-    "values-quadratic": (
-        "Values, with a critic that can represent them exactly",
-        _VALUES.format("quadratic"),
-    ),
-    "values-tanh": (
-        "Values, with a tanh critic like the paper's",
-        _VALUES.format("tanh"),
-    ),
-    "policies": (
-        "A policy",
-        "Smoothie in the package's training loop, on an unstable linear–quadratic "
-        "task, from a gain that barely stabilises it. Costs are of the mean action.",
-    ),
-    "escapes": (
-        "The two-Gaussians task",
-        "As Figure 2: runs start on the worse of two modes.",
-    ),
-}
 
 
 def write(results_dir: pathlib.Path) -> pathlib.Path:
@@ -64,8 +35,8 @@ def write(results_dir: pathlib.Path) -> pathlib.Path:
         metrics.DamagedRunError: If a table exists but cannot be read.
     """
     parts = [_HEAD]
-    for name, (_, tabulate, _) in ablations.PARTS.items():
-        parts += _part(results_dir, name, tabulate)
+    for ablation in ablations.ABLATIONS.values():
+        parts += _ablation(results_dir, ablation)
     parts += _hopper(results_dir)
     path = results_dir / _FILE_NAME
     path.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
@@ -84,14 +55,14 @@ def section(results_dir: pathlib.Path) -> list[str]:
     return ["## The paper beside Algorithm 1\n", told]
 
 
-def _part(results_dir: pathlib.Path, name: str, tabulate: Callable) -> list[str]:
-    title, text = _SECTIONS[name]
+def _ablation(results_dir: pathlib.Path, ablation: Ablation) -> list[str]:
+    name, title = ablation.name, ablation.title
     path = results_dir / ablations.FOLDER / f"{name}.csv"
-    parts = [f"## {title}\n", f"{text}\n"]
+    parts = [f"## {title}\n", f"{ablation.text}\n"]
     if not path.is_file():
         command = f"python reproduce/ablations.py --only {name}"
         return [*parts, tables.not_yet(command)]
-    table = tabulate(metrics.read_table(path))
+    table = ablation.tabulate(metrics.read_table(path))
     origin = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return [
         *parts,

@@ -9,8 +9,7 @@ Shapes: B batch, S state, A action.
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from tf_agents.trajectories import time_step as ts
 from smoothie_tf import covariances, gaussian, quiet
 from smoothie_tf.agents import smoothie_variants
 from smoothie_tf.environments import gymnasium_environment, linear_quadratic
+from smoothie_tf.experiments.theory import evaluation_arms
 from smoothie_tf.networks import critic_network, linear_quadratic_networks
 from smoothie_tf.training import config, process
 
@@ -37,58 +37,6 @@ INNER_REACH = 5.0
 BATCH_SIZE = 256
 _EVALUATED_STATES = 512
 
-
-@dataclasses.dataclass(frozen=True)
-class Arm:
-    """One way to learn Q̃ from one kind of replay.
-
-    Attributes:
-        name: Name in tables.
-        label: Label in pictures.
-        replay: Distribution of the stored actions: "on-policy"; "uniform" in a box
-            around the policy's mean; or "inner", which is uniform too but gives weight
-            0 to phantom actions near the edges of the box, because no actions are
-            stored beyond the edges.
-        arguments: Arguments of `smoothie_variants.VariantConfig`.
-    """
-
-    name: str
-    label: str
-    replay: str
-    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-_DERIVATIVES = {"bellman_error_weights": (1.0, 0.1, 0.01)}
-_BASELINE = {**_DERIVATIVES, "derivative_baseline": True}
-_AT_MEAN = {**_BASELINE, "mean_error_weights": (1.0, 0.1, 0.01)}
-_EXPECTED = {"evaluation": "expected"}
-ARMS = (
-    Arm("inner", "(18), uniform", "inner"),
-    Arm("uniform", "(18), uniform, with edges", "uniform"),
-    Arm("on-policy", "(18), on-policy", "on-policy"),
-    *(
-        Arm(
-            f"on-policy-weights-{clipping}",
-            f"(18), on-policy, weights ≤ {clipping}",
-            "on-policy",
-            {"replay_weight_clipping": float(clipping)},
-        )
-        for clipping in (5, 50)
-    ),
-    Arm("uniform-expected", "(16), (17), uniform", "uniform", _EXPECTED),
-    Arm("on-policy-expected", "(16), (17), on-policy", "on-policy", _EXPECTED),
-    Arm("inner-derivatives", "derivatives, uniform", "inner", _DERIVATIVES),
-    Arm("inner-baseline", "with baseline, uniform", "inner", _BASELINE),
-    Arm("on-policy-derivatives", "derivatives, on-policy", "on-policy", _DERIVATIVES),
-    Arm("on-policy-baseline", "with baseline, on-policy", "on-policy", _BASELINE),
-    Arm("on-policy-mean", "... and at a = μ(s), on-policy", "on-policy", _AT_MEAN),
-    Arm(
-        "on-policy-mean-alone",
-        "... at a = μ(s) alone, on-policy",
-        "on-policy",
-        {**_AT_MEAN, "bellman_error_weights": (0.0, 0.0, 0.0)},
-    ),
-)
 
 #: Critics by name: one that can represent Q̃ exactly, and one as in the paper.
 CRITICS: dict[str, Callable] = {
@@ -109,7 +57,7 @@ def fixed_policy() -> linear_quadratic.Evaluation:
 
 
 def learn_values(
-    arm: Arm,
+    arm: evaluation_arms.Arm,
     critic: str,
     seed: int,
     updates: int,
