@@ -130,6 +130,9 @@ def test_labels_have_any_letters(fake_command, tmp_path, monkeypatch):
     assert compare_command([*flags, "--plot_only"]) == 0
     readme = (tmp_path / "here" / "README.md").read_text()
     assert r"**Not trained: $\foo$ _ | 5%.**" in readme
+    # The command that is shown makes the runs.
+    assert "smoothie compare --env Pendulum-v1" in readme
+    assert "--plot_only" not in readme
 
 
 def test_says_which_arms_have_recommended_values(fake_command, tmp_path, monkeypatch):

@@ -105,7 +105,7 @@ def compare_command(
         return BAD_INPUT
     figure = Figure(
         None,
-        f"{', '.join(arm.label for arm in arms)}",
+        "",
         arms,
         tuple(envs),
         comparison=_TITLE,
@@ -118,9 +118,10 @@ def compare_command(
     def finish(runs, out_dir):
         from smoothie_tf.experiments.report import comparison
 
-        comparison.write(
-            figure, runs, out_dir, shlex.join(["smoothie", "compare", *argv])
-        )
+        # The command that makes the runs: drawing alone would make none.
+        kept = [word for word in argv if word != "--plot_only"]
+        command = shlex.join(["smoothie", "compare", *kept])
+        comparison.write(figure, runs, out_dir, command)
 
     return figure_command(
         figure,

@@ -19,7 +19,7 @@ import pandas as pd
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
-from smoothie_tf.runs.run import Run, lengths
+from smoothie_tf.runs.run import Run, is_length, lengths
 
 # Both sets of colours are from the colour-blind safe set of Okabe and Ito.
 _COLOURS = {
@@ -111,11 +111,13 @@ def title(figure: Figure, quantity: str, runs: Sequence[Run], finished: int) -> 
         f"preset {preset.name}",
         f"{lengths(runs)} steps",
         f"n = {seeds} seed{'s' if most > 1 else ''}",
-        *preset.gin_bindings,
+        *(binding for binding in preset.gin_bindings if not is_length(binding)),
     ]
     if finished < len(runs):
         facts.append(f"unfinished: {finished} of {len(runs)} runs done")
-    first = f"{figure.title}, {quantity}: {figure.subject}"
+    first = f"{figure.title}, {quantity}"
+    if figure.subject:
+        first += f": {figure.subject}"
     return f"{first}\n{', '.join(facts)}"
 
 
@@ -230,7 +232,7 @@ def draw(
             fontsize=11,
         )
         if share_arms:
-            _add_legend(body, panels[0].arms)
+            _add_legend(body, panels[0].arms, curves)
         canvas.supxlabel(
             textwrap.fill(note, int(canvas.get_figwidth() * 16)), fontsize=8
         )
@@ -296,12 +298,20 @@ def _finish_panel(panel, title: str, num_steps: int) -> None:
         panel.set_yticks([])
 
 
-def _add_legend(body, arms: Sequence[Arm]) -> None:
-    """Adds one legend for all panels, between the title and the panels."""
-    lines = [
-        matplotlib.lines.Line2D([], [], color=colour, label=style.literal(arm.label))
-        for arm, colour in zip(arms, colours(arms), strict=True)
-    ]
+def _add_legend(body, arms: Sequence[Arm], curves: pd.DataFrame) -> None:
+    """Adds one legend for all panels, between the title and the panels.
+
+    Arms that have fewer seeds than others say so.
+    """
+    seeds = curves.groupby("variant")["seeds"].max().to_dict()
+    lines = []
+    for arm, colour in zip(arms, colours(arms), strict=True):
+        label, n = arm.label, seeds.get(arm.variant)
+        if n is not None and n < max(seeds.values()):
+            label += f" (n = {n})"
+        lines.append(
+            matplotlib.lines.Line2D([], [], color=colour, label=style.literal(label))
+        )
     # Use as few rows as the width allows.
     for columns in range(len(lines), 0, -1):
         legend = body.legend(handles=lines, loc="outside upper center", ncols=columns)

@@ -69,7 +69,7 @@ class Figure:
 
     Attributes:
         number: Its number in the paper; None for a comparison of our own.
-        subject: What it shows.
+        subject: What it shows; empty for no more than its arms.
         arms: Its curves.
         envs: Its panels.
         comparison: Its name, if it has no number.
@@ -110,6 +110,11 @@ class Figure:
     def name(self) -> str:
         """Stem of the figure's files, e.g. `figure3`."""
         return re.sub(r"\W+", "_" if self.number is None else "", self.title.lower())
+
+    @property
+    def labels(self) -> str:
+        """The labels of its arms, separated by commas."""
+        return ", ".join(arm.label for arm in self.arms)
 
 
 @gin.configurable(allowlist=["num_seeds"])

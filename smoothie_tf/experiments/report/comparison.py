@@ -26,7 +26,7 @@ def write(
     path = out_dir / f"{figure.name}_runs.csv"
     baseline = figure.arms[0]
     lines = [
-        f"# {figure.title}: {figure.subject}\n",
+        f"# {figure.title}: {figure.labels}\n",
         "```",
         command,
         "```\n",

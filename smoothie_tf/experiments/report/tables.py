@@ -59,7 +59,7 @@ def returns(
         parts += [f"### {after} {steps:,} steps\n", table(head, rows)]
     folder = path.parent.name if picture_folder is None else picture_folder
     picture = pathlib.PurePosixPath(folder, f"{figure.name}.png")
-    parts.append(f"![{figure.subject}]({picture})\n")
+    parts.append(f"![{figure.subject or figure.labels}]({picture})\n")
     return parts + _commits(path.with_suffix(".json"))
 
 
