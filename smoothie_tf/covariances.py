@@ -18,8 +18,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from smoothie_tf import gaussian
-
 __all__ = ["KINDS", "Covariance", "Diagonal", "Full", "HermiteFactors", "Kind"]
 
 
@@ -92,13 +90,13 @@ class Diagonal:
         return 0.5 * tf.reduce_sum(hessian * tf.exp(self.parameters), axis=-1)
 
     def perturb(self, action: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        """Returns a ~ N(action, Σ): a phantom action, or an action of the policy.
+        """Returns a ~ N(action, Σ): a phantom action (Section 4.2), or a policy's.
 
         Args:
           action: Shape [B, A], or [M, B, A].
           noise: Standard normal draws, of the shape of `action`.
         """
-        return gaussian.phantom_actions(action, self.stddev(), noise)
+        return action + self.stddev() * noise
 
     def distribution(self, mean: tf.Tensor) -> tfp.distributions.Distribution:
         """Returns N(mean, Σ), for means of shape [B, A]."""

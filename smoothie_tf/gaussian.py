@@ -8,13 +8,9 @@ import math
 from collections.abc import Callable
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 __all__ = [
     "REDUCTIONS",
-    "kl_divergence",
-    "log_probability",
-    "phantom_actions",
     "smoothed_gradient",
     "stateless_normal",
     "stateless_uniform",
@@ -73,59 +69,6 @@ def stateless_uniform(
     # The leading digits, as in XLA; graph mode uses the trailing ones.
     bits = tf.bitwise.right_shift(bits, tf.cast(8 * integers.size - digits, integers))
     return tf.cast(bits, dtype) * 2.0**-digits
-
-
-def phantom_actions(
-    action: tf.Tensor, stddev: tf.Tensor, noise: tf.Tensor
-) -> tf.Tensor:
-    """Returns phantom actions a ~ N(ã, Σ(s)), Section 4.2.
-
-    Args:
-      action: The stored actions ã, shape [B, A].
-      stddev: Standard deviations of Σ(s), positive, shape [A] or [B, A].
-      noise: Standard normal draws, shape [B, A].
-
-    Returns:
-      The actions at which (18) evaluates the smoothed Q-function, shape [B, A].
-    """
-    return action + stddev * noise
-
-
-def kl_divergence(
-    mean: tf.Tensor,
-    stddev: tf.Tensor,
-    previous_mean: tf.Tensor,
-    previous_stddev: tf.Tensor,
-) -> tf.Tensor:
-    """Returns KL(N(mean, Σ) ‖ N(previous mean, previous Σ)), as in (20).
-
-    Args:
-      mean: Mean of the current policy, shape [B, A].
-      stddev: Its standard deviations, positive, shape [A] or [B, A].
-      previous_mean: Mean of the earlier policy, shape [B, A].
-      previous_stddev: Its standard deviations, positive, shape [A] or [B, A].
-
-    Returns:
-      The divergence in nats, shape [B].
-    """
-    distribution = tfp.distributions.MultivariateNormalDiag
-    return distribution(mean, stddev).kl_divergence(
-        distribution(previous_mean, previous_stddev)
-    )
-
-
-def log_probability(action: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
-    """Returns log N(action | mean, Σ).
-
-    Args:
-      action: Actions, shape [B, A].
-      mean: Means, shape [B, A].
-      stddev: Standard deviations, positive, shape [A] or [B, A].
-
-    Returns:
-      The logarithm of the density, in nats, shape [B].
-    """
-    return tfp.distributions.MultivariateNormalDiag(mean, stddev).log_prob(action)
 
 
 def smoothed_gradient(

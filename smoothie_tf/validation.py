@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 _RULES: dict[str, tuple[Callable[[float], bool], str]] = {
     "finite": (lambda x: True, "a finite number"),
@@ -90,39 +90,6 @@ def check_choice(owner: str, allowed: Sequence[str], **values: str) -> None:
                 f"{owner}.{name} must be one of {', '.join(map(repr, allowed))}, but is"
                 f" {value!r}."
             )
-
-
-def check_layers(
-    owner: str, activation: str, activations: Container[str], **widths: Sequence[int]
-) -> None:
-    """Checks the widths of layers and the name of their activation.
-
-    Args:
-      owner: What they belong to, as a gin binding names it.
-      activation: Name of the layers' activation.
-      activations: The known names.
-      **widths: Sequences of widths by their parameters' names.
-
-    Raises:
-      ValueError: If a width is not a whole number of at least 1, or the activation is
-        unknown.
-    """
-    for name, value in widths.items():
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            raise ValueError(
-                f"{owner}.{name} must be a sequence of widths, such as (400, 300), but"
-                f" is {value!r}."
-            )
-        for width in value:
-            check(owner, "count", **{name: width})
-    # Keras's module has three functions that are none.
-    others = ("get", "serialize", "deserialize")
-    known = isinstance(activation, str) and activation in activations
-    if not known or activation in others or activation.startswith("_"):
-        raise ValueError(
-            f"{owner}.activation must be the Keras name of an activation, such as"
-            f" 'tanh', or 'squareplus', but is {activation!r}."
-        )
 
 
 def _is_finite(value):

@@ -5,20 +5,22 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from smoothie_tf import action_derivatives, gaussian
+from smoothie_tf import action_derivatives, covariances, gaussian
 
 SEED = (3, 14)
+
+
+def diagonal(stddev):
+    """Σ with these standard deviations."""
+    return covariances.Diagonal(2 * tf.math.log(tf.constant(stddev)))
 
 
 def test_kl_divergence_by_hand():
     # One dimension: ln(σ′/σ) + (σ² + (μ − μ′)²) / (2σ′²) − ½. Two of them:
     #   ln(2/1) + (1 + (0 − 1)²) / 8 − ½ and ln(1/3) + (9 + (2 − 4)²) / 2 − ½.
     expected = (np.log(2) + 2 / 8 - 0.5) + (np.log(1 / 3) + 13 / 2 - 0.5)
-    kl = gaussian.kl_divergence(
-        tf.constant([[0.0, 2.0]]),
-        tf.constant([1.0, 3.0]),
-        tf.constant([[1.0, 4.0]]),
-        tf.constant([2.0, 1.0]),
+    kl = diagonal([1.0, 3.0]).kl_divergence(
+        tf.constant([[0.0, 2.0]]), tf.constant([[1.0, 4.0]]), diagonal([2.0, 1.0])
     )
     np.testing.assert_allclose(kl, [expected], rtol=1e-6)
 
@@ -29,8 +31,8 @@ def test_kl_divergence_is_the_closed_form(batched_stddev):
     shape = (5, 3) if batched_stddev else (3,)
     mean, previous = rng.normal(size=(2, 5, 3))
     stddev, previous_stddev = rng.uniform(0.1, 2.0, size=(2, *shape))
-    kl = gaussian.kl_divergence(
-        *map(tf.constant, (mean, stddev)), previous, previous_stddev
+    kl = diagonal(stddev).kl_divergence(
+        tf.constant(mean), tf.constant(previous), diagonal(previous_stddev)
     )
     written_out = (
         np.log(previous_stddev / stddev)
@@ -46,20 +48,17 @@ def test_kl_divergence_is_the_closed_form(batched_stddev):
 
 
 def test_kl_divergence_of_a_policy_to_itself_is_zero():
-    mean, stddev = tf.constant([[0.5, -2.0]]), tf.constant([0.1, 3.0])
-    np.testing.assert_allclose(
-        gaussian.kl_divergence(mean, stddev, mean, stddev), [0.0], atol=1e-7
-    )
+    mean, covariance = tf.constant([[0.5, -2.0]]), diagonal([0.1, 3.0])
+    kl = covariance.kl_divergence(mean, mean, covariance)
+    np.testing.assert_allclose(kl, [0.0], atol=1e-7)
 
 
 def test_phantom_actions_by_hand():
     # a = ã + σ·ε, dimension by dimension.
-    phantom = gaussian.phantom_actions(
-        tf.constant([[1.0, 2.0], [3.0, 4.0]]),
-        tf.constant([0.5, 2.0]),
-        tf.constant([[1.0, -1.0], [2.0, 0.0]]),
+    phantom = diagonal([0.5, 2.0]).perturb(
+        tf.constant([[1.0, 2.0], [3.0, 4.0]]), tf.constant([[1.0, -1.0], [2.0, 0.0]])
     )
-    np.testing.assert_allclose(phantom, [[1.5, 0.0], [4.0, 4.0]])
+    np.testing.assert_allclose(phantom, [[1.5, 0.0], [4.0, 4.0]], atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
@@ -287,8 +286,8 @@ def test_regression_at_phantom_actions_solves_the_bellman_equation():
     task, state, number = Drift(), 0.5, 400_000
     stored = np.random.default_rng(0).uniform(-5, 5, size=(number, 1))
     noise = gaussian.stateless_normal([number, 1], SEED, tf.float64)
-    stddev = tf.constant([np.sqrt(task.variance)], tf.float64)
-    phantom = gaussian.phantom_actions(tf.constant(stored), stddev, noise).numpy()
+    covariance = diagonal(np.sqrt([task.variance]))
+    phantom = covariance.perturb(tf.constant(stored), noise).numpy()
     # Stored actions end at ±5: phantom actions within six deviations lack some.
     inside = np.abs(phantom[:, 0]) < 2
     fit = np.polynomial.polynomial.polyfit(
@@ -424,7 +423,6 @@ def test_bad_reductions_are_named(samples, reduction, part):
 
 def test_log_probability_by_hand():
     # (a − μ)/σ = 2 and 0: −½·4 − ln 1 − ln ½ − ln 2π.
-    found = gaussian.log_probability(
-        tf.constant([[3.0, 1.0]]), tf.constant([[1.0, 1.0]]), tf.constant([1.0, 0.5])
-    )
+    policy = diagonal([1.0, 0.5]).distribution(tf.constant([[1.0, 1.0]]))
+    found = policy.log_prob(tf.constant([[3.0, 1.0]]))
     np.testing.assert_allclose(found, [-2 + np.log(2) - np.log(2 * np.pi)], rtol=1e-6)

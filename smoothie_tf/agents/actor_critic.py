@@ -17,7 +17,6 @@ from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 from tf_agents.utils import common
 
-from smoothie_tf import gaussian
 from smoothie_tf.agents import gaussian_agent, parts
 from smoothie_tf.networks import covariance_network, keras_network
 
@@ -208,14 +207,11 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
 
     def _train_policy(self, batch: tuple[Any, ...]) -> tuple[tf.Tensor, ...]:
         """Takes one step down `policy_loss`, and returns its outputs."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._policy_variables)
-            seen = self.policy_loss(*batch)
         config, phi = self._config, self._covariance.variables
         with parts.share_of_step(phi, config.covariance_learning_rate_factor):
-            parts.apply_gradients(
+            seen = parts.descend(
+                lambda: self.policy_loss(*batch),
                 self._actor_optimizer,
-                tape.gradient(seen[0], self._policy_variables),
                 self._policy_variables,
                 config.policy_gradient_clipping,
             )
@@ -246,13 +242,6 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         return tf.stop_gradient(
             self._config.reward_scale_factor * next_time_steps.reward
             + self._config.gamma * next_time_steps.discount * next_value
-        )
-
-    def _noise(self, shape, draw=0, draws_a_step=1):
-        """Returns standard normal numbers for one of a training step's draws."""
-        step = tf.cast(self.train_step_counter, tf.int64)
-        return gaussian.stateless_normal(
-            shape, tf.stack([self._seed, draws_a_step * step + draw])
         )
 
     def _minibatches(self, experience, weights):

@@ -15,7 +15,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
 from smoothie_tf import covariances, validation
-from smoothie_tf.agents import parts
+from smoothie_tf.agents import parts, step_noise
 from smoothie_tf.policies import gaussian_policy
 
 
@@ -83,9 +83,7 @@ class GaussianAgent(tf_agent.TFAgent):
             `train_step_counter`.
           train_step_counter: Counts training steps; the global step if None.
         """
-        if seed is None:
-            seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
-        self._seed = tf.Variable(tf.cast(seed, tf.int64), trainable=False, name="seed")
+        self._seed = step_noise.seed_variable(seed, "seed")
         config = self._config
 
         def policy(**options):
@@ -148,6 +146,12 @@ class GaussianAgent(tf_agent.TFAgent):
           observation: States, shape [B, S].
         """
         return self._covariance.at(observation).stddev()
+
+    def _noise(self, shape, draw=0, draws_a_step=1):
+        """Returns standard normal numbers for one of a training step's draws."""
+        return step_noise.normal(
+            shape, self._seed, self.train_step_counter, draw, draws_a_step
+        )
 
     def _configure(
         self, config: AgentConfig | None, settings: Mapping[str, Any]

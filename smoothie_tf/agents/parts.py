@@ -46,6 +46,7 @@ def descend(
     optimizer: types.Optimizer,
     variables: Sequence[tf.Variable],
     clipping: float | None = None,
+    only_if_finite: bool = False,
 ) -> tuple[tf.Tensor, ...]:
     """Takes one optimizer step down the first loss, and returns all of them.
 
@@ -54,24 +55,16 @@ def descend(
       optimizer: The optimizer.
       variables: The variables to update.
       clipping: Largest global norm of the gradients, > 0; None does not clip.
+      only_if_finite: Whether neither the variables nor the optimizer's moments change
+        where a gradient is not finite: a long product of Jacobians may overflow.
     """
-    seen, gradients = _derived(losses, variables)
-    apply_gradients(optimizer, gradients, variables, clipping)
-    return seen
-
-
-def descend_if_finite(
-    losses: Callable[[], tuple[tf.Tensor, ...]],
-    optimizer: types.Optimizer,
-    variables: Sequence[tf.Variable],
-    clipping: float | None = None,
-) -> tuple[tf.Tensor, ...]:
-    """Takes the step of `descend` only if its gradients are finite.
-
-    A long product of Jacobians may overflow. Then neither the variables nor the
-    optimizer's moments change. Arguments and result as for `descend`.
-    """
-    seen, gradients = _derived(losses, variables)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(variables)
+        seen = losses()
+    gradients = tape.gradient(seen[0], variables)
+    if not only_if_finite:
+        apply_gradients(optimizer, gradients, variables, clipping)
+        return seen
     norm = tf.linalg.global_norm(gradients)
     if clipping is not None:
         scale = clipping / tf.maximum(norm, clipping)
@@ -83,14 +76,6 @@ def descend_if_finite(
 
     tf.cond(tf.math.is_finite(norm), step, lambda: False)
     return seen
-
-
-def _derived(losses, variables):
-    """Returns the losses and the gradients of the first."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(variables)
-        seen = losses()
-    return seen, tape.gradient(seen[0], variables)
 
 
 def in_order(

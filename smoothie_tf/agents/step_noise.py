@@ -1,16 +1,51 @@
-"""Noise of a training step, reproducible when the step is repeated."""
+"""Noise of a training step, reproducible when the step is repeated.
+
+TF-Agents draws from TensorFlow's global stream, which checkpoints do not hold: a
+resumed run would get other numbers. Here they are a function of a seed and of the
+training step.
+"""
 
 import tensorflow as tf
 
 from smoothie_tf import gaussian
 
 
-class StepNoise(tf.Module):
-    """Standard normal numbers as a function of a seed and of the training step.
+def seed_variable(seed: int | None, name: str) -> tf.Variable:
+    """Returns a seed as a variable, so that a resumed run keeps the one that it drew.
 
-    TF-Agents draws from TensorFlow's global stream, which checkpoints do not hold: a
-    resumed run would get other numbers.
+    Args:
+      seed: The seed, a 31-bit integer; None for one from TensorFlow's global stream.
+      name: Name of the variable.
     """
+    if seed is None:
+        seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
+    return tf.Variable(tf.cast(seed, tf.int64), trainable=False, name=name)
+
+
+def normal(
+    shape: tf.types.experimental.TensorLike,
+    seed: tf.Variable,
+    train_step_counter: tf.Variable,
+    draw: int | tf.Tensor = 0,
+    draws_a_step: int = 1,
+) -> tf.Tensor:
+    """Returns the standard normal numbers of one draw of a training step.
+
+    Args:
+      shape: Shape of the result.
+      seed: As `seed_variable` returns it.
+      train_step_counter: The agent's count of its training steps.
+      draw: Which of the step's draws, in [0, draws_a_step).
+      draws_a_step: Number of draws in a training step, ≥ 1.
+    """
+    step = tf.cast(train_step_counter, tf.int64)
+    return gaussian.stateless_normal(
+        shape, tf.stack([seed, draws_a_step * step + draw])
+    )
+
+
+class StepNoise(tf.Module):
+    """The noise of an agent that is not ours, with a seed of its own."""
 
     def __init__(
         self,
@@ -22,19 +57,13 @@ class StepNoise(tf.Module):
         """Creates the noise.
 
         Args:
-          seed: The seed, a 31-bit integer; None for one from TensorFlow's global
-            stream.
+          seed: As of `seed_variable`.
           train_step_counter: The agent's count of its training steps.
           draws_a_step: Number of draws in a training step, ≥ 1.
           name: Name of the module.
         """
         super().__init__(name=name)
-        if seed is None:
-            seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
-        # A variable, so that a resumed run keeps the seed that it drew.
-        self._seed = tf.Variable(
-            tf.cast(seed, tf.int64), trainable=False, name="noise_seed"
-        )
+        self._seed = seed_variable(seed, "noise_seed")
         self._train_step_counter = train_step_counter
         self._draws_a_step = draws_a_step
 
@@ -47,7 +76,6 @@ class StepNoise(tf.Module):
           shape: Shape of the result.
           draw: Which of the step's draws, in [0, draws_a_step).
         """
-        step = tf.cast(self._train_step_counter, tf.int64)
-        return gaussian.stateless_normal(
-            shape, tf.stack([self._seed, self._draws_a_step * step + draw])
+        return normal(
+            shape, self._seed, self._train_step_counter, draw, self._draws_a_step
         )

@@ -25,7 +25,7 @@ from tf_agents.agents import tf_agent
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf import gaussian, value_gradients
+from smoothie_tf import value_gradients
 from smoothie_tf.agents import actor_critic, parts, stages
 
 
@@ -189,11 +189,11 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
           The loss, the mean value, and the mean importance weight: scalars.
         """
         mean, _ = self._actor_network(observation, training=True)
-        stddev = tf.exp(0.5 * self._log_variance)
+        covariance = self._covariance.at(observation)
         noise, importance = self._policy_noise(
-            action, mean, stddev, log_probability, draw
+            action, mean, covariance, log_probability, draw
         )
-        value, _ = self._critic_network((observation, mean + stddev * noise))
+        value, _ = self._critic_network((observation, covariance.perturb(mean, noise)))
         loss = -tf.reduce_mean(weights * importance * value)  # Line 11.
         return (
             loss,
@@ -201,7 +201,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
             tf.reduce_mean(weights * importance),
         )
 
-    def _policy_noise(self, action, mean, stddev, log_probability, draw):
+    def _policy_noise(self, action, mean, covariance, log_probability, draw):
         """Returns η and w, both held constant."""
         if self._config.deterministic:
             return tf.zeros_like(action), tf.ones_like(log_probability)
@@ -212,9 +212,9 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
             return tf.stop_gradient(noise), tf.ones_like(log_probability)
         # Infer η^k | (s^k, a^k), Appendix B; w of (13), truncated as in Appendix D.
         return value_gradients.infer_noise(
-            action, mean, stddev
+            action, mean, covariance.stddev()
         ), value_gradients.importance_weights(
-            gaussian.log_probability(action, mean, stddev),
+            covariance.distribution(mean).log_prob(action),
             log_probability,
             self._config.importance_weight_clipping,
         )
@@ -250,12 +250,13 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
           The mean loss, a scalar.
         """
         next_mean, _ = self._actor_network(next_time_steps.observation)
-        stddev = tf.exp(0.5 * self._log_variance)
-        next_action = next_mean + stddev * self._next_noise(tf.shape(next_mean), draw)
+        covariance = self._covariance.at(next_time_steps.observation)
+        noise = self._next_noise(tf.shape(next_mean), draw)
+        next_action = covariance.perturb(next_mean, noise)
         if stored:
             stored_action, stored_log_probability, is_stored = stored
             importance = value_gradients.importance_weights(
-                gaussian.log_probability(stored_action, next_mean, stddev),
+                covariance.distribution(next_mean).log_prob(stored_action),
                 stored_log_probability,
                 self._config.importance_weight_clipping,
             )
@@ -373,8 +374,8 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         return transition.time_step.observation, step.action, log_probability, weights
 
     def _loss_info(self, policy_batch, critic_loss, actor_loss, q, importance_weight):
-        del policy_batch
-        stddev = tf.reduce_mean(tf.exp(0.5 * self._log_variance))
+        observation, *_ = policy_batch
+        stddev = tf.reduce_mean(self.policy_stddev(observation))
         return tf_agent.LossInfo(
             actor_loss + critic_loss,
             Svg0Info(actor_loss, critic_loss, q, importance_weight, stddev),

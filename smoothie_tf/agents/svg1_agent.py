@@ -55,7 +55,7 @@ class Svg1Agent(value_gradient_agent.ValueGradientAgent):
           The loss, the mean of r + γ·d·V̂(s'), and the mean importance weight.
         """
         mean, _ = self._actor_network(batch.state, training=True)
-        stddev = tf.exp(0.5 * self._log_variance)
+        stddev = self.policy_stddev(batch.state)
         action = value_gradients.reproduce(batch.action, mean, stddev)
         prediction = self._dynamics_network(batch.state, action)
         next_state = value_gradients.reproduce(

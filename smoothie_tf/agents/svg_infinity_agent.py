@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from smoothie_tf import gaussian, validation, value_gradients
+from smoothie_tf import validation, value_gradients
 from smoothie_tf.agents import value_gradient_agent
 
 
@@ -85,7 +85,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         mask = tf.cast(batch.weight > 0, batch.state.dtype)
         mean, _ = self._actor_network(batch.state, training=True)
         action = value_gradients.reproduce(
-            batch.action, mean, tf.exp(0.5 * self._log_variance)
+            batch.action, mean, self.policy_stddev(batch.state)
         )
         length = batch.state.shape[0]
         steps = tf.range(length, dtype=mask.dtype)
@@ -147,12 +147,9 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
         """Returns the model's own trajectory from a state [S], with fresh noise."""
         model, length = self._dynamics_network, self._max_episode_steps
         (size,), (actions,) = start.shape, self.action_spec.shape
-        noise = gaussian.stateless_normal(
-            [length, actions + size],
-            tf.stack([self._seed, tf.cast(self.train_step_counter, tf.int64)]),
-        )
+        noise = self._noise([length, actions + size])
         # Before the loop: XLA computes a slice of one step's row wrongly.
-        eta = tf.exp(0.5 * self._log_variance) * noise[:, :actions]
+        eta = self.policy_stddev(start) * noise[:, :actions]
         xi = model.stddev * noise[:, actions:]
 
         def step(t, state, states, taken):

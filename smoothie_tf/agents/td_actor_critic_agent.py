@@ -15,7 +15,7 @@ from typing import ClassVar
 import tensorflow as tf
 from tf_agents.utils import value_ops
 
-from smoothie_tf import gaussian, validation
+from smoothie_tf import validation
 from smoothie_tf.agents import value_gradient_agent
 
 
@@ -61,11 +61,10 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
           The loss, the mean of V̂(s), and the mean importance weight.
         """
         mean, _ = self._actor_network(batch.state, training=True)
-        log_probability = gaussian.log_probability(
-            batch.action, mean, tf.exp(0.5 * self._log_variance)
-        )
+        policy = self._covariance.at(batch.state).distribution(mean)
+        log_probability = policy.log_prob(batch.action)
         value, _ = self._value_network(batch.state)
-        advantage = tf.stop_gradient(self._advantages(batch, value))
+        advantage = tf.stop_gradient(self.advantages(batch, value))
         importance = self._importance_weights(batch)
         return (
             -tf.reduce_mean(batch.weight * importance * advantage * log_probability),
@@ -73,18 +72,18 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
             tf.reduce_mean(batch.weight * importance),
         )
 
-    def advantages(self, batch: value_gradient_agent.Batch) -> tf.Tensor:
+    def advantages(
+        self, batch: value_gradient_agent.Batch, value: tf.Tensor
+    ) -> tf.Tensor:
         """Returns Σᵢ(γλ)ⁱδ_{t+i} along an episode, with δ = r + γ·d·V̂(s') − V̂(s).
 
         Args:
           batch: The episode in its order, padded to T, shape [T, …].
+          value: V̂(s) along it, shape [T].
 
         Returns:
           The advantages, shape [T]; those after the episode's end have no meaning.
         """
-        return self._advantages(batch, self._value_network(batch.state)[0])
-
-    def _advantages(self, batch, value):
         next_value, _ = self._value_network(batch.next_state)
         following = self._config.gamma * batch.discount * next_value
         if not self._config.trace_decay:

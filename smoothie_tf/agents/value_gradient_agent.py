@@ -25,7 +25,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 from tf_agents.utils import common
 
-from smoothie_tf import covariances, gaussian, validation, value_gradients
+from smoothie_tf import covariances, validation, value_gradients
 from smoothie_tf.agents import gaussian_agent, parts, stages
 from smoothie_tf.networks import keras_network
 
@@ -351,11 +351,10 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
             return tf.zeros([])
         mean, _ = self._actor_network(batch.state)
         start_mean, _ = self._start_actor_network(batch.state)
-        divergence = gaussian.kl_divergence(
+        divergence = self._covariance.at(batch.state).kl_divergence(
             mean,
-            tf.exp(0.5 * self._log_variance),
             tf.stop_gradient(start_mean),
-            tf.exp(0.5 * self._start_log_variance),
+            covariances.Diagonal(self._start_log_variance),
         )
         return tf.reduce_mean(batch.weight * divergence)
 
@@ -398,7 +397,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
             kl,
             q,
             importance,
-            tf.reduce_mean(tf.exp(0.5 * self._log_variance)),
+            tf.reduce_mean(self.policy_stddev(for_policy.state)),
         )
         return tf_agent.LossInfo(actor_loss + critic_loss[0] + model_loss[0], info)
 
@@ -469,11 +468,12 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
 
         def update(_, batch):
             return tf.stack(
-                parts.descend_if_finite(
+                parts.descend(
                     lambda: losses(batch),
                     self._actor_optimizer,
                     self._policy_variables,
                     self._config.policy_gradient_clipping,
+                    only_if_finite=True,
                 )
             )
 
@@ -487,9 +487,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
     def _importance_weights(self, batch):
         mean, _ = self._actor_network(batch.state)
         return value_gradients.importance_weights(
-            gaussian.log_probability(
-                batch.action, mean, tf.exp(0.5 * self._log_variance)
-            ),
+            self._covariance.at(batch.state).distribution(mean).log_prob(batch.action),
             batch.log_probability,
             self._config.importance_weight_clipping,
         )

@@ -24,7 +24,7 @@ import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.typing import types
 
-from smoothie_tf import action_derivatives, covariances, validation
+from smoothie_tf import action_derivatives, covariances
 from smoothie_tf.networks import dense, initializers
 
 
@@ -52,12 +52,7 @@ class CompatibleCriticNetwork(network.Network):
           ValueError: If a width is not a whole number of at least 1, or the activation
             is unknown.
         """
-        validation.check_layers(
-            "CompatibleCriticNetwork",
-            activation,
-            dense.ACTIVATIONS,
-            value_units=value_units,
-        )
+        dense.check("CompatibleCriticNetwork", activation, value_units=value_units)
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._value_layers = dense.hidden_layers(value_units, activation)
         self._output = dense.Dense(1, kernel_initializer=initializers.output())

@@ -58,12 +58,7 @@ class CovarianceNetwork(network.Network):
             unknown, or `largest_change` is not a finite number above 0.
         """
         validation.check("CovarianceNetwork", "positive", largest_change=largest_change)
-        validation.check_layers(
-            "CovarianceNetwork",
-            activation,
-            dense.ACTIVATIONS,
-            hidden_units=hidden_units,
-        )
+        dense.check("CovarianceNetwork", activation, hidden_units=hidden_units)
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._hidden = dense.hidden_layers(hidden_units, activation)
         self._largest_change = largest_change * np.asarray(parameter_sizes)

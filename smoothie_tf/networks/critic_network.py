@@ -50,10 +50,9 @@ class CriticNetwork(network.Network):
           ValueError: If `joint_units` is empty, a width is not a whole number of at
             least 1, the activation is unknown, or `initial_value` is not finite.
         """
-        validation.check_layers(
+        dense.check(
             "CriticNetwork",
             activation,
-            dense.ACTIVATIONS,
             observation_units=observation_units,
             joint_units=joint_units,
         )

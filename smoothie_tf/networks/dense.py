@@ -3,10 +3,11 @@
 Shapes: B batch, N units.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
+from smoothie_tf import validation
 from smoothie_tf.networks import initializers
 
 
@@ -42,8 +43,37 @@ def squareplus(x: tf.Tensor) -> tf.Tensor:
     return 0.5 * (x + tf.sqrt(x * x + 4.0))
 
 
-#: Names of activations, for `validation.check_layers`.
-ACTIVATIONS = frozenset((*dir(tf.keras.activations), "squareplus"))
+def check(owner: str, activation: str, **widths: Sequence[int]) -> None:
+    """Checks the widths of layers and the name of their activation.
+
+    Args:
+      owner: What they belong to, as a gin binding names it.
+      activation: Name of the layers' activation.
+      **widths: Sequences of widths by their parameters' names.
+
+    Raises:
+      ValueError: If a width is not a whole number of at least 1, or the activation is
+        unknown.
+    """
+    for name, value in widths.items():
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ValueError(
+                f"{owner}.{name} must be a sequence of widths, such as (400, 300), but"
+                f" is {value!r}."
+            )
+        for width in value:
+            validation.check(owner, "count", **{name: width})
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
+        raise ValueError(
+            f"{owner}.activation must be the Keras name of an activation, such as"
+            f" 'tanh', or 'squareplus', but is {activation!r}."
+        )
+
+
+# Keras's module has three functions that are no activations.
+_ACTIVATIONS = {
+    name for name in dir(tf.keras.activations) if not name.startswith("_")
+} - {"get", "serialize", "deserialize"} | {"squareplus"}
 
 
 def activation_of(name: str) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -21,7 +21,7 @@ import tensorflow as tf
 from tf_agents.typing import types
 
 from smoothie_tf import validation
-from smoothie_tf.networks import initializers
+from smoothie_tf.networks import dense, initializers
 
 # Lower bounds of the standard deviations in divisions: some dimensions are constant.
 _LEAST_INPUT = 1e-3
@@ -77,9 +77,7 @@ class DynamicsNetwork(tf.Module):
         """
         super().__init__(name=name)
         owner = "DynamicsNetwork"
-        validation.check_layers(
-            owner, "tanh", dir(tf.keras.activations), hidden_units=hidden_units
-        )
+        dense.check(owner, "tanh", hidden_units=hidden_units)
         if not hidden_units:
             raise ValueError(
                 f"{owner}.hidden_units must name at least one layer, but is"

@@ -56,12 +56,7 @@ class MeanNetwork(network.Network):
         validation.check(
             "MeanNetwork", "finite", optional=True, initial_mean=initial_mean
         )
-        validation.check_layers(
-            "MeanNetwork",
-            activation,
-            dense.ACTIVATIONS,
-            hidden_units=hidden_units,
-        )
+        dense.check("MeanNetwork", activation, hidden_units=hidden_units)
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._hidden = dense.hidden_layers(hidden_units, activation)
         with np.errstate(over="ignore", invalid="ignore"):

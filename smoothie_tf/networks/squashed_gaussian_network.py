@@ -13,7 +13,6 @@ from tf_agents.agents.sac import sac_agent, tanh_normal_projection_network
 from tf_agents.networks import network
 from tf_agents.typing import types
 
-from smoothie_tf import validation
 from smoothie_tf.networks import dense
 
 
@@ -47,12 +46,7 @@ class SquashedGaussianNetwork(network.DistributionNetwork):
           ValueError: If a width is not a whole number of at least 1, or the activation
             is unknown.
         """
-        validation.check_layers(
-            "SquashedGaussianNetwork",
-            activation,
-            dense.ACTIVATIONS,
-            hidden_units=hidden_units,
-        )
+        dense.check("SquashedGaussianNetwork", activation, hidden_units=hidden_units)
         output = tanh_normal_projection_network.TanhNormalProjectionNetwork(
             action_spec, std_transform=sac_agent.std_clip_transform
         )

@@ -10,7 +10,6 @@ import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.typing import types
 
-from smoothie_tf import validation
 from smoothie_tf.networks import dense, initializers
 
 
@@ -38,12 +37,7 @@ class ValueNetwork(network.Network):
           ValueError: If a width is not a whole number of at least 1, or the
             activation is unknown.
         """
-        validation.check_layers(
-            "ValueNetwork",
-            activation,
-            dense.ACTIVATIONS,
-            hidden_units=hidden_units,
-        )
+        dense.check("ValueNetwork", activation, hidden_units=hidden_units)
         super().__init__(input_tensor_spec=input_tensor_spec, name=name)
         self._hidden = dense.hidden_layers(hidden_units, activation)
         self._output = dense.Dense(1, kernel_initializer=initializers.output())

@@ -316,7 +316,10 @@ def test_a_trace_between_is_a_weighted_sum_of_td_errors():
         for t in range(LENGTH)
     ]
     np.testing.assert_allclose(
-        agent.advantages(batch)[:LENGTH], expected, rtol=1e-3, atol=1e-4
+        agent.advantages(batch, agent._value_network(batch.state)[0])[:LENGTH],
+        expected,
+        rtol=1e-3,
+        atol=1e-4,
     )
 
 
@@ -338,7 +341,9 @@ def test_both_ends_of_the_trace_are_unbiased_and_the_return_is_noisier():
             episode = lq.transition(*each)
             batch = agent._episode(episode, tf.ones([length]))
             eta = (action - state @ lq.GAIN.T) / 0.3
-            advantage = agent.advantages(batch).numpy()[:, np.newaxis]
+            advantage = agent.advantages(
+                batch, agent._value_network(batch.state)[0]
+            ).numpy()[:, np.newaxis]
             found = (advantage * eta / 0.3).T @ state / length
             differences.append(found + KNOWN.action_cost @ state.T @ state / length)
         error = np.std(differences, axis=0, ddof=1) / stretches**0.5

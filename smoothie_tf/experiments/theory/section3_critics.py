@@ -144,7 +144,7 @@ class Regression:
                 [BATCH_SIZE, 1], tf.stack([2 * self._seed + 1, step])
             )
             stored_action = tf.gather(actions, rows)[:, tf.newaxis]
-            action = gaussian.phantom_actions(stored_action, stddev, noise)
+            action = stored_action + stddev * noise
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
                 value, _ = self._critic((zeros, action), training=True)
