@@ -197,7 +197,7 @@ def derivatives(environment_id: str, *bindings: str) -> None:
     agent, env = _agent("smoothie", environment_id, bindings)
     observation = tf.random.normal([128, *env.observation_space.shape])
     action = tf.random.uniform([128, *env.action_space.shape], -1.0, 1.0)
-    function = _compiled(lambda: agent.action_derivatives(observation, action))
+    function = _compiled(lambda: agent.critic_derivatives(observation, action))
     turns = contest.Turns(50)
     while True:
         function()

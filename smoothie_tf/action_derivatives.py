@@ -171,6 +171,7 @@ def by_forward_propagation(
     for layer, following in zip(hidden[:-1], hidden[1:], strict=True):
         f, df, d2f = ACTIVATIONS[layer.activation](O)
         G, H = _activate(df, d2f, G, H, products)
+        # A product with a kernel W: O·W + b, G·W and H·W.
         O = tf.matmul(f, following.kernel) + following.bias
         G = tf.einsum("ban,nm->bam", G, following.kernel)
         H = tf.einsum("ban,nm->bam", H, following.kernel)
@@ -221,8 +222,10 @@ class _Products:
 
 
 def _activate(df, d2f, G, H, products):
+    """Returns f′·G, as in (10), and f″·GᵀG + f′·H, as in (11)."""
     df, d2f = df[:, tf.newaxis], d2f[:, tf.newaxis]
     curved = d2f * products(G)
+    # H is 0 before the first activation.
     return df * G, curved if H is None else curved + df * H
 
 

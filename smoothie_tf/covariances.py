@@ -190,6 +190,7 @@ class Full(Diagonal):
     def half_trace(self, hessian: tf.Tensor) -> tf.Tensor:
         """As `Diagonal`, for the whole Hessian, shape [B, A, A]."""
         factor = self.factor()
+        # tr(H·LLᵀ) is the sum of the entries of L∘(H·L).
         return 0.5 * tf.reduce_sum(factor * (hessian @ factor), axis=[-2, -1])
 
     def perturb(self, action: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:

@@ -42,10 +42,11 @@ class ActorCriticConfig(gaussian_agent.AgentConfig):
     target_update_tau: float = 0.01
     reward_scale_factor: float = 1.0
     gradient_clipping: float | None = 4.0
+    # Huber with threshold 1: Table 1.
     td_errors_loss_fn: types.LossFn = common.element_wise_huber_loss
     independent_minibatches: bool = True
 
-    # Hyperparameters of some agents, constant for the others.
+    # As in `AgentConfig`: the values for agents without these hyperparameters.
     covariance: ClassVar[str] = "diagonal"
     initial_log_variance: ClassVar[float] = -1.0
     covariance_learning_rate_factor: ClassVar[float] = 1.0
@@ -193,33 +194,34 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         return [v for critic, _ in self._critics() for v in critic.trainable_variables]
 
     def _initialize(self):
-        self._update_targets(tau=1.0)
+        self._update_targets(tau=1.0)  # θ′ = θ, φ′ = φ, w′ = w.
 
     def _loss(self, experience, weights=None, training=False):
         del training  # Nothing in the losses depends on it.
         policy_batch, critic_batch = self._minibatches(experience, weights)
-        seen_by_policy = self.policy_loss(*policy_batch)
+        policy_outputs = self.policy_loss(*policy_batch)
         critic_loss = self.critic_loss(*critic_batch)
-        return self._loss_info(policy_batch, critic_loss, *seen_by_policy)
+        return self._loss_info(policy_batch, critic_loss, *policy_outputs)
 
-    def _loss_info(self, policy_batch, critic_loss, *seen_by_policy):
+    def _loss_info(self, policy_batch, critic_loss, *policy_outputs):
         raise NotImplementedError
 
     def _train_policy(self, batch: tuple[Any, ...]) -> tuple[tf.Tensor, ...]:
-        """Takes one step down `policy_loss`, and returns its outputs."""
+        """Updates θ and φ by one optimizer step; returns `policy_loss`'s outputs."""
         config, phi = self._config, self._covariance.variables
+        # The factor and the bounds are not the paper's: at 1 and None they do nothing.
         with parts.share_of_step(phi, config.covariance_learning_rate_factor):
-            seen = parts.descend(
+            outputs = parts.descend(
                 lambda: self.policy_loss(*batch),
                 self._actor_optimizer,
                 self._policy_variables,
                 config.policy_gradient_clipping,
             )
         parts.clip_stddev(phi, config.min_stddev, config.max_stddev)
-        return seen
+        return outputs
 
     def _train_critic(self, batch: tuple[Any, ...]) -> tf.Tensor:
-        """Takes one step down `critic_loss`, and returns the loss."""
+        """Updates w by one optimizer step, and returns the loss."""
         (loss,) = parts.descend(
             lambda: (self.critic_loss(*batch),),
             self._critic_optimizer,
@@ -249,7 +251,7 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         transition = self._as_transition(experience)
         each = tf.ones_like(transition.time_step.reward)
         weights = each if weights is None else parts.check_weights(weights) * each
-        first = second = (transition, weights)
+        policy_half = critic_half = (transition, weights)
         if self.minibatches_per_train == 2:
             batch_size = transition.time_step.reward.shape[0]
             if batch_size is not None and batch_size % 2:
@@ -260,15 +262,17 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
                     " batch."
                 )
             halves = [tf.split(x, 2) for x in tf.nest.flatten((transition, weights))]
-            first, second = (
+            policy_half, critic_half = (
                 tf.nest.pack_sequence_as((transition, weights), half)
                 for half in zip(*halves, strict=True)
             )
-        (for_policy, policy_weights), (for_critic, critic_weights) = first, second
-        return self._policy_batch(
-            for_policy, parts.boundary_weights(for_policy.time_step, policy_weights)
-        ), self._critic_batch(
-            for_critic, parts.boundary_weights(for_critic.time_step, critic_weights)
+
+        def without_boundaries(transition, weights):
+            return transition, parts.boundary_weights(transition.time_step, weights)
+
+        return (
+            self._policy_batch(*without_boundaries(*policy_half)),
+            self._critic_batch(*without_boundaries(*critic_half)),
         )
 
     def _policy_batch(

@@ -36,7 +36,8 @@ class AgentConfig:
     gamma: float = 0.995
     name: str | None = None
 
-    # Hyperparameters of some agents, constant for the others.
+    # The code here reads these for every agent. An agent that can vary one declares a
+    # field of the same name; for the others it has this value.
     learns_covariance: ClassVar[bool] = True
     stores_log_probability: ClassVar[bool] = False
     clip_actions: ClassVar[bool] = False
@@ -71,7 +72,7 @@ class GaussianAgent(tf_agent.TFAgent):
     ):
         """Creates the policies.
 
-        Before, a subclass must call `_configure`, and set `_actor_network` and
+        A subclass must first call `_configure`, and set `_actor_network` and
         `_covariance`.
 
         Args:

@@ -60,11 +60,11 @@ def descend(
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
-        seen = losses()
-    gradients = tape.gradient(seen[0], variables)
+        outputs = losses()
+    gradients = tape.gradient(outputs[0], variables)
     if not only_if_finite:
         apply_gradients(optimizer, gradients, variables, clipping)
-        return seen
+        return outputs
     norm = tf.linalg.global_norm(gradients)
     if clipping is not None:
         scale = clipping / tf.maximum(norm, clipping)
@@ -75,7 +75,7 @@ def descend(
         return True
 
     tf.cond(tf.math.is_finite(norm), step, lambda: False)
-    return seen
+    return outputs
 
 
 def in_order(

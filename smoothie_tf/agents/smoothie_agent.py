@@ -12,13 +12,14 @@ samples one phantom action per transition.
 
 The lines of Algorithm 1, in order, and where this code implements them:
 
-    Input: γ, λ, τ                          SmoothieConfig
-    Input: η_π, η_Q; B, N                   the optimizers; the training loop
-    Initialize θ, φ, w; θ′ = θ, φ′ = φ, …   ActorCriticAgent, `_initialize`
-    Collect experience                      `collect_policy`, and the training loop
-    Train μ, Σ                              `policy_loss`
-    Train Q̃                                 `critic_loss`
-    Update target variables                 `_train`, which takes the steps in order
+    Input: λ; τ; γ               SmoothieConfig and its bases
+    Input: η_π, η_Q; B, N        factory.py; training/settings.py
+    Initialize                   actor_critic.py: `_create_networks`, `_initialize`
+    Collect experience           `collect_policy`; training/train.py: `_take_step`
+    Train μ, Σ                   `policy_loss`; the step: actor_critic.py
+    Train Q̃                      `critic_loss`; the step: actor_critic.py
+    Update target variables      actor_critic.py: `_update_targets`
+    ... in this order            `_train`
 
 Equation numbers are the paper's. Shapes: B batch, S state, A action.
 """
@@ -45,8 +46,9 @@ class SmoothieInfo(NamedTuple):
     """Metrics of one training step, each a scalar.
 
     Attributes:
-      actor_loss: Negative of the surrogate that the policy ascends.
-      critic_loss: Mean loss of the critic: `td_errors_loss_fn` of (18), or the
+      actor_loss: The negative surrogate plus λ·KL. Its value has no meaning, see
+        `policy_loss`.
+      critic_loss: Mean loss of the Bellman error (18), Huber by default, or the
         variant's losses.
       kl: Mean KL(π ‖ π′) to the target policy, in nats; 0 if it is not penalised.
       q: Mean Q̃(s, μ_θ(s)), of the scaled reward.
@@ -180,8 +182,9 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
         mean, _ = self._actor_network(observation, training=True)
         covariance = self._covariance.at(observation)
 
-        # Compute gradients g_k and Hessians H_k at a = μ_θ(s_k).
-        value, g, H = self.action_derivatives(observation, tf.stop_gradient(mean))
+        # Compute gradients g_k and Hessians H_k at a = μ_θ(s_k). θ learns through
+        # `mean` in the surrogate, not through the point of differentiation.
+        value, g, H = self.critic_derivatives(observation, tf.stop_gradient(mean))
         g, H = tf.stop_gradient(g), tf.stop_gradient(H)
         if self._config.dqda_clipping is not None:
             limit = self._config.dqda_clipping
@@ -204,7 +207,7 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
             loss += kl_penalty * kl  # (20)
         return loss, kl, tf.reduce_mean(weights * value)
 
-    def action_derivatives(
+    def critic_derivatives(
         self, observation: tf.Tensor, action: tf.Tensor
     ) -> action_derivatives.ActionDerivatives:
         """Returns Q̃_w, and its gradient and Hessian in the action.
@@ -239,11 +242,14 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
         A phantom action is drawn from N(ã, Σ) around a stored action ã. If stored
         actions are uniform, the targets at a fixed a are therefore weighted by
         N(a|ã, Σ) = N(ã|a, Σ), as in the Bellman equation (12), and Q̃ is the fixed
-        point. If they come from the current policy, a critic that represents a
-        quadratic Q̃ exactly learns ½ of its gradient and ¼ of its Hessian
-        (results/ablations.md). The weights 1/q(ã|s) would correct this. They are left
-        out, as in the paper, unless `replay_weight_clipping` is set; then they are part
-        of `weights`.
+        point. The error passes through `td_errors_loss_fn`: Huber by default (Table 1),
+        where (18) has the square.
+
+        If stored actions come from the current policy instead, (18) is biased: where Q̃
+        is quadratic, a critic that can represent it learns ½ of its gradient and ¼ of
+        its Hessian (results/ablations.md). The weights 1/q(ã|s) of (18) correct this.
+        As in the paper they are left out, unless `replay_weight_clipping` is set;
+        `_critic_batch` then multiplies them into `weights`.
 
         Args:
           time_steps: States s_k, observations of shape [B, S].
@@ -267,7 +273,10 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
         )  # (18)
 
     def _smoothed_target(self, next_time_steps):
-        """Returns r̃ + γ·Q̃_w′(s̃′, μ_θ′(s̃′)), shape [B], constant."""
+        """Returns c·r̃ + γ·d·Q̃_w′(s̃′, μ_θ′(s̃′)), shape [B], constant.
+
+        c is `reward_scale_factor`; d is 0 where the episode terminated, else 1.
+        """
         next_observation = next_time_steps.observation
         next_mean, _ = self._target_actor_network(next_observation)
         next_value, _ = self._target_critic_network((next_observation, next_mean))
@@ -285,18 +294,19 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
     # One step of the loop.
 
     def _train(self, experience, weights=None):
-        # Sample a batch from the replay buffer for each.
+        # Algorithm 1's two batches: the halves of `experience`.
         policy_batch, critic_batch = self._minibatches(experience, weights)
-        # Train μ, Σ: update θ, φ.
-        seen_by_policy = self._train_policy(policy_batch)
-        # Train Q̃: update w, after θ and φ: `parts.apply_gradients` says why.
-        with tf.control_dependencies(seen_by_policy):
+        # Train μ, Σ: θ ← θ + η_π·Δθ, φ ← φ + η_π·Δφ, by an optimizer's step.
+        policy_outputs = self._train_policy(policy_batch)
+        # Train Q̃: w ← w − η_Q·∇w L(w). Phantom actions are drawn with the new φ; the
+        # dependency keeps the update of w after the reads of w in `policy_loss`.
+        with tf.control_dependencies(policy_outputs):
             critic_loss = self._train_critic(critic_batch)
-        # Update target variables θ′, φ′, w′.
+        # Update target variables: θ′ ← (1 − τ)·θ′ + τ·θ; φ′ and w′ likewise.
         with tf.control_dependencies([critic_loss]):
             self._update_targets(self._config.target_update_tau)
             self.train_step_counter.assign_add(1)
-        return self._loss_info(policy_batch, critic_loss, *seen_by_policy)
+        return self._loss_info(policy_batch, critic_loss, *policy_outputs)
 
     def _loss_info(self, policy_batch, critic_loss, actor_loss, kl, q):
         observation, *_ = policy_batch

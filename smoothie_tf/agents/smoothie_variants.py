@@ -202,8 +202,8 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
 
         The arguments are those of (18) and `mean_weights`, shape [B], the weights of
         the errors at a = μ_θ(s). For actions of the current policy, ã ~ N(μ, Σ), the
-        derivatives of Q̃ minimise these errors without the weights 1/q that phantom
-        actions would need.
+        true derivatives minimise the errors at a = μ_θ(s) without weights; those at
+        phantom actions would need 1/q.
         """
         observation = time_steps.observation
         covariance = self._covariance.at(observation)
@@ -222,7 +222,7 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
             loss = tf.reduce_mean(weights * errors)
         if mean_weights is not None:
             mean = tf.stop_gradient(self._actor_network(observation)[0])
-            # The noise with which a = μ would have been drawn around ã.
+            # η with μ = ã + L·η, as for a phantom action at μ: η = −L⁻¹(ã − μ).
             noise = -covariance.distribution(mean).bijector.inverse(action)
             errors = self._errors(
                 observation,
@@ -241,7 +241,7 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
         Σ⁻¹d once, and by Σ⁻¹ddᵀΣ⁻¹ − Σ⁻¹ twice.
         """
         value_weight, gradient_weight, hessian_weight = map(float, weights)
-        value, gradient, hessian = self.action_derivatives(observation, action)
+        value, gradient, hessian = self.critic_derivatives(observation, action)
         errors = value_weight * self._config.td_errors_loss_fn(target, value)  # k = 0
         if self._config.derivative_baseline:
             baseline, _ = self._target_critic_network((observation, action))
@@ -251,9 +251,10 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
             gradient, first
         )  # k = 1
         if hessian_weight:
-            rank_one = tf.reshape(target, [-1] + [1] * (hessian.shape.rank - 1))
+            # One target for every entry of the Hessian.
+            target = tf.reshape(target, [-1] + [1] * (hessian.shape.rank - 1))
             errors += hessian_weight * policy_evaluation.squared_error(
-                hessian, tf.stop_gradient(factors.second * rank_one)
+                hessian, tf.stop_gradient(factors.second * target)
             )  # k = 2
         return errors
 

@@ -174,13 +174,13 @@ class SoftDdpgAgent(actor_critic.ActorCriticAgent):
 
     def _train(self, experience, weights=None):
         policy_batch, critic_batch = self._minibatches(experience, weights)
-        seen_by_policy = self._train_policy(policy_batch)
-        with tf.control_dependencies(seen_by_policy):
+        policy_outputs = self._train_policy(policy_batch)
+        with tf.control_dependencies(policy_outputs):
             critic_loss = self._train_critic(critic_batch)
         with tf.control_dependencies([critic_loss]):
             self._update_targets(self._config.target_update_tau)
             self.train_step_counter.assign_add(1)
-        return self._loss_info(policy_batch, critic_loss, *seen_by_policy)
+        return self._loss_info(policy_batch, critic_loss, *policy_outputs)
 
     def _within_bounds(self, actions):
         if not self._config.clip_actions:

@@ -301,11 +301,11 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
             critic_batch = (*critic_batch, tuple(x[-size:] for x in stored))
         critic_loss = self._train_critic(critic_batch)  # Lines 6 and 7.
         with tf.control_dependencies([critic_loss]):
-            seen_by_policy = self._train_policy(policy_batch)  # Lines 8 to 12.
-        with tf.control_dependencies(seen_by_policy):
+            policy_outputs = self._train_policy(policy_batch)  # Lines 8 to 12.
+        with tf.control_dependencies(policy_outputs):
             self.train_step_counter.assign_add(1)
             self._update_targets_when_due(self.train_step_counter)
-        return self._loss_info(policy_batch, critic_loss, *seen_by_policy)
+        return self._loss_info(policy_batch, critic_loss, *policy_outputs)
 
     def _train_after_episode(self, experience, weights, stored, episode, mask):
         """Trains the critic from replay, then the policy from the last episode."""
@@ -340,8 +340,8 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
             )
         with tf.control_dependencies(totals):
             self.train_step_counter.assign_add(1)
-        seen_by_policy = (total / self._policy_draws for total in totals)
-        return self._loss_info(for_policy, critic_loss, *seen_by_policy)
+        policy_outputs = (total / self._policy_draws for total in totals)
+        return self._loss_info(for_policy, critic_loss, *policy_outputs)
 
     def _stored(self, experience, next_action_step, next_is_stored):
         """Returns `critic_loss`'s argument `stored`."""

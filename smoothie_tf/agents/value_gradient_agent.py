@@ -386,10 +386,10 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
             if not self._config.policy_replay:
                 # Now, since a planner rolls out the model that has just been trained.
                 for_policy = self._episode(episode, episode_mask)
-            seen_by_policy = self._train_policy(for_policy)
-        with tf.control_dependencies([seen_by_policy]):
+            policy_outputs = self._train_policy(for_policy)
+        with tf.control_dependencies([policy_outputs]):
             self.train_step_counter.assign_add(1)
-        actor_loss, kl, q, importance = tf.unstack(seen_by_policy)
+        actor_loss, kl, q, importance = tf.unstack(policy_outputs)
         info = ValueGradientInfo(
             actor_loss,
             critic_loss[0],

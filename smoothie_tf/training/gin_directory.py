@@ -24,8 +24,8 @@ RECOMMENDED = ROOT / "recommended"
 #: Choices of `--values`: the values of the agent's paper, or its tuned ones if they
 #: exist; or those of `RECOMMENDED`.
 VALUES = ("paper", "recommended")
-#: The task whose tuned values are used for a task without a search. Of the two tasks
-#: with a search, the nearest is the one that also ends (or does not end) on a fall.
+#: The task whose tuned values are used for an agent that has none on the task itself:
+#: of Hopper and HalfCheetah, the one that also ends (or does not end) on a fall.
 NEAREST = {
     "Walker2d-v5": "Hopper-v5",
     "Ant-v5": "Hopper-v5",

@@ -140,8 +140,9 @@ def _described(flags, files):
         for path in files
     ]
     whose = "recommended" if flags.values == "recommended" else "the agent's defaults"
-    if any(path.parent.parent.name == "tuned" for path in files):
-        whose = "the agent's defaults, and those that a search found for the task"
+    found = [path.stem for path in files if path.parent.parent.name == "tuned"]
+    if found:
+        whose = f"the agent's defaults, and those of gin/tuned for {found[0]}"
     return f"{whose} ({', '.join(names)})"
 
 

@@ -270,6 +270,7 @@ class Trainer:
     def _take_step(self):
         self._check_action()
         action, info = self._decision.action, self._decision.info
+        # Collect experience, by the action that was chosen after the last update.
         before = self._episode.observation
         reward, terminated, truncated = self._episode.step(action)
         self._replay.add(
@@ -290,9 +291,10 @@ class Trainer:
             due = self.step % config.updates_per_call == 0
         else:
             due = terminated or truncated
-        self._choose_action(train=due and self.step >= config.initial_collect_steps)
+        # Train μ, Σ and Q̃, and choose the next action, in one compiled call.
+        self._train_and_act(train=due and self.step >= config.initial_collect_steps)
 
-    def _choose_action(self, train):
+    def _train_and_act(self, train):
         arguments = (
             self._episode.observation,
             self._episode.length == 0,
@@ -303,11 +305,11 @@ class Trainer:
             self._decision = self._compiled.act(*arguments)
         else:
             rows = self._replay.sample(self._sample_size, self._replay_rng)
-            last = None
+            last_episode = None
             if self._episode_limit is not None:
-                last = self._replay.last_episode(self._episode_limit)
+                last_episode = self._replay.last_episode(self._episode_limit)
             metrics, self._decision = self._compiled.train_and_act(
-                rows, *arguments, last
+                rows, *arguments, last_episode
             )
             if not checked_task.is_finite(metrics):
                 self._explain_metrics(metrics)
@@ -419,7 +421,7 @@ class Trainer:
             self._replay.look_ahead(self._episode.observation)
             initial = self._compiled.initial_policy_state()
             self._decision = compiled_step.Decision(np.zeros(0), np.zeros(0), initial)
-            self._choose_action(train=False)
+            self._train_and_act(train=False)
             return
         self.step = state["step"]
         if "metrics" in state:

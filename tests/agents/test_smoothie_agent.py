@@ -325,7 +325,7 @@ def test_nested_tapes_and_forward_propagation_train_alike(random_experience):
 
 def test_a_critic_without_action_derivatives_uses_nested_tapes(by_hand):
     agent = make(by_hand, critic_network=by_hand.quadratic_critic())
-    value, g, H = agent.action_derivatives(tf.ones([1, 2]), tf.constant([[2.0]]))
+    value, g, H = agent.critic_derivatives(tf.ones([1, 2]), tf.constant([[2.0]]))
     np.testing.assert_allclose(value, [12.0])
     np.testing.assert_allclose(g, [[12.0]])
     np.testing.assert_allclose(H, [[6.0]])

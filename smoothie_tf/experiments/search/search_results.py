@@ -108,7 +108,7 @@ def _gin_text(study, command):
         f"Preset {plan.preset.name}. {describe(plan)}",
         f"Objective: {best.value:.1f} in trial {best.number} at {run.num_steps:,} "
         f"steps, {OBJECTIVE}. One run, seed {run.seed}; as the best of many it "
-        "flatters. The figures' seeds are others.",
+        "is biased upwards. The figures' seeds are others.",
         f"Commit of the run: {', then '.join(commits)}.",
     )
     wrapped = (textwrap.wrap(each, 86, break_on_hyphens=False) for each in header)

@@ -196,7 +196,7 @@ def _replay(truth, kind, seed, with_density):
 
 def _errors(agent, truth, states):
     actions = states @ truth.gain.T
-    learned = agent.action_derivatives(
+    learned = agent.critic_derivatives(
         tf.constant(states, tf.float32), tf.constant(actions, tf.float32)
     )
     value, gradient, hessian = (np.asarray(x, np.float64) for x in learned)
