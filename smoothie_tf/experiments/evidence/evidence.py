@@ -275,6 +275,10 @@ class Evidence:
         return len(found - known)
 
 
+#: What `progress` writes where no arm has a finished run.
+NO_RUN = "no run"
+
+
 def progress(env: str, arms: Iterable[Arm | str], *of: Finals) -> str:
     """Writes how many finished runs arms have on a task.
 
@@ -288,5 +292,5 @@ def progress(env: str, arms: Iterable[Arm | str], *of: Finals) -> str:
         for arm in arms
     }
     if not any(counts.values()):
-        return "no run"
+        return NO_RUN
     return ", ".join(f"{variant} {count}" for variant, count in counts.items())

@@ -1,4 +1,4 @@
-"""Claims, findings on them, and the five verdicts."""
+"""Claims, findings on them, and the verdicts."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -8,9 +8,11 @@ from smoothie_tf.experiments.evidence import evidence
 REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not"
 #: The runs do not tell, for their interval holds both answers.
 UNDECIDED = "undecided"
+#: Some runs of a comparison are finished, but not enough of each arm.
+TOO_FEW = "too few runs"
 NOT_YET = "not yet run"
 #: All of them, in the order in which they are counted.
-VERDICTS = (REPRODUCED, PARTLY, UNDECIDED, NOT, NOT_YET)
+VERDICTS = (REPRODUCED, PARTLY, UNDECIDED, NOT, TOO_FEW, NOT_YET)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +55,11 @@ def all_or_some(held: Sequence[bool]) -> str:
 
 
 def told(verdicts: Iterable[str]) -> str:
-    """Writes how often each verdict was given."""
+    """Writes how often each verdict was given, without those that were not."""
     given = list(verdicts)
     words = {PARTLY: "partly reproduced", NOT: "not reproduced"}
     return ", ".join(
-        f"{given.count(verdict)} {words.get(verdict, verdict)}" for verdict in VERDICTS
+        f"{given.count(verdict)} {words.get(verdict, verdict)}"
+        for verdict in VERDICTS
+        if verdict in given
     )

@@ -12,6 +12,7 @@ from smoothie_tf.experiments.evidence.verdicts import (
     NOT_YET,
     PARTLY,
     REPRODUCED,
+    TOO_FEW,
     UNDECIDED,
     Finding,
     all_or_some,
@@ -256,9 +257,8 @@ def _ratio(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def _not_yet(found, env: str, *variants: str) -> Finding:
-    return Finding(
-        NOT_YET, "–", evidence.progress(env, variants, *found.finals.values())
-    )
+    progress = evidence.progress(env, variants, *found.finals.values())
+    return Finding(NOT_YET if progress == evidence.NO_RUN else TOO_FEW, "–", progress)
 
 
 def _runs(pair) -> str:

@@ -4,17 +4,20 @@ import pathlib
 
 import pandas as pd
 
-from smoothie_tf.experiments.evidence import statistics, verdicts, writing
+from smoothie_tf.experiments.evidence import evidence, statistics, verdicts, writing
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.report import tables
 
 #: Around the summary in README.
 BEGIN, END = "<!-- summary -->", "<!-- /summary -->"
-_TITLE = "Of {} claims of Smoothie's paper"
-_SVG_TITLE = (
-    "Of {} claims of Heess et al. (2015), whose SVG agents are here too, on our own "
-    "versions of its tasks"
+_THEORY = "Smoothie's paper, theory and the synthetic task, {} claims"
+_TASKS = "Smoothie's paper, MuJoCo, {} claims"
+_SVG = (
+    "Heess et al. (2015), whose SVG agents are here too, on our own versions of its "
+    "tasks, {} claims"
 )
+#: The section of Smoothie's paper on MuJoCo.
+_SECTION = "Section 6.2"
 
 
 def summary(found, judged: pd.DataFrame) -> str:
@@ -27,12 +30,18 @@ def summary(found, judged: pd.DataFrame) -> str:
     Returns:
         Markdown without links, so that it is valid in any directory.
     """
-    of_svg = judged["source"].str.startswith("SVG")
+    source = judged["source"]
+    of_svg, on_tasks = source.str.startswith("SVG"), source.str.startswith(_SECTION)
     rows = []
     for env in FIGURE_3.envs:
         pair = found.comparison(env, "smoothie", "ddpg")
         if pair is None:
-            rows.append([env, "not yet run", *[""] * 5])
+            finals = found.finals.values()
+            progress = evidence.progress(env, ("smoothie", "ddpg"), *finals)
+            missing = "not yet run"
+            if progress != evidence.NO_RUN:
+                missing = f"too few runs: {progress}"
+            rows.append([env, missing, *[""] * 5])
             continue
         estimate = statistics.difference(pair.ours, pair.theirs)
         training = "–"
@@ -51,18 +60,22 @@ def summary(found, judged: pd.DataFrame) -> str:
             ]
         )
     counts = [
-        f"{title.format(len(table))}: {verdicts.told(table['verdict'])}"
-        for title, table in ((_TITLE, judged[~of_svg]), (_SVG_TITLE, judged[of_svg]))
+        f"- {title.format(len(table))}: {verdicts.told(table['verdict'])}."
+        for title, table in (
+            (_THEORY, judged[~of_svg & ~on_tasks]),
+            (_TASKS, judged[on_tasks]),
+            (_SVG, judged[of_svg]),
+        )
     ]
     difference = "difference [95 % interval]"
     head = ["task", "Smoothie", "DDPG", difference, "difference in training returns"]
     head += ["steps", "seeds"]
     return (
-        f"{counts[0]}. {counts[1]}."
-        "\n\n"
+        "\n".join(counts) + "\n\n"
         "Returns are of the policy's mean action, averaged over a run's last ten"
-        " evaluations; ± is the standard deviation over seeds. Training returns are"
-        " of the policy with noise; the paper does not say which of the two it plots."
+        " evaluations; ± is the standard deviation over seeds, dividing by n. Training"
+        " returns are of the policy with noise; the paper does not say which of the"
+        " two it plots."
         "\n\n" + tables.table(head, rows)
     )
 
