@@ -116,10 +116,11 @@ def _claims(judged: pd.DataFrame) -> list[str]:
         "hyperparameters had been seen. n is the number of runs of the first + of the "
         f"second arm; with fewer than {evidence.LEAST_SEEDS} finished runs of either, "
         "a claim has too few runs, or is not yet run. Runs of 1,000,000 steps count "
-        "where there are enough of them, else those of 300,000. By rules A, B and C a claim is undecided at "
-        "best where neither arm has learned: no mean final return is above both arms' "
-        "mean first evaluations, after 5,000 steps. This was added while the runs on "
-        "Ant were under way, after the first of them had been seen.\n",
+        "where there are enough of them, else those of 300,000. By rules A, B and C a "
+        "claim is undecided at best where neither arm has learned: no mean final "
+        "return is above both arms' mean first evaluations, after 5,000 steps. This "
+        "was added while the runs on Ant were under way, after the first of them had "
+        "been seen.\n",
     ]
     for letter, rule in claims.SHARED_RULES.items():
         parts.append(f"- Rule {letter}: {rule}.")
