@@ -14,116 +14,62 @@ from collections.abc import Sequence
 import smoothie_tf
 from smoothie_tf import command_line, program
 
-_FIGURES = "smoothie_tf.experiments.commands.figure_commands"
-_THEORY = "smoothie_tf.experiments.commands.theory"
+_EXPERIMENTS = "smoothie_tf.experiments.commands"
 
-#: Subcommands by group: name, `module:function`, and description.
+#: Subcommands by group, with their descriptions.
 COMMANDS = {
-    "One run": (
-        ("train", "smoothie_tf.training.main:main", "trains one agent on one task"),
-        (
-            "export",
-            "smoothie_tf.export.export_command:export_main",
-            "writes a run's policy as a SavedModel",
-        ),
-        (
-            "evaluate",
-            "smoothie_tf.export.export_command:evaluate_main",
-            "prints an exported policy's mean return",
-        ),
-    ),
-    "Figures and tables of the paper": (
-        (
-            "figure1",
-            f"{_THEORY}:figure1_command",
-            "a reward, and the same reward smoothed",
-        ),
-        (
-            "figure2",
-            f"{_THEORY}:figure2_command",
-            "Smoothie and DDPG on a reward with two modes",
-        ),
-        (
-            "figure3",
-            f"{_FIGURES}:figure3",
-            "Smoothie and DDPG on six tasks of continuous control",
-        ),
-        ("figure4", f"{_FIGURES}:figure4", "Smoothie with and without the KL penalty"),
-        (
-            "table1",
-            "smoothie_tf.experiments.commands.search_command:search_command",
-            "searches an agent's hyperparameters on a task",
-        ),
-        (
-            "section3",
-            f"{_THEORY}:section3_command",
-            "the claims of section 3 in numbers",
-        ),
-        (
-            "identities",
-            f"{_THEORY}:identities_command",
-            "the paper's theorem and equations, checked numerically",
-        ),
-        (
-            "ablations",
-            "smoothie_tf.experiments.commands.ablations:ablations_command",
-            "variants of Algorithm 1 compared with truth and default",
-        ),
-    ),
-    "Further comparisons": (
-        (
-            "compare",
-            "smoothie_tf.experiments.commands.compare:compare_command",
-            "any arms on any tasks, from the command line",
-        ),
-        (
-            "baselines",
-            f"{_FIGURES}:baselines",
-            "Smoothie, searched and recommended, beside DDPG, TD3, SAC",
-        ),
-        (
-            "behind_ddpg",
-            f"{_FIGURES}:behind_ddpg",
-            "what changes Smoothie's return on HalfCheetah and Swimmer",
-        ),
-        (
-            "choices",
-            f"{_FIGURES}:choices",
-            "choices that the paper leaves open, one after the other",
-        ),
-        (
-            "soft_ddpg",
-            f"{_FIGURES}:soft_ddpg",
-            "DDPG, Soft DDPG, SVG(0), Smoothie: dense and rounded rewards",
-        ),
-        (
-            "neighbours_escape",
-            f"{_THEORY}:neighbours_escape_command",
-            "the same four on a reward with two modes",
-        ),
-        ("svg_figure2", f"{_FIGURES}:svg_figure2", "Figure 2 of the SVG paper"),
-        ("svg_figure3", f"{_FIGURES}:svg_figure3", "Figure 3 of the SVG paper"),
-        ("svg_figure4", f"{_FIGURES}:svg_figure4", "Figure 4 of the SVG paper"),
-        ("svg_tasks", f"{_FIGURES}:svg_tasks", "SVG(1)-ER on the SVG paper's tasks"),
-    ),
-    "Results": (
-        (
-            "collect",
-            "smoothie_tf.experiments.commands.collect:collect_command",
-            "copies the records of runs to results/",
-        ),
-        (
-            "report",
-            "smoothie_tf.experiments.commands.report:report_command",
-            "writes results/README.md from the records",
-        ),
-    ),
+    "One run": {
+        "train": "trains one agent on one task",
+        "export": "writes a run's policy as a SavedModel",
+        "evaluate": "prints an exported policy's mean return",
+    },
+    "Figures and tables of the paper": {
+        "figure1": "a reward, and the same reward smoothed",
+        "figure2": "Smoothie and DDPG on a reward with two modes",
+        "figure3": "Smoothie and DDPG on six tasks of continuous control",
+        "figure4": "Smoothie with and without the KL penalty",
+        "table1": "searches an agent's hyperparameters on a task",
+        "section3": "the claims of section 3 in numbers",
+        "identities": "the paper's theorem and equations, checked numerically",
+        "ablations": "variants of Algorithm 1 compared with truth and default",
+    },
+    "Further comparisons": {
+        "compare": "any arms on any tasks, from the command line",
+        "baselines": "Smoothie, searched and recommended, beside DDPG, TD3, SAC",
+        "behind_ddpg": "what changes Smoothie's return on HalfCheetah and Swimmer",
+        "choices": "choices that the paper leaves open, one after the other",
+        "soft_ddpg": "DDPG, Soft DDPG, SVG(0), Smoothie: dense and rounded rewards",
+        "neighbours_escape": "the same four on a reward with two modes",
+        "svg_figure2": "Figure 2 of the SVG paper",
+        "svg_figure3": "Figure 3 of the SVG paper",
+        "svg_figure4": "Figure 4 of the SVG paper",
+        "svg_tasks": "SVG(1)-ER on the SVG paper's tasks",
+    },
+    "Results": {
+        "collect": "copies the records of runs to results/",
+        "report": "writes results/README.md from the records",
+    },
+}
+_THEORY = ("figure1", "figure2", "section3", "identities", "neighbours_escape")
+_OWN_MODULE = ("ablations", "compare", "collect", "report")
+# All others draw learning curves, and are in `figure_commands`.
+_FUNCTIONS = {
+    "train": "smoothie_tf.training.main:main",
+    "export": "smoothie_tf.export.export_command:export_main",
+    "evaluate": "smoothie_tf.export.export_command:evaluate_main",
+    "table1": f"{_EXPERIMENTS}.search_command:search_command",
+    **{name: f"{_EXPERIMENTS}.theory:{name}_command" for name in _THEORY},
+    **{name: f"{_EXPERIMENTS}.{name}:{name}_command" for name in _OWN_MODULE},
 }
 
 
 def functions() -> dict[str, str]:
     """Returns the subcommands: `module:function` by name."""
-    return {name: where for group in COMMANDS.values() for name, where, _ in group}
+    return {
+        name: _FUNCTIONS.get(name, f"{_EXPERIMENTS}.figure_commands:{name}")
+        for group in COMMANDS.values()
+        for name in group
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -170,7 +116,7 @@ def _help() -> str:
     ]
     for title, group in COMMANDS.items():
         lines += ["", f"{title}:"]
-        lines += [f"  {name:<18}{what}" for name, _, what in group]
+        lines += [f"  {name:<18}{what}" for name, what in group.items()]
     lines += ["", "smoothie COMMAND --help lists the flags of a command."]
     return "\n".join(lines)
 

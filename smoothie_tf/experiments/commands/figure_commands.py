@@ -1,8 +1,9 @@
-"""The commands of the figures that are learning curves, one function per figure.
+"""The commands of the figures that are learning curves, one per figure.
 
 Their flags and exit statuses are those of `figure.figure_command`.
 """
 
+import functools
 from collections.abc import Sequence
 
 from smoothie_tf.experiments.commands.figure import figure_command
@@ -22,37 +23,16 @@ from smoothie_tf.experiments.figures.svg import (
     SVG_TASKS,
 )
 
-
-def figure3(argv: Sequence[str] | None = None) -> int:
-    """Trains and draws Figure 3."""
-    return figure_command(FIGURE_3, argv)
-
-
-def figure4(argv: Sequence[str] | None = None) -> int:
-    """Trains and draws Figure 4."""
-    return figure_command(FIGURE_4, argv)
-
-
-def baselines(argv: Sequence[str] | None = None) -> int:
-    """Trains and draws Smoothie beside DDPG, TD3 and SAC."""
-    return figure_command(BASELINES, argv)
-
-
-def behind_ddpg(argv: Sequence[str] | None = None) -> int:
-    """Trains and draws variants of Smoothie on HalfCheetah and Swimmer."""
-    return figure_command(BEHIND_DDPG, argv, baseline=EQUAL.variant)
-
-
-def choices(argv: Sequence[str] | None = None) -> int:
-    """Trains and draws both agents with settings that the paper does not specify."""
-    return figure_command(CHOICES, argv)
-
-
-def soft_ddpg(argv: Sequence[str] | None = None) -> int:
-    """Trains and draws four agents with dense and with discretized rewards."""
-    return figure_command(
-        NEIGHBOURS, argv, ablation=SOFT_DDPG_WIDTHS, baseline=DDPG.variant
-    )
+figure3 = functools.partial(figure_command, FIGURE_3)
+figure4 = functools.partial(figure_command, FIGURE_4)
+baselines = functools.partial(figure_command, BASELINES)
+behind_ddpg = functools.partial(figure_command, BEHIND_DDPG, baseline=EQUAL.variant)
+choices = functools.partial(figure_command, CHOICES)
+soft_ddpg = functools.partial(
+    figure_command, NEIGHBOURS, ablation=SOFT_DDPG_WIDTHS, baseline=DDPG.variant
+)
+svg_figure3 = functools.partial(figure_command, SVG_FIGURE_3)
+svg_tasks = functools.partial(figure_command, SVG_TASKS)
 
 
 def svg_figure2(argv: Sequence[str] | None = None) -> int:
@@ -62,18 +42,8 @@ def svg_figure2(argv: Sequence[str] | None = None) -> int:
     return figure_command(SVG_FIGURE_2, argv, finish=measure)
 
 
-def svg_figure3(argv: Sequence[str] | None = None) -> int:
-    """Trains and draws Figure 3 of the SVG paper."""
-    return figure_command(SVG_FIGURE_3, argv)
-
-
 def svg_figure4(argv: Sequence[str] | None = None) -> int:
     """Trains and draws Figure 4 of the SVG paper, and measures its policies."""
     from smoothie_tf.experiments.svg.behaviour import measure
 
     return figure_command(SVG_FIGURE_4, argv, finish=measure)
-
-
-def svg_tasks(argv: Sequence[str] | None = None) -> int:
-    """Trains SVG(1)-ER for a few steps on each task of the SVG paper except Hand."""
-    return figure_command(SVG_TASKS, argv)

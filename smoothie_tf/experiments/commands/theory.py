@@ -1,5 +1,6 @@
 """The commands without long runs: Figures 1 and 2, Section 3 and the identities."""
 
+import functools
 import json
 import pathlib
 import shlex
@@ -50,30 +51,6 @@ def figure1_command(argv: Sequence[str] | None = None) -> int:
         f"Figure 1 is in {out_dir / 'figure1.png'}, its data in figure1.csv beside it."
     )
     return DONE
-
-
-def figure2_command(argv: Sequence[str] | None = None) -> int:
-    """Trains the runs of Figure 2, draws one per agent, and counts how all end.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
-    """
-    return _escape_command(figure2.FIGURE_2, argv)
-
-
-def neighbours_escape_command(argv: Sequence[str] | None = None) -> int:
-    """Trains and draws the runs of the comparison of four agents; counts how they end.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
-    """
-    return _escape_command(neighbours_escape.NEIGHBOURS_ESCAPE, argv)
 
 
 def identities_command(argv: Sequence[str] | None = None) -> int:
@@ -148,7 +125,9 @@ def _start_tensorflow() -> None:
     threads.limit(1)
 
 
-def _escape_command(comparison: escape.Escape, argv: Sequence[str] | None) -> int:
+def _escape_command(
+    comparison: escape.Escape, argv: Sequence[str] | None = None
+) -> int:
     """Trains the runs of a comparison, draws them, and counts how they end."""
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(description=comparison.subject)
@@ -206,6 +185,12 @@ def _escape_command(comparison: escape.Escape, argv: Sequence[str] | None) -> in
         f" {stem}_{{training,runs}}.csv"
     )
     return DONE
+
+
+figure2_command = functools.partial(_escape_command, figure2.FIGURE_2)
+neighbours_escape_command = functools.partial(
+    _escape_command, neighbours_escape.NEIGHBOURS_ESCAPE
+)
 
 
 def _add_escape_flags(parser: Parser) -> None:
