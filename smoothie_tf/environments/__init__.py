@@ -1,6 +1,7 @@
 """Tasks of our own, registered with Gymnasium, and the bridge to TF-Agents.
 
-Importing this package imports no TensorFlow.
+Importing any module here but `gymnasium_environment` imports no TensorFlow. That
+module's `known_to_agents` says what a task's `reward_fn` takes.
 """
 
 import os

@@ -4,8 +4,6 @@ Section 6.1 of Heess et al. (2015) trains "on a cart-pole" without details; all 
 are ours. A uniform pole turns on a cart that runs on a rail with stops at its ends.
 Time steps of 40 ms, integrated by four steps of 10 ms (fourth-order Runge–Kutta); θ = 0
 is upright.
-
-Importing this module imports no TensorFlow.
 """
 
 import math
@@ -43,11 +41,7 @@ class CartpoleEnvironment(gymnasium.Env):
     }
 
     def __init__(self, render_mode: str | None = None):
-        """Creates the task.
-
-        Args:
-          render_mode: "rgb_array", or None.
-        """
+        """Creates the task; `render_mode` is "rgb_array" or None."""
         self.render_mode = render_mode
         self.observation_space = spaces.Box(-np.inf, np.inf, (5,), np.float64)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
@@ -64,14 +58,9 @@ class CartpoleEnvironment(gymnasium.Env):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Pushes the cart for one time step.
+        """Pushes the cart with a share of 10 N, shape [1].
 
-        Args:
-          action: The force as a share of 10 N, shape [1]; clipped to the bounds for the
-            motion, but not for the cost.
-
-        Returns:
-          Observation, reward, False, False, and no info.
+        The share is clipped to the bounds for the motion, but not for the cost.
         """
         (action,) = np.asarray(action, np.float64).tolist()
         force = FORCE * min(max(action, -1.0), 1.0)
@@ -84,16 +73,7 @@ class CartpoleEnvironment(gymnasium.Env):
 
     @staticmethod
     def reward_fn(state: Any, action: Any, next_state: Any) -> Any:
-        """Rewards in TensorFlow.
-
-        Args:
-          state: Observations, shape [B, 5].
-          action: Actions, shape [B, 1].
-          next_state: Next observations, shape [B, 5].
-
-        Returns:
-          ½·(1 + cos θ') − 0.1·x'² − 0.01·a², shape [B].
-        """
+        """Returns ½·(1 + cos θ') − 0.1·x'² − 0.01·a², shape [B]."""
         import tensorflow as tf
 
         del state

@@ -1,7 +1,5 @@
 """Gymnasium tasks whose return values are checked and copied.
 
-Importing this module imports no TensorFlow.
-
 Shapes: S state.
 """
 

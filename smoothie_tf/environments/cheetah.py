@@ -4,8 +4,6 @@ Section 6.2 of Heess et al. (2015): "Half-Cheetah has a version with springs to 
 balanced standing and a version without them." This is Gymnasium's HalfCheetah-v5, whose
 joints have springs. It has 17 observations, without the horizontal position, where the
 paper has 18.
-
-Importing this module imports no TensorFlow.
 """
 
 from typing import Any

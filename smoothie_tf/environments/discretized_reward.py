@@ -3,8 +3,6 @@
 The action value of such a task has steps where the original one has slopes. Agents
 learn from the rounded reward; they are evaluated by the task's original reward, which
 is in `info`.
-
-Importing this module imports no TensorFlow.
 """
 
 import copy

@@ -13,8 +13,6 @@ ours:
 
 linear except for the bound on a. At rest the ball hangs 1 m below the hand; the targets
 are 1 m to its left or right, at that height.
-
-Importing this module imports no TensorFlow.
 """
 
 import math
@@ -50,11 +48,7 @@ class HandEnvironment(gymnasium.Env):
     }
 
     def __init__(self, render_mode: str | None = None):
-        """Creates the task.
-
-        Args:
-          render_mode: "rgb_array", or None.
-        """
+        """Creates the task; `render_mode` is "rgb_array" or None."""
         self.render_mode = render_mode
         self.observation_space = spaces.Box(-np.inf, np.inf, (9,), np.float64)
         # m/s.
@@ -75,14 +69,9 @@ class HandEnvironment(gymnasium.Env):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Moves the hand for one time step.
+        """Moves the hand at a velocity in m/s, shape [2]; terminates after 10 s.
 
-        Args:
-          action: The hand's velocity in m/s, shape [2]; clipped to the bounds for the
-            motion, but not for the cost.
-
-        Returns:
-          Observation, reward, whether the 10 s are over, False, and no info.
+        The velocity is clipped to the bounds for the motion, but not for the cost.
         """
         action = np.asarray(action, np.float64)
         stretch = self._ball - self._hand
@@ -102,16 +91,7 @@ class HandEnvironment(gymnasium.Env):
 
     @staticmethod
     def reward_fn(state: Any, action: Any, next_state: Any) -> Any:
-        """Rewards in TensorFlow.
-
-        Args:
-          state: Observations, shape [B, 9].
-          action: Actions, shape [B, 2].
-          next_state: Next observations, shape [B, 9].
-
-        Returns:
-          Rewards, shape [B], (15). The time is the observation's last element.
-        """
+        """Returns (15), shape [B]; the time is the observation's last element."""
         import tensorflow as tf
 
         del state

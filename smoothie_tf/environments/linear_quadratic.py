@@ -20,8 +20,6 @@ With C = A + BK, Q_K = Q + KᵀRK:
 The Hessian is constant and Q̃ differs from Q by a constant: here Theorem 1 is
 ∂Q̃/∂Σ = −½·H, with Σ = LLᵀ.
 
-Importing this module imports no TensorFlow.
-
 Shapes: S state, A action; leading dimensions of states and actions are kept. Sizes are
 always in brackets: [A] is the action's size, A the matrix.
 """
@@ -449,14 +447,7 @@ class LinearQuadraticEnvironment(gymnasium.Env):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Returns the reward of state and action, and the next state.
-
-        Args:
-          action: Shape [A]; not clipped.
-
-        Returns:
-          Next state, reward, False for terminated, False for truncated, no info.
-        """
+        """Takes a step with an action of shape [A], which is not clipped."""
         action = np.asarray(action, np.float64)
         reward = float(self.system.reward(self._state, action))
         noise = self._noise_factor @ self.np_random.standard_normal(len(self._state))

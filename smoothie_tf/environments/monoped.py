@@ -7,8 +7,6 @@ controlling the joints with a standard deviation of 5% of the total possible act
 strength at all points in time." Episodes of 200 steps; tests go up to 25 % noise. We
 have no further description: a planar torso with hip, knee, ankle and a waist above the
 hip, and the reward, are ours.
-
-Importing this module imports no TensorFlow.
 """
 
 from typing import Any
@@ -61,15 +59,9 @@ class MonopedEnvironment(mujoco_task.MujocoTask):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Applies torques for one time step.
+        """Applies torques, shape [4], which are clipped before noise is added.
 
-        Args:
-          action: Torques as shares of the motors' strength, shape [4]; clipped to the
-            bounds before noise is added.
-
-        Returns:
-          Observation, reward, False, False, and no info: an episode continues after a
-          fall.
+        An episode continues after a fall.
         """
         action = np.asarray(action, np.float64)
         noise = self._torque_noise * self.np_random.standard_normal(4)
@@ -81,16 +73,7 @@ class MonopedEnvironment(mujoco_task.MujocoTask):
 
     @staticmethod
     def reward_fn(state: Any, action: Any, next_state: Any) -> Any:
-        """Rewards in TensorFlow.
-
-        Args:
-          state: Observations, shape [B, 14].
-          action: Actions, shape [B, 4].
-          next_state: Next observations, shape [B, 14].
-
-        Returns:
-          z/1.25 − 0.3·lean² − 0.02·x² − 0.001·‖a‖², shape [B].
-        """
+        """Returns z/1.25 − 0.3·lean² − 0.02·x² − 0.001·‖a‖², shape [B]."""
         import tensorflow as tf
 
         del state

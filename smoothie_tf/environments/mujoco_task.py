@@ -1,7 +1,4 @@
-"""Base of Gymnasium tasks whose MuJoCo models are defined in Python.
-
-Importing this module imports no TensorFlow.
-"""
+"""Base of Gymnasium tasks whose MuJoCo models are defined in Python."""
 
 from typing import Any, ClassVar
 

@@ -13,8 +13,6 @@ Observations and rewards have lengths in units of a link, 10 cm: in metres, posi
 are too small beside angles for a network to distinguish the corners, and values are
 hardly larger than a value function's initial output.
 
-Importing this module imports no TensorFlow.
-
 Shapes: S state dimensions.
 """
 
@@ -81,14 +79,7 @@ class ReacherEnvironment(mujoco_task.MujocoTask):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Applies torques for one time step.
-
-        Args:
-          action: Torques as shares of the motors' strength, shape [3].
-
-        Returns:
-          Observation, reward, False, False, and info: `distance` of tip and target, m.
-        """
+        """Applies torques, shape [3]; `info` has tip and target's `distance` in m."""
         action = np.asarray(action, np.float64)
         self._simulate(action)
         self._target = self._target + self.dt * self._target_velocity
@@ -105,16 +96,7 @@ class ReacherEnvironment(mujoco_task.MujocoTask):
 
     @staticmethod
     def reward_fn(state: Any, action: Any, next_state: Any) -> Any:
-        """Rewards in TensorFlow.
-
-        Args:
-          state: Observations, shape [B, S].
-          action: Actions, shape [B, 3].
-          next_state: Next observations, shape [B, S].
-
-        Returns:
-          −√(d² + ε²) − 0.1·‖a‖², d the distance from tip to target, shape [B].
-        """
+        """Returns −√(d² + ε²) − 0.1·‖a‖², d from tip to target in links, shape [B]."""
         del state
         away = _tips(next_state[..., :3]) - next_state[..., 6:8]
         return -_rounded_lengths(away) - _action_costs(action)
@@ -138,11 +120,7 @@ class GripperEnvironment(mujoco_task.MujocoTask):
     """
 
     def __init__(self, render_mode: str | None = None):
-        """Creates the task.
-
-        Args:
-          render_mode: As for `MujocoTask`.
-        """
+        """Creates the task; `render_mode` is as for `MujocoTask`."""
         super().__init__(_xml(gripper=True), _FRAME_SKIP, 22, render_mode, _CAMERA)
         kind = mujoco.mjtObj.mjOBJ_BODY
         bodies = [
@@ -172,14 +150,7 @@ class GripperEnvironment(mujoco_task.MujocoTask):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Applies torques to joints and fingers for one time step.
-
-        Args:
-          action: Torques as shares of the motors' strength, shape [5].
-
-        Returns:
-          Observation, reward, False, False, and info: `distance` of ball and target, m.
-        """
+        """Applies torques, shape [5]; `info` has ball and target's `distance` in m."""
         action = np.asarray(action, np.float64)
         self._simulate(action)
         observation = self._observation()
@@ -191,18 +162,10 @@ class GripperEnvironment(mujoco_task.MujocoTask):
 
     @staticmethod
     def reward_fn(state: Any, action: Any, next_state: Any) -> Any:
-        """Rewards in TensorFlow.
+        """Returns −d(hand, ball) − d(ball, target) − 0.1·‖a‖², shape [B].
 
         Distances are computed from angles and positions, not from the observed vectors:
         a learned model may not keep these consistent.
-
-        Args:
-          state: Observations, shape [B, 22].
-          action: Actions, shape [B, 5].
-          next_state: Next observations, shape [B, 22].
-
-        Returns:
-          −d(hand, ball) − d(ball, target) − 0.1·‖a‖², shape [B].
         """
         del state
         hand = _tips(next_state[..., :3])

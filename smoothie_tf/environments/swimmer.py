@@ -26,8 +26,6 @@ with equal masses and v the nose's velocity,
 
     v_com = v + (ℓ/n)·Σ_i [Σ_{j<i} u_j·ψ̇_j + ½·u_i·ψ̇_i].
 
-Importing this module imports no TensorFlow.
-
 Shapes: n links, S = 2(n + 2) state dimensions, A = n − 1 actions.
 """
 
@@ -100,14 +98,7 @@ class SwimmerEnvironment(mujoco_task.MujocoTask):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Applies torques for one time step.
-
-        Args:
-          action: Torques as shares of the motors' strength, shape [A].
-
-        Returns:
-          Observation, reward, False, False, and no info.
-        """
+        """Applies torques, shape [A], for one time step."""
         action = np.asarray(action, np.float64)
         self._simulate(action)
         observation = self._observation()
@@ -118,16 +109,7 @@ class SwimmerEnvironment(mujoco_task.MujocoTask):
         return observation, reward, False, False, {}
 
     def reward_fn(self, state: Any, action: Any, next_state: Any) -> Any:
-        """Rewards in TensorFlow.
-
-        Args:
-          state: Observations, shape [B, S].
-          action: Actions, shape [B, A].
-          next_state: Next observations, shape [B, S].
-
-        Returns:
-          Rewards, shape [B], as in the module's docstring.
-        """
+        """Returns r of the module's docstring, shape [B]."""
         import tensorflow as tf
 
         del state

@@ -1,7 +1,4 @@
-"""Names of tasks: a registered id, or "module:id" for one that a module registers.
-
-Importing this module imports no TensorFlow.
-"""
+"""Names of tasks: a registered id, or "module:id" for one that a module registers."""
 
 import importlib
 

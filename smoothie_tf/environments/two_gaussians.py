@@ -212,14 +212,7 @@ class TwoGaussiansEnvironment(gymnasium.Env):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Returns the reward of the action, and ends the episode.
-
-        Args:
-          action: Shape [1]; not clipped.
-
-        Returns:
-          Observation, reward, True for terminated, False for truncated, no info.
-        """
+        """Pays the mixture at an action of shape [1], not clipped; terminates."""
         reward = self.mixture.reward(np.asarray(action, np.float64).item())
         return self._observation(), float(reward), True, False, {}
 
