@@ -73,10 +73,7 @@ def functions() -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a subcommand.
-
-    Args:
-        argv: Its name and its flags; `None` for those of the process.
+    """Runs the subcommand that `argv`, or the process's own arguments, begin with.
 
     Returns:
         Its exit status; 2 if there is no such subcommand.

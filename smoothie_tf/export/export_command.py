@@ -16,8 +16,8 @@ def export_main(arguments: Sequence[str] | None = None) -> int:
       arguments: The command's arguments; those of the process if None.
 
     Returns:
-      Exit status: 0 done, 1 NaN or infinity, or a file that cannot be written, 2 bad
-      input, 130 interrupted.
+      An exit status of `command_line`; 1 for a NaN or infinity, or a file that cannot
+      be written.
     """
     flags = _export_parser().parse_args(arguments)
     with stopping.signals() as stop:
@@ -57,15 +57,7 @@ def _export(flags, stop):
 
 
 def evaluate_main(arguments: Sequence[str] | None = None) -> int:
-    """Runs an exported policy and prints its return.
-
-    Args:
-      arguments: The command's arguments; those of the process if None.
-
-    Returns:
-      Exit status: 0 done, 1 NaN or infinity, or a file that cannot be written, 2 bad
-      input, 130 interrupted.
-    """
+    """Runs an exported policy and prints its return; see `export_main`."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     flags = _evaluate_parser().parse_args(arguments)
     with stopping.signals() as stop:

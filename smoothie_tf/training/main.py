@@ -11,13 +11,10 @@ from smoothie_tf.training import gin_directory, huge_pages, stopping
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains an agent on a task.
+    """Trains an agent on a task, and returns an exit status of `command_line`.
 
     Args:
       arguments: The command's arguments; those of the process if None.
-
-    Returns:
-      Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.
     """
     as_program = arguments is None
     arguments = sys.argv[1:] if as_program else list(arguments)

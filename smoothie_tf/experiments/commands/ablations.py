@@ -28,15 +28,7 @@ _HOPPER_STEPS = 100_000
 
 
 def ablations_command(argv: Sequence[str] | None = None) -> int:
-    """Runs and draws the ablations, and writes `ablations.md`.
-
-    Args:
-        argv: Flags; None for those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 a run failed or a table is damaged, 2 bad input, 130
-        interrupted.
-    """
+    """Runs and draws the ablations, and writes `ablations.md`."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
     flags, figure_flags = parser.parse_known_args(argv)

@@ -76,14 +76,7 @@ def _with_run_dir(command: str, run_dir: pathlib.Path) -> str:
 
 
 def collect_command(argv: Sequence[str] | None = None) -> int:
-    """Copies the records of runs to results/.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 nothing to collect or a run is damaged.
-    """
+    """Copies the records of runs to results/; status 1 also if there are none."""
     parser = Parser(
         description="Copies the metrics.csv, run.json and operative_config.gin of runs "
         "to results/runs, from which reproduce/report.py writes its report.",

@@ -38,15 +38,7 @@ def compare_command(
     *,
     train_command: Callable[[Run], list[str]] = launch.train_command,
 ) -> int:
-    """Trains and compares arms on tasks.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-        train_command: Makes the command of a run.
-
-    Returns:
-        Exit status of `figure_command`.
-    """
+    """Trains and compares arms on tasks; `train_command` makes a run's command."""
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(
         prog="compare",

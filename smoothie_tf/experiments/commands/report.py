@@ -10,14 +10,7 @@ from smoothie_tf.validation import InputError
 
 
 def report_command(argv: Sequence[str] | None = None) -> int:
-    """Writes the report.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 a file is damaged, 2 bad input.
-    """
+    """Writes the report."""
     parser = Parser(
         description="Writes results/README.md and its pictures. Reads only the files "
         "in results/.",

@@ -30,12 +30,7 @@ def search_command(
 ) -> int:
     """Searches hyperparameters for an agent on a task, and writes the results.
 
-    Args:
-        argv: Flags; `None` for those of the process.
-        train_command: Makes the command of a run.
-
-    Returns:
-        An exit status of `command_line`.
+    `train_command` makes a run's command.
     """
     parser = command_line.Parser(
         description="Searches hyperparameters on a task over Table 1's ranges. The "

@@ -26,11 +26,7 @@ from smoothie_tf.training import run_directory
 def figure1_command(argv: Sequence[str] | None = None) -> int:
     """Draws Figure 1 and writes its table.
 
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 closed form and quadrature disagree, 2 bad input.
+    Status 1: closed form and quadrature disagree.
     """
     parser = Parser(
         description="Figure 1: a mixture of two Gaussians and its smoothed version."
@@ -54,14 +50,7 @@ def figure1_command(argv: Sequence[str] | None = None) -> int:
 
 
 def identities_command(argv: Sequence[str] | None = None) -> int:
-    """Checks the paper's identities numerically and writes a table.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 2 bad input.
-    """
+    """Checks the paper's identities numerically and writes a table."""
     parser = Parser(
         description="Checks Theorem 1, the fixed point of (18) and the Hessians of "
         "supplement D.1 numerically."
@@ -76,14 +65,7 @@ def identities_command(argv: Sequence[str] | None = None) -> int:
 
 
 def section3_command(argv: Sequence[str] | None = None) -> int:
-    """Measures the claims of Section 3, and writes tables and a picture.
-
-    Args:
-        argv: Flags; `None` for those of the process.
-
-    Returns:
-        Exit status: 0 done, 2 bad input.
-    """
+    """Measures the claims of Section 3, and writes tables and a picture."""
     parser = Parser(
         description="Section 3: the variance of the naive update, local optima of "
         "smoothed rewards, critics of raw and of smoothed rewards, and the limit "
