@@ -19,7 +19,6 @@ from smoothie_tf.command_line import Parser
 from smoothie_tf.runs.workers import ONE_CORE, LocalWorkers, WorkerLostError, Workers
 from smoothie_tf.validation import InputError, first_line
 
-_LAUNCHERS = ("processes", "ray")
 _CONNECT_SECONDS = 5.0
 _POLL_SECONDS = 0.2
 # Time that an interrupted run has to write its checkpoint.
@@ -53,6 +52,7 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument(
         "--launcher",
         default="processes",
+        choices=("processes", "ray"),
         help="processes (default) for processes on this machine, or ray for tasks on a "
         "Ray cluster",
     )
@@ -68,14 +68,9 @@ def check(launcher: str, address: str | None) -> None:
     """Checks the flags `--launcher` and `--ray_address`.
 
     Raises:
-        InputError: If there is no such launcher, if Ray is not installed, or if an
-            address is given without `--launcher ray`.
+        InputError: If Ray is not installed, or if an address is given without
+            `--launcher ray`.
     """
-    if launcher not in _LAUNCHERS:
-        raise InputError(
-            f"--launcher {launcher!r} is unknown: choose one of "
-            f"{', '.join(_LAUNCHERS)}."
-        )
     if launcher != "ray" and address is not None:
         raise InputError(
             f"--ray_address {address} is for --launcher ray: add it, or leave the "
@@ -250,7 +245,8 @@ class RayProcess:
             return -signal.SIGINT
         except ray.exceptions.RayTaskError as error:
             # The task could not start the run, so the run has no log.
-            return WorkerLostError(_could_not_start(error.cause))
+            why = first_line(error.cause)
+            return WorkerLostError(f"its node could not start it: {why}")
         except ray.exceptions.RayError as error:
             return WorkerLostError(_loss(error))
 
@@ -267,11 +263,6 @@ def _loss(error: Exception) -> str:
     if "node" in text and ("dead" in text or "died" in text):
         return "its node died"
     return "its worker died"
-
-
-def _could_not_start(error: Exception) -> str:
-    """Returns a clause with the first line of an error's message."""
-    return f"its node could not start it: {first_line(error)}"
 
 
 def _train(
