@@ -319,21 +319,13 @@ def batch(observations: Sequence[Observation]) -> Observation:
     return tf.nest.map_structure(lambda *leaves: np.stack(leaves), *observations)
 
 
-def as_json(space: spaces.Space, observation: Observation) -> Any:
-    """Converts an observation to dicts and lists of numbers, which JSON can hold.
+def as_json(observation: Observation) -> Any:
+    """Replaces an observation's arrays by lists of numbers, which JSON can hold.
 
     Args:
-      space: The observation space.
-      observation: An observation as the task returns it.
+      observation: An observation as the task returns it, nested or not.
     """
-    if isinstance(space, spaces.Dict):
-        return {
-            key: as_json(inner, observation[key]) for key, inner in space.spaces.items()
-        }
-    if isinstance(space, spaces.Tuple):
-        pairs = zip(space.spaces, observation, strict=True)
-        return [as_json(inner, each) for inner, each in pairs]
-    return np.asarray(observation).tolist()
+    return tf.nest.map_structure(lambda leaf: np.asarray(leaf).tolist(), observation)
 
 
 def _bounds(space, dtype):

@@ -247,7 +247,7 @@ def _pairs(task: gymnasium.Env, deployed, stop):
         stop.check()
         action = _act(deployed, observation)
         if step in _PAIR_STEPS:
-            listed = policy_export.as_json(task.observation_space, observation)
+            listed = policy_export.as_json(observation)
             pairs.append({"observation": listed, "action": action.tolist()})
             parameters = deployed.distribution_parameters(
                 policy_export.batch([observation])

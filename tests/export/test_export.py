@@ -599,7 +599,8 @@ def test_spaces_as_json():
 
 def test_observations_as_json():
     (observation,) = observations(NESTED, 1)
-    listed = json.loads(json.dumps(export.as_json(NESTED, observation)))
+    listed = json.loads(json.dumps(export.as_json(observation)))
+    assert list(listed) == list(NESTED.spaces)
     assert listed["gear"] == int(observation["gear"])
     np.testing.assert_array_equal(
         np.asarray(listed["wheel"], np.float32), observation["wheel"]
