@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Sequence
 
-from smoothie_tf.experiments.evidence import evidence, metrics, statistics
+from smoothie_tf.experiments.evidence import evidence, metrics, statistics, writing
 from smoothie_tf.experiments.figures.grids import Figure
 from smoothie_tf.experiments.report import tables
 from smoothie_tf.runs.run import Run
@@ -96,8 +96,7 @@ def _improvement(figure, path):
             if min(len(first), len(returns)) < evidence.LEAST_SEEDS:
                 continue
             estimate = statistics.probability_of_improvement([returns], [first])
-            number, low, high = (f"{each:.2f}" for each in estimate)
-            rows.append([env, arm.label, f"{number} [{low}, {high}]"])
+            rows.append([env, arm.label, writing.interval(estimate, 2)])
     if not rows:
         return []
     head = [

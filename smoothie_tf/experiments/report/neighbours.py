@@ -2,7 +2,7 @@
 
 import pathlib
 
-from smoothie_tf.experiments.evidence import metrics, statistics
+from smoothie_tf.experiments.evidence import metrics, statistics, writing
 from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WIDTHS
 from smoothie_tf.experiments.report import tables
 
@@ -63,8 +63,7 @@ def _escape(path: pathlib.Path) -> list[str]:
     for (environment, agent), arm in runs.groupby(["environment", "agent"], sort=False):
         reward = "discretized" if "Discretized" in environment else "dense"
         share = statistics.share(int((arm["ends_on"] == "better").sum()), len(arm))
-        value, low, high = (f"{100 * each:.0f}" for each in share)
-        ended = f"{value} % [{low}, {high}]"
+        ended = writing.percent(share)
         rows.append([reward, _LABELS.get(agent, agent), ended, str(len(arm))])
     head = ["reward", "agent", "runs that end on the better mode", "n"]
     picture = f"{path.name}/{path.name}.png"

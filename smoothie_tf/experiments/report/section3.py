@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from smoothie_tf.experiments.evidence import evidence, statistics
+from smoothie_tf.experiments.evidence import evidence, statistics, writing
 from smoothie_tf.experiments.evidence.verdicts import (
     NOT,
     NOT_YET,
@@ -164,10 +164,10 @@ def _learned_variance(found) -> Finding:
                 error = np.sqrt(((updates - naive["exact"]) ** 2).mean())
                 averaged = np.sqrt(naive["variance"] / actions)
                 numbers.append(
-                    f"{replay}, {_SYMBOLS[parameter]}: {estimate.value:.2f} "
-                    f"[{estimate.low:.2f}, {estimate.high:.2f}] (naive {one_action:.0f}"
-                    f"), {updates.mean() / naive['exact']:.2f} of the slope, error "
-                    f"{error:.3f} (naive, mean of as many actions, {averaged:.3f})"
+                    f"{replay}, {_SYMBOLS[parameter]}: {writing.interval(estimate, 2)} "
+                    f"(naive {one_action:.0f}), {updates.mean() / naive['exact']:.2f} "
+                    f"of the slope, error {error:.3f} (naive, mean of as many actions, "
+                    f"{averaged:.3f})"
                 )
     number = f"after {_SHOWN_ACTIONS:,} actions: " + "; ".join(numbers)
     number = number.replace(" -", " −")
@@ -240,10 +240,7 @@ def _easier(found) -> Finding:
             ]
             estimate = statistics.ratio(*errors)
             held.append(estimate.high < 1)
-            told.append(
-                f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}] times "
-                f"at {units} units"
-            )
+            told.append(f"{writing.interval(estimate, 2)} times at {units} units")
         numbers.append(f"{target}: {', '.join(told)}")
     seeds = last["seed"].nunique()
     return Finding(all_or_some(held), "; ".join(numbers), f"{seeds} + {seeds} a case")

@@ -59,7 +59,7 @@ def _drawn(
     out_dir: pathlib.Path,
 ) -> list[str]:
     """Writes the table of a figure, and draws it."""
-    lines = ["| task | agent | final | area | n |", "|---|---|---|---|---|"]
+    rows = []
     for panel in figure.panels:
         for arm in panel.arms:
             final, area = (
@@ -69,12 +69,12 @@ def _drawn(
             cells = [panel.title, arm.label, "not yet run", "", str(len(final))]
             if len(final):
                 cells[2:4] = _interval(final), _interval(area)
-            lines.append("| " + " | ".join(cells) + " |")
+            rows.append(cells)
     picture = out_dir / f"{figure.name}.png"
     panels = curves.compared(figure, runs)
     curves.draw(curves.RETURN, finals.frame, figure, runs, picture, panels)
     return [
-        "\n".join(lines) + "\n",
+        tables.table(["task", "agent", "final", "area", "n"], rows),
         f"![{figure.title}, {figure.subject}]({out_dir.name}/{picture.name})\n",
     ]
 
