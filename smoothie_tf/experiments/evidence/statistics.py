@@ -168,11 +168,9 @@ def scale_to_range(
 
 def share(successes: int, number: int) -> Estimate:
     """Estimates a probability from counts, with Wilson's interval."""
-    z = 1.959964
-    p, spread = successes / number, z * z / number
-    middle = (p + spread / 2) / (1 + spread)
-    width = z * np.sqrt(p * (1 - p) / number + spread / number / 4) / (1 + spread)
-    return Estimate(p, max(0.0, middle - width), min(1.0, middle + width))
+    test = stats.binomtest(successes, number)
+    interval = test.proportion_ci(CONFIDENCE, "wilson")
+    return Estimate(test.statistic, interval.low, interval.high)
 
 
 def _matrix(returns: Sequence[np.ndarray]) -> np.ndarray:
