@@ -107,14 +107,12 @@ def adapt(env: gymnasium.Env) -> gymnasium.Env:
         )
     observations = _space_of(env, "observation_space", name)
     leaves = list(_leaves(observations))
-    if any(_is_image(space) for space in leaves):
+    if any(isinstance(leaf, spaces.Box) and len(leaf.shape) >= 3 for leaf in leaves):
         raise ValueError(
             f"Environment {name!r} has observation space {observations}, but an image"
             " is not an observation for networks of dense layers."
         )
-    known = all(
-        isinstance(space, checked_task.LEAVES) for space in _leaves(observations)
-    )
+    known = all(isinstance(leaf, checked_task.LEAVES) for leaf in leaves)
     if not known or not spaces.flatdim(observations):
         raise ValueError(
             f"Environment {name!r} has observation space {observations}, which does"
@@ -163,10 +161,6 @@ def _leaves(space):
             yield from _leaves(part)
     else:
         yield space
-
-
-def _is_image(space):
-    return isinstance(space, spaces.Box) and len(space.shape) >= 3
 
 
 def time_step_spec(env: gymnasium.Env) -> ts.TimeStep:

@@ -21,15 +21,7 @@ from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.grids import Arm, Figure, Panel
 from smoothie_tf.runs.run import Run, is_length, lengths
 
-# Both sets of colours are from the colour-blind safe set of Okabe and Ito.
-_COLOURS = {
-    "smoothie": style.SMOOTHIE,
-    "ddpg": style.DDPG,
-    "soft_ddpg": style.SOFT_DDPG,
-    "svg0": style.SVG0,
-    "smoothie-no-kl": "#E69F00",
-    "smoothie-no-kl-searched": "#56B4E9",
-}
+# From the colour-blind safe set of Okabe and Ito, as those of `style`.
 _SPARE_COLOURS = ("#56B4E9", "#000000", "#F0E442", "#999999")
 _PANELS_A_ROW = 3
 
@@ -324,4 +316,5 @@ def _add_legend(body, arms: Sequence[Arm], curves: pd.DataFrame) -> None:
 def colours(arms: Sequence[Arm]) -> list[str]:
     """Returns the colours of arms; known variants have the same one in every figure."""
     spare = iter(_SPARE_COLOURS)
-    return [arm.colour or _COLOURS.get(arm.variant) or next(spare) for arm in arms]
+    known = style.COLOURS
+    return [arm.colour or known.get(arm.variant) or next(spare) for arm in arms]

@@ -18,6 +18,15 @@ SMOOTHIE = "#0072B2"
 DDPG = "#D55E00"
 SOFT_DDPG = "#009E73"
 SVG0 = "#CC79A7"
+#: Colours of agents and their variants in all figures.
+COLOURS = {
+    "smoothie": SMOOTHIE,
+    "ddpg": DDPG,
+    "soft_ddpg": SOFT_DDPG,
+    "svg0": SVG0,
+    "smoothie-no-kl": "#E69F00",
+    "smoothie-no-kl-searched": "#56B4E9",
+}
 # As the paper draws Figure 1.
 REWARD = "tab:green"
 SMOOTHED_REWARD = "magenta"

@@ -20,7 +20,6 @@ from smoothie_tf.experiments.theory import figure1, likelihood_ratio, section3
 
 _COMMAND = "python reproduce/section3.py"
 _SOURCE = "Section 3"
-_SYMBOLS = {"mean": "μ", "stddev": "σ"}
 _START = figure1.INITIAL_STDDEV
 #: Number of stored actions behind the learned updates that the table shows.
 _SHOWN_ACTIONS = 1000
@@ -127,7 +126,7 @@ def _naive_variance(found) -> Finding:
     if table is None:
         return Finding(NOT_YET)
     large, grows, numbers = [], [], []
-    for parameter in likelihood_ratio.PARAMETERS:
+    for parameter, symbol in likelihood_ratio.PARAMETERS.items():
         rows = table[table["parameter"] == parameter].sort_values("stddev")
         stddev = np.sqrt(rows["variance"].to_numpy())
         times = stddev / rows["exact"].abs().to_numpy()
@@ -136,7 +135,7 @@ def _naive_variance(found) -> Finding:
         grows.append((np.diff(stddev) < 0).all())
         least = np.sqrt(rows["variance_with_baseline"].to_numpy())
         numbers.append(
-            f"{_SYMBOLS[parameter]}: {stddev[start]:.2f}, {times[start]:.1f} times the "
+            f"{symbol}: {stddev[start]:.2f}, {times[start]:.1f} times the "
             f"mean's size, and {stddev[0]:.0f} at σ = {rows['stddev'].iloc[0]:g} (with "
             f"the best constant baseline {least[start]:.2f} and {least[0]:.2f})"
         )
@@ -161,12 +160,13 @@ def _learned_variance(found) -> Finding:
             estimate = statistics.relative_variance(updates)
             less.append(estimate.high < one_action)
             if actions == _SHOWN_ACTIONS:
+                symbol = likelihood_ratio.PARAMETERS[parameter]
                 error = np.sqrt(((updates - naive["exact"]) ** 2).mean())
                 averaged = np.sqrt(naive["variance"] / actions)
                 numbers.append(
-                    f"{replay}, {_SYMBOLS[parameter]}: {writing.interval(estimate, 2)} "
-                    f"(naive {one_action:.0f}), {updates.mean() / naive['exact']:.2f} "
-                    f"of the slope, error {error:.3f} (naive, mean of as many actions, "
+                    f"{replay}, {symbol}: {writing.interval(estimate, 2)} (naive "
+                    f"{one_action:.0f}), {updates.mean() / naive['exact']:.2f} of the "
+                    f"slope, error {error:.3f} (naive, mean of as many actions, "
                     f"{averaged:.3f})"
                 )
     number = f"after {_SHOWN_ACTIONS:,} actions: " + "; ".join(numbers)

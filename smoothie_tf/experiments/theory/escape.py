@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from smoothie_tf.environments import two_gaussians
-from smoothie_tf.experiments.drawing import style
 
 ENVIRONMENT = "smoothie_tf/TwoGaussians-v0"
 #: Agents and their labels, in the order of tables and legends.
@@ -25,12 +24,6 @@ ALL_AGENTS = {
 AGENTS = {agent: ALL_AGENTS[agent] for agent in ("smoothie", "ddpg")}
 #: Smallest change of σ that counts as a turn, relative to the last extreme.
 TURN = 0.01
-COLOURS = {
-    "smoothie": style.SMOOTHIE,
-    "ddpg": style.DDPG,
-    "soft_ddpg": style.SOFT_DDPG,
-    "svg0": style.SVG0,
-}
 #: Indices of the mixture's components whose centres are the two modes.
 WORSE, BETTER = two_gaussians.WORSE, two_gaussians.BETTER
 

@@ -11,7 +11,6 @@ from smoothie_tf.experiments.theory import figure1
 from smoothie_tf.experiments.theory.escape import (
     AGENTS,
     BETTER,
-    COLOURS,
     ENVIRONMENT,
     WORSE,
     Escape,
@@ -57,7 +56,8 @@ def _draw_training(
 ) -> None:
     for agent, label in AGENTS.items():
         run = records[records["agent"] == agent]
-        panel.plot(run["update"], run[column], color=COLOURS[agent], label=label)
+        colour = style.COLOURS[agent]
+        panel.plot(run["update"], run[column], color=colour, label=label)
     panel.set_xlim(0, records["update"].max())
     panel.xaxis.set_major_formatter("{x:,.0f}")
 

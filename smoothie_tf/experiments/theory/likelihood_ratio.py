@@ -17,8 +17,8 @@ import numpy as np
 
 from smoothie_tf.environments import two_gaussians
 
-#: Parameters of the policy, in the order of tables.
-PARAMETERS = ("mean", "stddev")
+#: Parameters of the policy, in the order of tables, and their symbols.
+PARAMETERS = {"mean": "μ", "stddev": "σ"}
 # The trapezoidal rule converges geometrically on Gaussians: see `two_gaussians`.
 _REACH = 12.0
 _NODES = 20_001

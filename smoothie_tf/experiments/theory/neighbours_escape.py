@@ -57,8 +57,8 @@ def draw(records: pd.DataFrame, table: pd.DataFrame, path: pathlib.Path) -> None
             for place, (agent, name) in enumerate(agents.items(), start=1):
                 chosen = _select(records, environment, agent)
                 ends = _select(table, environment, agent)["ends_on"]
-                _draw_paths(upper[place], chosen, "mean", escape.COLOURS[agent])
-                _draw_paths(lower[place], chosen, "stddev", escape.COLOURS[agent])
+                _draw_paths(upper[place], chosen, "mean", style.COLOURS[agent])
+                _draw_paths(lower[place], chosen, "stddev", style.COLOURS[agent])
                 for mode in _MIXTURE.centres:
                     upper[place].axhline(
                         mode, color="0.4", linewidth=0.8, linestyle=":", zorder=0

@@ -157,7 +157,6 @@ def tabulate(seeds: int = SEEDS) -> dict[str, pd.DataFrame]:
 
 
 _COLOURS = {"mean": style.SMOOTHIE, "stddev": style.DDPG}
-_SYMBOLS = {"mean": "μ", "stddev": "σ"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], path: pathlib.Path) -> None:
@@ -187,7 +186,7 @@ def draw(tables: Mapping[str, pd.DataFrame], path: pathlib.Path) -> None:
 
 def _draw_variance(panel: "matplotlib.axes.Axes", table: pd.DataFrame) -> None:
     for parameter, rows in table.groupby("parameter", sort=False):
-        colour, symbol = _COLOURS[parameter], _SYMBOLS[parameter]
+        colour, symbol = _COLOURS[parameter], likelihood_ratio.PARAMETERS[parameter]
         stddev = rows["stddev"]
         panel.plot(stddev, rows["variance"] ** 0.5, color=colour, label=f"Δ{symbol}")
         panel.plot(
@@ -245,7 +244,7 @@ def _draw_learned(panel, learned, exact, parameter):
     _tick(panel.xaxis, ACTION_COUNTS)
     low, high = panel.get_ylim()
     panel.set_ylim(low - 0.6 * (high - low), high)  # Room for the legend.
-    symbol, single = _SYMBOLS[parameter], row["variance"] ** 0.5
+    symbol, single = likelihood_ratio.PARAMETERS[parameter], row["variance"] ** 0.5
     panel.set_title(
         f"Δ{symbol} from a learned critic, ± its deviation\n"
         f"(naive, from one action: ± {single:.2f})"
