@@ -25,21 +25,14 @@ ORIGINAL_REWARD = "smoothie_tf/original_reward"
 _BASES: dict[str, str] = {}
 
 
-@gin.configurable(module="smoothie_tf", allowlist=["levels", "width"])
+@gin.configurable(module="smoothie_tf", allowlist=["levels"])
 class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
     """Rounds each reward to the nearest of k evenly spaced levels.
 
     The lowest level is `low`, the highest `high`; rewards beyond them are clipped.
     """
 
-    def __init__(
-        self,
-        env: gymnasium.Env,
-        low: float,
-        high: float,
-        levels: int = 5,
-        width: float | None = None,
-    ):
+    def __init__(self, env: gymnasium.Env, low: float, high: float, levels: int = 5):
         """Wraps a task.
 
         Args:
@@ -47,39 +40,22 @@ class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
           low: The lowest level, in units of reward.
           high: The highest level, above `low`.
           levels: k, the number of levels, ≥ 2.
-          width: Distance between two levels, > 0, instead of their number; rounded so
-            that it divides the range evenly.
 
         Raises:
           ValueError: If a number is not allowed.
         """
-        utils.RecordConstructorArgs.__init__(
-            self, low=low, high=high, levels=levels, width=width
-        )
+        utils.RecordConstructorArgs.__init__(self, low=low, high=high, levels=levels)
         gymnasium.Wrapper.__init__(self, env)
         owner = type(self).__name__
         validation.check(owner, "finite", low=low, high=high)
-        validation.check(owner, "positive", optional=True, width=width)
         validation.check(owner, "count", levels=levels)
         if not low < high:
             raise ValueError(
                 f"{owner}.high must be above low, {low!r}, but is {high!r}."
             )
-        if width is not None:
-            if width > high - low:
-                raise ValueError(
-                    f"{owner}.width must be at most the range of the reward,"
-                    f" {high - low!r}, but is {width!r}."
-                )
-            levels = round((high - low) / width) + 1
-        elif levels < 2:
+        if levels < 2:
             raise ValueError(f"{owner}.levels must be at least 2, but is {levels!r}.")
         self._levels = np.linspace(low, high, levels)
-
-    @property
-    def levels(self) -> np.ndarray:
-        """The levels in ascending order, in units of reward, shape [k]."""
-        return self._levels
 
     def discretize(self, reward: np.ndarray | float) -> np.ndarray:
         """Rounds rewards of any shape to the nearest level; halves go up."""

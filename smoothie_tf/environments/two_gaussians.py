@@ -25,7 +25,6 @@ Shapes: A is any shape of actions; arguments broadcast against each other.
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gymnasium
@@ -162,7 +161,7 @@ START_MEAN = MIXTURE.centres[WORSE]
 
 
 class TwoGaussiansEnvironment(gymnasium.Env):
-    """The reward is the mixture at the action; episodes have one step.
+    """The reward is `MIXTURE` at the action; episodes have one step.
 
     The observation is always 0, not 1: then the state does not affect the output of a
     mean network with relu layers and zero initial biases, only its last bias learns,
@@ -173,34 +172,9 @@ class TwoGaussiansEnvironment(gymnasium.Env):
     # Actions must not be rescaled to [−1, 1]: σ is in the task's own units, see above.
     metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "rescale_action": False}
 
-    def __init__(
-        self,
-        heights: Sequence[float] = MIXTURE.heights,
-        centres: Sequence[float] = MIXTURE.centres,
-        widths: Sequence[float] = MIXTURE.widths,
-        action_bound: float = ACTION_BOUND,
-    ):
-        """Creates the task.
-
-        Args:
-          heights: Heights of the two bumps, in units of reward.
-          centres: Centres of the two bumps, in units of action, within the bound.
-          widths: Widths of the two bumps, in units of action, above 0.
-          action_bound: Actions are in [−action_bound, action_bound].
-
-        Raises:
-          ValueError: If the mixture is invalid, or a centre is outside the bound.
-        """
-        self.mixture = TwoGaussians(tuple(heights), tuple(centres), tuple(widths))
-        furthest = max(map(abs, self.mixture.centres))
-        if not furthest < action_bound < math.inf:
-            raise ValueError(
-                "TwoGaussiansEnvironment.action_bound must be finite and above"
-                f" {furthest}, where the mixture's further centre is, but is"
-                f" {action_bound!r}."
-            )
+    def __init__(self):
         self.observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self.action_space = spaces.Box(-action_bound, action_bound, (1,), np.float32)
+        self.action_space = spaces.Box(-ACTION_BOUND, ACTION_BOUND, (1,), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -212,8 +186,8 @@ class TwoGaussiansEnvironment(gymnasium.Env):
     def step(
         self, action: np.ndarray
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Pays the mixture at an action of shape [1], not clipped; terminates."""
-        reward = self.mixture.reward(np.asarray(action, np.float64).item())
+        """Pays `MIXTURE` at an action of shape [1], not clipped; terminates."""
+        reward = MIXTURE.reward(np.asarray(action, np.float64).item())
         return self._observation(), float(reward), True, False, {}
 
     def _observation(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Renamed bindings, so that older configurations still parse."""
+"""Renamed and removed bindings, so that older configurations still parse."""
 
 import re
 
@@ -18,4 +18,5 @@ def renamed(text: str) -> str:
     """
     for before, now in RENAMED.items():
         text = re.sub(rf"(?m)(?<!\w){re.escape(before)}(?=\s*=)", now, text)
-    return text
+    # Older records bind this parameter, which is no more; None had no effect.
+    return re.sub(r"(?m)^DiscretizedReward\.width = None\n", "", text)

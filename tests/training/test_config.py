@@ -297,6 +297,13 @@ def test_a_discretized_task_has_the_files_of_the_task_before_its_own():
     assert gin.query_parameter("DiscretizedReward.levels") == 5
 
 
+def test_older_records_bind_a_parameter_that_is_no_more(tmp_path):
+    path = tmp_path / "operative_config.gin"
+    path.write_text("DiscretizedReward.levels = 7\nDiscretizedReward.width = None\n")
+    config.parse_operative(path)
+    assert gin.query_parameter("DiscretizedReward.levels") == 7
+
+
 def test_tuned_values_are_taken_unless_they_are_not_wanted(tmp_path, monkeypatch):
     monkeypatch.setattr(gin_directory, "TUNED", tmp_path)
     config.parse("smoothie", "Walker2d-v5")

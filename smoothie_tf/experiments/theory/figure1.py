@@ -19,29 +19,22 @@ RELATIVE_TOLERANCE = 1e-10
 _NUM_POINTS = 601
 
 
-def tabulate_rewards(
-    mixture: two_gaussians.TwoGaussians = two_gaussians.MIXTURE,
-    stddev: float = INITIAL_STDDEV,
-) -> pd.DataFrame:
-    """Tabulates the reward and the smoothed reward between the action bounds.
-
-    Args:
-        mixture: The reward.
-        stddev: σ of the smoothing Gaussian, above 0, in action units.
+def tabulate_rewards() -> pd.DataFrame:
+    """Tabulates the reward, and smoothed with `INITIAL_STDDEV`, between action bounds.
 
     Returns:
         Columns action, reward, smoothed_reward (closed form) and
         smoothed_reward_by_quadrature.
     """
-    bound = two_gaussians.ACTION_BOUND
+    mixture, bound = two_gaussians.MIXTURE, two_gaussians.ACTION_BOUND
     action = np.linspace(-bound, bound, _NUM_POINTS)
     return pd.DataFrame(
         {
             "action": action,
             "reward": mixture.reward(action),
-            "smoothed_reward": mixture.smoothed_reward(action, stddev),
+            "smoothed_reward": mixture.smoothed_reward(action, INITIAL_STDDEV),
             "smoothed_reward_by_quadrature": mixture.smoothed_reward_by_quadrature(
-                action, stddev
+                action, INITIAL_STDDEV
             ),
         }
     )
@@ -78,7 +71,7 @@ def draw_figure1(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Draws Figure 1.
 
     Args:
-        table: As `tabulate_rewards` returns it for the initial standard deviation.
+        table: As `tabulate_rewards` returns it.
         path: The picture to write.
     """
     with style.picture(
