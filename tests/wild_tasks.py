@@ -149,6 +149,20 @@ class Unseeded(Task):
         return super().reset()
 
 
+class Curriculum(Task):
+    """Rewards less in each episode that it begins."""
+
+    episodes = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.episodes += 1
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, reward - self.episodes, *rest
+
+
 class Blocks(Task):
     """Waits for 40 seconds in the step in which it is told to; a file says that."""
 
@@ -199,7 +213,16 @@ def register():
                 entry_point=Task,
                 kwargs={"kind": kind, "only_drawn": bool(drawn)},
             )
-    for task in (OneArray, OneDict, Listed, MoreKeys, Endless, Unseeded, Blocks):
+    for task in (
+        OneArray,
+        OneDict,
+        Listed,
+        MoreKeys,
+        Endless,
+        Unseeded,
+        Curriculum,
+        Blocks,
+    ):
         gymnasium.register(f"Wild{task.__name__}-v0", entry_point=task)
     gymnasium.register("WildDetached-v0", entry_point=detached)
     gymnasium.register("WildNormalized-v0", entry_point=normalized)

@@ -54,7 +54,8 @@ def parse(
       values: One of `gin_directory.VALUES`.
 
     Returns:
-      The files of the agent's and environment's values, without the preset.
+      The files of the agent's and environment's values, and `gin_files`; not the
+      preset.
 
     Raises:
       ConfigError: If a file is missing, or a binding cannot be used; the message
@@ -98,22 +99,31 @@ def parse(
                 f" {', '.join(presets)}."
             )
         files.append(gin_directory.ROOT / "presets" / f"{preset}.gin")
+    own_files = []
     for name in gin_files:
         if not name or not pathlib.Path(name).exists():
             raise ConfigError(f"--gin_file {name} does not exist.")
-        files.append(pathlib.Path(name))
+        own_files.append(pathlib.Path(name))
     for path in files:
         _parse_file(path)
+    in_own_files = set()
+    for path in own_files:
+        before = _macros()
+        _parse_file(path)
+        # Macros of the package's files are for several agents.
+        if not path.resolve().is_relative_to(gin_directory.ROOT):
+            in_own_files |= _macros() - before
     in_files = _macros()
     for binding in bindings:
         _parse(binding, f"--gin_bindings {binding!r}")
-    _check_macros(_macros() - in_files)
+    _check_macros(in_own_files, "--gin_file:")
+    _check_macros(_macros() - in_files, "--gin_bindings")
     try:
         gin.config.validate_macros_hook(gin.config._CONFIG)
     except ValueError as error:
         reason = validation.first_line(error).rstrip(".")
         raise ConfigError(f"The configuration cannot be used: {reason}.") from error
-    return of_agent
+    return of_agent + own_files
 
 
 def default(name: str) -> str | None:
@@ -206,8 +216,8 @@ def _macros():
     return {scope for scope, selector in gin.config._CONFIG if selector == "gin.macro"}
 
 
-def _check_macros(names):
-    """Refuses macros of the command line that no value refers to.
+def _check_macros(names, source):
+    """Refuses macros of a user, from `source`, that no value refers to.
 
     A parameter without its configurable's name would be one.
     """
@@ -222,7 +232,7 @@ def _check_macros(names):
         meant.sort(key=lambda each: each.split(".")[0] not in bound)
         hint = f" Did you mean {meant[0]}?" if meant else ""
         raise ConfigError(
-            f"--gin_bindings {name!r} names no configurable.parameter, and no other"
+            f"{source} {name!r} names no configurable.parameter, and no other"
             f" value refers to %{name}.{hint}"
         )
 

@@ -19,8 +19,8 @@ from smoothie_tf.training import (
     stopping,
 )
 
-# Environment steps between two resets that should give one observation.
-_STEPS_BETWEEN_RESETS = 3
+# Environment steps in which two episodes from one seed are compared.
+_COMPARED_STEPS = 3
 
 
 class Evaluator:
@@ -92,10 +92,11 @@ class Evaluator:
         """Returns a warning if the past of a task changes its episodes.
 
         Then evaluations and exported policies are of another task than training, since
-        each has a task of its own.
+        each has a task of its own. A task with noise that its seed does not determine
+        is found as well.
 
         Returns:
-          A sentence for the user; None if a few steps change nothing.
+          A sentence for the user; None if two episodes begin alike.
 
         Raises:
           EnvironmentFault: If the task raised an error or violated its specs.
@@ -105,19 +106,13 @@ class Evaluator:
         layers = checked_task.normalizers(task)
         named = f" ({', '.join(layers)})" if layers else ""
         self._stop.waits_for = "an environment step before training"
-        seed, space = self._streams.seed("evaluation", 0, 0), task.action_space
-        first, _ = task.reset(seed=seed)
-        for _ in range(_STEPS_BETWEEN_RESETS):
-            _, _, *ended, _ = task.step((space.low + space.high) / 2)
-            if any(ended):
-                break
-        again, _ = task.reset(seed=seed)
-        if not np.array_equal(first, again):
+        seed = self._streams.seed("evaluation", 0, 0)
+        if _first_steps(task, seed) != _first_steps(task, seed):
             return (
-                f"{checked_task.name_of(task)} does not begin an episode in the same"
-                f" way from the same seed{named}: evaluations and exported policies"
-                " may see other observations than training, and the run cannot be"
-                " resumed."
+                f"{checked_task.name_of(task)} does not repeat an episode from the same"
+                f" seed and actions{named}: evaluations and exported policies may see"
+                " other observations or rewards than training, and a resumed run may"
+                " differ from one that was not stopped."
             )
         if layers:
             return (
@@ -139,3 +134,16 @@ class Evaluator:
     def _traced_act(self, observations):
         time_steps = ts.restart(observations, observations.shape[0])
         return [self._policy.action(time_steps).action]
+
+
+def _first_steps(task, seed):
+    """Returns what a task returns in the first steps of an episode, with one action."""
+    observation, _ = task.reset(seed=seed)
+    seen = [observation.tobytes()]
+    action = (task.action_space.low + task.action_space.high) / 2
+    for _ in range(_COMPARED_STEPS):
+        observation, *rest, _ = task.step(action)
+        seen.append((observation.tobytes(), *rest))
+        if any(rest[1:]):
+            break
+    return seen

@@ -6,6 +6,9 @@ Importing this module imports no TensorFlow.
 import importlib.resources
 import pathlib
 import re
+from collections.abc import Iterable
+
+from smoothie_tf.training import gin_text
 
 _PACKAGE = pathlib.Path(str(importlib.resources.files("smoothie_tf"))).resolve()
 # setup.py installs the checkout's gin/ under this name.
@@ -51,6 +54,25 @@ def recommended() -> list[str]:
 
 def _names(folder):
     return sorted(path.stem for path in (ROOT / folder).glob("*.gin"))
+
+
+def of_other_agents(agent: str, names: Iterable[str]) -> list[str]:
+    """Returns the classes of other agents among the names of bound parameters.
+
+    Args:
+        agent: Name of the agent.
+        names: Names such as "SmoothieAgent.kl_penalty".
+    """
+    classes = {
+        each: {
+            name.partition(".")[0]
+            for name in gin_text.bound_values(ROOT / "agents" / f"{each}.gin")
+            if name.partition(".")[0].endswith("Agent")
+        }
+        for each in agents()
+    }
+    others = set().union(*classes.values()) - classes[agent]
+    return sorted({name.partition(".")[0] for name in names} & others)
 
 
 def file_name(env: str) -> str:

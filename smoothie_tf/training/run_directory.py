@@ -418,7 +418,9 @@ def _checked_out():
         if not _is_ours(package.parent):
             return None
         git("ls-files", "--error-unmatch", "__init__.py")
-        changed = git("status", "--porcelain", "--untracked-files=no", ".")
+        # What a search writes to gin/tuned is part of the name of a run's directory.
+        ours = (".", ":(top)gin", ":(top,exclude)gin/tuned")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *ours)
         return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

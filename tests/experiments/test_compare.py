@@ -97,6 +97,13 @@ def test_writes_what_it_compared(fake_command, tmp_path, monkeypatch, capsys):
     assert "12 of 12 runs done" in capsys.readouterr().out
 
 
+def test_refuses_an_arm_with_bindings_of_another_agent():
+    with pytest.raises(InputError, match="has no effect, since ddpg has no Smoothie"):
+        read_arms(["gamma 0.5: ddpg, SmoothieAgent.gamma = 0.5"])
+    (arm,) = read_arms(["short: dpg, Svg0Agent.gamma = 0.5, train.batch_size = 4"])
+    assert arm.agent == "dpg"
+
+
 def test_refuses_before_it_trains(capsys):
     flags = ["--arm", "ddpg", "--out_dir", "here"]
     assert compare_command(["--env", "Hoper-v5", *flags]) == 2

@@ -339,6 +339,25 @@ def test_collected_are_records_and_no_more(tmp_path, capsys):
     assert current_status(target, collected.num_steps) is Status.DONE
 
 
+def test_a_longer_record_is_not_replaced(tmp_path, capsys):
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    source = leave(runs, "Hopper-v5", "smoothie", 1, 10.0)
+    flags = ["--runs_dir", str(runs), "--results_dir", str(out)]
+    assert collect.collect_command(flags) == 0
+    target = out / "runs/short/Hopper-v5/smoothie/seed1"
+    before = [(target / name).read_bytes() for name in ("metrics.csv", "run.json")]
+    # The same run, begun again in an empty directory and stopped.
+    path = source / "metrics.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    capsys.readouterr()
+    assert collect.collect_command(flags) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("0 runs are in ")
+    assert f"{source} has fewer evaluations than its record" in said.err
+    after = [(target / name).read_bytes() for name in ("metrics.csv", "run.json")]
+    assert after == before
+
+
 def test_nothing_to_collect_is_said(tmp_path, capsys):
     assert collect.collect_command(["--runs_dir", str(tmp_path)]) == 1
     assert "Nothing to collect" in capsys.readouterr().err

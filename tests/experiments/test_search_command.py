@@ -111,6 +111,10 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
     new = "results/table1-short/Hopper-v5_smoothie-table1-random-2000"
     assert f"Its values are in {new}.gin, all trials in {new}." in best
     assert "keeps the values of another search; cp " in kept
+    # Nor does one with the same seed and fewer trials, or a seed that begins like it.
+    for other in (("--num_trials", "1"), ("--seed", "100")):
+        assert run(*flags, *other, train_command=fake_command) == 0
+        assert tuned.read_text() == text
 
 
 def test_digest_is_of_the_values_alone(tmp_path):

@@ -231,7 +231,7 @@ def test_what_is_no_binding_is_named(binding):
     assert "\n" not in str(caught.value)
 
 
-def test_a_parameter_needs_the_name_of_its_function():
+def test_a_parameter_needs_the_name_of_its_function(tmp_path):
     sentence = "Did you mean SmoothieAgent.kl_penalty?"
     with pytest.raises(config.ConfigError, match=sentence):
         config.parse("smoothie", "Hopper-v5", bindings=["kl_penalty = 7"])
@@ -240,6 +240,16 @@ def test_a_parameter_needs_the_name_of_its_function():
     config.parse("svg1", "smoothie_tf/Gripper-v0", bindings=["kl_penalty = 7"])
     bindings = ["l = 7", "SmoothieAgent.kl_penalty = %l"]
     config.parse("smoothie", "Hopper-v5", bindings=bindings)
+    # So it is in a file of the user's.
+    path = tmp_path / "mine.gin"
+    path.write_text("kl_penalty = 7\n")
+    with pytest.raises(config.ConfigError, match=f"--gin_file: .*{sentence}"):
+        config.parse("smoothie", "Hopper-v5", gin_files=[str(path)])
+    path.write_text("l = 7\n")
+    read = config.parse(
+        "smoothie", "Hopper-v5", gin_files=[str(path)], bindings=bindings[1:]
+    )
+    assert read[-1] == path
 
 
 def test_defaults_are_those_of_the_signature():

@@ -70,6 +70,10 @@ def test_installed_within_another_projects_checkout(project):
 def test_a_checkout_of_this_package(project, tmp_path_factory):
     ours = copy(tmp_path_factory.mktemp("ours"))
     shutil.copy(PACKAGE.parent / "setup.cfg", ours)
+    values = [ours / "gin" / each / "smoothie.gin" for each in ("agents", "tuned")]
+    for path in values:
+        path.parent.mkdir(parents=True)
+        path.write_text("a.b = 1\n")
     git(ours, "init", "-q")
     git(ours, "add", ".")
     git(ours, "commit", "-q", "-m", "ours")
@@ -78,6 +82,12 @@ def test_a_checkout_of_this_package(project, tmp_path_factory):
     # A hook of the other project runs it.
     theirs = str(project / ".git")
     assert provenance(ours, GIT_DIR=theirs)["commit"] == head
+    # Hyperparameters are part of the commit, but for those that searches write.
+    values[1].write_text("a.b = 2\n")
+    assert provenance(ours)["commit"] == head
+    values[0].write_text("a.b = 2\n")
+    assert provenance(ours)["commit"] == f"{head}-dirty"
+    values[0].write_text("a.b = 1\n")
     with open(ours / "smoothie_tf" / "__init__.py", "a") as file:
         file.write("\n# changed\n")
     assert provenance(ours)["commit"] == f"{head}-dirty"

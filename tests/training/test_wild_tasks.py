@@ -227,8 +227,9 @@ def test_what_is_trained_on_is_exported_and_evaluated(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("kind", "part"),
     [
-        ("Unseeded", "does not begin an episode in the same way from the same seed: "),
-        ("Normalized", "from the same seed (NormalizeObservation): evaluations and"),
+        ("Unseeded", "does not repeat an episode from the same seed and actions: "),
+        ("Curriculum", "does not repeat an episode from the same seed and actions: "),
+        ("Normalized", "seed and actions (NormalizeObservation): evaluations and"),
         ("NormalizedReward", "by what it has seen (NormalizeReward): evaluations and"),
         ("", None),
     ],

@@ -23,8 +23,11 @@ _COPIED = ("metrics.csv", "operative_config.gin")
 
 def collect(
     runs_dir: pathlib.Path, results_dir: pathlib.Path, presets: Sequence[str]
-) -> list[pathlib.Path]:
+) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
     """Copies the records of runs that have been evaluated at least once.
+
+    A record that is there already is never replaced by one with fewer evaluations, such
+    as that of a run that was begun again.
 
     Args:
         runs_dir: Directory of the runs.
@@ -32,13 +35,13 @@ def collect(
         presets: Names of the subdirectories of `runs_dir` to copy from.
 
     Returns:
-        The directories of the copied runs. Trials of searches are skipped, because the
-        search writes its own tables.
+        The directories of the copied runs, and of those whose longer record was kept.
+        Trials of searches are skipped, because the search writes its own tables.
 
     Raises:
         metrics.DamagedRunError: If a run's metrics or record is damaged.
     """
-    collected = []
+    collected, kept = [], []
     for preset in presets:
         for source in sorted((runs_dir / preset).glob("*/*/seed*")):
             # A user's copy of a run, such as "seed0-old", is not part of the grid.
@@ -48,12 +51,17 @@ def collect(
                 continue
             if not (source / "metrics.csv").exists():
                 continue
-            if metrics.read_metrics(source / "metrics.csv").empty:
+            evaluations = len(metrics.read_metrics(source / "metrics.csv"))
+            if not evaluations:
                 continue
             record = read_json(source / "run.json")
             if not record:
                 raise metrics.DamagedRunError(f"{source / 'run.json'} is damaged.")
             target = results_dir / "runs" / source.relative_to(runs_dir)
+            there = target / "metrics.csv"
+            if there.exists() and len(metrics.read_metrics(there)) > evaluations:
+                kept.append(source)
+                continue
             target.mkdir(parents=True, exist_ok=True)
             for name in _COPIED:
                 if (source / name).exists():
@@ -63,7 +71,7 @@ def collect(
             text = json.dumps(record, indent=2) + "\n"
             (target / "run.json").write_text(text, encoding="utf-8")
             collected.append(source)
-    return collected
+    return collected, kept
 
 
 def _with_run_dir(command: str, run_dir: pathlib.Path) -> str:
@@ -91,11 +99,17 @@ def collect_command(argv: Sequence[str] | None = None) -> int:
     )
     flags = parser.parse_args(argv)
     try:
-        collected = collect(flags.runs_dir, flags.results_dir, flags.presets)
+        collected, kept = collect(flags.runs_dir, flags.results_dir, flags.presets)
     except metrics.DamagedRunError as error:
         print(error, file=sys.stderr)
         return FAILED
-    if not collected:
+    for source in kept:
+        print(
+            f"{source} has fewer evaluations than its record in {flags.results_dir}, "
+            "which is kept.",
+            file=sys.stderr,
+        )
+    if not collected and not kept:
         print(
             f"Nothing to collect: no run of {', '.join(flags.presets)} under "
             f"{flags.runs_dir} has been evaluated yet.",

@@ -196,10 +196,16 @@ def _read_arm(text: str, colour: str) -> Arm:
             raise InputError(
                 f"--arm {text!r}: all runs have the same length; --num_steps sets it."
             )
-        if not bound_values(binding):
+        bound = bound_values(binding)
+        if not bound:
             raise InputError(
                 f"--arm {text!r}: {binding!r} is not a binding, such as"
                 " 'SmoothieAgent.kl_penalty = 0.01'."
+            )
+        if others := gin_directory.of_other_agents(agent, bound):
+            raise InputError(
+                f"--arm {text!r}: {binding!r} has no effect, since {agent} has no"
+                f" {others[0]}."
             )
     variant = f"{agent}-{values}" if values == "recommended" else agent
     if bindings:

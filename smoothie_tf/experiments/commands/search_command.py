@@ -114,7 +114,7 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
         print(f"No trial is complete yet; all trials are in {home}.csv.")
         return command_line.DONE
     tuned = tuned_dir / plan.arm.variant / f"{task}.gin"
-    kept = tuned.is_file() and plan.name not in tuned.read_text(encoding="utf-8")
+    kept = tuned.is_file() and not _is_of(command, tuned.read_text(encoding="utf-8"))
     if not kept:
         tuned.parent.mkdir(parents=True, exist_ok=True)
         tuned.write_text(text, encoding="utf-8")
@@ -126,6 +126,15 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
         how = f"cp {shlex.quote(f'{home}.gin')} {shlex.quote(str(tuned))}"
         print(f"{tuned} keeps the values of another search; {how} replaces them.")
     return command_line.DONE
+
+
+def _is_of(command, text):
+    """Says whether a file of tuned values is of the search that a command describes."""
+    lines = (line.partition("# Command: ")[2] for line in text.splitlines())
+    # A search may be called as a script or by `smoothie`.
+    return any(
+        line.partition(" --")[2] == command.partition(" --")[2] for line in lines
+    )
 
 
 def _plan(flags):
