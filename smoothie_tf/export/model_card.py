@@ -9,8 +9,10 @@ policy = tf.saved_model.load("{folder}")
 observation = {observation}  # A batch as the task returns them.
 action = policy.action(observation)  # The mean action in the task's units, {shape}.
 action = policy.sample(observation, 7)  # A draw from the Gaussian; 7 is its seed.
-policy.distribution_parameters(observation)  # "mean" and "stddev", before clipping.
+policy.distribution_parameters(observation)  # "mean" and "stddev", {of_what}.
 ```"""
+# What the parameters of the distribution are, where its actions are not only clipped.
+_OF_WHAT = {"sac": "tanh of the Gaussian's mean; its σ before tanh"}
 _SELECTED = {
     "last": "the last checkpoint",
     "best": "the best evaluation",
@@ -55,6 +57,7 @@ def _load(description, folder):
         folder=folder,
         observation=_zeros(description["observation"]),
         shape=f"[{shape}]",
+        of_what=_OF_WHAT.get(description["agent"], "before clipping"),
     )
 
 
