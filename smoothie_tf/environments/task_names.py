@@ -1,5 +1,6 @@
 """Names of tasks: a registered id, or "module:id" for one that a module registers."""
 
+import contextlib
 import importlib
 
 import gymnasium
@@ -45,6 +46,20 @@ def find(name: str) -> registration.EnvSpec:
     except gymnasium.error.Error as error:
         near = validation.nearest(task, gymnasium.registry)
         raise UnknownTaskError(near.strip(" ()") or _line(error)) from error
+
+
+def import_code(name: str) -> None:
+    """Imports the code of a task, so that Gin knows its parameters.
+
+    Args:
+      name: As for `find`. If the task cannot be found or its code not be imported,
+        nothing happens: making the task says why.
+    """
+    # A user's module may raise any exception, and may call sys.exit.
+    with contextlib.suppress(Exception, SystemExit):
+        entry_point = find(name).entry_point
+        if isinstance(entry_point, str):
+            registration.load_env_creator(entry_point)
 
 
 def _line(error):

@@ -22,7 +22,7 @@ from gymnasium import spaces
 from smoothie_tf import validation
 from smoothie_tf.environments import checked_task, space_descriptions
 from smoothie_tf.export import export as policy_export
-from smoothie_tf.export import exporting
+from smoothie_tf.export import exporting, task_bindings
 from smoothie_tf.training import (
     episode_limit,
     files,
@@ -154,6 +154,18 @@ def _check_is_ours(description, directory):
             f"--policy {directory} has a policy.json that reproduce/export.py did not"
             " write: it has no environment.id, or no list of evaluations."
         )
+
+
+def _bindings(description, environment_id):
+    """Returns the parameters of the export's own task; of another task, none."""
+    environment = description.get("environment") if _is_object(description) else None
+    if not _is_object(environment) or environment.get("id") != environment_id:
+        return {}
+    return environment.get("bindings", {})
+
+
+def _is_object(value):
+    return isinstance(value, dict)
 
 
 def evaluate(
@@ -305,8 +317,17 @@ def evaluate_command(
     if environment_id is None:
         environment_id = description["environment"]["id"]
 
-    def make(**kwargs):
-        return checked_task.make_task(environment_id, **kwargs)
+    bindings = _bindings(description, environment_id)
+
+    def make(name=environment_id, **kwargs):
+        try:
+            with task_bindings.applied(bindings, name):
+                return checked_task.make_task(name, **kwargs)
+        except task_bindings.BindingError as error:
+            raise ExportedPolicyError(
+                f"--policy {directory} is of {name} with parameters that cannot be"
+                f" bound: {error}."
+            ) from error
 
     stop = stop or stopping.StopRequest()
     task = make()
@@ -351,7 +372,7 @@ def evaluate_command(
     try:
         video.record_actions(
             lambda observation: policy.act([observation])[0],
-            checked_task.make_task,
+            make,
             environment_id,
             video_path,
             seeds[0],

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from smoothie_tf.environments import checked_task, space_descriptions
 from smoothie_tf.export import export as policy_export
-from smoothie_tf.export import model_card, saved_run
+from smoothie_tf.export import model_card, saved_run, task_bindings
 from smoothie_tf.training import files, stopping, video
 
 #: Steps of an episode whose observations go into policy.json.
@@ -64,6 +64,7 @@ def export_run(
     run = saved_run.SavedRun(run_dir)
     step = run.choose(checkpoint, best)
     task = run.make_task()
+    bindings = task_bindings.used()
     with (
         checked_task.closing(task),
         _aside(out) as directory,
@@ -87,7 +88,7 @@ def export_run(
             run.path / "operative_config.gin", directory / "operative_config.gin"
         )
         selected = "best" if best else "last" if checkpoint is None else "checkpoint"
-        description = _describe(run, step, selected, task, deployed, stop)
+        description = _describe(run, step, selected, task, bindings, deployed, stop)
         write_description(directory, description, out.resolve().name)
     # Last, because a fault in the renderer may end the process.
     notices = (
@@ -182,7 +183,7 @@ def _picture(deployed, environment_id, path, stop):
     return []
 
 
-def _describe(run, step, selected, task, deployed, stop):
+def _describe(run, step, selected, task, bindings, deployed, stop):
     evaluation = run.evaluation_at(step)
     pairs, deterministic = _pairs(task, deployed, stop)
     environment = {
@@ -193,6 +194,8 @@ def _describe(run, step, selected, task, deployed, stop):
             name: importlib.metadata.version(name) for name in ("gymnasium", "mujoco")
         },
     }
+    if bindings:
+        environment["bindings"] = bindings
     structure = _observation_structure(task)
     if structure is not None:
         environment["observation_structure"] = structure

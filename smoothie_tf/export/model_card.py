@@ -128,8 +128,11 @@ def _limits(description):
     environment = description["environment"]
     simulator = environment["versions"].get("mujoco")
     on = f" on MuJoCo {simulator}" if simulator else ""
+    bound = environment.get("bindings", {}).items()
+    bound = ", ".join(f"`{name} = {value}`" for name, value in bound)
     sentences = [
-        f"It is known to work in `{environment['id']}` of Gymnasium"
+        f"It is known to work in `{environment['id']}`{bound and f' with {bound}'}"
+        " of Gymnasium"
         f" {environment['versions']['gymnasium']}{on}, and nowhere else.",
         "An observation of another shape, or with a NaN or an infinity in it, is an"
         " error and not an action.",

@@ -21,6 +21,7 @@ from smoothie_tf.environments import (
     checked_task,
     gymnasium_environment,
     space_descriptions,
+    task_names,
 )
 from smoothie_tf.training import best_policy, checkpoint, config, files
 
@@ -148,10 +149,22 @@ class SavedRun:
     def make_task(self) -> gymnasium.Env:
         """Makes the run's task, without conversion of observations and actions.
 
+        Its parameters are those that the run bound: Gin's operative configuration is
+        then that of the task alone.
+
         Raises:
-          ValueError: If the task cannot be made.
+          ValueError: If the task cannot be made, or has other spaces now.
         """
-        return checked_task.make_task(self.info["env"])
+        path = self._config_path()
+        task_names.import_code(self.info["env"])
+        config.parse_operative(path)
+        task = checked_task.make_task(self.info["env"])
+        try:
+            self._check_spaces(space_descriptions.of_task(task))
+        except SavedRunError:
+            checked_task.close(task)
+            raise
+        return task
 
     def restore(self, step: int) -> tf_agent.TFAgent:
         """Restores the agent at a step, with the run's configuration.
