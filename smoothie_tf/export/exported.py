@@ -22,8 +22,9 @@ from gymnasium import spaces
 from smoothie_tf import validation
 from smoothie_tf.environments import checked_task, space_descriptions
 from smoothie_tf.export import export as policy_export
-from smoothie_tf.export import exporting, task_bindings
+from smoothie_tf.export import exporting, model_card, task_bindings
 from smoothie_tf.training import (
+    checkpoint,
     episode_limit,
     files,
     random_streams,
@@ -55,7 +56,7 @@ class ExportedPolicy:
         try:
             with files.literal(self.path) as readable:
                 self._model = tf.saved_model.load(os.fspath(readable))
-        except (OSError, ValueError, tf.errors.OpError) as error:
+        except checkpoint.UNREADABLE as error:
             raise ExportedPolicyError(
                 f"--policy {self.path} cannot be loaded as a SavedModel:"
                 f" {validation.first_line(error)}"
@@ -138,7 +139,7 @@ def read_description(directory: str | os.PathLike[str]) -> dict[str, Any] | None
         return None
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise ExportedPolicyError(f"{path} cannot be read: {error}.") from error
 
 
@@ -154,6 +155,20 @@ def _check_is_ours(description, directory):
             f"--policy {directory} has a policy.json that reproduce/export.py did not"
             " write: it has no environment.id, or no list of evaluations."
         )
+
+
+def _check_has_card(description, directory):
+    """Raises `ExportedPolicyError` if no card can be made from the policy.json."""
+    try:
+        model_card.render(description, set(), directory.name)
+        for each in description["evaluations"]:
+            each["command"]
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ExportedPolicyError(
+            f"--policy {directory} has a policy.json from which no card can be made"
+            f" ({type(error).__name__}: {validation.first_line(error)}): --record needs"
+            " it as reproduce/export.py wrote it."
+        ) from error
 
 
 def _bindings(description, environment_id):
@@ -314,6 +329,8 @@ def evaluate_command(
                 f"--policy {directory} has no policy.json: {advice}."
             )
         _check_is_ours(description, directory)
+    if command is not None:
+        _check_has_card(description, directory)
     if environment_id is None:
         environment_id = description["environment"]["id"]
 

@@ -324,15 +324,7 @@ class SavedRun:
             with files.literal(copied.parent) as readable:
                 status = restored.read(str(readable / copied.name))
                 status.assert_existing_objects_matched().expect_partial()
-        # A truncated file raises an IndexError, for example.
-        except (
-            tf.errors.OpError,
-            AssertionError,
-            LookupError,
-            OSError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except checkpoint.UNREADABLE as error:
             raise self._cannot_be_used(step, error) from error
 
     def _cannot_be_used(self, step, error):

@@ -26,8 +26,8 @@ from smoothie_tf.training import files, replay_buffer
 
 _NUMBER_KEPT = 2
 _NUMBERED = re.compile(r"ckpt-(\d+)[._].*")
-# Errors that truncated or wrong files cause in the libraries.
-_UNREADABLE = (
+#: Errors that truncated or wrong files cause in the libraries.
+UNREADABLE = (
     tf.errors.OpError,
     AssertionError,
     LookupError,
@@ -169,7 +169,7 @@ class Checkpointer:
                 intact = False  # Replay may be damaged.
                 self._restore_replay(self._state.value["replay"])
                 state = self._state.value["loop"]
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 reason = validation.first_line(error)
                 problems.append(f"Checkpoint {path} cannot be used: {reason}.")
                 misfits = misfits or intact
@@ -211,7 +211,7 @@ class Checkpointer:
         return sorted(numbers)
 
     def _check(self, step, found):
-        """Raises one of `_UNREADABLE` if a checkpoint's files have changed."""
+        """Raises one of `UNREADABLE` if a checkpoint's files have changed."""
         if not self._has_manifest(step):
             # If none has it, the process was killed during its first save, or an older
             # version wrote them; TensorFlow's own checksums are used then.

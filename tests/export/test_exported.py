@@ -215,6 +215,50 @@ def test_a_policy_of_others_runs(tmp_path, capsys):
             assert status == 2 and "that reproduce/export.py did not write" in err
 
 
+@pytest.mark.parametrize("size", [0, 1000])
+def test_variables_that_were_truncated_are_one_sentence(copy, capsys, size):
+    (path,) = copy.glob("variables/variables.data-*")
+    path.write_bytes(path.read_bytes()[:size])
+    status, out, err = evaluate("--policy", copy, "--episodes", 1, capsys=capsys)
+    assert (status, out) == (2, "")
+    (line,) = err.splitlines()
+    assert f"--policy {copy} cannot be loaded as a SavedModel: " in line
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda described: described.pop("training"),
+        lambda described: described.pop("action"),
+        lambda described: described["training"].pop("versions"),
+        lambda described: described.update(agent=[]),
+        lambda described: described["training"].update(step="many"),
+        lambda described: described.update(evaluations=[{"output": "1"}]),
+        lambda described: described.update(evaluations=[5]),
+        lambda described: described["environment"].update(bindings=[5]),
+    ],
+)
+def test_a_card_that_cannot_be_made_is_said_before_the_evaluation(copy, capsys, damage):
+    described = description(copy)
+    damage(described)
+    (copy / "policy.json").write_text(json.dumps(described))
+    before = (copy / "README.md").read_text()
+    flags = ("--policy", copy, "--episodes", 1, "--record")
+    status, out, err = evaluate(*flags, capsys=capsys)
+    assert (status, out) == (2, "")
+    (line,) = err.splitlines()
+    assert "has a policy.json from which no card can be made" in line
+    assert (copy / "README.md").read_text() == before
+
+
+def test_json_that_is_nested_too_deep_is_one_sentence(copy, capsys):
+    (copy / "policy.json").write_text("[" * 100_000)
+    status, out, err = evaluate("--policy", copy, "--record", capsys=capsys)
+    assert (status, out) == (2, "")
+    (line,) = err.splitlines()
+    assert "policy.json cannot be read: " in line
+
+
 def test_an_empty_task_is_not_that_of_the_export(exports, capsys):
     flags = ("--policy", exports / "ddpg", "--env", "", "--episodes", 1)
     status, _, err = evaluate(*flags, capsys=capsys)
