@@ -228,6 +228,21 @@ def test_no_folder_is_bad_input(tmp_path, capsys):
     assert "is not a folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "text", ["# Comparison: ddpg and smoothie\n", "# Results\n\nOf mine.\n", ""]
+)
+def test_replaces_no_other_readme(results_dir, capsys, text):
+    readme = results_dir / "README.md"
+    readme.write_text(text)
+    before = sorted(results_dir.rglob("*"))
+    assert report_command(["--results_dir", str(results_dir)]) == 2
+    said = capsys.readouterr().err
+    assert "has a README.md that is not a report's" in said
+    assert len(said.splitlines()) == 1
+    assert readme.read_text() == text
+    assert sorted(results_dir.rglob("*")) == before
+
+
 def one_evaluation_each(env, step, seeds=3, **values):
     """Finished runs of one evaluation, some of each variant."""
     rows = [
@@ -458,6 +473,16 @@ def test_writes_the_summary_between_the_marks_of_the_readme_alone(tmp_path):
     assert readme.read_text() == "no marks\n"
     written = tmp_path / "results" / "report" / "summary.md"
     assert written.read_text() == "newer\n"
+
+
+def test_results_of_another_name_are_not_what_the_readme_is_about(tmp_path):
+    (tmp_path / "mine" / "report").mkdir(parents=True)
+    readme = tmp_path / "README.md"
+    text = f"before\n{summary.BEGIN}\nold\n{summary.END}\nafter\n"
+    readme.write_text(text)
+    summary.write("new\n", tmp_path / "mine")
+    assert readme.read_text() == text
+    assert (tmp_path / "mine" / "report" / "summary.md").read_text() == "new\n"
 
 
 def test_the_penalty_is_judged_against_what_was_searched_without_it():

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from smoothie_tf.command_line import BAD_INPUT, Parser
+from smoothie_tf.experiments.commands import readme
 from smoothie_tf.experiments.commands.figure import figure_command, split_items
 from smoothie_tf.experiments.figures.grids import Arm, Figure
 from smoothie_tf.runs import launch, tasks
@@ -91,7 +92,7 @@ def compare_command(
             raise InputError(
                 "--values is for all arms: give it, or 'values = …' in an --arm."
             )
-        _check_readme(flags.out_dir)
+        readme.check("--out_dir", flags.out_dir, f"# {_TITLE}: ", "a comparison's")
     except InputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -122,22 +123,6 @@ def compare_command(
         train_command=train_command,
         finish=finish,
     )
-
-
-def _check_readme(out_dir: pathlib.Path) -> None:
-    """Refuses a directory whose README.md is not that of a comparison."""
-    path = out_dir / "README.md"
-    if not path.exists():
-        return
-    try:
-        first = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-    if not first.startswith(f"# {_TITLE}: "):
-        raise InputError(
-            f"--out_dir {out_dir} has a README.md that is not a comparison's, and would"
-            " be replaced: choose another directory."
-        )
 
 
 def read_arms(texts: Sequence[str]) -> tuple[Arm, ...]:

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Sequence
 
 from smoothie_tf.command_line import BAD_INPUT, DONE, FAILED, Parser
+from smoothie_tf.experiments.commands import readme
 from smoothie_tf.experiments.evidence.metrics import DamagedRunError
-from smoothie_tf.experiments.report.report import report
+from smoothie_tf.experiments.report.report import MARK, report
 from smoothie_tf.validation import InputError
 
 
@@ -19,6 +20,11 @@ def report_command(argv: Sequence[str] | None = None) -> int:
     flags = parser.parse_args(argv)
     if not flags.results_dir.is_dir():
         print(f"--results_dir {flags.results_dir} is not a folder.", file=sys.stderr)
+        return BAD_INPUT
+    try:
+        readme.check("--results_dir", flags.results_dir, MARK, "a report's")
+    except InputError as error:
+        print(error, file=sys.stderr)
         return BAD_INPUT
     try:
         path = report(flags.results_dir)

@@ -20,10 +20,10 @@ from smoothie_tf.experiments.report import (
 )
 from smoothie_tf.experiments.svg import claims as svg_claims
 
-_HEAD = """\
-# Results
-
-Written by `python reproduce/report.py` from the CSV files in this directory, and never
+#: How a report begins.
+MARK = "# Results\n\nWritten by `python reproduce/report.py` "
+_HEAD = f"""\
+{MARK}from the CSV files in this directory, and never
 edited by hand. Missing results are marked "not yet run".
 """
 

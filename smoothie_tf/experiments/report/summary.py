@@ -86,11 +86,13 @@ def write(text: str, results_dir: pathlib.Path) -> None:
     Args:
         text: The summary.
         results_dir: Directory of results. README.md in its parent directory is updated
-            if it exists and has the marks.
+            if it exists and has the marks, and the directory is named `results`:
+            another one does not hold the results that README is about.
     """
     (results_dir / "report" / "summary.md").write_text(text, encoding="utf-8")
-    readme = results_dir.absolute().parent / "README.md"
-    if not readme.is_file():
+    results_dir = results_dir.absolute()
+    readme = results_dir.parent / "README.md"
+    if results_dir.name != "results" or not readme.is_file():
         return
     before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
