@@ -19,7 +19,7 @@ import tensorflow as tf
 import tqdm
 from gymnasium import spaces
 
-from smoothie_tf import validation
+from smoothie_tf import rounding, validation
 from smoothie_tf.environments import checked_task, space_descriptions
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import exporting, model_card, task_bindings
@@ -365,8 +365,9 @@ def evaluate_command(
         played = evaluate(policy.act, make, seeds, max_steps=max_steps, stop=stop)
     returns, lengths = played
     steps = " to ".join(f"{n:,}" for n in sorted({lengths.min(), lengths.max()}))
+    mean, std = rounding.beside(returns.mean(), returns.std(), least=1)
     line = (
-        f"{environment_id}: return {returns.mean():.1f} ± {returns.std():.1f} over"
+        f"{environment_id}: return {mean} ± {std} over"
         f" {episodes} episode{'s' * (episodes > 1)} of {steps} steps (seed {seed})."
     )
     yield line

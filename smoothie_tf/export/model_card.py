@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from smoothie_tf import rounding
+
 _LOAD = """```python
 import tensorflow as tf
 
@@ -92,9 +94,11 @@ def _returns(description):
     if evaluation is None:
         parts = [f"The run was not evaluated at step {training['step']:,}."]
     else:
+        mean, std = rounding.beside(
+            evaluation["return_mean"], evaluation["return_std"], least=1
+        )
         parts = [
-            f"During training, at step {training['step']:,}:"
-            f" {evaluation['return_mean']:.1f} ± {evaluation['return_std']:.1f} (mean"
+            f"During training, at step {training['step']:,}: {mean} ± {std} (mean"
             f" action, undiscounted, ± the standard deviation over the"
             f" {evaluation['episodes']} episodes)."
         ]

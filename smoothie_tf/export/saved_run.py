@@ -15,7 +15,7 @@ import pandas as pd
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
-from smoothie_tf import validation
+from smoothie_tf import rounding, validation
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import (
     checked_task,
@@ -134,9 +134,10 @@ class SavedRun:
             row = self.best()
             best_policy.saved_step(self.path)  # Raises if the file is damaged.
             if row.step not in self._kept_steps():
+                (value,) = rounding.beside(row.return_mean, least=1)
                 raise SavedRunError(
                     f"The best evaluation in --run_dir {self.path} is that of step"
-                    f" {row.step} (mean return {row.return_mean:.1f}), whose weights"
+                    f" {row.step} (mean return {value}), whose weights"
                     f" are not kept. {takes}"
                 )
             return row.step

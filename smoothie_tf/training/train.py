@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
+from smoothie_tf import rounding
 from smoothie_tf.agents import factory, protocol
 from smoothie_tf.environments import checked_task, gymnasium_environment
 from smoothie_tf.training import (
@@ -488,7 +489,7 @@ class _Rate:
 
 
 def _show(progress, row):
-    shown = {"return": f"{row['evaluation_return_mean']:.0f}"}
+    shown = {"return": rounding.beside(row["evaluation_return_mean"])[0]}
     if "policy_stddev" in row:
         shown["σ"] = f"{row['policy_stddev']:.3f}"
     progress.set_postfix(shown)

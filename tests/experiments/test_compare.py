@@ -3,7 +3,9 @@
 import pytest
 
 from smoothie_tf.experiments.commands.compare import compare_command, read_arms
+from smoothie_tf.runs.run import Run, read_preset
 from smoothie_tf.validation import InputError
+from tests.experiments.made_up_runs import write_run
 
 
 def test_an_arm_is_an_agent_or_a_label_with_bindings():
@@ -122,6 +124,25 @@ def test_replaces_no_other_readme(tmp_path, capsys):
     assert compare_command(flags) == 2
     assert "has a README.md that is not a comparison's" in capsys.readouterr().err
     assert readme.read_text() == "# Mine\n"
+
+
+def test_small_returns_have_decimals(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--arm", "smoothie"]
+    flags += ["--seeds", "2", "--out_dir", "here", "--plot_only"]
+    preset = read_preset("short", [])
+    for agent, mean in (("ddpg", 0.85), ("smoothie", 0.9)):
+        for seed, noise in enumerate((-0.001, 0.001)):
+            run = Run(agent, "Pendulum-v1", seed, preset, agent)
+            write_run(run, [mean + noise] * 4, training_return=1000 * mean)
+    assert compare_command(flags) == 0
+    readme = (tmp_path / "here" / "README.md").read_text()
+    difference = "+0.0500 [+0.0439, +0.0561]: better"
+    assert f"| smoothie | 2 | 0.900 ± 0.001 | {difference} | 900 ± 0 | +50 [" in readme
+    table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    smoothie = ["smoothie", "0.900", "0.001", "2", "0.0500", "0.0439", "0.0561"]
+    assert ["Pendulum-v1", *smoothie] in table
+    assert ["Pendulum-v1", "ddpg", "0.850", "0.001", "2"] in table
 
 
 def test_labels_have_any_letters(fake_command, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from smoothie_tf import rounding
 from smoothie_tf.environments import checked_task, discretized_reward
 from smoothie_tf.export import export, export_command, exported
 from smoothie_tf.training import best_policy, random_streams, video
@@ -138,6 +139,17 @@ def test_a_seed_repeats_an_evaluation(capsys):
     assert line(1).split(" over")[0] != first.split(" over")[0]
 
 
+def test_small_returns_have_decimals(tmp_path, monkeypatch, capsys):
+    model = Foreign()
+    tf.saved_model.save(model, str(tmp_path), {"serving_default": model.act})
+    played = np.array([0.001, 0.002]), np.array([5, 5])
+    monkeypatch.setattr(exported, "evaluate", lambda *_, **__: played)
+    arguments = ("--policy", tmp_path, "--env", TASK, "--episodes", 2)
+    status, out, _ = evaluate(*arguments, capsys=capsys)
+    assert status == 0
+    assert f"{TASK}: return 0.00150 ± 0.00050 over 2 episodes of 5 steps" in out
+
+
 def test_a_record_goes_into_the_card(copy, capsys):
     arguments = ("--policy", copy, "--episodes", 2, "--record")
     for _ in range(2):
@@ -156,7 +168,10 @@ def test_a_record_goes_into_the_card(copy, capsys):
 def test_the_card_says_what_is_there(exports):
     card = (exports / "smoothie" / "README.md").read_text()
     training = description(exports / "smoothie")["training"]["evaluation"]
-    assert f"{training['return_mean']:.1f} ± {training['return_std']:.1f}" in card
+    mean, std = rounding.beside(
+        training["return_mean"], training["return_std"], least=1
+    )
+    assert f"{mean} ± {std}" in card
     assert "policy.tflite" in card and "tf_agents" in card and ".gif" not in card
     best = (exports / "best" / "README.md").read_text()
     assert "best of 5 evaluations" in best and "policy.tflite" not in best
@@ -201,7 +216,8 @@ def test_a_policy_of_others_runs(tmp_path, capsys):
     returns, lengths = exported.evaluate(
         lambda o: np.full([len(o), 1], 0.1), make, seeds
     )
-    line = f"return {returns.mean():.1f} ± {returns.std():.1f} over 4 episodes of"
+    mean, std = rounding.beside(returns.mean(), returns.std(), least=1)
+    line = f"return {mean} ± {std} over 4 episodes of"
     line += f" {lengths.min()} to {lengths.max()} steps"
     assert status == 0 and line in out
     status, _, err = evaluate("--policy", tmp_path, "--episodes", 1, capsys=capsys)

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 
-from smoothie_tf import command_line
+from smoothie_tf import command_line, rounding
 from smoothie_tf.command_line import Parser
 from smoothie_tf.experiments.figures.grids import Figure, grid
 from smoothie_tf.runs import launch, prefix, ray_launch
@@ -285,7 +285,10 @@ def _draw(
             labels = {arm.variant: arm.label for arm in figure.arms}
             comparison["variant"] = comparison["variant"].replace(labels)
             shown = comparison.rename(columns={"variant": "arm"})
-            print(shown.to_string(index=False, float_format="{:.0f}".format, na_rep=""))
+            for columns in (["mean", "std"], ["difference", "low", "high"]):
+                rows = [rounding.beside(*row) for row in shown[columns].to_numpy()]
+                shown[columns] = [[each.replace("nan", "") for each in r] for r in rows]
+            print(shown.to_string(index=False))
     return True
 
 

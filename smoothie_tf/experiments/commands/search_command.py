@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from smoothie_tf import command_line
+from smoothie_tf import command_line, rounding
 from smoothie_tf.experiments.figures.grids import Arm
 from smoothie_tf.runs import launch, prefix, ray_launch
 from smoothie_tf.runs.run import Run, read_preset
@@ -118,7 +118,8 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
     if not kept:
         tuned.parent.mkdir(parents=True, exist_ok=True)
         tuned.write_text(text, encoding="utf-8")
-    best = f"trial {study.best.number} with {study.best.value:.1f}"
+    (value,) = rounding.beside(study.best.value, least=1)
+    best = f"trial {study.best.number} with {value}"
     where = f"{home}.gin" if kept else tuned
     print(f"Best of {plan.num_trials}: {best}. Its values are in {where}, ", end="")
     print(f"all trials in {home}.{{csv,png,json}}", flush=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from smoothie_tf import rounding
 from smoothie_tf.experiments.evidence import statistics
 
 
@@ -11,15 +12,16 @@ def signed(value: float, digits: int = 0) -> str:
 
 
 def interval(
-    estimate: statistics.Estimate, digits: int = 0, with_signs: bool = False
+    estimate: statistics.Estimate, digits: int | None = None, with_signs: bool = False
 ) -> str:
     """Writes a number and its interval.
 
     Args:
         estimate: The number.
-        digits: Decimals of all three.
+        digits: Decimals of all three; `None` for those of `rounding.decimals`.
         with_signs: Whether it is a difference.
     """
+    digits = rounding.decimals(*estimate) if digits is None else digits
     sign = "+" if with_signs else ""
     value, low, high = (f"{each:{sign},.{digits}f}" for each in estimate)
     return f"{value} [{low}, {high}]".replace("-", "−")
@@ -42,12 +44,19 @@ def percent(estimate: statistics.Estimate) -> str:
     return f"{value} % [{low}, {high}]"
 
 
-def mean_and_std(values: np.ndarray, digits: int = 0) -> str:
-    """Writes mean ± standard deviation; of one value, the value alone."""
+def mean_and_std(values: np.ndarray, digits: int | None = None) -> str:
+    """Writes mean ± standard deviation; of one value, the value alone.
+
+    Args:
+        values: The values; those that are not numbers are left out.
+        digits: Decimals of both; `None` for those of `rounding.decimals`.
+    """
     values = np.asarray(values, float)
     values = values[~np.isnan(values)]
     if not len(values):
         return "–"
+    if digits is None:
+        digits = rounding.decimals(values.mean(), values.std())
     text = f"{values.mean():,.{digits}f}"
     if len(values) > 1:
         text += f" ± {values.std():,.{digits}f}"
@@ -56,4 +65,10 @@ def mean_and_std(values: np.ndarray, digits: int = 0) -> str:
 
 def least_and_most(values: np.ndarray) -> str:
     """Writes the minimum and the maximum of values."""
-    return f"{values.min():,.0f} to {values.max():,.0f}".replace("-", "−")
+    return " to ".join(beside(values.min(), values.max()))
+
+
+def beside(*values: float) -> list[str]:
+    """Writes numbers beside each other with the decimals of `rounding.decimals`."""
+    digits = rounding.decimals(*values)
+    return [f"{each:,.{digits}f}".replace("-", "−") for each in values]

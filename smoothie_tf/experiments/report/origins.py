@@ -5,6 +5,7 @@ import pathlib
 
 import pandas as pd
 
+from smoothie_tf import rounding
 from smoothie_tf.experiments.evidence import evidence, metrics
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.report import tables
@@ -31,7 +32,10 @@ def searches(found: evidence.Evidence) -> list[str]:
         best = trials[trials["trial"] == record.get("best_trial")]
         if len(best) and f"-{_SPACE}-" in record["study"]:
             done.add((record["env"], record["agent"]))
-        value = f"{best['objective'].iloc[0]:,.0f}" if len(best) else "not yet run"
+        value = "not yet run"
+        if len(best):
+            objective = best["objective"].iloc[0]
+            value = f"{objective:,.{rounding.decimals(objective)}f}"
         states = trials["state"].value_counts()
         told = ", ".join(f"{count} {state}" for state, count in states.items())
         link = path.relative_to(found.directory).with_suffix("")

@@ -64,8 +64,8 @@ def _final_cells(finals: evidence.Finals, env: str, variant: str) -> list[str]:
     cells = [
         writing.mean_and_std(finals.values(env, variant, column), digits)
         for column, digits in (
-            ("evaluation_return", 0),
-            ("training_return", 0),
+            ("evaluation_return", None),
+            ("training_return", None),
             ("policy_stddev", 2),
         )
     ]
@@ -135,7 +135,7 @@ def _aggregate(finals, envs, arms) -> list[str]:
         for column in ("evaluation_return", "training_return")
     )
     shown = statistics.scale_to_range(pair) if several else pair
-    digits = 2 if several else 0
+    digits = 2 if several else None
     cells = [
         writing.interval(statistics.interquartile_mean(arm), digits) for arm in shown
     ]

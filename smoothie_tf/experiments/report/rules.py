@@ -198,7 +198,7 @@ def doubled(found: Evidence) -> Finding:
         return _not_yet(found, "Hopper-v5", *arms)
     ratio = _ratio(pair.ours, pair.theirs)
     if np.isnan(ratio):
-        number = f"no ratio: DDPG's mean is {pair.theirs.mean():.0f}"
+        number = f"no ratio: DDPG's mean is {writing.beside(pair.theirs.mean())[0]}"
         return Finding(NOT, number, _runs(pair))
     is_above = statistics.difference(pair.ours, pair.theirs).low > 0
     if ratio >= 2 and is_above:
@@ -234,7 +234,7 @@ def _compared(
     number = _told(pair)
     if not pair.has_learned:
         judged = UNDECIDED if judged == REPRODUCED else judged
-        ours, theirs = (f"{each.mean():,.0f}" for each in pair.first)
+        ours, theirs = writing.beside(*(each.mean() for each in pair.first))
         number += f"; nothing learned: first evaluations {ours} and {theirs}"
     return Finding(judged, number.replace("-", "−"), _runs(pair))
 
@@ -242,7 +242,8 @@ def _compared(
 def _told(pair) -> str:
     """Writes both arms' means and their difference, also in training returns."""
     estimate = statistics.difference(pair.ours, pair.theirs)
-    number = f"{pair.ours.mean():,.0f} against {pair.theirs.mean():,.0f}: "
+    ours, theirs = writing.beside(pair.ours.mean(), pair.theirs.mean())
+    number = f"{ours} against {theirs}: "
     number += f"{writing.interval(estimate, with_signs=True)}, "
     number += f"{pair.preset.num_steps:,} steps"
     if pair.has_training:

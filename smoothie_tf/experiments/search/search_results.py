@@ -9,6 +9,7 @@ import warnings
 import optuna
 import pandas as pd
 
+from smoothie_tf import rounding
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.search import search
@@ -101,12 +102,13 @@ def _gin_text(study, command):
     """Returns the text of a gin file with the best values and their provenance."""
     plan, best = study.search, study.best
     run = plan.run(best.number, best.params)
+    (value,) = rounding.beside(best.value, least=1)
     commits = metrics.commits(read_json(run.directory / "run.json"))
     header = (
         f"{plan.arm.variant} on {plan.env}: the best of {plan.num_trials} trials of "
         f"the study {plan.name}. Written by the search, not by hand.",
         f"Preset {plan.preset.name}. {describe(plan)}",
-        f"Objective: {best.value:.1f} in trial {best.number} at {run.num_steps:,} "
+        f"Objective: {value} in trial {best.number} at {run.num_steps:,} "
         f"steps, {OBJECTIVE}. One run, seed {run.seed}; as the best of many it "
         "is biased upwards. The figures' seeds are others.",
         f"Commit of the run: {', then '.join(commits)}.",
