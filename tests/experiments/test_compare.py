@@ -1,5 +1,7 @@
 """Comparisons from the command line, with fake training."""
 
+import itertools
+
 import pytest
 
 from smoothie_tf.experiments.commands.compare import compare_command, read_arms
@@ -161,6 +163,46 @@ def test_labels_have_any_letters(fake_command, tmp_path, monkeypatch):
     # The command that is shown makes the runs.
     assert "smoothie compare --env Pendulum-v1" in readme
     assert "--plot_only" not in readme
+
+
+def test_says_which_runs_are_not_done(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--arm", "ours: smoothie"]
+    flags += ["--seeds", "4", "--out_dir", "here", "--plot_only"]
+    preset = read_preset("short", [])
+
+    def readme(*done):
+        for agent in ("ddpg", "smoothie"):
+            for seed in range(4):
+                # The last evaluation of a run that fails may have gone well.
+                status = "done" if (agent, seed) in done else "failed"
+                run = Run(agent, "Pendulum-v1", seed, preset, agent)
+                write_run(run, [1.0] * 4, status=status)
+        assert compare_command(flags) == 0
+        return (tmp_path / "here" / "README.md").read_text()
+
+    text = readme(("ddpg", 2), *[("smoothie", seed) for seed in range(3)])
+    assert (
+        "**Not done: 4 of 8 runs** (ddpg on Pendulum-v1, seeds 0, 1, 3; "
+        "ours on Pendulum-v1, seed 3)."
+    ) in text
+    everything = itertools.product(("ddpg", "smoothie"), range(4))
+    assert "Not done" not in readme(*everything)
+
+
+def test_a_list_of_many_runs_that_are_not_done_is_short(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--env", "Pendulum-v1", "--seeds", "2", "--out_dir", "here", "--plot_only"]
+    for number in range(9):
+        flags += ["--arm", f"arm {number}: ddpg, DdpgAgent.gamma = 0.{number}"]
+    flags += ["--arm", "ddpg"]
+    for seed in range(2):
+        run = Run("ddpg", "Pendulum-v1", seed, read_preset("short", []), "ddpg")
+        write_run(run, [1.0] * 4)
+    assert compare_command(flags) == 0
+    text = (tmp_path / "here" / "README.md").read_text()
+    assert "**Not done: 18 of 20 runs** (arm 0 on Pendulum-v1, seeds 0, 1; " in text
+    assert "arm 5 on Pendulum-v1, seeds 0, 1; and 3 more arms and tasks)." in text
 
 
 def test_says_which_arms_have_recommended_values(fake_command, tmp_path, monkeypatch):

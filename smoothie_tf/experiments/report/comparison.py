@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from smoothie_tf.experiments.evidence import evidence, metrics, statistics, writing
 from smoothie_tf.experiments.figures.grids import Figure
 from smoothie_tf.experiments.report import tables
+from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
+
+# Arms on tasks that are listed with the seeds that are missing.
+_MOST_NAMED = 6
 
 
 def write(
@@ -36,6 +40,7 @@ def write(
         "probabilities a stratified bootstrap over runs, which is too narrow with few "
         "seeds.\n",
         *_arms(figure, runs),
+        *_missing(figure, runs),
         *tables.returns(path, figure, baseline.variant, picture_folder=""),
         *_improvement(figure, path),
         *_untrained(figure, path),
@@ -67,6 +72,28 @@ def _arms(figure, runs):
 
 def _chosen(arm):
     return [f"{arm.values} values"] if arm.values else []
+
+
+def _missing(figure, runs):
+    """Says which runs no table of returns counts: those that failed or go on."""
+    missing = [run for run in runs if not prefix.is_done(run)]
+    if not missing:
+        return []
+    labels = {arm.variant: arm.label for arm in figure.arms}
+    seeds: dict[str, list[str]] = {}
+    for run in missing:
+        arm = f"{labels[run.variant]} on {run.env}"
+        seeds.setdefault(arm, []).append(str(run.seed))
+    named = [
+        f"{arm}, seed{'s' * (len(each) > 1)} {', '.join(each)}"
+        for arm, each in seeds.items()
+    ]
+    if len(named) > _MOST_NAMED:
+        named[_MOST_NAMED:] = [f"and {len(named) - _MOST_NAMED} more arms and tasks"]
+    return [
+        f"**Not done: {len(missing)} of {len(runs)} runs** ({'; '.join(named)}). "
+        "Returns and n below are those of the others.\n"
+    ]
 
 
 def _untrained(figure, path):
