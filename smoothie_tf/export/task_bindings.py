@@ -4,7 +4,6 @@ They are texts of Python literals: policy.json is data, where Gin's own syntax w
 name functions to call and modules to import.
 """
 
-import ast
 import contextlib
 import copy
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any
 import gin
 
 from smoothie_tf.environments import task_names
-from smoothie_tf.training import config
+from smoothie_tf.training import config, gin_text
 
 
 class BindingError(Exception):
@@ -68,9 +67,12 @@ def applied(bindings: Any, environment_id: str) -> Iterator[None]:
 
 
 def _bind(name, text):
+    # "@" and "%" begin references.
+    if not isinstance(text, str) or "@" in text or "%" in text:
+        raise BindingError(f"{name} is {text!r}, which is no literal")
     try:
-        value = ast.literal_eval(text)
-    except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
+        (value,) = gin_text.bound_values(f"task.parameter = {text}").values()
+    except ValueError:
         raise BindingError(f"{name} is {text!r}, which is no literal") from None
     try:
         gin.bind_parameter(name, value)

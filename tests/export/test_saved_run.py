@@ -109,7 +109,7 @@ def test_a_best_that_is_not_kept_says_so(copy):
     (copy / best_policy.FILE_NAME).unlink()
     rewrite_returns(copy, [1.0, 9.5, 2.0, 3.0, 4.0])
     line = fails(copy, best=True)
-    assert "is that of step 40 (mean return 9.5), whose weights are not kept" in line
+    assert "is that of step 40 (mean return 9.50), whose weights are not kept" in line
     assert line.endswith("--checkpoint takes 80 or 100.")
     rewrite_returns(copy, [1.0, 2.0, 3.0, 9.5, 4.0])
     assert saved_run.SavedRun(copy).choose(best=True) == 80

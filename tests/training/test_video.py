@@ -154,7 +154,7 @@ def test_a_task_without_a_render_method_trains_exports_and_evaluates(tmp_path, c
     assert export_command.evaluate_main(flags) == 0
     said = capfd.readouterr()
     assert said.out == (
-        "Undrawn-v0: return 5.0 ± 0.0 over 2 episodes of 5 steps (seed 0).\n"
+        "Undrawn-v0: return 5.00 ± 0.00 over 2 episodes of 5 steps (seed 0).\n"
         f"Recorded in {out / 'README.md'}.\n"
     )
     assert said.err == f"There is no video: {why}"

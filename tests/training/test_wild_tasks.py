@@ -319,7 +319,7 @@ def test_an_episode_of_an_evaluation_has_a_limit(policy, tmp_path, capsys):
     flags = ["--policy", str(policy), "--env", env, "--episodes", "25"]
     assert export_command.evaluate_main([*flags, "--max_steps", "9"]) == 0
     said = capsys.readouterr()
-    assert "return 9.0 ± 0.0 over 25 episodes" in said.out
+    assert "return 9.00 ± 0.00 over 25 episodes" in said.out
     assert said.err == (
         "WildEndless-v0 did not end an episode within 9 steps (--max_steps): it counts"
         " as ended there.\n"
