@@ -16,6 +16,7 @@ from smoothie_tf.experiments.figures.grids import grid  # noqa: E402
 from smoothie_tf.runs import launch  # noqa: E402
 from smoothie_tf.runs.run import Preset, Run  # noqa: E402
 from smoothie_tf.training import gin_directory, main  # noqa: E402
+from tests import small  # noqa: E402
 from tests.skips import (  # noqa: E402, F401  Hooks of pytest.
     pytest_addoption,
     pytest_make_collect_report,
@@ -33,17 +34,11 @@ def _no_bindings_left():
 
 
 SMALL = (
-    "MeanNetwork.hidden_units=(8,)",
-    "smoothie_tf.CriticNetwork.observation_units=(8,)",
-    "smoothie_tf.CriticNetwork.joint_units=(8,)",
-    "train.batch_size=8",
-    "train.initial_collect_steps=20",
-    "train.evaluation_interval=20",
+    *small.SMALL,
     "train.evaluation_episodes=3",
     "train.checkpoint_interval=40",
     "create_agent.actor_learning_rate=1e-3",
     "create_agent.critic_learning_rate=1e-3",
-    "train.use_xla=False",
 )
 
 

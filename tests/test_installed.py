@@ -10,17 +10,9 @@ import sysconfig
 
 import pytest
 
+from tests.small import SMALL
+
 ROOT = pathlib.Path(__file__).parents[1]
-SMALL = (
-    "MeanNetwork.hidden_units=(8,)",
-    "smoothie_tf.CriticNetwork.observation_units=(8,)",
-    "smoothie_tf.CriticNetwork.joint_units=(8,)",
-    "train.batch_size=8",
-    "train.initial_collect_steps=20",
-    "train.evaluation_interval=20",
-    "train.evaluation_episodes=1",
-    "train.use_xla=False",
-)
 
 
 def _run(command, folder):

@@ -55,8 +55,8 @@ def descend(
       optimizer: The optimizer.
       variables: The variables to update.
       clipping: Largest global norm of the gradients, > 0; None does not clip.
-      only_if_finite: Whether neither the variables nor the optimizer's moments change
-        where a gradient is not finite: a long product of Jacobians may overflow.
+      only_if_finite: Whether to leave the variables and the optimizer's moments as they
+        are if a gradient is not finite: a long product of Jacobians may overflow.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)

@@ -273,7 +273,7 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
         )  # (18)
 
     def _smoothed_target(self, next_time_steps):
-        """Returns c·r̃ + γ·d·Q̃_w′(s̃′, μ_θ′(s̃′)), shape [B], constant.
+        """Returns the target of (18), c·r̃ + γ·d·Q̃_w′(s̃′, μ_θ′(s̃′)), constant, [B].
 
         c is `reward_scale_factor`; d is 0 where the episode terminated, else 1.
         """

@@ -112,7 +112,7 @@ class Evaluator:
                 f"{checked_task.name_of(task)} does not repeat an episode from the same"
                 f" seed and actions{named}: evaluations and exported policies may see"
                 " other observations or rewards than training, and a resumed run may"
-                " differ from one that was not stopped."
+                " be refused, or differ from one that was not stopped."
             )
         if layers:
             return (

@@ -3,6 +3,7 @@
 Importing this module imports no TensorFlow.
 """
 
+import functools
 import importlib.resources
 import pathlib
 import re
@@ -63,7 +64,15 @@ def of_other_agents(agent: str, names: Iterable[str]) -> list[str]:
         agent: Name of the agent.
         names: Names such as "SmoothieAgent.kl_penalty".
     """
-    classes = {
+    classes = _agent_classes()
+    others = set().union(*classes.values()) - classes[agent]
+    return sorted({name.partition(".")[0] for name in names} & others)
+
+
+@functools.cache
+def _agent_classes():
+    """Returns the classes that each agent's gin file binds, by the agent's name."""
+    return {
         each: {
             name.partition(".")[0]
             for name in gin_text.bound_values(ROOT / "agents" / f"{each}.gin")
@@ -71,8 +80,6 @@ def of_other_agents(agent: str, names: Iterable[str]) -> list[str]:
         }
         for each in agents()
     }
-    others = set().union(*classes.values()) - classes[agent]
-    return sorted({name.partition(".")[0] for name in names} & others)
 
 
 def file_name(env: str) -> str:

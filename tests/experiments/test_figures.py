@@ -149,6 +149,25 @@ def test_of_two_panels_on_a_task_a_report_shows_the_whole_one():
     assert curves.compared(figure, runs) == [figure.panels[0]]
 
 
+def test_arms_with_fewer_seeds_say_so_in_the_shared_legend(tmp_path, drawn):
+    preset = Preset("short", num_steps=300_000, num_seeds=2)
+    runs = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)
+    for run in runs[:3]:  # The second run of DDPG is missing.
+        write_metrics(run, [(100_000, 1.0), (300_000, 2.0)])
+    path = tmp_path / "figure.png"
+    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
+    (legend,) = drawn[0].subfigs[0].legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["Smoothie", "DDPG (n = 1)"]
+
+
+def test_a_length_is_in_the_title_once():
+    preset = read_preset("short", ["train.num_steps = 1000"])
+    runs = grid(FIGURE_3, preset, envs=["Hopper-v5"], seeds=[0])
+    text = curves.title(FIGURE_3, "return", runs, finished=len(runs))
+    assert text.endswith("preset short, 1,000 steps, n = 1 seed")
+
+
 def test_bindings_given_by_hand_are_in_the_title():
     preset = Preset("quick", 300, 1, ("SmoothieAgent.kl_penalty=0.5",))
     runs = grid(FIGURE_3, preset)

@@ -12,16 +12,7 @@ from tf_agents.trajectories import time_step
 from smoothie_tf.environments import checked_task
 from smoothie_tf.export import export_command, exported, saved_run
 from smoothie_tf.training import main, random_streams
-
-SMALL = (
-    "smoothie_tf.CriticNetwork.observation_units=(8,)",
-    "smoothie_tf.CriticNetwork.joint_units=(8,)",
-    "train.batch_size=8",
-    "train.initial_collect_steps=20",
-    "train.evaluation_interval=20",
-    "train.evaluation_episodes=1",
-    "train.use_xla=False",
-)
+from tests.small import SMALL
 
 
 def description(folder):

@@ -38,7 +38,7 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--seeds must be at least 1, but is {flags.seeds}.")
     parser.make_directory("--results_dir", flags.results_dir)
     quiet.silence_imports()
-    status = _run_hopper(flags, figure_flags) if flags.hopper else _run_parts(flags)
+    status = _run_hopper(flags, figure_flags) if flags.hopper else _run_all(flags)
     if status in (BAD_INPUT, INTERRUPTED):
         return status
     try:
@@ -108,7 +108,7 @@ def _learn(ablation, path, flags):
     return DONE
 
 
-def _run_parts(flags):
+def _run_all(flags):
     folder = flags.results_dir / ablations.FOLDER
     folder.mkdir(exist_ok=True)
     for name in flags.only:
@@ -135,7 +135,7 @@ def _parser():
         nargs="+",
         choices=ablations.ABLATIONS,
         default=list(ablations.ABLATIONS),
-        help="the parts to run; default: all",
+        help="the ablations to run; default: all",
     )
     parser.add_argument(
         "--seeds", type=int, default=3, help="runs of each variant (default: 3)"

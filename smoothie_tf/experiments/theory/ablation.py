@@ -1,4 +1,4 @@
-"""What a part of the ablations is."""
+"""What an ablation is."""
 
 import dataclasses
 import pathlib

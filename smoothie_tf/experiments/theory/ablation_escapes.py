@@ -10,7 +10,7 @@ from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.drawing import style
 from smoothie_tf.experiments.theory import ablation, escape, escape_runs
 
-_ESCAPES_A_ROW = 4
+_VARIANTS_A_ROW = 4
 
 #: Variants on the two-Gaussians task by name, each with its label and gin bindings.
 VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -118,7 +118,7 @@ def draw_escapes(records: pd.DataFrame, path: pathlib.Path) -> None:
         path: The picture to write.
     """
     names = [name for name in VARIANTS if name in set(records["variant"])]
-    columns = min(_ESCAPES_A_ROW, len(names))
+    columns = min(_VARIANTS_A_ROW, len(names))
     rows = math.ceil(len(names) / columns)
     means = records["mean"]
     width, height = style.PANEL_INCHES
