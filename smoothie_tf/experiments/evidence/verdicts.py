@@ -57,7 +57,11 @@ def all_or_some(held: Sequence[bool]) -> str:
 def told(verdicts: Iterable[str]) -> str:
     """Writes how often each verdict was given, without those that were not."""
     given = list(verdicts)
-    words = {PARTLY: "partly reproduced", NOT: "not reproduced"}
+    words = {
+        PARTLY: "partly reproduced",
+        NOT: "not reproduced",
+        TOO_FEW: "with too few runs",
+    }
     return ", ".join(
         f"{given.count(verdict)} {words.get(verdict, verdict)}"
         for verdict in VERDICTS
