@@ -192,7 +192,9 @@ class DeployedPolicy(tf.Module):
         """Traces the functions without a signature, for the SavedModel."""
         if not isinstance(self._spec, tf.TensorSpec):
             return
-        for dtype in _NUMBERS if self._spec.dtype.is_floating else _INTEGERS:
+        own = self._spec.dtype
+        others = _NUMBERS if own.is_floating else _INTEGERS
+        for dtype in dict.fromkeys((own, *others)):
             spec = tf.TensorSpec(None, dtype, self._spec.name)
             self.action.get_concrete_function(spec)
             self.distribution_parameters.get_concrete_function(spec)
@@ -230,9 +232,10 @@ class DeployedPolicy(tf.Module):
         """Returns `action` as a TFLite model, which does not check observations.
 
         The model returns float32 within the task's bounds, whatever the dtype of the
-        action space.
+        action space. It takes float32 where the space has unsigned integers of more
+        than 8 bits, which TFLite's interpreter does not take or cannot convert.
         """
-        spec = input_spec(self._observation_space)
+        spec = tf.nest.map_structure(_for_tflite, input_spec(self._observation_space))
         concrete = self._unchecked_action.get_concrete_function(spec)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], self)
         with quiet.silent_unless_failing():
@@ -308,6 +311,12 @@ def input_spec(space: spaces.Space) -> Observation:
       ExportError: If the space does not flatten to numbers.
     """
     return _map(space, lambda leaf, name: _leaf_spec(leaf, name))
+
+
+def _for_tflite(spec):
+    if spec.dtype in (tf.uint16, tf.uint32, tf.uint64):
+        return tf.TensorSpec(spec.shape, tf.float32, spec.name)
+    return spec
 
 
 def batch(observations: Sequence[Observation]) -> Observation:
@@ -432,6 +441,7 @@ def _flat_leaf(space, x):
     if not isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
         return tf.cast(flat, tf.float32)
     start, number = _categories(space)
+    flat = tf.cast(flat, tf.int64)  # One-hot encoding does not take all integers.
     columns = [
         tf.one_hot(flat[:, i] - int(start[i]), int(number[i]))
         for i in range(len(number))

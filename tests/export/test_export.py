@@ -495,6 +495,39 @@ def test_tflite_of_other_kinds_of_actions(kind):
     assert all(task.action_space.contains(each) for each in actual.astype(kind))
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.uint32, np.uint64])
+def test_observations_of_long_unsigned_integers(kind, tmp_path):
+    space = spaces.Tuple(
+        (spaces.Box(0, 200, (3,), kind), spaces.MultiDiscrete([2, 3], kind))
+    )
+    single = space[0]
+    x = np.array([[1, 0, 200]], kind)
+    for observed, given in ((space, (x, np.array([[1, 2]], kind))), (single, x)):
+        task = Task(observed, box([-1, -1], [1, 1]))
+        agent = make_agent("smoothie", task)
+        model = export.save(agent.policy, observed, task.action_space, tmp_path)
+        loaded = tf.saved_model.load(str(tmp_path))
+        action = loaded.action(given)
+        tensors = tf.nest.map_structure(tf.constant, given)
+        np.testing.assert_array_equal(loaded.action(tensors), action)
+        drawn = loaded.sample(tensors, tf.constant(3, tf.int64))
+        np.testing.assert_array_equal(loaded.sample(given, 3), drawn)
+        interpreter = tf.lite.Interpreter(model_content=model.tflite())
+        for place, leaf in zip(
+            sorted(interpreter.get_input_details(), key=lambda each: each["name"]),
+            tf.nest.flatten(given),
+            strict=True,
+        ):
+            assert place["dtype"] == np.float32
+            interpreter.resize_tensor_input(place["index"], leaf.shape)
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(place["index"], leaf.astype(np.float32))
+        interpreter.invoke()
+        (output,) = interpreter.get_output_details()
+        actual = interpreter.get_tensor(output["index"])
+        np.testing.assert_allclose(actual, action, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["smoothie", "ddpg"])
 def test_tf_agents_loads_its_own_form(agents, tmp_path, name):
     agent = agents[name]
