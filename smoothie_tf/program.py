@@ -38,6 +38,15 @@ _SPELLED = {
     "µ": "u",
     "\N{COMBINING TILDE}": "~",
 }
+# Errors of a file system that is full or may not be written.
+_NOT_WRITABLE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EFBIG,
+)
 # Errors of writing to a pipe or a terminal whose other end is closed.
 _CLOSED_READER = (errno.EPIPE, errno.EIO)
 
@@ -57,8 +66,8 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
         **kwargs: Its keyword arguments.
 
     Returns:
-        The command's exit status; 1 if that is 0, but its output could not be written,
-        for example on a full disk.
+        The command's exit status; 1 if that is 0, but its output or a file could not be
+        written, for example on a full disk.
     """
     os.environ["MPLBACKEND"] = "agg"
     if not {"", os.curdir, os.getcwd()} & set(sys.path):
@@ -68,6 +77,12 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
     sys.stderr, _ = _never_raising(sys.stderr, 2)
     try:
         return command(*args, **kwargs) or _lost(output)
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
+        file = error.filename or "A file"
+        print(f"{file} cannot be opened or written: {error.strerror}.", file=sys.stderr)
+        return 1
     except SystemExit as stop:  # Argparse raises it after `--help`.
         stop.code = stop.code or _lost(output)
         raise

@@ -112,6 +112,21 @@ def test_a_full_disk_is_said_and_ends_nothing(tmp_path):
     assert (tmp_path / "done").exists()
 
 
+def test_a_file_that_cannot_be_written_is_said():
+    """With its name where the system's error has one."""
+    code = "sys.exit(program.run(lambda: open('/dev/full', 'w', 1).write('line\\n')))"
+    message = b"A file cannot be opened or written: No space left on device.\n"
+    done = run(code)
+    assert (done.returncode, done.stderr) == (1, message)
+    code = (
+        "def command(): raise PermissionError(13, 'Permission denied', 'there.csv')\n"
+        "sys.exit(program.run(command))"
+    )
+    message = b"there.csv cannot be opened or written: Permission denied.\n"
+    done = run(code)
+    assert (done.returncode, done.stderr) == (1, message)
+
+
 def test_closed_streams_end_nothing():
     code = "import sys; from smoothie_tf import program\n" + (
         "sys.exit(program.run(lambda: print('x') or print('y', file=sys.stderr) or 7))"

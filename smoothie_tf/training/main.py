@@ -99,12 +99,9 @@ def _run(flags, arguments, stop):
             record_video=flags.video,
             stop=stop,
         )
-    except stopping.Interrupted:
-        print(
-            f"Stopped; the same command resumes from the checkpoint in"
-            f" {flags.run_dir}.",
-            file=sys.stderr,
-        )
+    except stopping.Interrupted as stopped:
+        what_next = f"the same command resumes from the checkpoint in {flags.run_dir}"
+        print(f"Stopped; {stopped if stopped.args else what_next}.", file=sys.stderr)
         return command_line.INTERRUPTED
     except (ValueError, checkpoint.CheckpointError) as error:
         if flags.debug:

@@ -28,7 +28,10 @@ _END = 0
 
 
 class Interrupted(Exception):
-    """A stop was requested; a run in progress has saved a checkpoint."""
+    """A stop was requested; a run in progress has saved a checkpoint.
+
+    If the run cannot be resumed, the message says why.
+    """
 
 
 class StopRequest(threading.Event):

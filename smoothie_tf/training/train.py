@@ -204,6 +204,8 @@ class Trainer:
             if self.step % _VARIABLES_STEPS == 0:
                 self._check_variables()
             if stop.is_set() and self.step < config.num_steps:
+                if self._is_too_long_to_resume:
+                    raise stopping.Interrupted(self._resume_point())
                 raise stopping.Interrupted
 
     def _evaluate_or_stop(self, rate, progress):
@@ -252,10 +254,16 @@ class Trainer:
                 " can be written, the same command resumes the run."
             ) from error
 
+    @property
+    def _is_too_long_to_resume(self):
+        return self._episode.length > self._replay.capacity
+
     def _resume_point(self):
         latest = self._checkpointer.latest
         if latest is None:
             return "there is no checkpoint yet, so the same command starts over"
+        if self._is_too_long_to_resume:
+            return "the run cannot be resumed: replay does not hold its whole episode"
         return f"the same command resumes from {latest}"
 
     def _last_checkpoint(self):
@@ -284,6 +292,13 @@ class Trainer:
             truncated,
         )
         self.step += 1
+        if self._episode.length == self._replay.capacity + 1:
+            print(
+                f"The episode in progress has more steps than {self._replay.capacity}"
+                " (train.replay_capacity): until it ends, a run that stops cannot be"
+                " resumed.",
+                file=sys.stderr,
+            )
         if terminated or truncated:
             self._finished_returns.append(self._episode.total_return)
             self._episode.begin(self._episode.number + 1)
@@ -458,7 +473,7 @@ class Trainer:
             raise checkpoint.CheckpointError(
                 f"{self._directory.path} cannot be resumed exactly: the episode in"
                 f" progress has {length} steps, but replay holds only the last"
-                f" {capacity}."
+                f" {capacity} (train.replay_capacity)."
             )
         rows = self._replay.rows_since(self._replay.total_rows - length)
         try:

@@ -383,6 +383,31 @@ def test_an_evaluation_that_is_stopped_comes_again(task, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(*tables)
 
 
+def test_an_episode_that_replay_does_not_hold(tmp_path, monkeypatch, capsys):
+    bindings = ("train.replay_capacity=30", "train.checkpoint_interval=15")
+    bindings += ("train.evaluation_max_steps=5",)
+    words = arguments(tmp_path, "wild_tasks:WildEndless-v0", bindings=bindings)
+    take_step = train.Trainer._take_step
+
+    def stopped(trainer):
+        take_step(trainer)
+        if trainer.step == 40:
+            trainer._stop.set()
+
+    monkeypatch.setattr(train.Trainer, "_take_step", stopped)
+    assert main.main(words) == 130
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == (
+        "The episode in progress has more steps than 30 (train.replay_capacity): until"
+        " it ends, a run that stops cannot be resumed."
+    )
+    assert said[-1] == (
+        "Stopped; the run cannot be resumed: replay does not hold its whole episode."
+    )
+    assert main.main(words) == 2
+    assert "cannot be resumed exactly: the episode" in capsys.readouterr().err
+
+
 def test_a_run_that_is_stopped_while_it_plays_an_episode_again(tmp_path, monkeypatch):
     bindings = ("train.checkpoint_interval=35",)
     words = arguments(tmp_path, SOUND, steps=45, bindings=bindings)

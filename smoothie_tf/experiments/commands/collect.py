@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from smoothie_tf.command_line import DONE, FAILED, Parser
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.runs.status import read_json
+from smoothie_tf.training import files
 
 _COPIED = ("metrics.csv", "operative_config.gin")
 
@@ -40,6 +41,7 @@ def collect(
 
     Raises:
         metrics.DamagedRunError: If a run's metrics or record is damaged.
+        files.StorageError: If a file could not be written; it is unchanged then.
     """
     collected, kept = [], []
     for preset in presets:
@@ -65,11 +67,12 @@ def collect(
             target.mkdir(parents=True, exist_ok=True)
             for name in _COPIED:
                 if (source / name).exists():
-                    (target / name).write_bytes((source / name).read_bytes())
+                    content = (source / name).read_bytes()
+                    files.replace(target / name, content, lasts_power_cut=False)
             run_dir = pathlib.Path("runs") / source.relative_to(runs_dir)
             record["command"] = _with_run_dir(record.get("command", ""), run_dir)
             text = json.dumps(record, indent=2) + "\n"
-            (target / "run.json").write_text(text, encoding="utf-8")
+            files.replace(target / "run.json", text, lasts_power_cut=False)
             collected.append(source)
     return collected, kept
 
@@ -102,6 +105,9 @@ def collect_command(argv: Sequence[str] | None = None) -> int:
         collected, kept = collect(flags.runs_dir, flags.results_dir, flags.presets)
     except metrics.DamagedRunError as error:
         print(error, file=sys.stderr)
+        return FAILED
+    except files.StorageError as error:
+        print(f"{error}.", file=sys.stderr)
         return FAILED
     for source in kept:
         print(

@@ -7,6 +7,7 @@ from smoothie_tf.command_line import BAD_INPUT, DONE, FAILED, Parser
 from smoothie_tf.experiments.commands import readme
 from smoothie_tf.experiments.evidence.metrics import DamagedRunError
 from smoothie_tf.experiments.report.report import MARK, report
+from smoothie_tf.training import files
 from smoothie_tf.validation import InputError
 
 
@@ -30,6 +31,9 @@ def report_command(argv: Sequence[str] | None = None) -> int:
         path = report(flags.results_dir)
     except (DamagedRunError, InputError) as error:
         print(error, file=sys.stderr)
+        return FAILED
+    except files.StorageError as error:
+        print(f"{error}.", file=sys.stderr)
         return FAILED
     print(f"The report is in {path}")
     return DONE

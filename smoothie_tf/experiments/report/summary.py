@@ -7,6 +7,7 @@ import pandas as pd
 from smoothie_tf.experiments.evidence import evidence, statistics, verdicts, writing
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.report import tables
+from smoothie_tf.training import files
 
 #: Around the summary in README.
 BEGIN, END = "<!-- summary -->", "<!-- /summary -->"
@@ -88,6 +89,9 @@ def write(text: str, results_dir: pathlib.Path) -> None:
         results_dir: Directory of results. README.md in its parent directory is updated
             if it exists and has the marks, and the directory is named `results`:
             another one does not hold the results that README is about.
+
+    Raises:
+        files.StorageError: If README cannot be written; it is unchanged then.
     """
     (results_dir / "report" / "summary.md").write_text(text, encoding="utf-8")
     results_dir = results_dir.absolute()
@@ -98,4 +102,4 @@ def write(text: str, results_dir: pathlib.Path) -> None:
     _, end, after = rest.partition(END)
     if begin and end:
         whole = f"{before}{BEGIN}\n{text}{END}{after}"
-        readme.write_text(whole, encoding="utf-8")
+        files.replace(readme, whole, lasts_power_cut=False)
