@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import gin
 
 from smoothie_tf import validation
-from smoothie_tf.environments import discretized_reward
 from smoothie_tf.training import (
     gin_directory,
     gin_text,
@@ -38,11 +37,8 @@ def parse(
 ) -> list[pathlib.Path]:
     """Parses the configuration of a run, later sources over earlier ones.
 
-    The order is: the agent's file; its recommended values if selected; the
-    environment's file, and the agent's paper's and tuned values for the environment, if
-    these exist; the preset; `gin_files`; `bindings`. For a task with a discretized
-    reward, the files of the original task come before its own. Tuned values may be
-    those of the nearest task with a search.
+    The order is: the files that `gin_directory.value_files` returns; the preset;
+    `gin_files`; `bindings`.
 
     Args:
       agent: Name of the agent.
@@ -72,24 +68,12 @@ def parse(
         raise ConfigError(
             f"--agent {agent!r} is unknown: it must be one of {', '.join(agents)}."
         )
-    files = [gin_directory.ROOT / "agents" / f"{agent}.gin"]
-    if values == "recommended":
-        files.append(gin_directory.recommended_path(agent))
-        if not files[-1].is_file():
-            raise ConfigError(
-                f"--values recommended: there are none for the agent {agent!r}, but for"
-                f" {', '.join(gin_directory.recommended())}."
-            )
-        tuned = False
-    for name in discretized_reward.lineage(environment_id):
-        file = f"{gin_directory.file_name(name)}.gin"
-        own = gin_directory.ROOT / "environments" / file
-        if own.exists():
-            files.append(own)
-        if (paper := gin_directory.paper_path(agent, name)).is_file():
-            files.append(paper)
-        if tuned and (found := gin_directory.find_tuned(agent, name)):
-            files.append(found)
+    if values == "recommended" and agent not in gin_directory.recommended():
+        raise ConfigError(
+            f"--values recommended: there are none for the agent {agent!r}, but for"
+            f" {', '.join(gin_directory.recommended())}."
+        )
+    files = gin_directory.value_files(agent, environment_id, tuned, values)
     of_agent = list(files)
     if preset is not None:
         presets = gin_directory.presets()

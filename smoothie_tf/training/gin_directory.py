@@ -9,6 +9,7 @@ import pathlib
 import re
 from collections.abc import Iterable
 
+from smoothie_tf.environments import discretized_reward
 from smoothie_tf.training import gin_text
 
 _PACKAGE = pathlib.Path(str(importlib.resources.files("smoothie_tf"))).resolve()
@@ -100,6 +101,40 @@ def recommended_path(agent: str) -> pathlib.Path:
 def tuned_path(agent: str, env: str) -> pathlib.Path:
     """Returns the path of an agent's tuned values for a task; it may not exist."""
     return TUNED / agent / f"{file_name(env)}.gin"
+
+
+def value_files(
+    agent: str, env: str, tuned: bool = True, values: str = "paper"
+) -> list[pathlib.Path]:
+    """Returns the files with an agent's hyperparameters on a task.
+
+    Args:
+        agent: Name of the agent.
+        env: A Gymnasium id.
+        tuned: Whether to use tuned values; ignored for recommended ones.
+        values: One of `VALUES`.
+
+    Returns:
+        The files, later over earlier: the agent's; its recommended values if selected;
+        the task's own, and the agent's paper's and tuned values for the task, if these
+        exist. For a task with a discretized reward, the files of the original task come
+        before its own. Tuned values may be those of the nearest task with a search.
+    """
+    files = [ROOT / "agents" / f"{agent}.gin"]
+    if values == "recommended":
+        files.append(recommended_path(agent))
+    for name in discretized_reward.lineage(env):
+        files += [
+            path
+            for path in (
+                ROOT / "environments" / f"{file_name(name)}.gin",
+                paper_path(agent, name),
+            )
+            if path.is_file()
+        ]
+        if tuned and values == "paper" and (found := find_tuned(agent, name)):
+            files.append(found)
+    return files
 
 
 def find_tuned(agent: str, env: str) -> pathlib.Path | None:

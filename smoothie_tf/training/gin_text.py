@@ -4,6 +4,7 @@ The configured functions are in modules that import TensorFlow; a launcher, whic
 only a few of the values, need not wait for this import.
 """
 
+import dataclasses
 import pathlib
 import tokenize
 from collections.abc import Iterable
@@ -17,26 +18,33 @@ from smoothie_tf.validation import InputError
 ENCODING = "utf-8-sig"
 
 
-def bound_values(source: pathlib.Path | str) -> dict[str, Any]:
-    """Reads a gin file, or one binding, without applying it to gin.
+def bound_values(*sources: pathlib.Path | str) -> dict[str, Any]:
+    """Reads gin files and bindings without applying them to gin.
 
     Args:
-        source: The file's path, or the binding's text.
+        *sources: Paths of files, or texts of bindings, later over earlier.
 
     Returns:
-        Values by `configurable.parameter`.
+        Values by `configurable.parameter`. A macro has its last value, as in gin.
 
     Raises:
-        InputError: If it cannot be read as gin.
+        InputError: If one cannot be read as gin.
     """
     values: dict[str, Any] = {}
+    for source in sources:
+        _read(source, values)
+    return {name: _without_macros(value, values) for name, value in values.items()}
+
+
+def _read(source, values):
+    """Adds the values of a file or binding, with macros."""
     try:
         text = source
         if isinstance(source, pathlib.Path):
             text = source.read_text(encoding=ENCODING)
-        for statement in config_parser.ConfigParser(text, _Unbound(values)):
+        for statement in config_parser.ConfigParser(text, _Unbound()):
             if isinstance(statement, config_parser.IncludeStatement):
-                values.update(bound_values(included(source, statement.filename)))
+                _read(included(source, statement.filename), values)
             elif isinstance(statement, config_parser.BindingStatement):
                 # A selector may include its module, which is dropped.
                 name = statement.selector.rsplit(".", 1)[-1]
@@ -63,7 +71,18 @@ def bound_values(source: pathlib.Path | str) -> dict[str, Any]:
             f"{given} cannot be read as gin ({reason.rstrip('.')}): "
             "it takes the form configurable.parameter = value."
         ) from None
-    return values
+
+
+def _without_macros(value, values, seen=()):
+    if isinstance(value, _Macro):
+        if value.name in seen:  # A macro of itself, which gin rejects.
+            return None
+        return _without_macros(values.get(value.name), values, (*seen, value.name))
+    if isinstance(value, list | tuple):
+        return type(value)(_without_macros(each, values, seen) for each in value)
+    if isinstance(value, dict):
+        return {key: _without_macros(v, values, seen) for key, v in value.items()}
+    return value
 
 
 def meaning(bindings: Iterable[str]) -> dict[str, Any]:
@@ -80,7 +99,7 @@ def meaning(bindings: Iterable[str]) -> dict[str, Any]:
     for binding in bindings:
         read: dict[str, Any] = {}
         try:
-            for statement in config_parser.ConfigParser(binding, _Unbound(read)):
+            for statement in config_parser.ConfigParser(binding, _Unbound()):
                 if isinstance(statement, config_parser.BindingStatement):
                     name = f"{statement.scope}/{statement.selector}"
                     name += f".{statement.arg_name}"
@@ -105,7 +124,7 @@ def includes(text: str) -> list[tuple[int, str]]:
     """
     found = []
     try:
-        for statement in config_parser.ConfigParser(text, _Unbound({})):
+        for statement in config_parser.ConfigParser(text, _Unbound()):
             if isinstance(statement, config_parser.IncludeStatement):
                 found.append((statement.location.line_num, statement.filename))
     except Exception:  # Parsing the text reports the error.
@@ -130,14 +149,16 @@ def included(source: pathlib.Path | str, filename: str) -> pathlib.Path:
     return pathlib.Path(filename)
 
 
-class _Unbound(config_parser.ParserDelegate):
-    """Reads references as text and macros as their values; applies nothing to gin."""
+@dataclasses.dataclass(frozen=True)
+class _Macro:
+    name: str
 
-    def __init__(self, values: dict[str, Any]):
-        self._values = values
+
+class _Unbound(config_parser.ParserDelegate):
+    """Reads references as text; applies nothing to gin."""
 
     def configurable_reference(self, scoped_configurable_name, evaluate):
         return f"@{scoped_configurable_name}{'()' if evaluate else ''}"
 
     def macro(self, macro_name):
-        return self._values.get(macro_name)
+        return _Macro(macro_name)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from smoothie_tf import command_line, rounding
 from smoothie_tf.command_line import Parser
 from smoothie_tf.experiments.figures.grids import Figure, grid
-from smoothie_tf.runs import launch, prefix, ray_launch
+from smoothie_tf.runs import launch, prefix, ray_launch, recorded_values
 from smoothie_tf.runs.run import Run, lengths, read_preset
 from smoothie_tf.runs.status import Status
 from smoothie_tf.runs.tasks import check_envs
@@ -214,6 +214,7 @@ def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
         tuned=not flags.untuned,
         values=flags.values,
     )
+    recorded_values.check(runs)
     trained = {run.env for run in runs}
     missing = [env for env in envs or figure.envs if env not in trained]
     if missing:  # All arms have values that a search found for certain tasks.
