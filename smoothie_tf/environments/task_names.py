@@ -45,7 +45,8 @@ def find(name: str) -> registration.EnvSpec:
         return gymnasium.spec(task)
     except gymnasium.error.Error as error:
         near = validation.nearest(task, gymnasium.registry)
-        raise UnknownTaskError(near.strip(" ()") or _line(error)) from error
+        why = f"there is no such task{near}" if near else _line(error)
+        raise UnknownTaskError(why) from error
 
 
 def import_code(name: str) -> None:
