@@ -106,8 +106,8 @@ pip() {
 }
 # The lock file is complete, which `pip check` verifies below, so nothing is resolved.
 # pip would compile modules on one core. A failure is no error: some packages have
-# templates that are not Python.
-pip install --quiet --no-deps --no-compile --requirement requirements.lock
+# templates that are not Python. Older versions of pip warn without --use-pep517.
+pip install --quiet --no-deps --no-compile --use-pep517 --requirement requirements.lock
 "$environment/bin/python" -m compileall -q -j 0 "$environment"/lib/python3*/site-packages \
   >/dev/null 2>&1 || true
 # --no-build-isolation builds with the setuptools of the lock file. The ignored warning is
