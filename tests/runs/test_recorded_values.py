@@ -1,0 +1,75 @@
+import pathlib
+import shutil
+
+import pytest
+
+from smoothie_tf.experiments.commands import figure_commands
+from smoothie_tf.experiments.figures.baselines import BASELINES
+from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
+from smoothie_tf.experiments.figures.grids import grid
+from smoothie_tf.experiments.figures.svg import SVG_FIGURE_4
+from smoothie_tf.runs import prefix, recorded_values
+from smoothie_tf.runs.run import read_preset
+from smoothie_tf.training import gin_text
+from smoothie_tf.validation import InputError
+
+COMMITTED = pathlib.Path(__file__).parents[2] / "results" / "runs"
+
+
+@pytest.fixture
+def nothing_tuned():
+    """Instead of the other tests' fixture: committed runs have tuned values."""
+
+
+@pytest.mark.parametrize(
+    ("figure", "preset"),
+    [
+        (FIGURE_3, "short"),
+        (FIGURE_4, "short"),
+        (BASELINES, "short"),
+        (SVG_FIGURE_4, "svg"),  # Tasks bind a macro that agents refer to.
+    ],
+)
+def test_committed_runs_have_the_values_of_the_gin_files(figure, preset):
+    runs = grid(figure, read_preset(preset), root=COMMITTED)
+    assert sum(map(prefix.is_done, runs)) >= 6
+    recorded_values.check(runs)
+
+
+def test_a_finished_run_with_other_values_is_refused(tmp_path, capsys):
+    (run, *_) = grid(FIGURE_3, read_preset("short"), ["Hopper-v5"], root=COMMITTED)
+    there = tmp_path / run.directory.relative_to(COMMITTED)
+    shutil.copytree(run.directory, there)
+    flags = ["--preset", "short", "--envs", "Hopper-v5", "--seeds", "0,"]
+    flags += ["--runs_dir", str(tmp_path), "--out_dir", str(tmp_path / "out")]
+    assert figure_commands.figure3([*flags, "--plot_only"]) == 0
+    path = there / "operative_config.gin"
+    text = path.read_text()
+    path.write_text(text.replace("SmoothieAgent.gamma = 0.995", "SmoothieAgent.gamma = 0.99"))
+    assert path.read_text() != text
+    capsys.readouterr()
+    assert figure_commands.figure3([*flags, "--plot_only"]) == 2
+    assert capsys.readouterr().err == (
+        f"{there} is a finished run with SmoothieAgent.gamma = 0.99, but the gin files"
+        " now have 0.995: choose another --runs_dir, or restore the value.\n"
+    )
+
+
+def test_references_may_name_their_module_and_true_is_not_1():
+    equal = recorded_values._equal
+    assert equal("@losses.huber", "@huber") and equal(1.0, 1)
+    assert not equal("@huber", "@huber()") and not equal(True, 1)
+
+
+def test_macros_have_their_last_value(tmp_path):
+    path = tmp_path / "agent.gin"
+    path.write_text("rate = 1\na.b = %rate\na.c = (%rate, %other)\n")
+    assert gin_text.bound_values(path, "rate = 2", "other = %rate") == {
+        "rate": 2,
+        "other": 2,
+        "a.b": 2,
+        "a.c": (2, 2),
+    }
+    with pytest.raises(InputError, match="cannot be read as gin"):
+        gin_text.bound_values(path, "rate = ")
+    assert gin_text.bound_values("a.b = %a", "a = %a") == {"a.b": None, "a": None}
