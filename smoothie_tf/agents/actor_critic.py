@@ -83,6 +83,7 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
     """
 
     config_class: type[ActorCriticConfig] = ActorCriticConfig
+    _config: ActorCriticConfig
 
     def __init__(
         self,
@@ -120,7 +121,8 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
           ValueError: If an optimizer is missing, or a network does not map the specs
             to the shapes above.
         """
-        config = self._configure(config, settings)
+        self._configure(config, settings)
+        config = self._config
         parts.check_optimizers(
             config.owner,
             actor_optimizer=actor_optimizer,

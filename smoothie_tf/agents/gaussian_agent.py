@@ -61,6 +61,7 @@ class GaussianAgent(tf_agent.TFAgent):
     """An agent that collects with N(μ_θ(s), Σ_φ(s)) and is evaluated with μ_θ."""
 
     config_class: type[AgentConfig] = AgentConfig
+    _config: AgentConfig
 
     def __init__(
         self,
@@ -156,7 +157,7 @@ class GaussianAgent(tf_agent.TFAgent):
 
     def _configure(
         self, config: AgentConfig | None, settings: Mapping[str, Any]
-    ) -> AgentConfig:
+    ) -> None:
         """Sets `_config`: `config`, or the defaults, with `settings` replaced."""
         config = config or self.config_class()
         known = [field.name for field in dataclasses.fields(config) if field.init]
@@ -174,4 +175,3 @@ class GaussianAgent(tf_agent.TFAgent):
                 f" {type(self).__name__}; create_smoothie selects the class."
             )
         tf.Module.__init__(self, name=self._config.name)
-        return self._config

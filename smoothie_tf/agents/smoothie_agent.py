@@ -155,6 +155,7 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
     """Learns the mean and the covariance of a Gaussian policy (Algorithm 1)."""
 
     config_class = SmoothieConfig
+    _config: SmoothieConfig
 
     # Train μ, Σ.
 

@@ -131,9 +131,10 @@ class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):
     """
 
     config_class = VariantConfig
+    _config: VariantConfig
 
     def _configure(self, config, settings):
-        return super()._configure(config, {**settings, "evaluation": "expected"})
+        super()._configure(config, {**settings, "evaluation": "expected"})
 
     def critic_loss(self, time_steps, action, next_time_steps, weights) -> tf.Tensor:
         """The errors of (16) and of (17), with the arguments of (18); a scalar."""
@@ -194,6 +195,7 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
     """Learns Q̃, its gradient and its Hessian by supplement C."""
 
     config_class = VariantConfig
+    _config: VariantConfig
 
     def critic_loss(
         self, time_steps, action, next_time_steps, weights, mean_weights=None

@@ -102,6 +102,7 @@ class SoftDdpgAgent(actor_critic.ActorCriticAgent):
     """Learns the mean of a Gaussian policy of fixed width from critic values only."""
 
     config_class = SoftDdpgConfig
+    _config: SoftDdpgConfig
 
     def policy_loss(
         self, observation: tf.Tensor, weights: tf.Tensor

@@ -132,6 +132,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
     """Learns a Gaussian policy by the pathwise gradient (Algorithm 3)."""
 
     config_class = Svg0Config
+    _config: Svg0Config
     takes = ("critic_network", "max_episode_steps")
 
     def __init__(self, *args: Any, max_episode_steps: int | None = None, **kwargs: Any):

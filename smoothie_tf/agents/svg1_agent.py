@@ -36,6 +36,7 @@ class Svg1Agent(value_gradient_agent.ValueGradientAgent):
     """Learns a Gaussian policy through a model of one step and a value function."""
 
     config_class = Svg1Config
+    _config: Svg1Config
     takes = ("value_network", "dynamics_network", "max_episode_steps")
 
     def policy_loss(

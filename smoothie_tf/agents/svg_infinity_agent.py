@@ -54,6 +54,7 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
     """Learns a Gaussian policy by the value gradients of whole episodes."""
 
     config_class = SvgInfinityConfig
+    _config: SvgInfinityConfig
     takes = ("dynamics_network", "max_episode_steps", "make_value_network")
 
     def __init__(self, *args: Any, **kwargs: Any):

@@ -47,6 +47,7 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
     """Learns a Gaussian policy by the likelihood ratio, from the last episode."""
 
     config_class = TdActorCriticConfig
+    _config: TdActorCriticConfig
     takes = ("value_network", "max_episode_steps")
 
     def policy_loss(

@@ -146,6 +146,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
     """
 
     config_class: type[ValueGradientConfig] = ValueGradientConfig
+    _config: ValueGradientConfig
     #: Arguments that it needs: see `protocol.Contract`.
     takes: tuple[str, ...] = ()
 
@@ -195,7 +196,8 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
             the time limit are both None, or a network does not map the specs to the
             shapes above.
         """
-        config = self._configure(config, settings)
+        self._configure(config, settings)
+        config = self._config
         owner = config.owner
         if config.horizon is not None:
             if make_value_network is None:
