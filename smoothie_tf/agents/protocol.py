@@ -39,6 +39,21 @@ class Contract:
     uses_next_action: bool = False
 
 
+def reward_scale(agent: Any) -> float:
+    """Returns the factor by which an agent multiplies rewards, 1 if it has none.
+
+    Args:
+      agent: One of this package's agents.
+    """
+    for owner, name in (
+        (getattr(agent, "config", None), "reward_scale_factor"),
+        (agent, "_reward_scale_factor"),  # TF-Agents' own.
+    ):
+        if hasattr(owner, name):
+            return float(getattr(owner, name))
+    return 1.0
+
+
 def contract(agent: Any) -> Contract:
     """Returns an agent's attributes, with defaults for those that it does not define.
 

@@ -316,8 +316,7 @@ def evaluate_command(
       StorageError: If the result cannot be recorded.
     """
     directory = pathlib.Path(directory)
-    for flag, value in (("episodes", episodes), ("max_steps", max_steps)):
-        validation.check(f"--{flag}", "count", **{flag: value})
+    validation.check("evaluate", "count", episodes=episodes, max_steps=max_steps)
     streams = random_streams.RandomStreams(seed)
     description = read_description(directory)
     if environment_id is None or command is not None:
@@ -331,6 +330,12 @@ def evaluate_command(
         _check_is_ours(description, directory)
     if command is not None:
         _check_has_card(description, directory)
+        own = description["environment"]["id"]
+        if environment_id not in (None, own):
+            raise ExportedPolicyError(
+                f"--record needs the task of the policy, {own}, not {environment_id}:"
+                " its card would show returns of another task."
+            )
     if environment_id is None:
         environment_id = description["environment"]["id"]
 

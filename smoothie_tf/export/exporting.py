@@ -7,6 +7,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import sys
 import tempfile
 from typing import Any
 
@@ -191,7 +192,8 @@ def _describe(run, step, selected, task, bindings, deployed, stop):
         "version": task.spec.version,
         "max_episode_steps": task.spec.max_episode_steps,
         "versions": {
-            name: importlib.metadata.version(name) for name in ("gymnasium", "mujoco")
+            name: importlib.metadata.version(name)
+            for name in ("gymnasium", *(["mujoco"] if _is_of_mujoco(task) else []))
         },
     }
     if bindings:
@@ -223,6 +225,12 @@ def _describe(run, step, selected, task, bindings, deployed, stop):
         "evaluations": [],
         "pairs": pairs,
     }
+
+
+def _is_of_mujoco(task):
+    module = sys.modules.get("mujoco")
+    model = getattr(task.unwrapped, "model", None)
+    return module is not None and isinstance(model, module.MjModel)
 
 
 def _observation_structure(task):

@@ -40,7 +40,7 @@ def render(description: dict[str, Any], files: set[str], folder: str) -> str:
     if "policy.gif" in files:
         parts.append(f"![The first seconds of an episode of {name}](policy.gif)")
     parts.append(
-        f"A policy for Gymnasium's `{name}`, learned by {agent} of smoothie_tf (a"
+        f"A policy for the task `{name}`, learned by {agent} of smoothie_tf (a"
         " reproduction of *Smoothed Action Value Functions for Learning Gaussian"
         " Policies*, Nachum et al., 2018) and exported as a TensorFlow SavedModel."
         " Observations go in as the task returns them, actions come out as it takes"
@@ -135,9 +135,9 @@ def _limits(description):
     bound = environment.get("bindings", {}).items()
     bound = ", ".join(f"`{name} = {value}`" for name, value in bound)
     sentences = [
-        f"It is known to work in `{environment['id']}`{bound and f' with {bound}'}"
-        " of Gymnasium"
-        f" {environment['versions']['gymnasium']}{on}, and nowhere else.",
+        f"It is known to work in `{environment['id']}`{bound and f' with {bound}'},"
+        f" with Gymnasium {environment['versions']['gymnasium']}{on}, and nowhere"
+        " else.",
         "An observation of another shape, or with a NaN or an infinity in it, is an"
         " error and not an action.",
     ]

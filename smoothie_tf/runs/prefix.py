@@ -5,14 +5,13 @@ one. A longer run that has made the wanted steps, or is being trained, replaces 
 shorter one. If a run is longer than all existing ones, the longest of these is resumed.
 The files in each directory decide: see `Run.directories`.
 
-There is one exception. A run whose length is not a multiple of the evaluation interval
-is evaluated at its last step; a longer run is not evaluated at that step. If the run is
-extended, it keeps this row of metrics.csv, and the averages in the next row cover only
-the steps after it.
+A run whose length is not a multiple of the evaluation interval is evaluated at its last
+step. A longer run is not evaluated at that step, and so does not replace it. If the run
+is extended, it keeps this row of metrics.csv, and the averages in the next row cover
+only the steps after it.
 """
 
 import dataclasses
-import os
 import pathlib
 
 from smoothie_tf.runs.run import Run
@@ -38,10 +37,14 @@ def locate(run: Run) -> Run:
         one with a checkpoint and the most steps. If none exists, its own.
     """
     own, *others = run.directories
-    same = [own, *(each for each in others if _holds_same_run(run, each))]
+    same = [own, *(each for each in others if not difference(run, each))]
     complete = [each for each in same if _has_all_steps(run, each)]
     running = [each for each in same if is_locked(each)]
-    resumable = [each for each in same if any((each / "checkpoints").glob("*"))]
+    resumable = [
+        each
+        for each in same
+        if has_checkpoints(each) and (each == own or _step(each) <= run.num_steps)
+    ]
     resumable.sort(key=_step, reverse=True)
     return dataclasses.replace(run, home=(*complete, *running, *resumable, own)[0])
 
@@ -65,33 +68,49 @@ def steps_done(run: Run) -> int:
     return min(_step(locate(run).directory), run.num_steps)
 
 
-def _has_all_steps(run: Run, directory: pathlib.Path) -> bool:
-    if recorded_status(directory, run.num_steps) is Status.DONE:
-        return True
-    # A longer run may be in progress: its earlier evaluations do not change.
-    longer = _number(read_json(directory / "run.json"), "num_steps") > run.num_steps
-    return longer and _last_evaluation(directory) >= run.num_steps
+def has_checkpoints(directory: pathlib.Path) -> bool:
+    """Says whether a directory holds checkpoints of a run, valid or not."""
+    return any((directory / "checkpoints").glob("*"))
 
 
-def _holds_same_run(run: Run, directory: pathlib.Path) -> bool:
-    """Says whether a directory holds the run, possibly with another length."""
+def difference(run: Run, directory: pathlib.Path) -> str:
+    """Compares a run with the one that a directory holds, but for the length.
+
+    Args:
+        run: The run.
+        directory: A directory; it need not exist.
+
+    Returns:
+        What differs, such as "env 'Ant-v5', not 'Hopper-v5'"; empty if nothing does.
+    """
     record = read_json(directory / "run.json")
-    same = [record.get(key) == getattr(run, key) for key in ("agent", "env", "seed")]
-    return all(same) and run_directory.same_bindings(
-        record.get("gin_bindings"), list(run.gin_bindings)
-    )
+    for key in ("agent", "env", "seed"):
+        if record.get(key) != getattr(run, key):
+            return f"{key} {record.get(key)!r}, not {getattr(run, key)!r}"
+    before, now = record.get("gin_bindings"), list(run.gin_bindings)
+    # If it binds tuned values itself, a run that reads them from gin/tuned is the same:
+    # the name of the directory has their digest.
+    if run.tuned and run.untuned:
+        return ""
+    if not run_directory.same_bindings(before, now):
+        return f"gin_bindings {before!r}, not {now!r}"
+    return ""
 
 
-def _last_evaluation(directory: pathlib.Path) -> int:
-    """Returns the step of the last complete line of metrics.csv; 0 if there is none."""
+def _has_all_steps(run: Run, directory: pathlib.Path) -> bool:
+    if _number(read_json(directory / "run.json"), "num_steps") <= run.num_steps:
+        return recorded_status(directory, run.num_steps) is Status.DONE
+    # A longer run may be in progress: its earlier evaluations do not change.
+    return _is_evaluated(directory, run.num_steps)
+
+
+def _is_evaluated(directory: pathlib.Path, step: int) -> bool:
+    """Says whether a complete line of metrics.csv is of a step."""
     try:
-        with open(directory / "metrics.csv", "rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
-            *_, line, _ = file.read().split(b"\n")
+        *lines, _ = (directory / "metrics.csv").read_bytes().split(b"\n")
     except (OSError, ValueError):
-        return 0
-    step = line.split(b",")[0]
-    return int(step) if step.isdigit() else 0
+        return False
+    return any(line.startswith(b"%d," % step) for line in lines)
 
 
 def _step(directory: pathlib.Path) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import gin
 
 from smoothie_tf import validation
+from smoothie_tf.environments import task_names
 from smoothie_tf.training import (
     gin_directory,
     gin_text,
@@ -73,6 +74,8 @@ def parse(
             f"--values recommended: there are none for the agent {agent!r}, but for"
             f" {', '.join(gin_directory.recommended())}."
         )
+    # A task's code may have parameters of its own, which bindings can name.
+    task_names.import_code(environment_id)
     files = gin_directory.value_files(agent, environment_id, tuned, values)
     of_agent = list(files)
     if preset is not None:
@@ -131,6 +134,16 @@ def default(name: str) -> str | None:
         return None
     value = parameters[parameter].default
     return None if value is inspect.Parameter.empty else gin.config._format_value(value)
+
+
+def bound_parameters() -> list[str]:
+    """Returns the names of all parameters that are bound, such as "train.num_steps"."""
+    return sorted(
+        f"{selector.rsplit('.', 1)[-1]}.{parameter}"
+        for (_, selector), bound in gin.config._CONFIG.items()
+        for parameter in bound
+        if selector != "gin.macro"
+    )
 
 
 def _parse_file(path, including=()):
@@ -192,6 +205,8 @@ def _parse(text, source):
     except Exception as error:  # Gin raises many kinds, SyntaxError among them.
         # A KeyError quotes its message.
         reason = validation.first_line(error).rstrip(".").strip('"').rstrip(".")
+        if reason.startswith("malformed node"):  # Of Python's own parser.
+            reason = "the value is not a number, a quoted text or another literal"
         raise ConfigError(f"{source}: {reason}.{_suggestion(reason)}") from error
 
 

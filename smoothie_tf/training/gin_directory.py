@@ -103,6 +103,11 @@ def tuned_path(agent: str, env: str) -> pathlib.Path:
     return TUNED / agent / f"{file_name(env)}.gin"
 
 
+def is_searched(agent: str) -> bool:
+    """Says whether there are tuned values of an agent, for any task."""
+    return any((directory / agent).is_dir() for directory in (TUNED, *_SHIPPED))
+
+
 def value_files(
     agent: str, env: str, tuned: bool = True, values: str = "paper"
 ) -> list[pathlib.Path]:

@@ -91,6 +91,11 @@ def run(
             default = gin_config.default if done else lambda name: None
             directory.check_config(gin.config_str(), default)
     if done and not record_video:
+        if (made := directory.info["num_steps"]) > config.num_steps:
+            print(
+                f"{run_dir} has a finished run of {made:,} steps; nothing was trained.",
+                file=sys.stderr,
+            )
         directory.close()
         return directory
     started = time.monotonic()
@@ -181,6 +186,8 @@ def _record_start(directory, trainer, config, command):
         status="running",
         num_steps=config.num_steps,
         command=command,
+        # operative_config.gin does not say which values are defaults.
+        bound=gin_config.bound_parameters(),
         spaces=trainer.spaces,
     )
     if config.num_steps < config.initial_collect_steps:

@@ -172,6 +172,12 @@ class ReplayBuffer:
         indices = np.arange(total_rows, self._total_rows) % self.capacity
         return self._rows.take(indices, axis=0)
 
+    def mean_absolute_reward(self) -> float:
+        """Returns the mean absolute reward of all transitions; NaN without any."""
+        rows = self._rows[: min(self._total_rows, self.capacity)]
+        rewards = rows[rows[:, -1] != NO_TRANSITION, -2]
+        return float(np.abs(rewards).mean()) if len(rewards) else float("nan")
+
     def load(self, rows: np.ndarray, total_rows: int) -> None:
         """Restores the ring to its content after `total_rows` rows.
 

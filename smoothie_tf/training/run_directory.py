@@ -186,7 +186,7 @@ class RunDirectory:
             if name not in _MAY_CHANGE and value not in (None, before[name]):
                 raise RunDirectoryError(
                     f"--run_dir {self._given} holds a run with {name} = {before[name]}"
-                    f" ({path.name}), not {value}."
+                    f" ({path.name}), not {value}; its run.json has its command."
                 )
 
     def write_progress(self, **progress: Any) -> None:
@@ -300,7 +300,7 @@ class RunDirectory:
             if not same(info.get(key), value):
                 raise RunDirectoryError(
                     f"--run_dir {self._given} holds a run with {key}"
-                    f" {info.get(key)!r}, not {value!r}."
+                    f" {info.get(key)!r}, not {value!r}; its run.json has its command."
                 )
         for key, default in (("num_steps", 0), ("wall_seconds", 0.0)):
             value = info.get(key, default)

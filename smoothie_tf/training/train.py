@@ -38,6 +38,8 @@ from smoothie_tf.training import (
 _PROGRESS_STEPS = 100
 # Environment steps between checks of all variables: 1 ms for a million numbers.
 _VARIABLES_STEPS = 1000
+# Mean absolute scaled reward above which a run says so; MuJoCo's tasks stay below.
+_LARGE_REWARD = 10
 
 
 class NumericalError(ArithmeticError):
@@ -183,6 +185,8 @@ class Trainer:
                 self._save()
         while self.step < config.num_steps:
             self._take_step()
+            if self.step == config.initial_collect_steps:
+                self._report_large_rewards()
             progress.update()
             if on_step is not None:
                 on_step(self)
@@ -331,6 +335,22 @@ class Trainer:
                 self._explain_metrics(metrics)
             self._metric_sums += metrics
             self._metric_count += 1
+
+    def _report_large_rewards(self):
+        """Reports rewards for which no agent here has hyperparameters.
+
+        Losses and clipped gradients do not adapt to the unit of the reward.
+        """
+        scale = protocol.reward_scale(self.agent)
+        size = self._replay.mean_absolute_reward()
+        if scale * size > _LARGE_REWARD:
+            print(
+                f"Rewards have a mean absolute value of {size:.3g} before training,"
+                f" {scale * size:.3g} after scaling by {scale:g}"
+                " (reward_scale_factor); hyperparameters here are for about 1, and"
+                " agents may learn nothing from much larger rewards.",
+                file=sys.stderr,
+            )
 
     def _check_action(self):
         action = self._decision.action

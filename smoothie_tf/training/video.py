@@ -297,6 +297,8 @@ def _why_not(error, chosen, renderer):
         return "it has no render method"
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename} cannot be written ({error.strerror})"
+    if "unexpected keyword argument 'render_mode'" in str(error):
+        return "it takes no render_mode"
     try:
         reason = f"{type(error).__name__}: {checked_task.reason(error)}"
     except Exception:  # Some errors of PyOpenGL have no text.

@@ -153,7 +153,7 @@ def test_labels_have_any_letters(fake_command, tmp_path, monkeypatch):
     flags += ["--num_steps", "300", "--out_dir", "here"]
     assert compare_command(flags, train_command=fake_command) == 0
     readme = (tmp_path / "here" / "README.md").read_text()
-    assert "| $\\foo$ _ \\| 5% | ddpg | – |\n" in readme
+    assert "| $\\foo$ _ \\| 5% | ddpg | – | `ddpg` |\n" in readme
     assert "Not trained" not in readme
     (path,) = (tmp_path / "runs").rglob("metrics.csv")
     path.write_text(path.read_text().replace(",0.0,0.0,0.0,", ",,,,"))

@@ -99,7 +99,7 @@ def test_the_title_counts_what_is_shown(tmp_path, drawn):
 def test_panel_without_runs_says_so(tmp_path, drawn):
     preset = Preset("quick", num_steps=300, num_seeds=1)
     runs = grid(FIGURE_3, preset, root=tmp_path)
-    write_metrics(runs[0], [(100, 1.0)])
+    write_metrics(runs[0], [(300, 1.0)])
     path = tmp_path / "figure.png"
     curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
     panels = drawn[0].axes

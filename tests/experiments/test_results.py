@@ -57,7 +57,7 @@ def test_band_is_clipped_at_minimum_and_maximum(three):
     # Third: only two runs have come so far, 1 and 3: mean 2, deviation 1.
     leave(three[0], [0.0, 0.0, 1.0])
     leave(three[1], [0.0, 6.0, 3.0])
-    leave(three[2], [6.0, 6.0])
+    leave(three[2], [6.0, 6.0], status="running")
     table = metrics.curves(metrics.read_runs(three), "evaluation_return_mean")
     root = math.sqrt(8)
     assert table["mean"].tolist() == pytest.approx([2, 4, 2])
@@ -68,10 +68,16 @@ def test_band_is_clipped_at_minimum_and_maximum(three):
 
 
 def test_curves_leave_out_what_has_no_value(three):
-    leave(three[0], [1.0, 2.0])
+    leave(three[0], [1.0, 2.0], every=150)
     frame = metrics.read_runs(three)
     assert metrics.curves(frame, "kl").empty
     assert metrics.curves(frame, "policy_stddev")["mean"].tolist() == [0.6, 0.6]
+
+
+def test_a_finished_run_has_its_last_evaluation(three):
+    leave(three[0], [1.0, 2.0])
+    with pytest.raises(metrics.DamagedRunError, match="no evaluation at its last step"):
+        metrics.read_runs(three)
 
 
 def test_final_returns(three):
@@ -211,7 +217,7 @@ def test_comparison_with_a_baseline_by_hand(three):
 def test_one_seed_has_no_interval(three):
     runs = grid(FIGURE_3, three[0].preset, ["Hopper-v5"], root=three[0].root)
     for run in runs[:2]:
-        leave(run, [1.0, 2.0])
+        leave(run, [1.0, 2.0], every=150)
     table = metrics.compare(metrics.by_run(metrics.read_runs(runs)), "ddpg").set_index(
         "variant"
     )

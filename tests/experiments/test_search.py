@@ -385,7 +385,9 @@ def test_what_is_no_trials_fault_fails_no_trial(plan, conduct, behave, behaviour
 def test_other_values_are_another_study(plan, conduct):
     space = conduct(plan(num_trials=2)).search.ranges
     ranges = space | {"reward_scale": optuna.distributions.FloatDistribution(1.0, 2.0)}
-    with pytest.raises(search.StudyError, match="seed1000 has other values"):
+    with pytest.raises(
+        search.StudyError, match="seed1000 holds a run with gin_bindings"
+    ):
         conduct(plan(num_trials=2, ranges=ranges))
     conduct(plan(num_trials=2, ranges=ranges, seed=2000))
 
@@ -429,7 +431,8 @@ def test_objective_is_the_mean_of_the_last_evaluations(plan, conduct):
             rows = (f"{step},{step},0,,,,,,,1\n" for step in range(10, 301, 10))
             text = ",".join(metrics.METRICS) + "\n" + "".join(rows)
             (run.directory / "metrics.csv").write_text(text)
-            record = json.dumps({"gin_bindings": run.gin_bindings})
+            facts = {key: getattr(run, key) for key in ("agent", "env", "seed")}
+            record = json.dumps(facts | {"gin_bindings": run.gin_bindings})
             (run.directory / "run.json").write_text(record)
         return [launch.Outcome(run, Status.DONE) for run in runs]
 

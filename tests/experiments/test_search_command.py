@@ -111,10 +111,21 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
     new = "results/table1-short/Hopper-v5_smoothie-table1-random-2000"
     assert f"Its values are in {new}.gin, all trials in {new}." in best
     assert "keeps the values of another search; cp " in kept
-    # Nor does one with the same seed and fewer trials, or a seed that begins like it.
-    for other in (("--num_trials", "1"), ("--seed", "100")):
-        assert run(*flags, *other, train_command=fake_command) == 0
-        assert tuned.read_text() == text
+    # Nor does one with a seed that begins like it.
+    assert run(*flags, "--seed", "100", train_command=fake_command) == 0
+    assert tuned.read_text() == text
+    # One of the same name needs another directory, or it would replace the results.
+    before = stem.with_suffix(".json").read_text()
+    capsys.readouterr()
+    assert run(*flags, "--num_trials", "1", train_command=fake_command) == 2
+    assert (
+        "_smoothie-table1-random-1000.json has the results of a search with num_tr"
+        in (capsys.readouterr().err)
+    )
+    assert stem.with_suffix(".json").read_text() == before
+    more = ("--num_trials", "1", "--out_dir", "other")
+    assert run(*flags, *more, train_command=fake_command) == 0
+    assert tuned.read_text() == text
 
 
 def test_digest_is_of_the_values_alone(tmp_path):

@@ -1,3 +1,6 @@
+import dataclasses
+import io
+import json
 import pathlib
 import shutil
 
@@ -8,8 +11,8 @@ from smoothie_tf.experiments.figures.baselines import BASELINES
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
 from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.experiments.figures.svg import SVG_FIGURE_4
-from smoothie_tf.runs import prefix, recorded_values
-from smoothie_tf.runs.run import read_preset
+from smoothie_tf.runs import launch, prefix, recorded_values
+from smoothie_tf.runs.run import Preset, read_preset
 from smoothie_tf.training import gin_text
 from smoothie_tf.validation import InputError
 
@@ -51,15 +54,49 @@ def test_a_finished_run_with_other_values_is_refused(tmp_path, capsys):
     capsys.readouterr()
     assert figure_commands.figure3([*flags, "--plot_only"]) == 2
     assert capsys.readouterr().err == (
-        f"{there} is a finished run with SmoothieAgent.gamma = 0.99, but the gin files"
-        " now have 0.995: choose another --runs_dir, or restore the value.\n"
+        f"{there} is a run with SmoothieAgent.gamma = 0.99, but now it would be 0.995:"
+        " choose another --runs_dir, or restore the value.\n"
     )
+    # A value that is bound no more, where the record has the names that were.
+    path.write_text(text + "SmoothieAgent.clip_actions = True\n")
+    assert figure_commands.figure3([*flags, "--plot_only"]) == 0
+    record = json.loads((there / "run.json").read_text())
+    record["bound"] = ["SmoothieAgent.clip_actions", "train.num_steps"]
+    (there / "run.json").write_text(json.dumps(record))
+    capsys.readouterr()
+    assert figure_commands.figure3([*flags, "--plot_only"]) == 2
+    assert "SmoothieAgent.clip_actions = True, which is not bound now" in (
+        capsys.readouterr().err
+    )
+    # A run that has not ended is drawn as well, and one without checkpoints restarts.
+    record |= {"status": "running"}
+    (there / "run.json").write_text(json.dumps(record))
+    assert figure_commands.figure3([*flags, "--plot_only"]) == 2
+    recorded_values.check([dataclasses.replace(run, root=tmp_path)])
+
+
+def test_the_run_of_another_task_is_refused(tmp_path, fake_command):
+    """Ids can have the same file name."""
+    preset = Preset("quick", num_steps=300, num_seeds=1)
+    one, other = (
+        grid(FIGURE_3, preset, [env], root=tmp_path)[0]
+        for env in ("lab/Task-v0", "lab_Task-v0")
+    )
+    assert one.directory == other.directory
+    launch.launch([one], 1, command=fake_command, stream=io.StringIO())
+    recorded_values.check([one])
+    with pytest.raises(InputError, match="with env 'lab/Task-v0', not 'lab_Task-v0'"):
+        recorded_values.check([other])
+    bound = dataclasses.replace(one, gin_bindings=("a.b = 1",))
+    with pytest.raises(InputError, match="with gin_bindings "):
+        recorded_values.check([bound])
 
 
 def test_references_may_name_their_module_and_true_is_not_1():
     equal = recorded_values._equal
     assert equal("@losses.huber", "@huber") and equal(1.0, 1)
     assert not equal("@huber", "@huber()") and not equal(True, 1)
+    assert equal((8, "@a.b"), [8.0, "@b"]) and not equal((8,), (8, 8))
 
 
 def test_macros_have_their_last_value(tmp_path):

@@ -51,10 +51,11 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
 
 
 def _run_hopper(flags, figure_flags):
-    argv = ["--seeds", str(flags.seeds), *figure_flags]
-    if "--preset" not in argv:
+    argv = ["--seeds", str(flags.seeds)]
+    if not any(word.partition("=")[0] == "--preset" for word in figure_flags):
         length = f"train.num_steps = {_HOPPER_STEPS}"
         argv += ["--preset", "short", "--gin_bindings", length]
+    argv += figure_flags  # Later bindings win.
     if flags.plot_only:
         argv.append("--plot_only")
     out_dir = flags.results_dir / ablations.HOPPER_FOLDER

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
+from smoothie_tf import quiet
 from smoothie_tf.command_line import BAD_INPUT, Parser
 from smoothie_tf.experiments.commands import readme
 from smoothie_tf.experiments.commands.figure import figure_command, split_items
@@ -93,6 +94,7 @@ def compare_command(
                 "--values is for all arms: give it, or 'values = …' in an --arm."
             )
         readme.check("--out_dir", flags.out_dir, f"# {_TITLE}: ", "a comparison's")
+        _check_bindings(arms, envs)
     except InputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -123,6 +125,23 @@ def compare_command(
         train_command=train_command,
         finish=finish,
     )
+
+
+def _check_bindings(arms, envs):
+    """Checks that the parameters that arms bind exist, before any run is trained."""
+    if not any(arm.gin_bindings for arm in arms):
+        return
+    # This import takes seconds, and most comparisons do not need it.
+    quiet.silence_imports()
+    from smoothie_tf.training import config
+
+    for arm in arms:
+        for env in envs:
+            try:
+                config.parse(arm.agent, env, bindings=arm.gin_bindings)
+            except config.ConfigError as error:
+                message = str(error).replace("--gin_bindings", "--arm", 1)
+                raise InputError(f"{arm.label}: {message}") from None
 
 
 def read_arms(texts: Sequence[str]) -> tuple[Arm, ...]:

@@ -1,6 +1,7 @@
 """The command of all figures that are learning curves of a grid of runs."""
 
 import json
+import operator
 import os
 import pathlib
 import shutil
@@ -62,7 +63,7 @@ def figure_command(
                     f"{figure.title}, preset {preset.name}, "
                     f"{lengths(runs)} steps a run: "
                     f"{launch.overview(runs, num_workers)}.",
-                    *_values_of_other_tasks(runs),
+                    *_searched_values(runs),
                     sep="\n",
                     flush=True,
                 )
@@ -83,9 +84,14 @@ def figure_command(
     from smoothie_tf.experiments.evidence import metrics
 
     try:
+        # Gin files may have been edited while the runs were trained.
+        recorded_values.check(runs, drawn=True)
         drawn = _draw(figure, runs, out_dir, baseline)
         if drawn and finish is not None:
             finish(runs, out_dir)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return command_line.BAD_INPUT
     except metrics.DamagedRunError as error:
         print(error, file=sys.stderr)
         return command_line.FAILED
@@ -274,6 +280,7 @@ def _draw(
     metrics.write_tables(frame, out_dir, figure.name)
     record = json.dumps(metrics.provenance(runs), indent=1, sort_keys=True)
     path = out_dir / f"{figure.name}_runs.json"
+    _tell_what_is_replaced(path, json.loads(record))
     path.write_text(record + "\n", encoding="utf-8")
     for quantity, suffix in ((curves.RETURN, ""), (curves.POLICY_STDDEV, "_stddev")):
         path = out_dir / f"{figure.name}{suffix}.png"
@@ -293,8 +300,23 @@ def _draw(
     return True
 
 
-def _values_of_other_tasks(runs: Sequence[Run]) -> list[str]:
-    """Returns a line that names tasks with hyperparameters searched on other tasks."""
+def _tell_what_is_replaced(path: pathlib.Path, records: list[dict]) -> None:
+    """Prints how many runs of the figure that was here before are in it no more."""
+    key = operator.itemgetter("variant", "env", "seed")
+    try:
+        before = set(map(key, json.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    if lost := before - set(map(key, records)):
+        print(
+            f"{path.parent} was of {len(before)} runs, of which {len(lost)} are not in"
+            " this figure.",
+            file=sys.stderr,
+        )
+
+
+def _searched_values(runs: Sequence[Run]) -> list[str]:
+    """Returns lines on values searched on another task, and on those not used."""
     sources = {
         run.env: path.stem
         for run in runs
@@ -305,9 +327,15 @@ def _values_of_other_tasks(runs: Sequence[Run]) -> list[str]:
         for env, source in sources.items()
         if source != gin_directory.file_name(env)
     ]
-    if not named:
-        return []
-    return [f"Hyperparameters of tasks without a search: {', '.join(named)}."]
+    lines = []
+    if named:
+        lines += [f"Hyperparameters of tasks without a search: {', '.join(named)}."]
+    if unused := dict.fromkeys(run.env for run in runs if run.untuned):
+        lines += [
+            f"Not used on {', '.join(unused)}: what searches found there for some of"
+            " the arms."
+        ]
+    return lines
 
 
 def _report_interruption(runs: Sequence[Run]) -> int:

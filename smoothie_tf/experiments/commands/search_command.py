@@ -83,6 +83,11 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
     tuned_dir = command_line.shortest(flags.tuned_dir or tuned_dir)
     task = gin_directory.file_name(plan.env)
     home, command = out_dir / f"{task}_{plan.name}", _typed(flags)
+    if other := search_results.difference(plan, home):
+        raise InputError(
+            f"{home}.json has the results of a search with {other}: choose another"
+            " --out_dir or --seed."
+        )
 
     def train(runs):
         if flags.plot_only:
@@ -121,12 +126,19 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
     (value,) = rounding.beside(study.best.value, least=1)
     best = f"trial {study.best.number} with {value}"
     where = f"{home}.gin" if kept else tuned
+    failed = search_results.number_failed(study)
+    if failed:
+        print(
+            f"{failed} of {plan.num_trials} trials failed; the same command tries them"
+            " again.",
+            file=sys.stderr,
+        )
     print(f"Best of {plan.num_trials}: {best}. Its values are in {where}, ", end="")
     print(f"all trials in {home}.{{csv,png,json}}", flush=True)
     if kept:
         how = f"cp {shlex.quote(f'{home}.gin')} {shlex.quote(str(tuned))}"
         print(f"{tuned} keeps the values of another search; {how} replaces them.")
-    return command_line.DONE
+    return command_line.FAILED if failed else command_line.DONE
 
 
 def _is_of(command, text):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import matplotlib.lines
 import matplotlib.ticker
+import numpy as np
 import pandas as pd
 
 from smoothie_tf.experiments.drawing import style
@@ -255,7 +256,9 @@ def _draw_curve(
 ) -> None:
     """Draws the line and, if several seeds have evaluations, the band.
 
-    A curve of fewer seeds than the panel's others says so in its label.
+    A curve of fewer seeds than the panel's others says so in its label. The line is
+    dotted where not all of its seeds have been evaluated: where one ends, the mean can
+    jump.
     """
     if curve.empty:  # A line without data would still be in the legend.
         return
@@ -264,14 +267,16 @@ def _draw_curve(
     millions = curve["step"].to_numpy(float) / 1e6
     # A single point would not show as a line.
     marker = "o" if len(curve) == 1 else None
+    style_of = {"color": colour, "marker": marker, "markersize": 3}
+    whole = curve["seeds"].to_numpy() == curve["seeds"].max()
+    means = curve["mean"].to_numpy(float)
     panel.plot(
-        millions,
-        curve["mean"],
-        color=colour,
-        label=style.literal(label),
-        marker=marker,
-        markersize=3,
+        millions, np.where(whole, means, np.nan), label=style.literal(label), **style_of
     )
+    if not whole.all():
+        # From the last point of the line on, so that there is no gap.
+        tail = ~whole | np.append(~whole[1:], False)
+        panel.plot(millions, np.where(tail, means, np.nan), ls=":", **style_of)
     if (curve["seeds"] > 1).any():
         panel.fill_between(
             millions, curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0

@@ -17,9 +17,10 @@ from smoothie_tf.experiments.figures.continuous_control import (
     SMOOTHIE_WITHOUT_KL,
 )
 from smoothie_tf.experiments.figures.grids import Arm, Figure, grid
-from smoothie_tf.runs import prefix
+from smoothie_tf.runs import prefix, recorded_values
 from smoothie_tf.runs.run import Preset, Run, read_preset
 from smoothie_tf.runs.status import read_json
+from smoothie_tf.validation import InputError
 
 #: The presets whose runs are results, the longest first.
 PRESETS = ("paper", "short")
@@ -93,7 +94,11 @@ class Finals:
             for figure in figures
             for run in grid(figure, preset, seeds=seeds, root=root)
         }
-        there = [run for run in runs.values() if _is_as_long(run)]
+        there = [
+            run
+            for run in runs.values()
+            if _is_as_long(run) and _has_current_values(run)
+        ]
         return cls(metrics.read_runs(there), there, last)
 
     def values(
@@ -131,6 +136,15 @@ def _is_as_long(run: Run) -> bool:
     if not (run.directory / "metrics.csv").is_file():
         return False
     return read_json(run.directory / "run.json").get("num_steps", 0) >= run.num_steps
+
+
+def _has_current_values(run: Run) -> bool:
+    """Says whether a run has the hyperparameters that it would have now."""
+    try:
+        recorded_values.check([run], drawn=True)
+    except InputError:
+        return False
+    return True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,7 +274,7 @@ class Evidence:
         return tuple({run.directory: run for run in runs}.values())
 
     def other_values(self) -> int:
-        """Counts collected runs whose hyperparameters differ from gin/tuned now."""
+        """Counts collected runs whose hyperparameters differ from the gin files now."""
         known = {
             directory
             for preset in self.presets

@@ -112,25 +112,26 @@ def read_runs(runs: Iterable[Run]) -> pd.DataFrame:
         whether the run has made all its steps.
 
     Raises:
-        DamagedRunError: If a run's `metrics.csv` is damaged.
+        DamagedRunError: If a run's `metrics.csv` is damaged, or lacks the last
+            evaluation of a finished run.
     """
     tables = []
     for run in runs:
         path = prefix.locate(run).directory / "metrics.csv"
         if not path.is_file():
             continue
-        table = read_metrics(path)
-        values = (
-            run.agent,
-            run.env,
-            run.seed,
-            run.variant,
-            prefix.is_done(run),
-        )
+        # A directory may hold a longer run than the one asked for.
+        table = read_metrics(path).query(f"step <= {run.num_steps}")
+        done = prefix.is_done(run)
+        if done and (table.empty or table["step"].iloc[-1] != run.num_steps):
+            raise DamagedRunError(
+                f"{path} is damaged: the run is finished, but has no evaluation at its"
+                f" last step, {run.num_steps}."
+            )
+        values = (run.agent, run.env, run.seed, run.variant, done)
         for place, (column, value) in enumerate(zip(RUN_COLUMNS, values, strict=True)):
             table.insert(place, column, value)
-        # A directory may hold a longer run than the one asked for.
-        tables.append(table[table["step"] <= run.num_steps])
+        tables.append(table)
     tables = [table for table in tables if len(table)]
     if not tables:
         return pd.DataFrame(columns=[*RUN_COLUMNS, *METRICS])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import gin
 
 from smoothie_tf.runs.run import Preset, Run
+from smoothie_tf.training import gin_directory
 from smoothie_tf.training.searched_values import (
     recommended_digest,
     tuned_digest,
@@ -139,7 +140,9 @@ def grid(
         seeds: Seeds instead of the preset's 0 … num_seeds − 1.
         root: Directory that holds all runs.
         num_seeds: Number of seeds instead of the preset's.
-        tuned: Whether runs use tuned hyperparameters, if the figure's runs do.
+        tuned: Whether runs use tuned hyperparameters, if the figure's runs do. On a
+            task where a search found values for some agents only, none are used;
+            agents that were never searched do not count.
         values: "recommended" gives recommended hyperparameters to every arm whose
             agent has some; the others keep theirs.
 
@@ -158,17 +161,26 @@ def grid(
             variant=arm.variant,
             gin_bindings=_searched(arm, env) + preset.gin_bindings + arm.gin_bindings,
             root=pathlib.Path(root),
-            **_values(arm, env, tuned and figure.tuned, values),
+            **_values(arm, env, all_searched and tuned and figure.tuned, values),
         )
         for seed in seeds
         for env in (figure.envs if envs is None else envs)
         for panel in figure.panels_on(env)
+        for all_searched in [_are_all_searched(panel.arms, env)]
         for arm in panel.arms
         # Without its hyperparameters it would be another arm.
         if not arm.tuned_as or (tuned and figure.tuned and values == "paper")
     )
     # Panels may share runs.
     return tuple({run.directory: run for run in runs}.values())
+
+
+def _are_all_searched(arms, env):
+    return all(
+        tuned_digest(arm.agent, env)
+        for arm in arms
+        if arm.values != "recommended" and gin_directory.is_searched(arm.agent)
+    )
 
 
 def _values(arm, env, wanted, values):

@@ -56,16 +56,23 @@ def _arms(figure, runs):
     tuned = any(run.tuned for run in runs)
     values = "those that searches found" if tuned else "those of the agents' gin files"
     rows = [
-        [arm.label, arm.agent, "; ".join([*_chosen(arm), *arm.gin_bindings]) or "–"]
+        [
+            arm.label,
+            arm.agent,
+            "; ".join([*_chosen(arm), *arm.gin_bindings]) or "–",
+            f"`{arm.variant}`",
+        ]
         for arm in figure.arms
     ]
     recommended = sorted({run.agent for run in runs if run.recommended})
     if recommended and not any(map(_chosen, figure.arms)):
         values += f"; {', '.join(recommended)} uses the recommended ones"
     shared = runs[0].preset.gin_bindings
-    of_all = f". All arms also bind {'; '.join(shared)}" if shared else ""
+    of_all = ""
+    if shared:
+        of_all = f". All arms also bind, where not in the table, {'; '.join(shared)}"
     return [
-        tables.table(["arm", "agent", "bindings"], rows),
+        tables.table(["arm", "agent", "bindings", "variant in CSV files"], rows),
         f"Other values are {values}{of_all}.\n",
     ]
 

@@ -23,13 +23,12 @@ import optuna
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE_WITHOUT_KL
 from smoothie_tf.experiments.figures.grids import Arm
-from smoothie_tf.runs import prefix
+from smoothie_tf.runs import prefix, recorded_values
 from smoothie_tf.runs.launch import Outcome
 from smoothie_tf.runs.run import Preset, Run
-from smoothie_tf.runs.status import Status, read_json
+from smoothie_tf.runs.status import Status
 from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
-from smoothie_tf.training.run_directory import same_bindings
 from smoothie_tf.validation import InputError
 
 SPACES = gin_directory.ROOT / "search"
@@ -259,13 +258,13 @@ class Study:
         """Trains trials to a level, and records their results."""
         self._save()
         runs = [self.search.run(each.number, each.params, steps) for each in trials]
+        _check_values(runs)
         unfinished = []
         for trial, outcome in zip(trials, train(runs), strict=True):
             directory = outcome.run.directory
             if outcome.status is Status.DONE:
-                before = read_json(directory / "run.json").get("gin_bindings")
-                if not same_bindings(before, list(outcome.run.gin_bindings)):
-                    raise StudyError(f"{directory} has other values: change --seed.")
+                # Gin files may have been edited meanwhile.
+                _check_values([outcome.run])
                 frame = metrics.read_metrics(directory / "metrics.csv")
                 returns = frame.set_index("step")["evaluation_return_mean"].loc[:steps]
                 trial.intermediate_values |= returns.to_dict()
@@ -305,6 +304,13 @@ class Study:
                 direction="maximize",
             ).add_trials(self.trials)
             os.replace(path, self.journal)
+
+
+def _check_values(runs):
+    try:
+        recorded_values.check(runs)
+    except InputError as error:
+        raise StudyError(f"{error} Or change --seed.") from None
 
 
 def objective(trial: optuna.trial.FrozenTrial, steps: int) -> float | None:

@@ -41,6 +41,39 @@ def describe(plan: search.Search) -> str:
     return text
 
 
+def difference(plan: search.Search, home: pathlib.Path) -> str:
+    """Compares a search with the finished one whose results are there.
+
+    Args:
+        plan: The search.
+        home: Path of the results, without suffixes.
+
+    Returns:
+        What differs, such as "num_trials 3, not 5"; empty if nothing does, or there are
+        no results of a finished search.
+    """
+    record = read_json(f"{home}.json")
+    if record.get("best_trial") is None:
+        return ""
+    for key, value in _recorded(plan).items():
+        value = list(value) if isinstance(value, tuple) else value
+        if record.get(key, value) != value:
+            return f"{key} {record[key]!r}, not {value!r}"
+    return ""
+
+
+def _recorded(plan):
+    return {
+        "num_steps": plan.preset.num_steps,
+        **{key: getattr(plan, key) for key in _RECORDED},
+    }
+
+
+def number_failed(study: search.Study) -> int:
+    """Returns the number of trials whose runs failed."""
+    return sum(each.state is search.State.FAIL for each in study.trials)
+
+
 def write(study: search.Study, home: pathlib.Path, command: str) -> str:
     """Writes the table, pictures, record and best values of a study.
 
@@ -81,8 +114,7 @@ def write(study: search.Study, home: pathlib.Path, command: str) -> str:
         "study": plan.name,
         "agent": plan.arm.variant,
         "preset": plan.preset.label,
-        "num_steps": plan.preset.num_steps,
-        **{key: getattr(plan, key) for key in _RECORDED},
+        **_recorded(plan),
         "objective": OBJECTIVE,
         "best_trial": study.best and study.best.number,
         "command": command,
@@ -104,9 +136,11 @@ def _gin_text(study, command):
     run = plan.run(best.number, best.params)
     (value,) = rounding.beside(best.value, least=1)
     commits = metrics.commits(read_json(run.directory / "run.json"))
+    failed = number_failed(study)
+    failed = f", of which {failed} failed" if failed else ""
     header = (
         f"{plan.arm.variant} on {plan.env}: the best of {plan.num_trials} trials of "
-        f"the study {plan.name}. Written by the search, not by hand.",
+        f"the study {plan.name}{failed}. Written by the search, not by hand.",
         f"Preset {plan.preset.name}. {describe(plan)}",
         f"Objective: {value} in trial {best.number} at {run.num_steps:,} "
         f"steps, {OBJECTIVE}. One run, seed {run.seed}; as the best of many it "
