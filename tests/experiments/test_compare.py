@@ -81,6 +81,19 @@ def test_bad_arms_are_said_in_a_sentence(arms, sentence):
     assert sentence in str(error.value)
 
 
+def test_checks_the_parameters_of_all_arms_before_any_run(
+    fake_command, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--out_dir", "here"]
+    flags += ["--arm", "bad: smoothie, SmoothieAgent.gama = 0.9"]
+    assert compare_command(flags, train_command=fake_command) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("bad: --arm 'SmoothieAgent.gama = 0.9': ")
+    assert "Did you mean SmoothieAgent.gamma?" in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_writes_what_it_compared(fake_command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--env", "Pendulum-v1", "--envs", "InvertedPendulum-v5", "--arm", "ddpg"]

@@ -3,6 +3,7 @@
 import dataclasses
 
 import matplotlib.figure
+import numpy as np
 import pytest
 
 from smoothie_tf.experiments.drawing import curves
@@ -32,9 +33,9 @@ def drawn(monkeypatch):
     return kept
 
 
-def write_metrics(run, rows):
+def write_metrics(run, rows, status="done"):
     steps, returns = zip(*rows, strict=True)
-    write_run(run, returns, steps, policy_stddev="")
+    write_run(run, returns, steps, status, policy_stddev="")
 
 
 def test_line_and_band(tmp_path, drawn):
@@ -62,6 +63,19 @@ def test_line_and_band(tmp_path, drawn):
     assert "preset short, 300,000 steps, n = 3 seeds" in text
     assert "unfinished: 3 of 6 runs done" in text
     assert "clipped" in canvas.get_supxlabel()
+
+
+def test_a_line_is_dotted_where_seeds_are_missing(tmp_path, drawn):
+    preset = Preset("quick", num_steps=300, num_seeds=2)
+    runs = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)[::2]
+    write_metrics(runs[0], [(100, 1.0), (200, 1.0), (300, 1.0)])
+    write_metrics(runs[1], [(100, 3.0), (200, 3.0)], status="running")
+    path = tmp_path / "figure.png"
+    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
+    line, tail = drawn[0].axes[0].lines
+    np.testing.assert_array_equal(line.get_ydata(), [2.0, 2.0, np.nan])
+    np.testing.assert_array_equal(tail.get_ydata(), [np.nan, 2.0, 1.0])
+    assert (line.get_linestyle(), tail.get_linestyle()) == ("-", ":")
 
 
 def test_one_seed_has_no_band(tmp_path, drawn):

@@ -9,6 +9,7 @@ import pytest
 from smoothie_tf.experiments.figures import grids
 from smoothie_tf.experiments.figures import svg as svg_figures
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
+from smoothie_tf.experiments.figures.baselines import BASELINES
 from smoothie_tf.experiments.figures.behind_ddpg import BEHIND_DDPG, STEPS
 from smoothie_tf.experiments.figures.choices import CHOICES
 from smoothie_tf.experiments.figures.continuous_control import (
@@ -183,6 +184,26 @@ def test_every_task_of_the_paper_has_a_nearest_one_or_a_search():
     searched = {"Hopper-v5", "HalfCheetah-v5"}
     assert {*gin_directory.NEAREST, *searched} == set(FIGURE_3.envs)
     assert set(gin_directory.NEAREST.values()) == searched
+
+
+def test_tuned_values_of_some_agents_only_are_not_used(preset):
+    tune("Hopper-v5")
+    tune("Swimmer-v5")
+    path = gin_directory.tuned_path("ddpg", "Swimmer-v5")
+    path.parent.mkdir(parents=True)
+    path.write_text("DdpgAgent.ou_stddev = 0.1\n")
+    runs = grid(FIGURE_3, preset, ["Hopper-v5", "Swimmer-v5"], [0])
+    assert {(run.env, run.agent): bool(run.tuned) for run in runs} == {
+        ("Hopper-v5", "smoothie"): False,
+        ("Hopper-v5", "ddpg"): False,
+        ("Swimmer-v5", "smoothie"): True,
+        ("Swimmer-v5", "ddpg"): True,
+    }
+    # Training would read Smoothie's by itself.
+    assert [run.untuned for run in runs] == [True, False, False, False]
+    # Agents without any search do not count.
+    runs = grid(BASELINES, preset, ["Swimmer-v5"], [0])
+    assert [bool(run.tuned) for run in runs] == [True, False, True, False, False]
 
 
 def test_runs_may_leave_out_what_a_search_has_found(preset, tmp_path):

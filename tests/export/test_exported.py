@@ -163,6 +163,10 @@ def test_a_record_goes_into_the_card(copy, capsys):
     assert f"$ {command}\n{line}\n" in card
     # And the policy is one as before.
     assert tf.saved_model.load(str(copy)).action(np.zeros((1, 4))).shape == (1, 1)
+    # The card is of one task.
+    status, _, err = evaluate(*arguments, "--env", "Pendulum-v1", capsys=capsys)
+    assert status == 2 and "--record needs the task of the policy" in err
+    assert (copy / "README.md").read_text() == card
 
 
 def test_the_card_says_what_is_there(exports):

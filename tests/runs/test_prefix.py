@@ -85,6 +85,16 @@ def test_a_longer_run_is_not_trained_again(shorter, longer, trained, starts):
     assert starts(longer) == [0]
 
 
+def test_a_longer_run_without_an_evaluation_at_that_step_is_not_the_same(
+    shorter, longer, trained, starts
+):
+    between = dataclasses.replace(shorter, preset=preset("short", 250))
+    assert trained(longer) == [Status.DONE]
+    assert prefix.status(between) is Status.MISSING
+    assert trained(between) == [Status.DONE]
+    assert starts(between) == [0]
+
+
 def test_one_that_is_long_enough_need_not_have_ended(shorter, longer, trained, starts):
     longer.directory.mkdir(parents=True)
     stop(longer, 400)

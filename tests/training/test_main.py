@@ -578,6 +578,26 @@ def test_more_steps_prolong_a_run_that_is_done(finished, tmp_path):
     assert loop_state(tmp_path)["step"] == 150
 
 
+def test_a_request_for_fewer_steps_says_that_nothing_was_trained(
+    finished, tmp_path, capsys
+):
+    shutil.copytree(finished(), tmp_path, dirs_exist_ok=True)
+    assert main.main(arguments(tmp_path, steps=60)) == 0
+    said = f"{tmp_path} has a finished run of 120 steps; nothing was trained.\n"
+    assert capsys.readouterr().err == said
+
+
+def test_large_rewards_are_said(tmp_path, capsys):
+    """The pendulum returns at most 1 a step: 9 times that are not above 10."""
+    for scale, told in ((9, False), (30, True)):
+        binding = f"SmoothieAgent.reward_scale_factor={scale}"
+        words = arguments(tmp_path / str(scale), steps=60)
+        assert main.main([*words, "--gin_bindings", binding]) == 0
+        said = capsys.readouterr().err
+        assert said.startswith("Rewards have a mean absolute value of 0.") == told
+        assert (f"after scaling by {scale} (reward_scale_factor)" in said) == told
+
+
 def test_more_steps_as_a_binding_and_bindings_in_another_order(finished, tmp_path):
     shutil.copytree(finished(), tmp_path, dirs_exist_ok=True)
     again = ["--agent", "smoothie", "--env", "InvertedPendulum-v5", "--quiet"]

@@ -30,6 +30,14 @@ def fill(replay, lengths, terminated):
     return transitions
 
 
+def test_mean_absolute_reward():
+    replay = replay_buffer.ReplayBuffer(6, 2, 1)
+    assert np.isnan(replay.mean_absolute_reward())
+    # Rewards 0, 1 and 100; the final observations are no transitions.
+    fill(replay, [2, 1], [True, False])
+    assert replay.mean_absolute_reward() == pytest.approx(101 / 3)
+
+
 EPISODES = strategies.lists(
     strategies.tuples(strategies.integers(1, 6), strategies.booleans()),
     min_size=1,
