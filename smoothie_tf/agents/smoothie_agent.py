@@ -4,9 +4,9 @@ The critic learns the Gaussian-smoothed action value of a policy N(μ_θ(s), Σ_
 
     Q̃(s, a) = ∫ N(ã|a, Σ) Q(s, ã) dã,                                          (9)
 
-the return of first acting near a and then following the policy. Its gradient in the
-action, taken at the mean, is the policy gradient for μ_θ; half its Hessian there is
-the policy gradient for Σ_φ (Theorem 1). So a Gaussian policy learns its own
+the expected return of an action drawn from N(a, Σ) and then of the policy. Its gradient
+in the action, taken at the mean, is the policy gradient for μ_θ; half its Hessian there
+is the policy gradient for Σ_φ (Theorem 1). So a Gaussian policy learns its own
 exploration from a critic. The policy's update uses no sampled actions; the critic's
 samples one phantom action per transition.
 

@@ -1,1 +1,1 @@
-"""The training loop: collect, learn, evaluate, checkpoint."""
+"""Trains one run: the loop, replay, checkpoints, and the run directory."""

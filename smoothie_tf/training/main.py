@@ -1,4 +1,4 @@
-"""The command line of a single run, behind reproduce/train.py."""
+"""The command line of `smoothie train`."""
 
 import argparse
 import pathlib

@@ -1,4 +1,4 @@
-"""What a run reads from gin/tuned or gin/recommended, and digests of it.
+"""The values in gin/tuned or gin/recommended for an agent on a task, and digests.
 
 The digests name the directories of runs. Importing this module imports no TensorFlow.
 """
