@@ -162,8 +162,8 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
         default="paper",
         choices=gin_directory.VALUES,
         help="hyperparameters. paper (default): those of each agent's paper, or those "
-        "that searches found; recommended: one setting for any task, for agents that "
-        f"have one ({', '.join(gin_directory.recommended())}); such runs have separate "
+        "that searches found; recommended: the same for every task, for agents that "
+        f"have some ({', '.join(gin_directory.recommended())}); such runs have separate "
         "directories",
     )
     if figure.tuned:
