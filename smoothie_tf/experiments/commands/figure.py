@@ -163,7 +163,7 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
         choices=gin_directory.VALUES,
         help="hyperparameters. paper (default): those of each agent's paper, or those "
         "that searches found; recommended: the same for every task, for agents that "
-        f"have some ({', '.join(gin_directory.recommended())}); such runs have separate "
+        f"have some ({', '.join(gin_directory.recommended())}); these runs have own "
         "directories",
     )
     if figure.tuned:
