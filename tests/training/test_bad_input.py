@@ -373,10 +373,10 @@ CASES = {
     "run_dir, no such place": ({"run_dir": "/proc/no/run"}, "/proc/no/run cannot be w"),
     "run_dir, agent": (
         {"run_dir": "{place}/other_agent"},
-        "/other_agent holds a run with agent 'ddpg', not 'smoothie'.",
+        "/other_agent holds a run with agent 'ddpg', not 'smoothie'; its run.json has",
     ),
     "run_dir, env": ({"run_dir": "{place}/other_env"}, "env 'Hopper-v5', not 'Inv"),
-    "run_dir, seed": ({"run_dir": "{place}/other_seed"}, "with seed 7, not 0."),
+    "run_dir, seed": ({"run_dir": "{place}/other_seed"}, "with seed 7, not 0;"),
     "run_dir, bindings": ({"run_dir": "{place}/other_bindings"}, "gin_bindings [], no"),
     "run_dir, newer": ({"run_dir": "{place}/newer"}, "written by a newer smoothie_tf"),
     "run_dir, steps": ({"run_dir": "{place}/long"}, "num_steps 'many', which is not a"),

@@ -290,7 +290,7 @@ def test_a_run_says_what_it_was_made_with(
     assert main.main([*arguments(tmp_path), "--gin_file", str(other)]) == 2
     assert capsys.readouterr().err == (
         f"train.py: --run_dir {tmp_path} holds a run with SmoothieAgent.gamma = 0.995"
-        " (operative_config.gin), not 0.9.\n"
+        " (operative_config.gin), not 0.9; its run.json has its command.\n"
     )
     assert all(path.read_bytes() == content for path, content in files.items())
     made = run_directory.provenance()

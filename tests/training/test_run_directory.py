@@ -313,7 +313,7 @@ def test_a_run_goes_on_with_the_values_it_has(directory):
     with pytest.raises(
         run_directory.RunDirectoryError,
         match=r"holds a run with SmoothieAgent.gamma = 0.995 \(operative_config.gin\),"
-        r" not 0.9\.$",
+        r" not 0.9;",
     ):
         directory.take_up(10, CONFIG.replace("0.995", "0.9"), made_at("b"))
     with pytest.raises(run_directory.RunDirectoryError, match=r"long = \(1.0, 2.0\)"):

@@ -274,7 +274,7 @@ def test_a_value_that_is_no_longer_bound(run_dir, tmp_path, capsys):
     assert before in config.read_text()
     config.write_text(config.read_text().replace(before, "train.updates_per_call = 2"))
     assert main.main(arguments(copy, SOUND)) == 2
-    line = "with train.updates_per_call = 2 (operative_config.gin), not 1."
+    line = "with train.updates_per_call = 2 (operative_config.gin), not 1;"
     assert line in capsys.readouterr().err
 
 
