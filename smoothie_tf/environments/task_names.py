@@ -45,7 +45,9 @@ def find(name: str) -> registration.EnvSpec:
         return gymnasium.spec(task)
     except gymnasium.error.Error as error:
         near = validation.nearest(task, gymnasium.registry)
-        why = f"there is no such task{near}" if near else _line(error)
+        why = f"there is no such task{near}" if near else _line(error).rstrip(".")
+        if not near and not colon:
+            why += f"; if a module registers it, the name is MODULE:{task}"
         raise UnknownTaskError(why) from error
 
 

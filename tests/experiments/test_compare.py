@@ -65,6 +65,7 @@ def test_a_label_may_have_an_apostrophe_and_a_binding_quotes():
         (["smothie"], "'smothie' is not an agent (did you mean 'smoothie'?)"),
         (["1,000 steps: ddpg"], "'1' is not an agent"),
         (["1,000 steps: ddpg"], ", td_actor_critic. A label has no comma."),
+        (["x: smoothie a.b = 1"], "Commas separate the agent and its bindings."),
         ([": smoothie"], "must be an agent, or 'LABEL: AGENT, BINDING, …'"),
         (["a: smoothie, kl_penalty"], "cannot be read as gin"),
         (["smoothie", "smoothie"], "has the settings or the label of another"),

@@ -50,6 +50,7 @@ def test_line_and_band(tmp_path, drawn):
     (panel,) = canvas.axes
     assert panel.get_title() == "Hopper-v5"
     assert panel.get_xlim() == (0, 0.3)
+    assert panel.get_xlabel() == "million environment steps"
     line = panel.lines[0]
     assert line.get_xdata().tolist() == [0.1, 0.3]
     assert list(line.get_ydata()) == [2.0, 2.0]
@@ -89,6 +90,8 @@ def test_one_seed_has_no_band(tmp_path, drawn):
     assert len(panel.lines) == 2
     assert not panel.collections
     assert drawn[0].get_suptitle().endswith("n = 1 seed")
+    assert panel.get_xlim() == (0, 0.3)
+    assert panel.get_xlabel() == "thousand environment steps"
     assert "no band" in drawn[0].get_supxlabel()
 
 

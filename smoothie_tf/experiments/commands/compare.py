@@ -184,8 +184,9 @@ def _read_arm(text: str, colour: str) -> Arm:
         raise InputError(
             f"--arm {text!r}: {agent!r} is not an agent{nearest(agent, known)}: choose "
             f"one of {', '.join(known)}."
-            + " A label has no comma."
-            * (not colon and ":" in "".join(rest))
+            + " A label has no comma." * (not colon and ":" in "".join(rest))
+            + " Commas separate the agent and its bindings."
+            * (agent.split()[0] in known)
         )
     chosen = [match for each in rest if (match := _VALUES.fullmatch(each))]
     values = chosen[-1].group(2) if chosen else ""

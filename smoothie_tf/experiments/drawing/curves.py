@@ -2,7 +2,7 @@
 
 There is one panel per environment. The line is the mean over seeds. The band is mean ±
 standard deviation, clipped at the runs' minimum and maximum. The x axis shows millions
-of environment steps.
+of environment steps, or thousands for short runs.
 """
 
 import collections
@@ -25,6 +25,8 @@ from smoothie_tf.runs.run import Run, is_length, lengths
 # From the colour-blind safe set of Okabe and Ito, as those of `style`.
 _SPARE_COLOURS = ("#56B4E9", "#000000", "#F0E442", "#999999")
 _PANELS_A_ROW = 3
+# Shorter figures count their steps in thousands.
+_LEAST_FOR_MILLIONS = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +185,8 @@ def draw(
     differ = len(set(most) - {0}) > 1
     finished = frame[frame["finished"].astype(bool)]
     finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
+    short = max(panel.num_steps for panel in panels) < _LEAST_FOR_MILLIONS
+    unit, unit_name = (1e3, "thousand") if short else (1e6, "million")
     # The figure must be wide enough for the title and the note.
     size = (
         max(6.0, style.PANEL_INCHES[0] * width),
@@ -201,18 +205,18 @@ def draw(
             for arm, colour in zip(shown.arms, colours(shown.arms), strict=True):
                 chosen = curves["env"] == shown.env
                 chosen &= curves["variant"] == arm.variant
-                _draw_curve(panel, curves[chosen], arm.label, colour, most[place])
+                _draw_curve(panel, curves[chosen], arm.label, colour, most[place], unit)
             low, high = panel.get_ylim()
             if panel.lines and high - low < quantity.least_range:
                 panel.set_ylim(0, 1.2 * high)
             counted = f" (n = {most[place]})" if differ and most[place] else ""
-            _finish_panel(panel, shown.title + counted, shown.num_steps)
+            _finish_panel(panel, shown.title + counted, shown.num_steps / unit)
             if not share_arms and panel.lines:
                 panel.legend(fontsize=7)
             if place % width == 0:
                 panel.set_ylabel(quantity.label)
             if place + width >= len(panels):
-                panel.set_xlabel("million environment steps")
+                panel.set_xlabel(f"{unit_name} environment steps")
         characters = int(canvas.get_figwidth() * 11)
         lines = title(figure, quantity.label, runs, finished).splitlines()
         canvas.suptitle(
@@ -252,7 +256,7 @@ def _distinct(panels: Sequence[Panel], existing: set[tuple[str, str]]) -> list[P
 
 
 def _draw_curve(
-    panel, curve: pd.DataFrame, label: str, colour: str, most_seeds: int
+    panel, curve: pd.DataFrame, label: str, colour: str, most_seeds: int, unit: float
 ) -> None:
     """Draws the line and, if several seeds have evaluations, the band.
 
@@ -264,29 +268,29 @@ def _draw_curve(
         return
     if curve["seeds"].max() < most_seeds:
         label += f" (n = {curve['seeds'].max()})"
-    millions = curve["step"].to_numpy(float) / 1e6
+    steps = curve["step"].to_numpy(float) / unit
     # A single point would not show as a line.
     marker = "o" if len(curve) == 1 else None
     style_of = {"color": colour, "marker": marker, "markersize": 3}
     whole = curve["seeds"].to_numpy() == curve["seeds"].max()
     means = curve["mean"].to_numpy(float)
     panel.plot(
-        millions, np.where(whole, means, np.nan), label=style.literal(label), **style_of
+        steps, np.where(whole, means, np.nan), label=style.literal(label), **style_of
     )
     if not whole.all():
         # From the last point of the line on, so that there is no gap.
         tail = ~whole | np.append(~whole[1:], False)
-        panel.plot(millions, np.where(tail, means, np.nan), ls=":", **style_of)
+        panel.plot(steps, np.where(tail, means, np.nan), ls=":", **style_of)
     if (curve["seeds"] > 1).any():
         panel.fill_between(
-            millions, curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0
+            steps, curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0
         )
 
 
-def _finish_panel(panel, title: str, num_steps: int) -> None:
+def _finish_panel(panel, title: str, end: float) -> None:
     """Sets the title and the x axis, and marks a panel without runs."""
     panel.set_title(style.literal(title))
-    panel.set_xlim(0, num_steps / 1e6)
+    panel.set_xlim(0, end)
     panel.xaxis.set_major_locator(
         matplotlib.ticker.MaxNLocator(4, steps=(1, 2, 2.5, 5, 10))
     )
