@@ -25,8 +25,8 @@ from smoothie_tf.runs.run import Run, is_length, lengths
 # From the colour-blind safe set of Okabe and Ito, as those of `style`.
 _SPARE_COLOURS = ("#56B4E9", "#000000", "#F0E442", "#999999")
 _PANELS_A_ROW = 3
-# Shorter figures count their steps in thousands.
-_LEAST_FOR_MILLIONS = 100_000
+# Longer figures count their steps in millions.
+_MOST_FOR_THOUSANDS = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +185,7 @@ def draw(
     differ = len(set(most) - {0}) > 1
     finished = frame[frame["finished"].astype(bool)]
     finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
-    short = max(panel.num_steps for panel in panels) < _LEAST_FOR_MILLIONS
+    short = max(panel.num_steps for panel in panels) <= _MOST_FOR_THOUSANDS
     unit, unit_name = (1e3, "thousand") if short else (1e6, "million")
     # The figure must be wide enough for the title and the note.
     size = (
@@ -302,13 +302,15 @@ def _finish_panel(panel, title: str, end: float) -> None:
 def _add_legend(body, arms: Sequence[Arm], curves: pd.DataFrame) -> None:
     """Adds one legend for all panels, between the title and the panels.
 
-    Arms that have fewer seeds than others say so.
+    Arms that have fewer seeds than others say so; those without a curve are left out.
     """
     seeds = curves.groupby("variant")["seeds"].max().to_dict()
     lines = []
     for arm, colour in zip(arms, colours(arms), strict=True):
         label, n = arm.label, seeds.get(arm.variant)
-        if n is not None and n < max(seeds.values()):
+        if n is None:
+            continue
+        if n < max(seeds.values()):
             label += f" (n = {n})"
         lines.append(
             matplotlib.lines.Line2D([], [], color=colour, label=style.literal(label))
