@@ -7,7 +7,7 @@ or on a Ray cluster (see `ray_launch`).
 import collections
 import dataclasses
 import os
-import pathlib
+import re
 import signal
 import sys
 import textwrap
@@ -20,13 +20,12 @@ import tqdm
 
 from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
-from smoothie_tf.runs.status import Status, lock, read_json
+from smoothie_tf.runs.status import Status, lock
 from smoothie_tf.runs.workers import (
     LocalWorkers,
     Process,
     WorkerLostError,
     Workers,
-    usable_cores,
 )
 from smoothie_tf.training import searched_values
 
@@ -39,6 +38,9 @@ _ATTEMPTS = 2
 _MAX_LOSSES = 10
 _BAD_INPUT = 2
 _MAX_REASON_LENGTH = 300
+_LAST_LINE = "Results are in "
+# Notices that differ in numbers only are the same.
+_NUMBER = re.compile(r"\d[\d.,e+-]*")
 _INTERRUPTED = (130, -signal.SIGINT)
 _POLL_SECONDS = 0.2
 _PROGRESS_SECONDS = 1.0
@@ -77,48 +79,6 @@ def train_command(run: Run) -> list[str]:
     for binding in run.gin_bindings:
         command += ["--gin_bindings", binding]
     return command
-
-
-def overview(runs: Sequence[Run], num_workers: int | None = None) -> str:
-    """Summarizes a grid's progress in one line, with the remaining time if known.
-
-    The time is computed from the mean speed of the grid's runs so far, or else from
-    that of all other runs in the same directory.
-    """
-    runs = [prefix.locate(run) for run in runs]
-    statuses = [prefix.status(run) for run in runs]
-    count = collections.Counter(statuses)
-    parts = [f"{count[Status.DONE]} of {len(runs)} runs done"]
-    for status, word in (
-        (Status.RUNNING, "running elsewhere"),
-        (Status.RESUMABLE, "to resume"),
-        (Status.FAILED, "failed, to try again"),
-        (Status.MISSING, "to start"),
-    ):
-        if count[status]:
-            parts.append(f"{count[status]} {word}")
-    speeds = [speed for run in runs if (speed := steps_per_second(run.directory))]
-    if not speeds:
-        others = [path.parent for path in runs[0].root.glob("*/*/*/seed*/run.json")]
-        speeds = [speed for each in others if (speed := steps_per_second(each))]
-    steps_left = sum(run.num_steps - prefix.steps_done(run) for run in runs)
-    if speeds and steps_left:
-        parts.append(f"about {time_left(steps_left, speeds, num_workers)} left")
-    return ", ".join(parts)
-
-
-def time_left(
-    steps: int, speeds: Sequence[float], num_workers: int | None = None
-) -> str:
-    """Estimates the time that a number of environment steps takes.
-
-    Args:
-        steps: Environment steps, of all runs together.
-        speeds: Steps per second of earlier runs, at least one.
-        num_workers: Parallel runs; `None` for one on each usable core.
-    """
-    speed = sum(speeds) / len(speeds) * (num_workers or usable_cores())
-    return tqdm.tqdm.format_interval(steps / speed)
 
 
 def launch(
@@ -222,6 +182,7 @@ class _Launch:
         self._losses: collections.Counter[Run] = collections.Counter()
         self._outcomes: dict[Run, Outcome] = {}
         self._waiting: collections.deque[Run] = collections.deque()
+        self._told: set[tuple[str, str, str]] = set()
         for run in dict.fromkeys(runs):
             if prefix.is_done(run):
                 self._outcomes[run] = Outcome(prefix.locate(run), Status.DONE)
@@ -320,6 +281,7 @@ class _Launch:
         run = child.run
         if code == 0 and prefix.is_done(run):
             self._outcomes[run] = Outcome(run, Status.DONE)
+            self._tell_notices(child)
             return
         if code in _INTERRUPTED:
             reason = "interrupted by another process"
@@ -338,6 +300,15 @@ class _Launch:
             )
             if reason not in printed:
                 self._tell(f"{run} failed: {reason}; see {run.directory / LOG_FILE}.")
+
+    def _tell_notices(self, child: _Child):
+        """Prints what a run reported, once for all runs of its arm and task."""
+        run = child.run
+        for line in _output(child):
+            kind = (run.env, run.variant, _NUMBER.sub("", line))
+            if not line.startswith(_LAST_LINE) and kind not in self._told:
+                self._told.add(kind)
+                self._tell(f"{run}: {line}")
 
     def _interrupt(self):
         """Interrupts the children and waits for their checkpoints."""
@@ -412,26 +383,6 @@ def _is_running(process: Process) -> bool:
         return False
 
 
-def steps_per_second(run_dir: pathlib.Path) -> float | None:
-    """Returns a run's steps per second, or `None` in its first tenth.
-
-    A run that has ended has recorded its total time. A killed or running one has
-    recorded only its speed between evaluations. The first tenth is not representative:
-    the run imports, compiles, and then steps the environment without training.
-
-    Args:
-        run_dir: The run's directory.
-    """
-    progress = read_json(run_dir / "progress.json")
-    record = read_json(run_dir / "run.json")
-    step = int(progress.get("step") or 0)
-    if step == 0 or step < int(record.get("num_steps") or 0) / 10:
-        return None
-    if seconds := record.get("wall_seconds"):
-        return step / seconds
-    return progress.get("steps_per_second")
-
-
 def _reason(child: _Child, code: int) -> str:
     """Returns the last line of a process's output, and how the process ended."""
     if code < 0:
@@ -440,8 +391,13 @@ def _reason(child: _Child, code: int) -> str:
         ending = "ended without finishing the run"
     else:
         ending = f"exit status {code}"
-    with open(child.run.directory / LOG_FILE, "rb") as log:
-        log.seek(child.log_start)
-        lines = log.read().decode(errors="replace").strip().splitlines()
+    lines = _output(child)
     last = lines[-1].strip() if lines else "no output"
     return f"{textwrap.shorten(last, _MAX_REASON_LENGTH)} ({ending})"
+
+
+def _output(child: _Child) -> list[str]:
+    """Returns the lines that a process has printed."""
+    with open(child.run.directory / LOG_FILE, "rb") as log:
+        log.seek(child.log_start)
+        return log.read().decode(errors="replace").strip().splitlines()

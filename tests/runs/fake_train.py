@@ -1,7 +1,8 @@
 """Leaves what `reproduce/train.py` leaves in a run's directory, without learning.
 
 Takes the same flags. A file `behaviour` in the run's directory asks for more than
-success: `fail`, `fail once`, `refuse`, `vanish`, `steady`, `slow` or `stubborn`.
+success: `fail`, `fail once`, `refuse`, `vanish`, `report`, `steady`, `slow` or
+`stubborn`.
 """
 
 import argparse
@@ -92,6 +93,9 @@ def main():
         note("interrupted")
         sys.exit(130)
     note("done")
+    if behaviour == "report":
+        print(f"The rewards of this task are large: {flags.seed}.", file=sys.stderr)
+    print(f"Results are in {run_dir}.")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_4
 from smoothie_tf.experiments.figures.grids import grid
-from smoothie_tf.runs import launch, status
+from smoothie_tf.runs import launch, progress, status
 from smoothie_tf.runs.run import Run
 from smoothie_tf.runs.status import Status, current_status, lock
 from smoothie_tf.training import gin_directory
@@ -50,6 +50,19 @@ def test_runs_all_then_nothing(runs, fake_command, starts, told):
     assert [starts(run) for run in runs] == [[0]] * 4
 
 
+def test_what_runs_report_is_told_once_for_each_arm(runs, fake_command, told):
+    for run in runs:
+        run.directory.mkdir(parents=True)
+        (run.directory / "behaviour").write_text("report")
+    launch.launch(runs, 1, command=fake_command, stream=told)
+    lines = [line for line in told.getvalue().splitlines() if "large" in line]
+    assert [line.strip() for line in lines] == [
+        "Hopper-v5 smoothie seed 0: The rewards of this task are large: 0.",
+        "Hopper-v5 ddpg seed 0: The rewards of this task are large: 0.",
+    ]
+    assert "Results are in" not in told.getvalue()
+
+
 def test_resumes_what_was_killed(runs, fake_command, starts, told):
     run = runs[0]
     run.directory.mkdir(parents=True)
@@ -58,18 +71,18 @@ def test_resumes_what_was_killed(runs, fake_command, starts, told):
     (run.directory / "checkpoints").mkdir()
     (run.directory / "checkpoints" / "step").write_text("200")
     (run.directory / "progress.json").write_text('{"step": 200}')
-    line = launch.overview(runs, 2)
+    line = progress.overview(runs, 2)
     assert line.startswith("0 of 4 runs done, 1 to resume, 3 to start")
     # 200 steps took 40 s: 5 a second. 100 + 3 · 300 are left for two processes.
     assert line.endswith("about 01:40 left")
     # Killed in its first attempt, it has noted its speed but no time.
     (run.directory / "run.json").write_text('{"status": "running", "num_steps": 300}')
-    progress = '{"step": 200, "steps_per_second": 10}'
-    (run.directory / "progress.json").write_text(progress)
-    assert launch.overview(runs, 2).endswith("about 00:50 left")
+    made = '{"step": 200, "steps_per_second": 10}'
+    (run.directory / "progress.json").write_text(made)
+    assert progress.overview(runs, 2).endswith("about 00:50 left")
     # A run of another grid in the same directory says something too.
     (other,) = [dataclasses.replace(run, env="Swimmer-v5")]
-    assert launch.overview([other], 1).endswith("about 00:30 left")
+    assert progress.overview([other], 1).endswith("about 00:30 left")
     outcomes = launch.launch([run], 1, command=fake_command, stream=told)
     assert outcomes == [launch.Outcome(run, Status.DONE)]
     assert starts(run) == [200]
@@ -161,7 +174,7 @@ def test_a_run_of_another_launcher_is_waited_for(
 ):
     runs[0].directory.mkdir(parents=True)
     descriptor = lock(runs[0].directory)
-    assert "1 running elsewhere" in launch.overview(runs, 1)
+    assert "1 running elsewhere" in progress.overview(runs, 1)
     collect = launch._Launch._collect
 
     def then_let_go(self):

@@ -10,7 +10,7 @@ import pytest
 
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.figures.grids import grid
-from smoothie_tf.runs import launch, prefix
+from smoothie_tf.runs import launch, prefix, progress
 from smoothie_tf.runs.run import Preset, read_preset
 from smoothie_tf.runs.status import Status, lock
 from smoothie_tf.training import main
@@ -79,7 +79,7 @@ def test_presets_that_differ_in_length_alone_know_each_other(tmp_path):
 def test_a_longer_run_is_not_trained_again(shorter, longer, trained, starts):
     assert trained(longer) == [Status.DONE]
     assert prefix.steps_done(shorter) == 300
-    assert launch.overview([shorter]).startswith("1 of 1 runs done")
+    assert progress.overview([shorter]).startswith("1 of 1 runs done")
     assert trained(shorter) == [Status.DONE]
     assert not shorter.directory.exists()
     assert starts(longer) == [0]
@@ -117,7 +117,7 @@ def test_one_that_somebody_is_at_work_on_is_waited_for(shorter, longer):
 
 def test_the_longest_that_there_is_goes_on(shorter, longer, trained, starts):
     assert trained(shorter) == [Status.DONE]
-    assert launch.overview([longer]).startswith("0 of 1 runs done, 1 to resume")
+    assert progress.overview([longer]).startswith("0 of 1 runs done, 1 to resume")
     assert trained(longer) == [Status.DONE]
     assert starts(shorter) == [0, 300]
     assert not longer.directory.exists()

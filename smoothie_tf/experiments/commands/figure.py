@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from smoothie_tf import command_line, rounding
 from smoothie_tf.command_line import Parser
 from smoothie_tf.experiments.figures.grids import Figure, grid
-from smoothie_tf.runs import launch, prefix, ray_launch, recorded_values
+from smoothie_tf.runs import launch, prefix, progress, ray_launch, recorded_values
 from smoothie_tf.runs.run import Run, lengths, read_preset
 from smoothie_tf.runs.status import Status
 from smoothie_tf.runs.tasks import check_envs
@@ -62,7 +62,7 @@ def figure_command(
                 print(
                     f"{figure.title}, preset {preset.name}, "
                     f"{lengths(runs)} steps a run: "
-                    f"{launch.overview(runs, num_workers)}.",
+                    f"{progress.overview(runs, num_workers)}.",
                     *_searched_values(runs),
                     sep="\n",
                     flush=True,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from smoothie_tf import command_line, rounding
 from smoothie_tf.experiments.figures.grids import Arm
-from smoothie_tf.runs import launch, prefix, ray_launch
+from smoothie_tf.runs import launch, prefix, progress, ray_launch
 from smoothie_tf.runs.run import Run, read_preset
 from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.runs.workers import LocalWorkers, Workers
@@ -93,7 +93,7 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
         if flags.plot_only:
             return [launch.Outcome(run, prefix.status(run)) for run in runs]
         search_results.write(study, home, command)
-        needed = launch.overview(runs, flags.num_workers or workers.count())
+        needed = progress.overview(runs, flags.num_workers or workers.count())
         print(f"Trials to {runs[0].num_steps:,} steps: {needed}.", flush=True)
         return launch.launch(
             runs,
