@@ -37,7 +37,15 @@ def tune(env, agent="smoothie", value="0.01"):
 
 
 FIGURES = (
-    *(FIGURE_3, FIGURE_4, NEIGHBOURS, SOFT_DDPG_WIDTHS, ABLATIONS, BEHIND_DDPG),
+    *(
+        FIGURE_3,
+        FIGURE_4,
+        NEIGHBOURS,
+        SOFT_DDPG_WIDTHS,
+        ABLATIONS,
+        BEHIND_DDPG,
+        BASELINES,
+    ),
     *(CHOICES, *svg_figures.FIGURES, svg_figures.SVG_TASKS),
 )
 RUNS_DIR = ROOT / "results/runs"
