@@ -87,11 +87,11 @@ def difference(run: Run, directory: pathlib.Path) -> str:
     for key in ("agent", "env", "seed"):
         if record.get(key) != getattr(run, key):
             return f"{key} {record.get(key)!r}, not {getattr(run, key)!r}"
-    before, now = record.get("gin_bindings"), list(run.gin_bindings)
     # If it binds tuned values itself, a run that reads them from gin/tuned is the same:
     # the name of the directory has their digest.
     if run.tuned and run.untuned:
         return ""
+    before, now = record.get("gin_bindings"), list(run.gin_bindings)
     if not run_directory.same_bindings(before, now):
         return f"gin_bindings {before!r}, not {now!r}"
     return ""

@@ -16,8 +16,8 @@ from smoothie_tf.experiments.figures.grids import Arm
 from smoothie_tf.experiments.report import tables
 
 _COMMAND = "python reproduce/baselines.py --preset short"
-# Without runs of these, the section would only repeat Figure 3.
 _LAST = "recommended − DDPG"
+# Without runs of these, the section would only repeat Figure 3.
 _OWN = [arm for arm in BASELINES.arms if arm not in FIGURE_3.arms]
 
 
