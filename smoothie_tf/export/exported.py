@@ -16,10 +16,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 import tensorflow as tf
-import tqdm
 from gymnasium import spaces
 
-from smoothie_tf import rounding, validation
+from smoothie_tf import progress_bar, rounding, validation
 from smoothie_tf.environments import checked_task, space_descriptions
 from smoothie_tf.export import export as policy_export
 from smoothie_tf.export import exporting, model_card, task_bindings
@@ -216,10 +215,11 @@ def evaluate(
     limit = episode_limit.EpisodeLimit(tasks[0], max_steps, "--max_steps")
     stop = stop or stopping.StopRequest()
     own = tasks[0].spec and tasks[0].spec.max_episode_steps
-    progress = tqdm.tqdm(
+    progress = progress_bar.create(
+        "",
+        "step",
         # An upper limit: an episode may end before its time limit.
-        total=own and own * len(reset_seeds),
-        unit="step",
+        own and own * len(reset_seeds),
         leave=False,
         delay=2,
         # No bar unless standard error is a terminal.

@@ -18,6 +18,7 @@ from typing import TextIO
 
 import tqdm
 
+from smoothie_tf import progress_bar
 from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
 from smoothie_tf.runs.status import Status, lock
@@ -332,18 +333,16 @@ class _Launch:
             time.sleep(_POLL_SECONDS)
 
     def _make_bar(self) -> tqdm.tqdm:
-        terminal = self._stream.isatty()
-        return tqdm.tqdm(
-            desc=self._title or None,
-            total=sum(run.num_steps for run in self._runs),
+        return progress_bar.create(
+            self._title,
+            " steps",
+            sum(run.num_steps for run in self._runs),
+            self._stream,
             initial=self._steps(),
-            unit=" steps",
             unit_scale=True,
             smoothing=0.1,
-            # In a log file each update is a line of its own: fewer of them.
-            mininterval=_PROGRESS_SECONDS / 2 if terminal else 30.0,
-            dynamic_ncols=terminal,
-            file=self._stream,
+            mininterval=_PROGRESS_SECONDS / 2,
+            dynamic_ncols=self._stream.isatty(),
         )
 
     def _steps(self) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import typing
 
-import tqdm
+from smoothie_tf import progress_bar
 
 if typing.TYPE_CHECKING:  # Commands use the limit before they import Gymnasium.
     import gymnasium
@@ -45,10 +44,8 @@ class EpisodeLimit:
             return False
         if not self._said:
             self._said = True
-            # `tqdm.write` does not break a progress bar.
-            tqdm.tqdm.write(
+            progress_bar.say(
                 f"{self._name} did not end an episode within {self.steps:,} steps"
-                f" ({self._reason}): it counts as ended there.",
-                file=sys.stderr,
+                f" ({self._reason}): it counts as ended there."
             )
         return True

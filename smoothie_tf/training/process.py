@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 import gin
 import numpy as np
-import tqdm
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf import validation
+from smoothie_tf import progress_bar, validation
 from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.training import (
     checkpoint,
@@ -117,11 +116,11 @@ def run(
             )
         if not done:
             _record_start(directory, trainer, config, command)
-        progress = tqdm.tqdm(
-            total=config.num_steps,
+        progress = progress_bar.create(
+            f"{agent_name} {environment_id} seed {seed}",
+            "step",
+            config.num_steps,
             initial=trainer.step,
-            unit="step",
-            desc=f"{agent_name} {environment_id} seed {seed}",
             disable=quiet,
             mininterval=0.5,
         )

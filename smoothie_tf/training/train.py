@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from smoothie_tf import rounding
+from smoothie_tf import progress_bar, rounding
 from smoothie_tf.agents import factory, protocol
 from smoothie_tf.environments import checked_task, gymnasium_environment
 from smoothie_tf.training import (
@@ -297,11 +297,10 @@ class Trainer:
         )
         self.step += 1
         if self._episode.length == self._replay.capacity + 1:
-            print(
+            progress_bar.say(
                 f"The episode in progress has more steps than {self._replay.capacity}"
                 " (train.replay_capacity): until it ends, a run that stops cannot be"
-                " resumed.",
-                file=sys.stderr,
+                " resumed."
             )
         if terminated or truncated:
             self._finished_returns.append(self._episode.total_return)
@@ -344,12 +343,11 @@ class Trainer:
         scale = protocol.reward_scale(self.agent)
         size = self._replay.mean_absolute_reward()
         if scale * size > _LARGE_REWARD:
-            print(
+            progress_bar.say(
                 f"Rewards have a mean absolute value of {size:.3g} before training,"
                 f" {scale * size:.3g} after scaling by {scale:g}"
                 " (reward_scale_factor); hyperparameters here are for about 1, and"
-                " agents may learn nothing from much larger rewards.",
-                file=sys.stderr,
+                " agents may learn nothing from much larger rewards."
             )
 
     def _check_action(self):

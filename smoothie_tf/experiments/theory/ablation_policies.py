@@ -5,8 +5,9 @@ from collections.abc import Container
 
 import pandas as pd
 
+from smoothie_tf import progress_bar
 from smoothie_tf.experiments.drawing import style
-from smoothie_tf.experiments.theory import ablation, escape_runs
+from smoothie_tf.experiments.theory import ablation
 
 #: KL penalties λ.
 KL_PENALTIES = (0.0, 0.1)
@@ -27,7 +28,7 @@ def learn_policies(seeds: int, known: Container[str] = ()) -> pd.DataFrame:
 
     kl_penalties = [each for each in KL_PENALTIES if str(each) not in known]
     total = seeds * len(kl_penalties) * _NUM_STEPS
-    with escape_runs.progress_bar("policies", " steps", total) as bar:
+    with progress_bar.create("policies", " steps", total, unit_scale=True) as bar:
         return pd.concat(
             [
                 ground_truth.learn_policy(

@@ -6,8 +6,9 @@ from collections.abc import Container
 
 import pandas as pd
 
+from smoothie_tf import progress_bar
 from smoothie_tf.experiments.drawing import style
-from smoothie_tf.experiments.theory import ablation, escape_runs
+from smoothie_tf.experiments.theory import ablation
 from smoothie_tf.experiments.theory.evaluation_arms import ARMS
 
 _UPDATES = 9600
@@ -39,7 +40,9 @@ def learn_values(critic: str, seeds: int, known: Container[str] = ()) -> pd.Data
     arms = [arm for arm in ARMS if arm.name not in known]
     runs = [(arm, seed) for arm in arms for seed in range(seeds)]
     total = len(runs) * _UPDATES
-    with escape_runs.progress_bar(f"{critic} critic", " updates", total) as bar:
+    with progress_bar.create(
+        f"{critic} critic", " updates", total, unit_scale=True
+    ) as bar:
         return pd.concat(
             [
                 ground_truth.learn_values(

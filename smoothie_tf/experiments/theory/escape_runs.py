@@ -7,7 +7,6 @@ import concurrent.futures
 import itertools
 import multiprocessing
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import process
@@ -15,9 +14,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tqdm
 
-from smoothie_tf import quiet, validation
+from smoothie_tf import progress_bar, quiet, validation
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.theory.escape import (
     AGENTS,
@@ -77,7 +75,7 @@ def train_runs(
     )
     futures = [pool.submit(_train, *task, tuple(gin_bindings)) for task in tasks]
     try:
-        with progress_bar(title, " steps") as bar:
+        with progress_bar.create(title, " steps", unit_scale=True) as bar:
             waiting = set(futures)
             while waiting:
                 _, waiting = concurrent.futures.wait(
@@ -96,21 +94,6 @@ def train_runs(
         stop.set()
         pool.shutdown(cancel_futures=True)
     return [future.result() for future in futures]
-
-
-def progress_bar(title: str, unit: str, total: int | None = None) -> tqdm.tqdm:
-    """Returns a progress bar on standard error.
-
-    Args:
-        title: Title of the bar.
-        unit: Unit of the count, with a space before it.
-        total: Count at the end; None if it is not known yet.
-    """
-    # In a log file every refresh adds a line, so refreshes are rare there.
-    interval = 0.1 if sys.stderr.isatty() else 30.0
-    return tqdm.tqdm(
-        total=total, desc=title, unit=unit, unit_scale=True, mininterval=interval
-    )
 
 
 def _start_worker(steps, num_steps, stop):
