@@ -341,8 +341,8 @@ def _machine():
                 break
     probe = (
         "from smoothie_tf import quiet; quiet.silence_imports();"
-        "from smoothie_tf.training import run_directory as r; import json;"
-        "print(json.dumps(r.provenance()))"
+        "from smoothie_tf.training import provenance as p; import json;"
+        "print(json.dumps(p.current()))"
     )
     said = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True

@@ -52,6 +52,21 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{flag} {path} cannot be made: {error.strerror}.")
 
 
+class AtLeast(argparse.Action):
+    """Stores a whole number, which must be at least `least`; `reason` says why."""
+
+    def __init__(self, *args: Any, least: int = 1, reason: str = "", **kwargs: Any):
+        super().__init__(*args, type=int, **kwargs)
+        self._least = least
+        self._rule = f"at least {least}" + f" ({reason})" * bool(reason)
+
+    def __call__(self, parser, namespace, values, option_string=None):  # noqa: D102
+        if values < self._least:
+            flag = self.option_strings[0]
+            parser.error(f"{flag} must be {self._rule}, but is {values}.")
+        setattr(namespace, self.dest, values)
+
+
 def _path(text: str) -> pathlib.Path:
     """Reads a path; an empty one, as of an unset variable, is an error."""
     if not text:

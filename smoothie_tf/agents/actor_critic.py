@@ -46,7 +46,7 @@ class ActorCriticConfig(gaussian_agent.AgentConfig):
     td_errors_loss_fn: types.LossFn = common.element_wise_huber_loss
     independent_minibatches: bool = True
 
-    # As in `AgentConfig`: the values for agents without these hyperparameters.
+    # As in `AgentConfig`, for agents that do not have the hyperparameter.
     covariance: ClassVar[str] = "diagonal"
     initial_log_variance: ClassVar[float] = -1.0
     covariance_learning_rate_factor: ClassVar[float] = 1.0

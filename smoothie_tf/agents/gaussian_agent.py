@@ -36,8 +36,8 @@ class AgentConfig:
     gamma: float = 0.995
     name: str | None = None
 
-    # The code here reads these for every agent. An agent that can vary one declares a
-    # field of the same name; for the others it has this value.
+    # Values for agents that do not have the hyperparameter; the code here reads it for
+    # every agent. An agent that has it declares a field of the same name.
     learns_covariance: ClassVar[bool] = True
     stores_log_probability: ClassVar[bool] = False
     clip_actions: ClassVar[bool] = False

@@ -45,7 +45,7 @@ def normal(
 
 
 class StepNoise(tf.Module):
-    """The noise of an agent that is not ours, with a seed of its own."""
+    """The noise of a subclass of one of TF-Agents' agents (TD3, SAC), with its seed."""
 
     def __init__(
         self,

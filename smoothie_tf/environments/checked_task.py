@@ -9,7 +9,7 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gymnasium
@@ -20,7 +20,8 @@ from smoothie_tf.environments import task_names
 
 #: Supported kinds of observation spaces, besides Dict and Tuple of them.
 LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
-_CATEGORIES = (spaces.Discrete, spaces.MultiDiscrete)
+#: Those whose elements are categories, one-hot encoded for agents.
+CATEGORIES = (spaces.Discrete, spaces.MultiDiscrete)
 
 
 class EnvironmentFault(ValueError):
@@ -226,7 +227,7 @@ class Checked(gymnasium.Wrapper):
             array = whole
         elif array.dtype.kind != "f":
             array = array.astype(space.dtype)
-        if isinstance(space, _CATEGORIES):
+        if isinstance(space, CATEGORIES):
             number = space.n if isinstance(space, spaces.Discrete) else space.nvec
             if (array < space.start).any() or (array >= space.start + number).any():
                 raise self._broken(
@@ -320,6 +321,23 @@ def normalizers(env: gymnasium.Env) -> list[str]:
             found.append(name)
         env = env.env
     return found
+
+
+def make_several(make: Callable[[], gymnasium.Env], number: int) -> list[gymnasium.Env]:
+    """Makes tasks; if one cannot be made, closes those before it.
+
+    Args:
+      make: Makes a task.
+      number: How many, at least 1.
+    """
+    tasks: list[gymnasium.Env] = []
+    try:
+        while len(tasks) < number:
+            tasks.append(make())
+    except BaseException:
+        close(*tasks)
+        raise
+    return tasks
 
 
 def close(*tasks: gymnasium.Env) -> None:

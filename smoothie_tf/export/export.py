@@ -22,6 +22,7 @@ from tf_agents.policies import greedy_policy, policy_saver, tf_policy
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import gaussian, quiet
+from smoothie_tf.environments import checked_task
 from smoothie_tf.policies import squashed_gaussian_policy
 from smoothie_tf.training import files
 
@@ -402,8 +403,7 @@ def _map(space, function, name="observation", taken=None):
 
 
 def _leaf_spec(space, name, any_shape=False):
-    known = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
-    if not isinstance(space, known):
+    if not isinstance(space, checked_task.LEAVES):
         raise ExportError(
             f"{name} is a {type(space).__name__}, but an exported policy can take only"
             " Box, Discrete, MultiBinary, MultiDiscrete, and Dict and Tuple of these."
@@ -438,7 +438,7 @@ def _flatten(space, observation):
 
 def _flat_leaf(space, x):
     flat = tf.reshape(x, [tf.shape(x)[0], int(np.prod(space.shape))])
-    if not isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+    if not isinstance(space, checked_task.CATEGORIES):
         return tf.cast(flat, tf.float32)
     start, number = _categories(space)
     flat = tf.cast(flat, tf.int64)  # One-hot encoding does not take all integers.
@@ -471,7 +471,7 @@ def _checked(space, observation):
             finite = tf.reduce_all(tf.math.is_finite(tf.cast(x, tf.float32)))
             message = "An observation holds a NaN or an infinity."
             checks.append(tf.debugging.Assert(finite, [message]))
-        if isinstance(leaf, spaces.Discrete | spaces.MultiDiscrete):
+        if isinstance(leaf, checked_task.CATEGORIES):
             start, number = _categories(leaf)
             flat = tf.reshape(x, [tf.shape(x)[0], len(number)])
             known = tf.reduce_all((flat >= start) & (flat < start + number))

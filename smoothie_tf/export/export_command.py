@@ -1,4 +1,4 @@
-"""The command lines behind reproduce/export.py and reproduce/evaluate.py."""
+"""The commands `smoothie export` and `smoothie evaluate`."""
 
 import pathlib
 import shlex
@@ -101,7 +101,8 @@ def _report(command, error):
     if isinstance(error, ValueError):
         sentence, status = validation.first_line(error), command_line.BAD_INPUT
     else:
-        sentence, status = f"{str(error).rstrip('.')}.", command_line.FAILED
+        sentence, status = str(error), command_line.FAILED
+    sentence = f"{sentence.rstrip('.')}."
     print(f"{command_line.program_name(command)}: {sentence}", file=sys.stderr)
     return status
 
@@ -157,13 +158,18 @@ def _evaluate_parser():
     parser.add_argument(
         "--env", help="Gymnasium id; default: the one in the policy's policy.json"
     )
-    parser.add_argument("--episodes", type=int, default=20, help="how many; default 20")
+    parser.add_argument(
+        "--episodes",
+        action=command_line.AtLeast,
+        default=20,
+        help="how many; default 20",
+    )
     parser.add_argument(
         "--seed", type=int, default=0, help="of the episodes; default 0"
     )
     parser.add_argument(
         "--max_steps",
-        type=int,
+        action=command_line.AtLeast,
         default=episode_limit.MAX_STEPS,
         help="maximum length of an episode in a task without a time limit; default"
         " 10,000",

@@ -151,7 +151,7 @@ def _check_is_ours(description, directory):
         known = False
     if not known:
         raise ExportedPolicyError(
-            f"--policy {directory} has a policy.json that reproduce/export.py did not"
+            f"--policy {directory} has a policy.json that `smoothie export` did not"
             " write: it has no environment.id, or no list of evaluations."
         )
 
@@ -166,7 +166,7 @@ def _check_has_card(description, directory):
         raise ExportedPolicyError(
             f"--policy {directory} has a policy.json from which no card can be made"
             f" ({type(error).__name__}: {validation.first_line(error)}): --record needs"
-            " it as reproduce/export.py wrote it."
+            " it as `smoothie export` wrote it."
         ) from error
 
 
@@ -211,7 +211,7 @@ def evaluate(
       NotFiniteError: If an observation, action, reward or return is not finite.
     """
     played: list[rollout.Episodes] = []
-    tasks = [make() for _ in range(min(side_by_side, len(reset_seeds)))]
+    tasks = checked_task.make_several(make, min(side_by_side, len(reset_seeds)))
     limit = episode_limit.EpisodeLimit(tasks[0], max_steps, "--max_steps")
     stop = stop or stopping.StopRequest()
     own = tasks[0].spec and tasks[0].spec.max_episode_steps
@@ -250,8 +250,6 @@ def _faults_explained(environment_id):
     """Converts faults of task or policy to errors with a message of one sentence."""
     try:
         yield
-    except checked_task.EnvironmentFault as error:
-        raise checked_task.EnvironmentFault(f"{error}.") from error
     except checked_task.NotFiniteError as error:
         raise checked_task.NotFiniteError(
             f"{error}, which is not finite, in {environment_id}: there is no result."

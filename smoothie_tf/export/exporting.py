@@ -81,7 +81,9 @@ def export_run(
                 ("collect", agent.collect_policy),
             ):
                 policy_export.save_for_tf_agents(
-                    policy, directory / "tf_agents" / name, step
+                    policy,
+                    directory / "tf_agents" / name,
+                    int(agent.train_step_counter),
                 )
         if tflite:
             (directory / "policy.tflite").write_bytes(deployed.tflite())
@@ -154,8 +156,6 @@ def _faults_explained(out):
         yield
     except tf.errors.OpError as error:
         raise files.failed(out, error) from error
-    except checked_task.EnvironmentFault as error:
-        raise checked_task.EnvironmentFault(f"{error}.") from error
     except checked_task.NotFiniteError as error:
         raise checked_task.NotFiniteError(
             f"{error}, which is not finite: nothing was exported."

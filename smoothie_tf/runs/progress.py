@@ -69,6 +69,8 @@ def steps_per_second(run_dir: pathlib.Path) -> float | None:
     step = int(progress.get("step") or 0)
     if step == 0 or step < int(record.get("num_steps") or 0) / 10:
         return None
-    if seconds := record.get("wall_seconds"):
+    # A resumed run keeps the seconds until the interruption, but makes more steps.
+    seconds = record.get("wall_seconds")
+    if seconds and record.get("status") != "running":
         return step / seconds
     return progress.get("steps_per_second")

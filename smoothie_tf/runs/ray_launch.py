@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from smoothie_tf.command_line import Parser
+from smoothie_tf.command_line import AtLeast, Parser
 from smoothie_tf.runs.workers import ONE_CORE, LocalWorkers, WorkerLostError, Workers
 from smoothie_tf.validation import InputError, first_line
 
@@ -47,7 +47,9 @@ def add_flags(parser: Parser) -> None:
     """Adds the flags for the directory of runs and for their launcher."""
     parser.add_directory("--runs_dir", "runs", "the directory of the runs")
     parser.add_argument(
-        "--num_workers", type=int, help="maximum of parallel runs; default one per core"
+        "--num_workers",
+        action=AtLeast,
+        help="maximum of parallel runs; default one per core",
     )
     parser.add_argument(
         "--launcher",
@@ -64,24 +66,6 @@ def add_flags(parser: Parser) -> None:
     )
 
 
-def check(launcher: str, address: str | None) -> None:
-    """Checks the flags `--launcher` and `--ray_address`.
-
-    Raises:
-        InputError: If Ray is not installed, or if an address is given without
-            `--launcher ray`.
-    """
-    if launcher != "ray" and address is not None:
-        raise InputError(
-            f"--ray_address {address} is for --launcher ray: add it, or leave the "
-            "address out."
-        )
-    if launcher == "ray" and importlib.util.find_spec("ray") is None:
-        raise InputError(
-            "--launcher ray needs Ray, which is not installed: pip install -e '.[ray]'."
-        )
-
-
 @contextlib.contextmanager
 def connect(launcher: str, address: str | None) -> Iterator[Workers]:
     """Connects to the launcher's workers; a context manager.
@@ -95,12 +79,21 @@ def connect(launcher: str, address: str | None) -> Iterator[Workers]:
         Workers for `launch.launch`.
 
     Raises:
-        InputError: If a flag has a wrong value, or there is no cluster at the address.
+        InputError: If Ray is not installed, there is no cluster at the address, or an
+            address is given without `--launcher ray`.
     """
-    check(launcher, address)
+    if launcher != "ray" and address is not None:
+        raise InputError(
+            f"--ray_address {address} is for --launcher ray: add it, or leave the "
+            "address out."
+        )
     if launcher == "processes":
         yield LocalWorkers()
         return
+    if importlib.util.find_spec("ray") is None:
+        raise InputError(
+            "--launcher ray needs Ray, which is not installed: pip install -e '.[ray]'."
+        )
     if address is None:
         address = os.environ.get("RAY_ADDRESS") or "auto"
     if address != "auto":
@@ -290,7 +283,7 @@ def _train(
             stdout=file,
             stderr=subprocess.STDOUT,
             cwd=directory,
-            env={**os.environ, **settings, **ONE_CORE},
+            env={**os.environ, **ONE_CORE, **settings},
             start_new_session=True,
         )
     try:

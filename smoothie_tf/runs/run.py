@@ -94,7 +94,7 @@ def is_length(binding: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training run: all arguments of `reproduce/train.py`.
+    """One training run: what determines its numbers, and where its files are.
 
     Attributes:
         agent: Name of the agent.

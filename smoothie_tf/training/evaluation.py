@@ -48,7 +48,7 @@ class Evaluator:
             max_episode_steps, at least 1.
           stop: Once set, an evaluation takes no further environment step.
         """
-        self._environments = [make_environment() for _ in range(num_episodes)]
+        self._environments = checked_task.make_several(make_environment, num_episodes)
         self._limit = episode_limit.EpisodeLimit(self._environments[0], max_steps)
         self._stop = stop or stopping.StopRequest()
         self._streams = streams

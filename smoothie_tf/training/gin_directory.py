@@ -30,7 +30,7 @@ RECOMMENDED = ROOT / "recommended"
 #: exist; or those of `RECOMMENDED`.
 VALUES = ("paper", "recommended")
 #: The task whose tuned values are used for an agent that has none on the task itself:
-#: of Hopper and HalfCheetah, the one that also ends (or does not end) on a fall.
+#: Hopper if the task's episodes end when the robot falls, HalfCheetah if they do not.
 NEAREST = {
     "Walker2d-v5": "Hopper-v5",
     "Ant-v5": "Hopper-v5",
@@ -98,9 +98,17 @@ def recommended_path(agent: str) -> pathlib.Path:
     return RECOMMENDED / f"{agent}.gin"
 
 
-def tuned_path(agent: str, env: str) -> pathlib.Path:
-    """Returns the path of an agent's tuned values for a task; it may not exist."""
-    return TUNED / agent / f"{file_name(env)}.gin"
+def tuned_path(
+    agent: str, env: str, directory: pathlib.Path | None = None
+) -> pathlib.Path:
+    """Returns the path of an agent's tuned values for a task; it may not exist.
+
+    Args:
+        agent: Name of the agent, or of an arm of the search.
+        env: A Gymnasium id.
+        directory: Where tuned values are; `TUNED` if None.
+    """
+    return (directory or TUNED) / agent / f"{file_name(env)}.gin"
 
 
 def is_searched(agent: str) -> bool:
@@ -154,7 +162,7 @@ def find_tuned(agent: str, env: str) -> pathlib.Path | None:
     """
     for name in (env, NEAREST.get(env, env)):
         for directory in (TUNED, *_SHIPPED):
-            path = directory / agent / f"{file_name(name)}.gin"
+            path = tuned_path(agent, name, directory)
             if path.is_file():
                 return path
     return None

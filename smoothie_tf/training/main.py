@@ -47,8 +47,6 @@ def _run(flags, arguments, stop):
             file=sys.stderr,
         )
         return command_line.INTERRUPTED
-    if flags.num_threads < 1:
-        return _refuse(f"--num_threads must be at least 1, but is {flags.num_threads}.")
     # One core per run: two runs in parallel are faster than one run on two cores.
     threads.limit(flags.num_threads)
     bindings = list(flags.gin_bindings)
@@ -164,7 +162,9 @@ def _parser():
     )
     parser.add_argument("--env", required=True, help="Gymnasium id, such as Hopper-v5")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
-    parser.add_argument("--num_steps", type=int, help="environment steps")
+    parser.add_argument(
+        "--num_steps", action=command_line.AtLeast, help="environment steps"
+    )
     parser.add_argument(
         "--run_dir", type=pathlib.Path, required=True, help="the run's directory"
     )
@@ -205,6 +205,8 @@ def _parser():
         "--video", action="store_true", help="record an episode of the final policy"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument("--num_threads", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--num_threads", action=command_line.AtLeast, default=1, help=argparse.SUPPRESS
+    )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser

@@ -15,6 +15,7 @@ from smoothie_tf.environments import gymnasium_environment
 from smoothie_tf.training import (
     checkpoint,
     files,
+    provenance,
     run_directory,
     settings,
     stopping,
@@ -205,6 +206,8 @@ def _outcome(directory, started, done):
     earlier_seconds = directory.info.get("wall_seconds", 0.0)
 
     def finish(status):
+        if done:
+            return
         seconds = round(earlier_seconds + time.monotonic() - started, 1)
         directory.write_info(status=status, wall_seconds=seconds)
 
@@ -218,17 +221,16 @@ def _outcome(directory, started, done):
         with contextlib.suppress(files.StorageError):
             finish("failed")
         raise
-    if not done:
-        finish("done")
+    finish("done")
 
 
 def _take_up(directory, step, operative_config):
-    provenance = run_directory.provenance()
-    earlier = directory.take_up(step, operative_config, provenance)
+    current = provenance.current()
+    earlier = directory.take_up(step, operative_config, current)
     if earlier is not None:
         was, now = (
             {"commit": (made["commit"] or "none")[:10], **(made["versions"] or {})}
-            for made in (earlier, provenance)
+            for made in (earlier, current)
         )
         changes = [
             f"{name} {was.get(name)}, now {now.get(name)}"

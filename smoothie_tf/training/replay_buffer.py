@@ -172,11 +172,10 @@ class ReplayBuffer:
         indices = np.arange(total_rows, self._total_rows) % self.capacity
         return self._rows.take(indices, axis=0)
 
-    def mean_absolute_reward(self) -> float:
-        """Returns the mean absolute reward of all transitions; NaN without any."""
+    def rewards(self) -> np.ndarray:
+        """Returns the rewards of all transitions in memory order, shape [N]."""
         rows = self._rows[: min(self._total_rows, self.capacity)]
-        rewards = rows[rows[:, -1] != NO_TRANSITION, -2]
-        return float(np.abs(rewards).mean()) if len(rewards) else float("nan")
+        return rows[rows[:, -1] != NO_TRANSITION, -2]
 
     def load(self, rows: np.ndarray, total_rows: int) -> None:
         """Restores the ring to its content after `total_rows` rows.

@@ -1,20 +1,16 @@
 """The files of a run: metrics.csv, run.json, progress.json and TensorBoard's."""
 
-import configparser
 import contextlib
 import csv
 import fcntl
-import importlib.metadata
 import io
 import json
 import math
 import operator
 import os
 import pathlib
-import platform
 import re
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,7 +39,6 @@ _PROGRESS_SECONDS = 2.0
 _LOCK_SECONDS = 1.0
 # A finished run may be extended.
 _MAY_CHANGE = ("train.num_steps",)
-_PACKAGES = ("tensorflow", "tf-agents", "gymnasium", "mujoco", "numpy")
 
 
 class RunDirectoryError(ValueError):
@@ -117,7 +112,7 @@ class RunDirectory:
         Args:
           step: Step of the checkpoint from which the run resumes; 0 for a new run.
           config: The operative configuration as gin writes it.
-          provenance: Commit and versions, as `provenance` returns them.
+          provenance: Commit and versions, as `provenance.current` returns them.
 
         Returns:
           If the part of the run before `step` has another commit or other versions,
@@ -183,16 +178,22 @@ class RunDirectory:
         now = _bindings(config)
         for name in before:
             value = now[name] if name in now else default(name)
-            if name not in _MAY_CHANGE and value not in (None, before[name]):
+            was, is_now = ([f"{name} = {each}"] for each in (before[name], value))
+            if value is not None and not same_bindings(was, is_now):
                 raise RunDirectoryError(
                     f"--run_dir {self._given} holds a run with {name} = {before[name]}"
                     f" ({path.name}), not {value}; its run.json has its command."
                 )
 
-    def write_progress(self, **progress: Any) -> None:
-        """Writes progress.json, unless it was written within the last two seconds."""
+    def write_progress(self, is_last: bool = False, **progress: Any) -> None:
+        """Writes progress.json, unless it was written within the last two seconds.
+
+        Args:
+          is_last: Whether the run has ended: it is written then in any case.
+          **progress: Its entries.
+        """
         now = time.monotonic()
-        if now - self._last_progress >= _PROGRESS_SECONDS:
+        if is_last or now - self._last_progress >= _PROGRESS_SECONDS:
             self._last_progress = now
             text = json.dumps(progress) + "\n"
             # Nothing depends on this file: an error must not end the run.
@@ -379,76 +380,3 @@ def _csv_line(values):
         ["" if v is None or v != v else v for v in values]
     )
     return line.getvalue()
-
-
-def provenance() -> dict[str, Any]:
-    """Returns this package's commit and all versions, for run.json.
-
-    The commit is that of the package's checkout, with "-dirty" if files of the package
-    differ from it; or, if it was installed from a git address, the installed commit;
-    else None. The versions are always given.
-    """
-    versions = {"smoothie_tf": smoothie_tf.__version__}
-    versions.update((name, importlib.metadata.version(name)) for name in _PACKAGES)
-    versions["python"] = platform.python_version()
-    return {"commit": _checked_out() or _installed_from(), "versions": versions}
-
-
-def _checked_out():
-    """Returns the commit of the checkout that this package is imported from."""
-    package = pathlib.Path(smoothie_tf.__file__).resolve().parent
-    # A hook of another repository, for example, sets variables that name that one.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-
-    def git(*arguments):
-        return subprocess.run(
-            ["git", "-C", os.fspath(package), *arguments],
-            capture_output=True,
-            # Git prints names of files in UTF-8, whatever the locale.
-            encoding="utf-8",
-            errors="surrogateescape",
-            check=True,
-            env=environment,
-        ).stdout.rstrip("\n")
-
-    try:
-        # If it is installed below another project, this is that project's checkout.
-        if pathlib.Path(git("rev-parse", "--show-toplevel")) != package.parent:
-            return None
-        if not _is_ours(package.parent):
-            return None
-        git("ls-files", "--error-unmatch", "__init__.py")
-        # What a search writes to gin/tuned is part of the name of a run's directory.
-        ours = (".", ":(top)gin", ":(top,exclude)gin/tuned")
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", *ours)
-        return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _is_ours(root):
-    """Returns whether the project in a directory is this one."""
-    parser = configparser.ConfigParser()
-    try:
-        parser.read(root / "setup.cfg", encoding="utf-8")
-        return parser.get("metadata", "name", fallback=None) == "smoothie_tf"
-    except (configparser.Error, UnicodeDecodeError):
-        return False
-
-
-def _installed_from():
-    """Returns the commit that pip recorded if it installed from a git address."""
-    try:
-        distribution = importlib.metadata.distribution("smoothie_tf")
-        here = distribution.locate_file("smoothie_tf/__init__.py")
-        if not os.path.samefile(here, smoothie_tf.__file__):
-            return None
-        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-        return origin.get("vcs_info", {}).get("commit_id")
-    except (
-        OSError,
-        ValueError,
-        AttributeError,
-        importlib.metadata.PackageNotFoundError,
-    ):
-        return None

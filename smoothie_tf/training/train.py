@@ -38,8 +38,10 @@ from smoothie_tf.training import (
 _PROGRESS_STEPS = 100
 # Environment steps between checks of all variables: 1 ms for a million numbers.
 _VARIABLES_STEPS = 1000
-# Mean absolute scaled reward above which a run says so; MuJoCo's tasks stay below.
+# A run says so if its scaled rewards have a mean absolute value above the first, or a
+# largest one below the second. MuJoCo's tasks are between them.
 _LARGE_REWARD = 10
+_SMALL_REWARD = 0.005
 
 
 class NumericalError(ArithmeticError):
@@ -186,7 +188,7 @@ class Trainer:
         while self.step < config.num_steps:
             self._take_step()
             if self.step == config.initial_collect_steps:
-                self._report_large_rewards()
+                self._report_units_of_rewards()
             progress.update()
             if on_step is not None:
                 on_step(self)
@@ -199,6 +201,7 @@ class Trainer:
                 self._save()
             if self.step % _PROGRESS_STEPS == 0 or self.step == config.num_steps:
                 self._directory.write_progress(
+                    is_last=self.step == config.num_steps,
                     step=self.step,
                     num_steps=config.num_steps,
                     steps_per_second=round(rate.read(self.step), 1),
@@ -208,9 +211,7 @@ class Trainer:
             if self.step % _VARIABLES_STEPS == 0:
                 self._check_variables()
             if stop.is_set() and self.step < config.num_steps:
-                if self._is_too_long_to_resume:
-                    raise stopping.Interrupted(self._resume_point())
-                raise stopping.Interrupted
+                raise self._interrupted()
 
     def _evaluate_or_stop(self, rate, progress):
         """Evaluates; if interrupted, saves a checkpoint that marks it as due.
@@ -224,9 +225,15 @@ class Trainer:
             # If it was due already, that checkpoint exists.
             if not again:
                 self._save()
-            raise
+            raise self._interrupted() from None
         self._evaluation_due = False
         _show(progress, self.last_row)
+
+    def _interrupted(self):
+        """Returns the exception that ends a stopped run, which has a checkpoint."""
+        if self._is_too_long_to_resume:
+            return stopping.Interrupted(self._resume_point())
+        return stopping.Interrupted()
 
     def close(self) -> None:
         """Closes the environments."""
@@ -335,20 +342,27 @@ class Trainer:
             self._metric_sums += metrics
             self._metric_count += 1
 
-    def _report_large_rewards(self):
+    def _report_units_of_rewards(self):
         """Reports rewards for which no agent here has hyperparameters.
 
-        Losses and clipped gradients do not adapt to the unit of the reward.
+        Losses, clipped gradients and penalties do not adapt to the unit of the reward.
         """
+        rewards = np.abs(self._replay.rewards())
+        if not rewards.any():  # Rewards may be sparse.
+            return
         scale = protocol.reward_scale(self.agent)
-        size = self._replay.mean_absolute_reward()
-        if scale * size > _LARGE_REWARD:
-            progress_bar.say(
-                f"Rewards have a mean absolute value of {size:.3g} before training,"
-                f" {scale * size:.3g} after scaling by {scale:g}"
-                " (reward_scale_factor); hyperparameters here are for about 1, and"
-                " agents may learn nothing from much larger rewards."
-            )
+        mean, largest = rewards.mean(), rewards.max()
+        if scale * mean > _LARGE_REWARD:
+            found, kind = f"a mean absolute value of {mean:.3g}", "larger"
+        elif scale * largest < _SMALL_REWARD:
+            found, kind = f"absolute values of at most {largest:.3g}", "smaller"
+        else:
+            return
+        progress_bar.say(
+            f"Rewards have {found} before training, with a reward_scale_factor of"
+            f" {scale:g}; hyperparameters here are for scaled rewards from 0.01 to 1,"
+            f" and agents may learn nothing from much {kind} ones."
+        )
 
     def _check_action(self):
         action = self._decision.action

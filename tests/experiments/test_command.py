@@ -88,6 +88,11 @@ def test_seeds(words, seeds):
     assert sorted({run.seed for run in runs}) == seeds
 
 
+def test_a_cluster_may_have_more_cores_than_this_machine():
+    flags = _parser(FIGURE_3).parse_args(["--launcher=ray", "--num_workers=100000"])
+    assert _plan(FIGURE_3, flags)[0]
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [

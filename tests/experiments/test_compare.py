@@ -95,6 +95,12 @@ def test_checks_the_parameters_of_all_arms_before_any_run(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_arm_cannot_bind_what_belongs_to_all():
+    for binding in ("grid.num_seeds = 5", "search.num_trials = 3"):
+        with pytest.raises(InputError, match="is for all arms; --seeds sets the seeds"):
+            read_arms([f"x: smoothie, {binding}"])
+
+
 def test_writes_what_it_compared(fake_command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--env", "Pendulum-v1", "--envs", "InvertedPendulum-v5", "--arm", "ddpg"]
@@ -126,7 +132,8 @@ def test_refuses_before_it_trains(capsys):
     flags = ["--arm", "ddpg", "--out_dir", "here"]
     assert compare_command(["--env", "Hoper-v5", *flags]) == 2
     assert "--env 'Hoper-v5' is not an environment" in capsys.readouterr().err
-    assert compare_command(["--env", "Hopper-v5", "--num_steps", "0", *flags]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        compare_command(["--env", "Hopper-v5", "--num_steps", "0", *flags])
     assert "--num_steps must be at least 1, but is 0." in capsys.readouterr().err
     flags[1] = "ddpg, values = paper"
     assert compare_command(["--env", "Hopper-v5", "--values=paper", *flags]) == 2

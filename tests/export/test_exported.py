@@ -232,7 +232,7 @@ def test_a_policy_of_others_runs(tmp_path, capsys):
         for flags in ((), ("--env", TASK, "--record")):
             flags = ("--policy", tmp_path, "--episodes", 1, *flags)
             status, _, err = evaluate(*flags, capsys=capsys)
-            assert status == 2 and "that reproduce/export.py did not write" in err
+            assert status == 2 and "that `smoothie export` did not write" in err
 
 
 @pytest.mark.parametrize("size", [0, 1000])

@@ -66,7 +66,7 @@ def test_what_runs_report_is_told_once_for_each_arm(runs, fake_command, told):
 def test_resumes_what_was_killed(runs, fake_command, starts, told):
     run = runs[0]
     run.directory.mkdir(parents=True)
-    record = '{"status": "running", "num_steps": 300, "wall_seconds": 40}'
+    record = '{"status": "interrupted", "num_steps": 300, "wall_seconds": 40}'
     (run.directory / "run.json").write_text(record)
     (run.directory / "checkpoints").mkdir()
     (run.directory / "checkpoints" / "step").write_text("200")
@@ -75,8 +75,8 @@ def test_resumes_what_was_killed(runs, fake_command, starts, told):
     assert line.startswith("0 of 4 runs done, 1 to resume, 3 to start")
     # 200 steps took 40 s: 5 a second. 100 + 3 · 300 are left for two processes.
     assert line.endswith("about 01:40 left")
-    # Killed in its first attempt, it has noted its speed but no time.
-    (run.directory / "run.json").write_text('{"status": "running", "num_steps": 300}')
+    # Killed later, it has noted its speed then, but the time of its first attempt.
+    (run.directory / "run.json").write_text(record.replace("interrupted", "running"))
     made = '{"step": 200, "steps_per_second": 10}'
     (run.directory / "progress.json").write_text(made)
     assert progress.overview(runs, 2).endswith("about 00:50 left")

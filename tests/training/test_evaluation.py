@@ -49,6 +49,24 @@ def evaluator(make, seed=0, episodes=6, bias=0.5, xla=False):
     return evaluation.Evaluator(make, policy, episodes, streams, use_xla=xla)
 
 
+def test_environments_before_one_that_cannot_be_made_are_closed():
+    made, closed = [], []
+
+    class Closing(Walk):
+        def close(self):
+            closed.append(self)
+
+    def make():
+        if len(made) == 3:
+            raise gymnasium_environment.checked_task.EnvironmentFault("No more")
+        made.append(Closing())
+        return gymnasium_environment.adapt(made[-1])
+
+    with pytest.raises(ValueError, match="No more"):
+        evaluator(make)
+    assert len(made) == 3 and closed == made[1:]  # The first is the test's own.
+
+
 def walk():
     return gymnasium_environment.adapt(Walk())
 

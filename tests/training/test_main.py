@@ -20,7 +20,14 @@ from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.environments import discretized_reward
 from smoothie_tf.export import exporting, saved_run
-from smoothie_tf.training import config, main, process, run_directory, train
+from smoothie_tf.training import (
+    config,
+    main,
+    process,
+    provenance,
+    run_directory,
+    train,
+)
 from tests import slow
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -281,6 +288,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
 def test_a_run_says_what_it_was_made_with(
     finished, interrupt, tmp_path, monkeypatch, capsys
 ):
+    whole = finished()  # Before it is interrupted.
     interrupt(50)
     assert main.main(arguments(tmp_path)) == 130
     files = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
@@ -293,9 +301,9 @@ def test_a_run_says_what_it_was_made_with(
         " (operative_config.gin), not 0.9; its run.json has its command.\n"
     )
     assert all(path.read_bytes() == content for path, content in files.items())
-    made = run_directory.provenance()
+    made = provenance.current()
     later = {**made, "commit": "0123456789abcdef"}
-    monkeypatch.setattr(run_directory, "provenance", lambda: later)
+    monkeypatch.setattr(provenance, "current", lambda: later)
     assert main.main(arguments(tmp_path)) == 0
     assert capsys.readouterr().err == (
         f"{tmp_path} was made with other versions up to step 50: commit"
@@ -304,7 +312,7 @@ def test_a_run_says_what_it_was_made_with(
     info = json.loads((tmp_path / "run.json").read_text())
     assert info["commit"] == later["commit"]
     assert info["earlier"] == [{"to_step": 50, **made}]
-    assert_same_run(finished(), tmp_path)
+    assert_same_run(whole, tmp_path)
 
 
 # DDPG's noise also has a state within an episode.
@@ -457,6 +465,7 @@ def tensorboard_steps(run_dir):
 
 
 def test_a_killed_run_resumes_from_its_last_checkpoint(finished, monkeypatch, tmp_path):
+    whole = finished()  # Before it is interrupted.
     # Nothing is saved at step 110: the last checkpoint is of step 90, and the row of
     # step 100 comes again.
     take_step = train.Trainer._take_step
@@ -474,7 +483,7 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(finished, monkeypatch, tm
     assert tensorboard_steps(tmp_path) == [50, 100]
     monkeypatch.undo()
     assert main.main(arguments(tmp_path)) == 0
-    assert_same_run(finished(), tmp_path)
+    assert_same_run(whole, tmp_path)
     # Without a line that goes back.
     assert tensorboard_steps(tmp_path) == [50, 100, 120]
 
@@ -499,6 +508,7 @@ def test_compiled_and_uncompiled_runs_agree(finished):
 def test_a_broken_checkpoint_is_said_and_the_one_before_used(
     finished, interrupt, monkeypatch, tmp_path, capsys
 ):
+    whole = finished()  # Before it is interrupted.
     interrupt(77)
     assert main.main(arguments(tmp_path)) == 130
     monkeypatch.undo()
@@ -508,7 +518,7 @@ def test_a_broken_checkpoint_is_said_and_the_one_before_used(
     # From step 60 on, past 77 again.
     assert main.main(arguments(tmp_path)) == 0
     assert "ckpt-77 cannot be used" in capsys.readouterr().err
-    assert_same_run(finished(), tmp_path)
+    assert_same_run(whole, tmp_path)
 
 
 def test_no_whole_checkpoint_is_exit_status_2(interrupt, tmp_path, capsys):
@@ -587,15 +597,32 @@ def test_a_request_for_fewer_steps_says_that_nothing_was_trained(
     assert capsys.readouterr().err == said
 
 
-def test_large_rewards_are_said(tmp_path, capsys):
-    """The pendulum returns at most 1 a step: 9 times that are not above 10."""
-    for scale, told in ((9, False), (30, True)):
+def test_an_error_leaves_a_finished_run_done(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished(), tmp_path, dirs_exist_ok=True)
+
+    def run(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(train.Trainer, "run", run)
+    with pytest.raises(MemoryError):
+        main.main([*arguments(tmp_path, steps=120), "--video"])
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "done"
+
+
+def test_rewards_of_another_unit_are_said(tmp_path, capsys):
+    """The pendulum's rewards are 1 a step until it falls, and then 0."""
+    for scale, found in (
+        (9, ""),
+        (30, "Rewards have a mean absolute value of 0."),
+        (0.006, ""),
+        (0.004, "Rewards have absolute values of at most 1 before training"),
+    ):
         binding = f"SmoothieAgent.reward_scale_factor={scale}"
         words = arguments(tmp_path / str(scale), steps=60)
         assert main.main([*words, "--gin_bindings", binding]) == 0
         said = capsys.readouterr().err
-        assert said.startswith("Rewards have a mean absolute value of 0.") == told
-        assert (f"after scaling by {scale} (reward_scale_factor)" in said) == told
+        assert said.startswith(found) and bool(said) == bool(found)
+        assert (f"a reward_scale_factor of {scale};" in said) == bool(found)
 
 
 def test_more_steps_as_a_binding_and_bindings_in_another_order(finished, tmp_path):

@@ -10,11 +10,11 @@ import sys
 import pytest
 
 import smoothie_tf
-from smoothie_tf.training import run_directory
+from smoothie_tf.training import provenance as provenances
 
 PACKAGE = pathlib.Path(smoothie_tf.__file__).parent
-ASK = "import json; from smoothie_tf.training import run_directory as r;"
-ASK += "print(json.dumps(r.provenance()))"
+ASK = "import json; from smoothie_tf.training import provenance as p;"
+ASK += "print(json.dumps(p.current()))"
 
 
 def git(folder, *arguments):
@@ -106,4 +106,4 @@ def test_a_checkout_of_this_package(project, tmp_path_factory):
 def test_here():
     if (PACKAGE.parent / ".git").exists():
         head = git(PACKAGE, "rev-parse", "HEAD")
-        assert run_directory.provenance()["commit"].removesuffix("-dirty") == head
+        assert provenances.current()["commit"].removesuffix("-dirty") == head

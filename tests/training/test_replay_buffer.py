@@ -30,12 +30,12 @@ def fill(replay, lengths, terminated):
     return transitions
 
 
-def test_mean_absolute_reward():
+def test_rewards_are_those_of_transitions():
     replay = replay_buffer.ReplayBuffer(6, 2, 1)
-    assert np.isnan(replay.mean_absolute_reward())
-    # Rewards 0, 1 and 100; the final observations are no transitions.
+    assert not replay.rewards().size
+    # The final observations are no transitions.
     fill(replay, [2, 1], [True, False])
-    assert replay.mean_absolute_reward() == pytest.approx(101 / 3)
+    assert replay.rewards().tolist() == [0, 1, 100]
 
 
 EPISODES = strategies.lists(

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from smoothie_tf.runs.status import _try_lock, lock
-from smoothie_tf.training import files, run_directory
+from smoothie_tf.training import files, provenance, run_directory
 
 IDENTITY = {"agent": "smoothie", "env": "Hopper-v5", "seed": 0, "gin_bindings": []}
 HEADER = (
@@ -198,6 +198,13 @@ def test_macros_are_compared_by_their_values(directory):
         directory.check_config("other = 0.2\na.b = %other\n")
 
 
+def test_values_are_compared_and_not_how_they_are_written(directory):
+    directory.write_text("operative_config.gin", "a.b = 0.0\na.c = 'x'\na.d = 1\n")
+    directory.check_config('a.b = 0\na.c = "x"\na.d = 1.0\n')
+    with pytest.raises(run_directory.RunDirectoryError, match="a.d = 1 .*, not True"):
+        directory.check_config("a.d = True\n")
+
+
 def test_a_link_to_nowhere_stays(tmp_path):
     link = tmp_path / "scratch"
     link.symlink_to(tmp_path / "unmounted")
@@ -258,11 +265,14 @@ def test_info_and_progress(directory):
     directory.write_progress(step=2, evaluation_return=None)  # Within two seconds.
     progress = json.loads((directory.path / "progress.json").read_text())
     assert progress == {"step": 1, "evaluation_return": None}
+    directory.write_progress(is_last=True, step=3)
+    progress = json.loads((directory.path / "progress.json").read_text())
+    assert progress == {"step": 3}
     assert not list(directory.path.glob(".*.tmp"))
 
 
 def test_provenance():
-    said = run_directory.provenance()
+    said = provenance.current()
     assert set(said["versions"]) >= {"tensorflow", "gymnasium", "mujoco", "python"}
     assert said["commit"] is None or len(said["commit"].removesuffix("-dirty")) == 40
 

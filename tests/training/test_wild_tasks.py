@@ -383,18 +383,19 @@ def test_an_evaluation_that_is_stopped_comes_again(task, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(*tables)
 
 
-def test_an_episode_that_replay_does_not_hold(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("during", ["_take_step", "_evaluate"])
+def test_an_episode_that_replay_does_not_hold(during, tmp_path, monkeypatch, capsys):
     bindings = ("train.replay_capacity=30", "train.checkpoint_interval=15")
-    bindings += ("train.evaluation_max_steps=5",)
+    bindings += ("train.evaluation_max_steps=5", "train.evaluation_interval=40")
     words = arguments(tmp_path, "wild_tasks:WildEndless-v0", bindings=bindings)
-    take_step = train.Trainer._take_step
+    go_on = getattr(train.Trainer, during)
 
-    def stopped(trainer):
-        take_step(trainer)
-        if trainer.step == 40:
+    def stopped(trainer, *arguments):
+        if trainer.step == 40 - (during == "_take_step"):
             trainer._stop.set()
+        go_on(trainer, *arguments)
 
-    monkeypatch.setattr(train.Trainer, "_take_step", stopped)
+    monkeypatch.setattr(train.Trainer, during, stopped)
     assert main.main(words) == 130
     said = capsys.readouterr().err.splitlines()
     assert said[0] == (

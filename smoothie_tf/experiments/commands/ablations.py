@@ -13,6 +13,7 @@ from smoothie_tf.command_line import (
     DONE,
     FAILED,
     INTERRUPTED,
+    AtLeast,
     Parser,
     called_as,
 )
@@ -22,7 +23,7 @@ from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
 from smoothie_tf.experiments.report import ablations as report_ablations
 from smoothie_tf.experiments.theory import ablations, escape_runs
-from smoothie_tf.training import run_directory
+from smoothie_tf.training import provenance
 
 _HOPPER_STEPS = 100_000
 
@@ -34,8 +35,6 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
     flags, figure_flags = parser.parse_known_args(argv)
     if figure_flags and not flags.hopper:
         parser.error(f"there is no flag {figure_flags[0]}.")
-    if flags.seeds < 1:
-        parser.error(f"--seeds must be at least 1, but is {flags.seeds}.")
     parser.make_directory("--results_dir", flags.results_dir)
     quiet.silence_imports()
     status = _run_hopper(flags, figure_flags) if flags.hopper else _run_all(flags)
@@ -92,19 +91,19 @@ def _learn(ablation, path, flags):
     # --results_dir is left out, because it does not affect the results.
     words = called_as("ablations")
     arguments = ["--only", ablation.name, "--seeds", f"{flags.seeds}"]
-    provenance = {"command": shlex.join([*words, *arguments])}
-    provenance |= run_directory.provenance()
+    record = {"command": shlex.join([*words, *arguments])}
+    record |= provenance.current()
     if known:
         kept = earlier[earlier[ablation.kind_column].astype(str).isin(known)]
         records = pd.concat([kept, records], ignore_index=True)
-        provenance = {
-            **provenance,
-            "command": f"{provenance['command']} --add",
+        record = {
+            **record,
+            "command": f"{record['command']} --add",
             "earlier": origin,
         }
     records.to_csv(path, index=False, float_format="%.6g")
     path.with_suffix(".json").write_text(
-        json.dumps(provenance, indent=1) + "\n", encoding="utf-8"
+        json.dumps(record, indent=1) + "\n", encoding="utf-8"
     )
     return DONE
 
@@ -139,7 +138,7 @@ def _parser():
         help="the ablations to run; default: all",
     )
     parser.add_argument(
-        "--seeds", type=int, default=3, help="runs of each variant (default: 3)"
+        "--seeds", action=AtLeast, default=3, help="runs of each variant (default: 3)"
     )
     parser.add_directory(
         "--results_dir", "results", "where ablations.md, tables and pictures go"

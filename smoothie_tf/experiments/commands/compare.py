@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from smoothie_tf import quiet
-from smoothie_tf.command_line import BAD_INPUT, Parser
+from smoothie_tf.command_line import BAD_INPUT, AtLeast, Parser
 from smoothie_tf.experiments.commands import readme
 from smoothie_tf.experiments.commands.figure import figure_command, split_items
 from smoothie_tf.experiments.figures.grids import Arm, Figure
@@ -33,6 +33,8 @@ _COLOURS = (
 )
 # An item of an arm that chooses its hyperparameters and is not a gin binding.
 _VALUES = re.compile(rf"values ?= ?(['\"]?)({'|'.join(gin_directory.VALUES)})\1")
+# Parameters of presets.
+_OF_PRESET = re.compile(r"(grid|search)\.")
 
 
 def compare_command(
@@ -43,7 +45,6 @@ def compare_command(
     """Trains and compares arms on tasks; `train_command` makes a run's command."""
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(
-        prog="compare",
         description="Compares settings on tasks of your own or of Gymnasium: trains "
         "the runs that are missing, resumes those that were stopped, and writes "
         "curves, tables with intervals and a README.md to --out_dir.",
@@ -71,7 +72,9 @@ def compare_command(
         "recommended' among the bindings selects the recommended hyperparameters, for "
         "agents that have some; may be given several times",
     )
-    parser.add_argument("--num_steps", type=int, help="environment steps of each run")
+    parser.add_argument(
+        "--num_steps", action=AtLeast, help="environment steps of each run"
+    )
     parser.add_argument(
         "--out_dir",
         type=pathlib.Path,
@@ -83,10 +86,6 @@ def compare_command(
         arms = read_arms(flags.arm)
         envs = split_items(flags.env, "--env")
         tasks.check_envs(envs, "--env")
-        if flags.num_steps is not None and flags.num_steps < 1:
-            raise InputError(
-                f"--num_steps must be at least 1, but is {flags.num_steps}."
-            )
         if any(arm.values for arm in arms) and any(
             word.partition("=")[0] == "--values" for word in others
         ):
@@ -206,6 +205,11 @@ def _read_arm(text: str, colour: str) -> Arm:
             raise InputError(
                 f"--arm {text!r}: {binding!r} is not a binding, such as"
                 " 'SmoothieAgent.kl_penalty = 0.01'."
+            )
+        if is_of_preset := [name for name in bound if _OF_PRESET.match(name)]:
+            raise InputError(
+                f"--arm {text!r}: {is_of_preset[0]} is for all arms; --seeds sets the"
+                " seeds."
             )
         if others := gin_directory.of_other_agents(agent, bound):
             raise InputError(

@@ -194,14 +194,9 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
 
 def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
     """Returns the runs and the directory of the figure that flags describe."""
-    if flags.num_workers is not None and flags.num_workers < 1:
-        raise InputError(
-            f"--num_workers must be at least 1, but is {flags.num_workers}."
-        )
-    ray_launch.check(flags.launcher, flags.ray_address)
     # Two runs may share a single core.
     most = max(2, os.cpu_count() or 1)
-    if flags.num_workers is not None and flags.num_workers > most:
+    if flags.launcher == "processes" and (flags.num_workers or 1) > most:
         raise InputError(
             f"--num_workers must be at most {most} on this machine, as a run uses a "
             f"whole core, but is {flags.num_workers}."

@@ -46,13 +46,20 @@ def search_command(
     add("--preset", default="short", help="quick, short or paper; default short")
     add("--space", default="table1", help="file in gin/search/; default table1")
     add("--sampler", default="random", choices=("random", "tpe"), help="default random")
-    add("--num_trials", type=int, help="default from the preset")
+    add("--num_trials", action=command_line.AtLeast, help="default from the preset")
     rungs = "steps at which trials are compared; default from the preset"
     factor = "a rung keeps one in this many trials; default from the preset"
     bindings = "gin binding for all trials; may be given several times"
     add("--rungs", type=int, nargs="*", help=rungs)
-    add("--reduction_factor", type=int, help=factor)
-    add("--seed", type=int, default=1000, help="seed of the study; default 1000")
+    add("--reduction_factor", action=command_line.AtLeast, least=2, help=factor)
+    add(
+        "--seed",
+        action=command_line.AtLeast,
+        least=_FIRST_SEED,
+        reason="figures use less",
+        default=1000,
+        help="seed of the study; default 1000",
+    )
     add("--out_dir", type=path, help="directory of tables and pictures")
     add("--tuned_dir", type=path, help="directory of the best values")
     add("--plot_only", action="store_true", help="write existing results; do not train")
@@ -106,7 +113,9 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
     print(f"Search, {name}, {plan.preset.name}: {search_results.describe(plan)}")
     study = search.Study(plan)
     try:
-        with contextlib.suppress(*[search.StudyError] * flags.plot_only):
+        # A study that is not complete can be drawn.
+        ignored = (search.StudyError,) if flags.plot_only else ()
+        with contextlib.suppress(*ignored):
             study.conduct(train)
         text = search_results.write(study, home, command)
     except (search.StudyError, metrics.DamagedRunError) as error:
@@ -118,7 +127,7 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
     if not text:
         print(f"No trial is complete yet; all trials are in {home}.csv.")
         return command_line.DONE
-    tuned = tuned_dir / plan.arm.variant / f"{task}.gin"
+    tuned = gin_directory.tuned_path(plan.arm.variant, plan.env, tuned_dir)
     kept = tuned.is_file() and not _is_of(command, tuned.read_text(encoding="utf-8"))
     if not kept:
         tuned.parent.mkdir(parents=True, exist_ok=True)
@@ -154,23 +163,17 @@ def _plan(flags):
     """Returns the search that flags describe."""
     from smoothie_tf.experiments.search import search
 
-    ray_launch.check(flags.launcher, flags.ray_address)
     preset = read_preset(flags.preset, flags.gin_bindings)
     values = bound_values(gin_directory.PRESETS / f"{preset.name}.gin")
     for key, default in _DEFAULTS.items():
         if getattr(flags, key) is None:
             setattr(flags, key, values.get(f"search.{key}", default))
-    workers = 1 if flags.num_workers is None else flags.num_workers
     steps = [0, *flags.rungs, preset.num_steps]
-    rules = {
-        "num_trials at least 1": flags.num_trials > 0,
-        "num_workers at least 1": workers > 0,
-        f"seed at least {_FIRST_SEED} (figures use less)": flags.seed >= _FIRST_SEED,
-        "reduction_factor at least 2": flags.reduction_factor > 1,
-        f"rungs increasing from 0 to {steps[-1]:,}": steps == sorted(set(steps)),
-    }
-    for flag, _, rule in (each.partition(" ") for each in rules if not rules[each]):
-        raise InputError(f"--{flag} must be {rule}, but is {getattr(flags, flag)}.")
+    if steps != sorted(set(steps)):
+        raise InputError(
+            f"--rungs must be increasing from 0 to {steps[-1]:,}, but is"
+            f" {list(flags.rungs)}."
+        )
     check_envs([flags.env], "--env")
     given = ("env", "num_trials", "reduction_factor", "sampler", "seed")
     return search.Search(

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from smoothie_tf import quiet
-from smoothie_tf.command_line import DONE, FAILED, INTERRUPTED, Parser, called_as
+from smoothie_tf.command_line import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    AtLeast,
+    Parser,
+    called_as,
+)
 from smoothie_tf.experiments.theory import (
     escape,
     escape_runs,
@@ -20,7 +27,7 @@ from smoothie_tf.experiments.theory import (
     neighbours_escape,
     section3,
 )
-from smoothie_tf.training import run_directory
+from smoothie_tf.training import provenance
 
 
 def figure1_command(argv: Sequence[str] | None = None) -> int:
@@ -73,11 +80,12 @@ def section3_command(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--seeds",
-        type=int,
+        action=AtLeast,
+        least=2,
         default=section3.SEEDS,
         help="learned critics of each kind, at least 2; default %(default)s",
     )
-    flags = _parse_flags(parser, "section3", argv, least_seeds=2)
+    flags = _parse_flags(parser, "section3", argv)
     _start_tensorflow()
     tables = section3.tabulate(flags.seeds)
     for name, table in tables.items():
@@ -87,14 +95,10 @@ def section3_command(argv: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _parse_flags(parser: Parser, name: str, argv, least_seeds: int = 1):
+def _parse_flags(parser: Parser, name: str, argv):
     """Adds `--out_dir`, parses all flags, and creates that directory."""
     parser.add_directory("--out_dir", f"results/{name}", "directory of the results")
     flags = parser.parse_args(argv)
-    for flag, least in (("seeds", least_seeds), ("num_workers", 1)):
-        value = getattr(flags, flag, None)
-        if value is not None and value < least:
-            parser.error(f"--{flag} must be at least {least}, but is {value}.")
     parser.make_directory("--out_dir", flags.out_dir)
     return flags
 
@@ -147,12 +151,12 @@ def _escape_command(
             if len(comparison.environments) == 1:
                 frame = frame.drop(columns="environment")
             frame.to_csv(path, index=False, float_format="%.6g")
-        provenance = {
+        record = {
             "command": shlex.join([*called_as(comparison.name), *argv]),
-            **run_directory.provenance(),
+            **provenance.current(),
         }
         path = tables[1].with_suffix(".json")
-        path.write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     # Always draw from the files, so that picture and files agree.
     records, table = map(pd.read_csv, tables)
     comparison.draw(records, table, pathlib.Path(f"{stem}.png"))
@@ -178,13 +182,15 @@ neighbours_escape_command = functools.partial(
 def _add_escape_flags(parser: Parser) -> None:
     parser.add_argument(
         "--seeds",
-        type=int,
+        action=AtLeast,
         default=20,
         help="number of runs of each agent; their seeds start at 0; default "
         "%(default)s",
     )
     parser.add_argument(
-        "--num_workers", type=int, help="number of processes; default one per core"
+        "--num_workers",
+        action=AtLeast,
+        help="number of processes; default one per core",
     )
     parser.add_argument(
         "--plot_only",

@@ -6,8 +6,6 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-import gin
-
 from smoothie_tf.runs.run import Preset, Run
 from smoothie_tf.training import gin_directory
 from smoothie_tf.training.searched_values import (
@@ -118,20 +116,16 @@ class Figure:
         return ", ".join(arm.label for arm in self.arms)
 
 
-@gin.configurable(allowlist=["num_seeds"])
 def grid(
     figure: Figure,
     preset: Preset,
     envs: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     root: str | os.PathLike[str] = "runs",
-    num_seeds: int | None = None,
     tuned: bool = True,
     values: str = "paper",
 ) -> tuple[Run, ...]:
     """Lists the runs of a figure, seed by seed.
-
-    A gin configurable: presets bind `grid.num_seeds`.
 
     Args:
         figure: The arms and the default environments.
@@ -139,7 +133,6 @@ def grid(
         envs: Environments instead of the figure's.
         seeds: Seeds instead of the preset's 0 … num_seeds − 1.
         root: Directory that holds all runs.
-        num_seeds: Number of seeds instead of the preset's.
         tuned: Whether runs use tuned hyperparameters, if the figure's runs do. On a
             task where a search found values for some agents only, none are used;
             agents that were never searched do not count.
@@ -151,7 +144,7 @@ def grid(
         an unfinished figure shows all of its panels.
     """
     if seeds is None:
-        seeds = range(preset.num_seeds if num_seeds is None else num_seeds)
+        seeds = range(preset.num_seeds)
     runs = (
         Run(
             agent=arm.agent,
