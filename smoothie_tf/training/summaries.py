@@ -1,7 +1,9 @@
 """TensorBoard events of a run that may be resumed."""
 
+import contextlib
 import os
 import time
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -39,3 +41,32 @@ def create_writer(
     except tf.errors.OpError as error:
         raise files.failed(directory, error) from error
     return writer
+
+
+def write_row(
+    writer: tf.summary.SummaryWriter,
+    directory: str | os.PathLike[str],
+    row: Mapping[str, float],
+) -> None:
+    """Writes the numbers of an evaluation, each as a scalar of its name.
+
+    Args:
+      writer: As `create_writer` returns it.
+      directory: Its directory, for the message.
+      row: The numbers by name, and the `step` at which they are drawn.
+
+    Raises:
+      StorageError: If there is no room; the writer is closed then.
+    """
+    # A default writer only here: an agent's own summaries cannot be compiled.
+    with writer.as_default(row["step"]):
+        try:
+            for name, value in row.items():
+                if name != "step":
+                    tf.summary.scalar(name, value)
+            writer.flush()
+        except tf.errors.OpError as error:
+            # Otherwise the end of the block would flush again, and fail.
+            with contextlib.suppress(tf.errors.OpError):
+                writer.close()
+            raise files.failed(directory, error) from error

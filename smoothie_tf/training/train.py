@@ -172,7 +172,7 @@ class Trainer:
         with self._faults_explained():
             self._directory.write_metrics()
             self._summaries = summaries.create_writer(
-                self._directory.path / "tensorboard",
+                self._summaries_path,
                 # The first step without a row in the checkpoint.
                 int(self.last_row.get("step", 0)) + 1,
             )
@@ -264,6 +264,10 @@ class Trainer:
                 f"{error} after step {self.step}; {self._last_checkpoint()}. Once it"
                 " can be written, the same command resumes the run."
             ) from error
+
+    @property
+    def _summaries_path(self):
+        return self._directory.path / "tensorboard"
 
     @property
     def _is_too_long_to_resume(self):
@@ -403,19 +407,7 @@ class Trainer:
             if not np.isfinite(value):
                 self._raise_numerical(f"{name} is {value}")
         self._check_variables()
-        # A default writer only here: an agent's own summaries cannot be compiled.
-        with self._summaries.as_default(self.step):
-            try:
-                for name, value in row.items():
-                    if name != "step":
-                        tf.summary.scalar(name, value)
-                self._summaries.flush()
-            except tf.errors.OpError as error:
-                # Otherwise the end of the block would flush again, and fail.
-                with contextlib.suppress(tf.errors.OpError):
-                    self._summaries.close()
-                path = self._directory.path / "tensorboard"
-                raise files.failed(path, error) from error
+        summaries.write_row(self._summaries, self._summaries_path, row)
         best_policy.save_if_best(
             self._directory.path,
             self.agent.policy.variables(),
