@@ -289,7 +289,7 @@ def evaluate_command(
     max_steps: int = episode_limit.MAX_STEPS,
     stop: stopping.StopRequest | None = None,
 ) -> Iterator[str]:
-    """Evaluates an exported policy; reproduce/evaluate.py calls this.
+    """Evaluates an exported policy: the command `smoothie evaluate`.
 
     Args:
       directory: The SavedModel.
@@ -317,26 +317,9 @@ def evaluate_command(
     validation.check("evaluate", "count", episodes=episodes, max_steps=max_steps)
     streams = random_streams.RandomStreams(seed)
     description = read_description(directory)
-    if environment_id is None or command is not None:
-        if description is None:
-            advice = (
-                "give --env" if command is None else "--record needs an export's card"
-            )
-            raise ExportedPolicyError(
-                f"--policy {directory} has no policy.json: {advice}."
-            )
-        _check_is_ours(description, directory)
-    if command is not None:
-        _check_has_card(description, directory)
-        own = description["environment"]["id"]
-        if environment_id not in (None, own):
-            raise ExportedPolicyError(
-                f"--record needs the task of the policy, {own}, not {environment_id}:"
-                " its card would show returns of another task."
-            )
-    if environment_id is None:
-        environment_id = description["environment"]["id"]
-
+    environment_id = _task_of(
+        description, directory, environment_id, records=command is not None
+    )
     bindings = _bindings(description, environment_id)
 
     def make(name=environment_id, **kwargs):
@@ -406,3 +389,26 @@ def evaluate_command(
         print(video.missing(video_path, "a stop was requested."), file=sys.stderr)
     else:
         yield f"The first episode is in {video_path}."
+
+
+def _task_of(description, directory, environment_id, records):
+    """Returns the id of the task to evaluate on.
+
+    Raises `ExportedPolicyError` if the policy's description is needed and cannot be
+    used, or if a return of another task would be recorded in its card.
+    """
+    if environment_id is not None and not records:
+        return environment_id
+    if description is None:
+        advice = "--record needs an export's card" if records else "give --env"
+        raise ExportedPolicyError(f"--policy {directory} has no policy.json: {advice}.")
+    _check_is_ours(description, directory)
+    if records:
+        _check_has_card(description, directory)
+    own = description["environment"]["id"]
+    if environment_id not in (None, own):
+        raise ExportedPolicyError(
+            f"--record needs the task of the policy, {own}, not {environment_id}:"
+            " its card would show returns of another task."
+        )
+    return own

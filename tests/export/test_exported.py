@@ -313,13 +313,17 @@ def test_bad_input_is_one_sentence(exports, tmp_path, capsys):
         ((*policy, "--env", "Hoper-v5"), "'Hoper-v5' cannot be made"),
         ((*policy, "--env", "CartPole-v1"), "the task's actions are Discrete(2)"),
         ((*policy, "--env", "Hopper-v5"), "[None, 11]"),
-        ((*policy, "--episodes", 0), "episodes must be a whole number"),
         ((*policy, "--seed", -1), "--seed must be 0 or more"),
     ):
         status, out, err = evaluate(*arguments, capsys=capsys)
         assert (status, out) == (2, "")
         (line,) = err.splitlines()
         assert line.startswith("evaluate.py: ") and part in line
+    for flag in ("--episodes", "--max_steps"):
+        with pytest.raises(SystemExit, match="2"):
+            evaluate(*policy, flag, 0, capsys=capsys)
+        said = capsys.readouterr().err
+        assert said == f"evaluate.py: {flag} must be at least 1, but is 0.\n"
 
 
 def test_export_says_what_is_wrong_in_one_sentence(tmp_path, capsys):

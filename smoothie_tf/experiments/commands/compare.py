@@ -180,12 +180,14 @@ def _read_arm(text: str, colour: str) -> Arm:
         )
     known = gin_directory.agents()
     if agent not in known:
+        advice = ""
+        if not colon and ":" in "".join(rest):
+            advice = " A label has no comma."
+        elif agent.split()[0] in known:
+            advice = " Commas separate the agent and its bindings."
         raise InputError(
             f"--arm {text!r}: {agent!r} is not an agent{nearest(agent, known)}: choose "
-            f"one of {', '.join(known)}."
-            + " A label has no comma." * (not colon and ":" in "".join(rest))
-            + " Commas separate the agent and its bindings."
-            * (agent.split()[0] in known)
+            f"one of {', '.join(known)}.{advice}"
         )
     chosen = [match for each in rest if (match := _VALUES.fullmatch(each))]
     values = chosen[-1].group(2) if chosen else ""
