@@ -5,6 +5,7 @@ module's `known_to_agents` says what a task's `reward_fn` takes.
 """
 
 import os
+from typing import Any
 
 import gymnasium
 
@@ -32,7 +33,7 @@ gymnasium.register(
 
 # Tasks of Heess et al. (2015). The last three are Gymnasium's under other names, so
 # that their settings are separate from those of Gymnasium's tasks.
-for _name, _module, _class, _steps, _arguments in (
+_TASKS: tuple[tuple[str, str, str, int, dict[str, Any]], ...] = (
     ("Hand", "hand", "HandEnvironment", 1000, {}),
     ("CartpoleSwingup", "cartpole", "CartpoleEnvironment", 250, {}),
     ("Swimmer3", "swimmer", "SwimmerEnvironment", 300, {"links": 3}),
@@ -50,7 +51,8 @@ for _name, _module, _class, _steps, _arguments in (
         1000,
         {"springs": False},
     ),
-):
+)
+for _name, _module, _class, _steps, _arguments in _TASKS:
     gymnasium.register(
         id=f"smoothie_tf/{_name}-v0",
         entry_point=f"smoothie_tf.environments.{_module}:{_class}",

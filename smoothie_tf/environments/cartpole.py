@@ -7,7 +7,7 @@ is upright.
 """
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -33,7 +33,7 @@ class CartpoleEnvironment(gymnasium.Env):
     """Observations: x, cos θ, sin θ, ẋ and θ̇."""
 
     # The task penalises unclipped actions, and clips them itself.
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata = {
         "render_modes": ["rgb_array"],
         "render_fps": round(1 / TIME_STEP),
         "rescale_action": False,
@@ -62,13 +62,13 @@ class CartpoleEnvironment(gymnasium.Env):
 
         The share is clipped to the bounds for the motion, but not for the cost.
         """
-        (action,) = np.asarray(action, np.float64).tolist()
-        force = FORCE * min(max(action, -1.0), 1.0)
+        (share,) = np.asarray(action, np.float64).tolist()
+        force = FORCE * min(max(share, -1.0), 1.0)
         for _ in range(SUBSTEPS):
             self._state = _stopped(_integrated(self._state, force))
         x, angle = self._state[:2]
         reward = 0.5 * (1 + math.cos(angle)) - POSITION_COST * x * x
-        reward -= ACTION_COST * action * action
+        reward -= ACTION_COST * share * share
         return self._observation(), reward, False, False, {}
 
     @staticmethod

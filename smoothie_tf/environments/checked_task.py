@@ -67,11 +67,12 @@ class Checked(gymnasium.Wrapper):
         self._plain = (
             flat
             and isinstance(self._space, spaces.Box)
-            and self._space.dtype.kind == "f"
+            and np.issubdtype(self._space.dtype, np.floating)
             and len(self._space.shape) == 1
         )
         if flat:
-            space = spaces.flatten_space(self._space)
+            # A Box for all spaces made of `LEAVES`.
+            space: Any = spaces.flatten_space(self._space)
             self.observation_space = spaces.Box(
                 space.low.astype(np.float32), space.high.astype(np.float32)
             )

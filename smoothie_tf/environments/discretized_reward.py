@@ -8,7 +8,7 @@ is in `info`.
 import copy
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsFloat
 
 import gin
 import gymnasium
@@ -66,13 +66,14 @@ class DiscretizedReward(gymnasium.Wrapper, utils.RecordConstructorArgs):
         """Steps the task; `info[ORIGINAL_REWARD]` is its original reward."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         info = {**info, ORIGINAL_REWARD: original_reward(reward, info)}
+        reward = float(reward)
         # A NaN or infinity is not rounded, so that it is reported.
-        finite = math.isfinite(reward)
-        rounded = float(self.discretize(reward)) if finite else float(reward)
-        return observation, rounded, terminated, truncated, info
+        if math.isfinite(reward):
+            reward = float(self.discretize(reward))
+        return observation, reward, terminated, truncated, info
 
 
-def original_reward(reward: float, info: Mapping[str, Any]) -> float:
+def original_reward(reward: SupportsFloat, info: Mapping[str, Any]) -> float:
     """Returns a task's original reward, also if a wrapper has changed it.
 
     Args:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+Point = Sequence[float] | np.ndarray
 Colour = tuple[int, int, int]
 
 # From the colour-blind-safe palette of Okabe and Ito.
@@ -19,7 +20,7 @@ _PIXELS = 320
 class Picture:
     """A white square of the plane; later shapes cover earlier ones."""
 
-    def __init__(self, low: Sequence[float], high: Sequence[float]):
+    def __init__(self, low: Point, high: Point):
         """Creates an empty picture.
 
         Args:
@@ -31,18 +32,16 @@ class Picture:
         self._image = Image.new("RGB", (_PIXELS, _PIXELS), (255, 255, 255))
         self._draw = ImageDraw.Draw(self._image)
 
-    def line(
-        self, start: Sequence[float], end: Sequence[float], colour: Colour
-    ) -> None:
+    def line(self, start: Point, end: Point, colour: Colour) -> None:
         """Draws a line between two points."""
         self._draw.line([*self._place(start), *self._place(end)], colour, 4)
 
-    def disc(self, centre: Sequence[float], radius: float, colour: Colour) -> None:
+    def disc(self, centre: Point, radius: float, colour: Colour) -> None:
         """Draws a disc."""
         (x, y), r = self._place(centre), radius * self._scale[0]
         self._draw.ellipse([x - r, y - r, x + r, y + r], colour)
 
-    def box(self, low: Sequence[float], high: Sequence[float], colour: Colour) -> None:
+    def box(self, low: Point, high: Point, colour: Colour) -> None:
         """Draws a filled box from its lower left to its upper right corner."""
         (left, bottom), (right, top) = self._place(low), self._place(high)
         self._draw.rectangle([left, top, right, bottom], colour)

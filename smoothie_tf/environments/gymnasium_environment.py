@@ -182,7 +182,7 @@ def action_spec(env: gymnasium.Env) -> tensor_spec.BoundedTensorSpec:
     Args:
       env: A task from `make` or `adapt`.
     """
-    space = env.action_space
+    space: Any = env.action_space  # A Box, as `adapt` requires.
     return tensor_spec.BoundedTensorSpec(
         space.shape, tf.float32, space.low, space.high, name="action"
     )
@@ -219,9 +219,10 @@ def own_spaces(env: gymnasium.Env) -> dict[str, Any]:
     Args:
       env: A task from `make` or `adapt`.
     """
-    while not isinstance(env, checked_task.Checked):
-        env = env.env
-    return space_descriptions.of_task(env.env)
+    layer: Any = env
+    while not isinstance(layer, checked_task.Checked):
+        layer = layer.env
+    return space_descriptions.of_task(layer.env)
 
 
 class GymnasiumEnvironment(py_environment.PyEnvironment):
@@ -260,7 +261,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     def render(self, mode: str = "rgb_array") -> np.ndarray:
         """Returns the task's picture, if it was made with a `render_mode`."""
         del mode
-        picture = self._env.render()
+        picture: Any = self._env.render()
         # A task may draw into the same array each time; callers collect pictures.
         return picture.copy() if isinstance(picture, np.ndarray) else picture
 

@@ -16,7 +16,7 @@ are 1 m to its left or right, at that height.
 """
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -40,7 +40,7 @@ class HandEnvironment(gymnasium.Env):
     """Observations: hand, ball, ball's velocity, target, and share of elapsed time."""
 
     # The task penalises unclipped actions, and clips them itself.
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata = {
         "render_modes": ["rgb_array"],
         "render_fps": round(1 / TIME_STEP),
         "rescale_action": False,

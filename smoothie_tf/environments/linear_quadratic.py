@@ -27,7 +27,7 @@ always in brackets: [A] is the action's size, A the matrix.
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import gin
 import gymnasium
@@ -358,7 +358,7 @@ class LinearQuadraticEnvironment(gymnasium.Env):
 
     # Actions must not be rescaled to [−1, 1]: gains and covariances are in the task's
     # own units.
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "rescale_action": False}
+    metadata = {"render_modes": [], "rescale_action": False}
 
     def __init__(
         self,
@@ -416,7 +416,7 @@ class LinearQuadraticEnvironment(gymnasium.Env):
             action_cost,
             noise_stddev,
         )
-        given = {"A": A, "B": B, "Q": Q, "R": R, "W": W}
+        given: dict[str, Any] = {"A": A, "B": B, "Q": Q, "R": R, "W": W}
         given = {name: matrix for name, matrix in given.items() if matrix is not None}
         #: The matrices, for exact values.
         self.system = dataclasses.replace(drawn, **given)
@@ -477,7 +477,7 @@ def _check_discount(discount):
         )
 
 
-def _matrix(name, value):
+def _matrix(name: str, value: Any) -> np.ndarray:
     try:
         matrix = np.array(value, np.float64)
     except (TypeError, ValueError):

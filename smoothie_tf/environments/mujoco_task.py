@@ -1,6 +1,6 @@
 """Base of Gymnasium tasks whose MuJoCo models are defined in Python."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import mujoco
@@ -18,7 +18,7 @@ class MujocoTask(gymnasium.Env):
     actions, and clips them itself.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata = {
         "render_modes": ["human", "rgb_array", "depth_array"],
         "rescale_action": False,
         "clip_action": False,

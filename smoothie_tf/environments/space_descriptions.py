@@ -22,15 +22,16 @@ def describe(space: spaces.Space) -> dict[str, Any]:
         return {"type": "Dict", "spaces": inner}
     if isinstance(space, spaces.Tuple):
         return {"type": "Tuple", "spaces": [describe(s) for s in space.spaces]}
-    description = {
+    shape: Any = space.shape  # Not None in the spaces that agents accept.
+    description: dict[str, Any] = {
         "type": type(space).__name__,
-        "shape": list(space.shape),
+        "shape": list(shape),
         "dtype": str(space.dtype),
     }
     if isinstance(space, spaces.Box):
         description |= {"low": _bound(space.low), "high": _bound(space.high)}
     elif isinstance(space, spaces.Discrete):
-        description |= {"n": int(space.n), "start": int(space.start)}
+        description |= {"n": space.n.item(), "start": space.start.item()}
     elif isinstance(space, spaces.MultiDiscrete):
         description |= {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
     return description

@@ -25,7 +25,7 @@ Shapes: A is any shape of actions; arguments broadcast against each other.
 
 import dataclasses
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -170,7 +170,7 @@ class TwoGaussiansEnvironment(gymnasium.Env):
     """
 
     # Actions must not be rescaled to [−1, 1]: σ is in the task's own units, see above.
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "rescale_action": False}
+    metadata = {"render_modes": [], "rescale_action": False}
 
     def __init__(self):
         self.observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
