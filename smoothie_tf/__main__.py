@@ -96,8 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return command_line.BAD_INPUT
-    module, function = known[name].split(":")
-    function = getattr(importlib.import_module(module), function)
+    module, attribute = known[name].split(":")
+    function = getattr(importlib.import_module(module), attribute)
     if argv is not None:
         return function(words[1:])
     sys.argv = [command_line.called_by_smoothie(name), *words[1:]]

@@ -11,7 +11,7 @@ Each kind has a factor L with Σ = LLᵀ, and functions of Σ are written with L
 Shapes: B batch, S state, A action, P parameters. φ has shape [P] or [B, P].
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -246,8 +246,8 @@ class Covariance:
     def __init__(
         self,
         form: type[Diagonal],
-        source: tf.Variable | Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
-        target_source: tf.Variable | Callable | None = None,
+        source: tf.Variable | tf.keras.layers.Layer,
+        target_source: tf.Variable | tf.keras.layers.Layer | None = None,
     ):
         """Wraps φ and φ′.
 

@@ -53,8 +53,12 @@ def check(
     for name, value in values.items():
         if optional and value is None:
             continue
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not _is_finite(value) or not holds(value):
+        if (
+            not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not _is_finite(value)
+            or not holds(value)
+        ):
             raise ValueError(f"{owner}.{name} must be {allowed}, but is {value!r}.")
 
 

@@ -149,7 +149,7 @@ def jacobians(
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
     (by_policy,) = _jacobian(policy_mean, state)
-    return Jacobians(*by_reward, *model_jacobians(state, action), by_policy)
+    return Jacobians._make((*by_reward, *model_jacobians(state, action), by_policy))
 
 
 def taped_model_jacobians(

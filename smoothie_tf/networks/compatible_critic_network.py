@@ -17,7 +17,7 @@ is the derivative of μ in the direction w₁, one forward pass for all actions.
 Shapes: B batch, S state, A action.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gin
 import tensorflow as tf
@@ -58,7 +58,7 @@ class CompatibleCriticNetwork(network.Network):
         self._output = dense.Dense(1, kernel_initializer=initializers.output())
         self._mean_weights: list[tf.Variable] = []
         self._covariance_weights: list[tf.Variable] = []
-        self._policy = None
+        self._policy: Callable[[], tuple] | None = None
 
     def bind_policy(
         self,

@@ -62,7 +62,7 @@ def check(owner: str, activation: str, **widths: Sequence[int]) -> None:
                 f" is {value!r}."
             )
         for width in value:
-            validation.check(owner, "count", **{name: width})
+            validation.check(owner, "count", optional=False, **{name: width})
     if not isinstance(activation, str) or activation not in _ACTIVATIONS:
         raise ValueError(
             f"{owner}.activation must be the Keras name of an activation, such as"
