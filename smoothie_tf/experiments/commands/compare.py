@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from smoothie_tf import quiet
 from smoothie_tf.command_line import BAD_INPUT, AtLeast, Parser
@@ -220,10 +221,10 @@ def _read_arm(text: str, colour: str) -> Arm:
             )
     variant = f"{agent}-{values}" if values == "recommended" else agent
     if bindings:
-        bound: dict = {}
+        together: dict[str, Any] = {}
         for binding in bindings:
-            bound |= bound_values(binding)
-        variant += f"-{digest(bound)}"
+            together |= bound_values(binding)
+        variant += f"-{digest(together)}"
     label = label or ", ".join((agent, *rest))
     return Arm(variant, agent, label, bindings, colour, values=values)
 

@@ -202,8 +202,9 @@ def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
             f"whole core, but is {flags.num_workers}."
         )
     preset = read_preset(flags.preset, flags.gin_bindings)
-    envs = split_items(flags.envs, "--envs")
-    if envs is not None:
+    envs = None
+    if flags.envs is not None:
+        envs = split_items(flags.envs, "--envs")
         check_envs(envs)
     seeds = _seeds(flags.seeds)
     runs = grid(
@@ -344,21 +345,19 @@ def _report_interruption(runs: Sequence[Run]) -> int:
     return command_line.INTERRUPTED
 
 
-def split_items(words: Sequence[str] | None, flag: str) -> list[str] | None:
+def split_items(words: Sequence[str], flag: str) -> list[str]:
     """Splits a flag's list of items, separated by commas, spaces or both.
 
     Args:
-        words: The values of the flag; `None` if it is not given.
+        words: The values of the flag.
         flag: The flag, for error messages.
 
     Returns:
-        The items, or `None` if the flag is not given.
+        The items.
 
     Raises:
         InputError: If there is no item, or one is given twice.
     """
-    if words is None:
-        return None
     items = [item for word in words for item in word.replace(",", " ").split()]
     if not items:
         raise InputError(f"{flag} must have at least one item, but is empty.")
@@ -370,9 +369,9 @@ def split_items(words: Sequence[str] | None, flag: str) -> list[str] | None:
 
 def _seeds(words: Sequence[str] | None) -> list[int] | None:
     """Reads a number of seeds, or a list of them."""
-    items = split_items(words, "--seeds")
-    if items is None:
+    if words is None:
         return None
+    items = split_items(words, "--seeds")
     for item in items:
         if not (item.isascii() and item.isdigit()):
             raise InputError(

@@ -124,7 +124,8 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
     except KeyboardInterrupt:
         print(f"Stopped; the same command resumes {study.journal}.", file=sys.stderr)
         return command_line.INTERRUPTED
-    if not text:
+    trial = study.best
+    if trial is None or trial.value is None:
         print(f"No trial is complete yet; all trials are in {home}.csv.")
         return command_line.DONE
     tuned = gin_directory.tuned_path(plan.arm.variant, plan.env, tuned_dir)
@@ -132,8 +133,8 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
     if not kept:
         tuned.parent.mkdir(parents=True, exist_ok=True)
         tuned.write_text(text, encoding="utf-8")
-    (value,) = rounding.beside(study.best.value, least=1)
-    best = f"trial {study.best.number} with {value}"
+    (value,) = rounding.beside(trial.value, least=1)
+    best = f"trial {trial.number} with {value}"
     where = f"{home}.gin" if kept else tuned
     failed = search_results.number_failed(study)
     if failed:

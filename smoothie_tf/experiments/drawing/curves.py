@@ -11,6 +11,7 @@ import math
 import os
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.lines
 import matplotlib.ticker
@@ -150,15 +151,15 @@ def draw(
         panels: The panels to draw; `None` for those of `figure` on the environments of
             `runs`.
     """
-    panels = _panels(figure, runs, panels)
+    wanted = _panels(figure, runs, panels)
     note = quantity.note
-    arms = [arm for panel in panels for arm in panel.arms]
+    arms = [arm for panel in wanted for arm in panel.arms]
     if quantity is POLICY_STDDEV and any(arm.agent == "ddpg" for arm in arms):
         note += (
             " DDPG learns none: its line is the stationary σ of its noise, which "
             "starts each episode at 0 and stays below."
         )
-    panels = _distinct(panels, set(zip(frame["env"], frame["variant"], strict=True)))
+    panels = _distinct(wanted, set(zip(frame["env"], frame["variant"], strict=True)))
     # The title counts only the runs that are drawn.
     drawn = {(panel.env, arm.variant) for panel in panels for arm in panel.arms}
     runs = [run for run in runs if (run.env, run.variant) in drawn]
@@ -194,7 +195,7 @@ def draw(
     )
     with style.picture(path, figsize=size, layout="constrained") as canvas:
         # In a subfigure the legend does not overlap the title.
-        body = canvas.subfigures()
+        body: Any = canvas.subfigures()  # A single one.
         axes = body.subplots(height, width, squeeze=False)
         share_arms = all(each.arms == panels[0].arms for each in panels)
         for place, panel in enumerate(axes.flat):

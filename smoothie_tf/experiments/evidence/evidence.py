@@ -241,8 +241,9 @@ class Evidence:
         for preset in self.presets:
             finals = self.finals[preset.name]
             if finals.has(env, (ours, theirs)):
+                values = functools.partial(finals.values, env)
                 evaluation, training, first = (
-                    tuple(finals.values(env, each, column) for each in (ours, theirs))
+                    (values(ours, column), values(theirs, column))
                     for column in ("evaluation_return", "training_return", "first")
                 )
                 return Comparison(preset, *evaluation, training, first)

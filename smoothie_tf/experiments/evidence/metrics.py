@@ -294,8 +294,8 @@ def compare(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 def provenance(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """Returns the provenance of each run: commit, versions, time."""
-    kept = ("agent", "env", "seed", "num_steps", "status", "commit", "versions")
-    kept += ("earlier", "wall_seconds", "gin_bindings")
+    kept = ["agent", "env", "seed", "num_steps", "status", "commit", "versions"]
+    kept += ["earlier", "wall_seconds", "gin_bindings"]
     records = []
     for run in runs:
         try:

@@ -1,5 +1,6 @@
 """The paper's claims, each with the rule that decides its verdict."""
 
+import functools
 from collections.abc import Sequence
 
 import pandas as pd
@@ -93,7 +94,7 @@ def claims() -> list[Claim]:
                 "Section 6.2, Figure 3",
                 "A",
                 _figure(3, env),
-                lambda found, env=env: rules.at_least_as_good(found, env),
+                functools.partial(rules.at_least_as_good, env=env),
             )
         )
     listed.append(
@@ -113,7 +114,9 @@ def claims() -> list[Claim]:
                 "Section 6.2, Figure 3",
                 "B",
                 _figure(3, env),
-                lambda found, env=env: rules.better(found, env, "smoothie", "ddpg"),
+                functools.partial(
+                    rules.better, env=env, ours="smoothie", theirs="ddpg"
+                ),
             )
         )
     for env in ("Swimmer-v5", "Ant-v5"):
@@ -123,8 +126,8 @@ def claims() -> list[Claim]:
                 "Section 6.2, Figure 3",
                 "C",
                 _figure(3, env),
-                lambda found, env=env: rules.slightly_better(
-                    found, env, "smoothie", "ddpg"
+                functools.partial(
+                    rules.slightly_better, env=env, ours="smoothie", theirs="ddpg"
                 ),
             )
         )
@@ -135,8 +138,11 @@ def claims() -> list[Claim]:
                 "Section 6.2, Figure 4",
                 "B",
                 _figure(4, env),
-                lambda found, env=env: rules.better(
-                    found, env, "smoothie", evidence.without_kl(env)
+                functools.partial(
+                    rules.better,
+                    env=env,
+                    ours="smoothie",
+                    theirs=evidence.without_kl(env),
                 ),
             )
         )

@@ -69,13 +69,13 @@ def searches(found: evidence.Evidence) -> list[str]:
     for env in FIGURE_3.envs:
         cells = [env]
         for agent in ("smoothie", "ddpg"):
-            path = gin_directory.find_tuned(agent, env)
-            if path is None:
+            tuned = gin_directory.find_tuned(agent, env)
+            if tuned is None:
                 origin = f"`gin/agents/{agent}.gin`, not searched on this task"
-            elif path.stem == gin_directory.file_name(env):
-                origin = f"`gin/tuned/{agent}/{path.name}`: {_origin(path)}"
+            elif tuned.stem == gin_directory.file_name(env):
+                origin = f"`gin/tuned/{agent}/{tuned.name}`: {_origin(tuned)}"
             else:
-                origin = f"{path.stem}'s: not searched on this task"
+                origin = f"{tuned.stem}'s: not searched on this task"
             cells.append(origin)
         rows.append(cells)
     head = ["task", "Smoothie's values", "DDPG's values"]

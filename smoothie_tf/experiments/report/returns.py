@@ -142,7 +142,7 @@ def _aggregate(finals, envs, arms) -> list[str]:
     cells.append(writing.interval(statistics.probability_of_improvement(*pair), 2))
     known = not any(np.isnan(each).any() for arm in training for each in arm)
     better = statistics.probability_of_improvement(*training) if known else None
-    cells.append(writing.interval(better, 2) if known else "–")
+    cells.append("–" if better is None else writing.interval(better, 2))
     if not several:
         return [*cells, finals.count(envs[0], arms)]
     number = min(len(each) for arm in pair for each in arm)

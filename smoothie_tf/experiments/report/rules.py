@@ -26,20 +26,21 @@ HESSIAN = 1e-4
 MOST = 0.9
 
 
-def _check(found, name: str) -> pd.Series | None:
-    """Returns one row of the table of identities, or `None` without it."""
+def _checks(found, *names: str) -> list[pd.Series] | None:
+    """Returns rows of the table of identities, or `None` unless it has them all."""
     table = found.table("identities/identities.csv")
     if table is None or "check" not in table:
         return None
-    rows = table[table["check"] == name]
-    return rows.iloc[0] if len(rows) else None
+    rows = [table[table["check"] == name] for name in names]
+    return [each.iloc[0] for each in rows] if all(map(len, rows)) else None
 
 
 def theorem_1(found: Evidence) -> Finding:
     """Judges Theorem 1."""
-    row = _check(found, "theorem 1")
-    if row is None:
+    rows = _checks(found, "theorem 1")
+    if rows is None:
         return Finding(NOT_YET)
+    (row,) = rows
     verdict = REPRODUCED if row["largest_error"] <= IDENTITY else NOT
     number = f"largest relative error {row['largest_error']:.0e}"
     return Finding(verdict, number, f"{row['cases']:.0f} functions")
@@ -47,8 +48,9 @@ def theorem_1(found: Evidence) -> Finding:
 
 def fixed_point(found: Evidence) -> Finding:
     """Judges the fixed point of (18)."""
-    rows = [_check(found, f"fixed point, 1/q, {q}") for q in ("uniform", "on-policy")]
-    if any(row is None for row in rows):
+    names = [f"fixed point, 1/q, {q}" for q in ("uniform", "on-policy")]
+    rows = _checks(found, *names)
+    if rows is None:
         return Finding(NOT_YET)
     held = [row["largest_error"] <= IDENTITY for row in rows]
     number = "largest relative error {:.0e} (uniform), {:.0e} (on-policy)".format(
@@ -60,8 +62,8 @@ def fixed_point(found: Evidence) -> Finding:
 def without_weights(found: Evidence) -> Finding:
     """Judges whether the weights 1/q can be left out."""
     names = [f"fixed point, no weights, {q}" for q in ("uniform", "on-policy")]
-    rows = [_check(found, name) for name in names]
-    if any(row is None for row in rows):
+    rows = _checks(found, *names)
+    if rows is None:
         return Finding(NOT_YET)
     held = [abs(row["gradient"] - 1) <= 0.1 for row in rows]
     number = "{:.2f} (uniform) and {:.2f} (on-policy) of the slope of Q̃".format(
@@ -72,8 +74,8 @@ def without_weights(found: Evidence) -> Finding:
 
 def hessians(found: Evidence) -> Finding:
     """Judges the Hessians of supplement D.1."""
-    rows = [_check(found, f"hessian, {size} actions") for size in (3, 6, 17)]
-    if any(row is None for row in rows):
+    rows = _checks(found, *(f"hessian, {size} actions" for size in (3, 6, 17)))
+    if rows is None:
         return Finding(NOT_YET)
     equal = all(row["largest_error"] <= HESSIAN for row in rows)
     faster = [row["speedup"] > 1 for row in rows]

@@ -132,7 +132,7 @@ def _naive_variance(found) -> Finding:
         times = stddev / rows["exact"].abs().to_numpy()
         start = int(np.argmin((rows["stddev"] - _START).abs()))
         large.append(times[start] > 1)
-        grows.append((np.diff(stddev) < 0).all())
+        grows.append(bool((np.diff(stddev) < 0).all()))
         least = np.sqrt(rows["variance_with_baseline"].to_numpy())
         numbers.append(
             f"{symbol}: {stddev[start]:.2f}, {times[start]:.1f} times the "

@@ -33,7 +33,7 @@ def summary(found, judged: pd.DataFrame) -> str:
     """
     source = judged["source"]
     of_svg, on_tasks = source.str.startswith("SVG"), source.str.startswith(_SECTION)
-    rows = []
+    rows: list[list[str]] = []
     for env in FIGURE_3.envs:
         pair = found.comparison(env, "smoothie", "ddpg")
         if pair is None:
@@ -68,9 +68,8 @@ def summary(found, judged: pd.DataFrame) -> str:
             (_SVG, judged[of_svg]),
         )
     ]
-    difference = "difference [95 % interval]"
-    head = ["task", "Smoothie", "DDPG", difference, "difference in training returns"]
-    head += ["steps", "seeds"]
+    head = ["task", "Smoothie", "DDPG", "difference [95 % interval]"]
+    head += ["difference in training returns", "steps", "seeds"]
     return (
         "\n".join(counts) + "\n\n"
         "Returns are of the policy's mean action, averaged over a run's last ten"

@@ -74,7 +74,7 @@ class Search:
     preset: Preset
     space: str
     bindings: dict[str, str]
-    ranges: dict[str, optuna.distributions.FloatDistribution]
+    ranges: dict[str, optuna.distributions.BaseDistribution]
     first: tuple[dict[str, float], ...]
     num_trials: int
     bound: tuple[str, ...] = ()
@@ -136,7 +136,10 @@ class Search:
         for name, distribution in self.ranges.items():
             key = (number, zlib.crc32(name.encode()))
             stream = np.random.SeedSequence(self.seed, spawn_key=key)
-            sampler = optuna.samplers.RandomSampler(int(stream.generate_state(1)[0]))
+            # Any: it ignores the study and the trial, which its hints require.
+            sampler: Any = optuna.samplers.RandomSampler(
+                int(stream.generate_state(1)[0])
+            )
             values[name] = sampler.sample_independent(None, None, name, distribution)
         return values
 
@@ -169,7 +172,7 @@ def read_space(agent: str, name: str = "table1", env: str = "") -> dict[str, Any
     best = best.get(env) or best.get(gin_directory.NEAREST.get(env), {})
     points = *values.get("search.first", {}).get(agent, ()), *best.get(agent, ())
     try:
-        ranges = {}
+        ranges: dict[str, optuna.distributions.BaseDistribution] = {}
         for key in agents[agent]:
             low, high, scale = values["search.ranges"][key]
             log = {"log": True, "uniform": False}[scale]

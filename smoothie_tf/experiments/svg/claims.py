@@ -168,8 +168,8 @@ def claims() -> list[Claim]:
         ),
     ]
     return [
-        Claim(statement, f"SVG, {source}", *others)
-        for statement, source, *others in listed
+        Claim(statement, f"SVG, {source}", rule, command, judge)
+        for statement, source, rule, command, judge in listed
     ]
 
 

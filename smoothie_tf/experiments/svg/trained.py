@@ -98,7 +98,8 @@ def roll_out(
         np.stack([task.reset(seed=_SEED + i)[0] for i, task in enumerate(tasks)])
     ]
     actions = []
-    for _ in range(tasks[0].spec.max_episode_steps):
+    known = gymnasium_environment.known_to_agents(tasks[0])
+    for _ in range(known["max_episode_steps"]):
         actions.append(act(observations[-1]))
         steps = [task.step(a) for task, a in zip(tasks, actions[-1], strict=True)]
         observations.append(np.stack([step[0] for step in steps]))

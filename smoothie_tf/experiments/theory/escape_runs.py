@@ -10,6 +10,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import process
+from multiprocessing import sharedctypes, synchronize
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,13 @@ from smoothie_tf.runs.workers import usable_cores
 RECORD_INTERVAL = 50
 _MIXTURE = two_gaussians.MIXTURE
 _POLL_SECONDS = 0.3
+
+# Only in a process that trains: `_start_worker` sets them. Shared with its parent.
+# Steps of all runs so far, and the length of a run.
+_steps: "sharedctypes.Synchronized[int]"
+_num_steps: "sharedctypes.Synchronized[int]"
+# Set once the runs are not needed.
+_stop: "synchronize.Event"
 
 
 class RunFailedError(Exception):
@@ -85,8 +93,8 @@ def train_runs(
                     bar.total = num_steps.value * len(tasks)
                 bar.update(steps.value - bar.n)
                 for future in futures:
-                    if future.done() and future.exception():
-                        raise future.exception()
+                    if future.done() and (failure := future.exception()):
+                        raise failure
     except process.BrokenProcessPool as error:
         raise RunFailedError("A training process ended unexpectedly.") from error
     finally:

@@ -10,6 +10,7 @@ Shapes: B batch, S state, A action.
 import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,7 @@ def learn_values(
         tf.while_loop(lambda i: i < record_interval, train_once, (tf.constant(0),))
 
     states = np.random.default_rng(10_000).normal(size=(_EVALUATED_STATES, 2))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for update in range(record_interval, updates + 1, record_interval):
         if rows:
             train_several()

@@ -5,7 +5,7 @@ reward added. The picture shows all seeds.
 """
 
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -27,7 +27,7 @@ _ACTIONS = np.linspace(-2.2, 2.2, 1001)
 def discretized_reward(action: np.ndarray) -> np.ndarray:
     """Returns the reward of the discretized task for actions, both of any shape."""
     # The registered task sets the number of reward levels.
-    env = gymnasium.make(_DISCRETIZED)
+    env: Any = gymnasium.make(_DISCRETIZED)
     return env.discretize(_MIXTURE.reward(action))
 
 
