@@ -33,7 +33,7 @@ class Contract:
     """
 
     takes: tuple[str, ...] = ("critic_network",)
-    config_class: type | None = None
+    config_class: type[Any] | None = None
     minibatches_per_train: int = 1
     trains_at_episode_end: bool = False
     uses_next_action: bool = False

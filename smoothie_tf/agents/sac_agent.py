@@ -25,7 +25,7 @@ from tf_agents.agents import tf_agent
 from tf_agents.agents.sac import sac_agent
 from tf_agents.distributions import utils as distribution_utils
 from tf_agents.networks import network
-from tf_agents.policies import greedy_policy
+from tf_agents.policies import greedy_policy, tf_policy
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
@@ -62,6 +62,9 @@ class SacInfo(NamedTuple):
 
 class SacAgent(sac_agent.SacAgent):
     """TF-Agents' `SacAgent`, reproducible, with masked episode boundaries."""
+
+    # Set by TF-Agents' class.
+    _policy: tf_policy.TFPolicy
 
     def __init__(
         self,

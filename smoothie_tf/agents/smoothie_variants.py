@@ -118,10 +118,11 @@ def create_smoothie(
     fields = {field.name for field in dataclasses.fields(VariantConfig)}
     settings = {name: kwargs.pop(name) for name in fields & kwargs.keys()}
     config = dataclasses.replace(config or VariantConfig(), **settings)
-    return config.agent_class(*args, config=config, **kwargs)
+    return config.agent_class(*args, **kwargs | {"config": config})
 
 
-create_smoothie.config_class = VariantConfig
+# As of a class, for `protocol.contract`; mypy knows no attributes of functions.
+create_smoothie.config_class = VariantConfig  # type: ignore[attr-defined]
 
 
 class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):

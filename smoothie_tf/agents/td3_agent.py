@@ -74,6 +74,10 @@ class _SmoothedTargetNetwork(network.Network):
 class Td3Agent(td3_agent.Td3Agent):
     """TF-Agents' `Td3Agent`, reproducible, with masked episode boundaries."""
 
+    # Set by TF-Agents' class.
+    _target_actor_network: network.Network
+    _target_policy_noise: float
+
     def __init__(
         self,
         time_step_spec: ts.TimeStep,
