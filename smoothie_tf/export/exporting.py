@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import tensorflow as tf
+from gymnasium import spaces
 
 from smoothie_tf.environments import checked_task, space_descriptions
 from smoothie_tf.export import export as policy_export
@@ -72,6 +73,7 @@ def export_run(
         _faults_explained(out),
     ):
         agent = run.restore(step)
+        assert isinstance(task.action_space, spaces.Box)  # As in every run.
         deployed = policy_export.save(
             agent.policy, task.observation_space, task.action_space, directory
         )

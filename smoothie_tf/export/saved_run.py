@@ -122,14 +122,6 @@ class SavedRun:
                 f" {self.info['num_steps']}. --checkpoint {kept[-1]} exports it."
             )
         takes = f"--checkpoint takes {_listed(self._kept_steps())}."
-        if checkpoint is None and not best:
-            if kept[-1] < self.info["num_steps"]:
-                raise SavedRunError(
-                    f"--run_dir {self.path} is done after step"
-                    f" {self.info['num_steps']}, but that step's checkpoint is missing."
-                    f" {takes}"
-                )
-            return kept[-1]
         if best:
             row = self.best()
             best_policy.saved_step(self.path)  # Raises if the file is damaged.
@@ -141,6 +133,14 @@ class SavedRun:
                     f" are not kept. {takes}"
                 )
             return row.step
+        if checkpoint is None:
+            if kept[-1] < self.info["num_steps"]:
+                raise SavedRunError(
+                    f"--run_dir {self.path} is done after step"
+                    f" {self.info['num_steps']}, but that step's checkpoint is missing."
+                    f" {takes}"
+                )
+            return kept[-1]
         if checkpoint not in self._kept_steps():
             raise SavedRunError(
                 f"--checkpoint {checkpoint} is not kept in {self.path}: {takes}"
@@ -187,7 +187,7 @@ class SavedRun:
             copied = self._copy_checkpoint(step, pathlib.Path(folder))
             best = None if copied else self._best_policy_at(step)
             agent = self._new_agent()
-            if copied:
+            if best is None:
                 self._restore_checkpoint(agent, step, copied)
             else:
                 best.restore(agent.policy.variables())

@@ -7,6 +7,7 @@ checkpoint.
 
 import contextlib
 import importlib.util
+import logging
 import os
 import pathlib
 import signal
@@ -105,7 +106,7 @@ def connect(launcher: str, address: str | None) -> Iterator[Workers]:
     import ray
 
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="critical")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, RuntimeError, ValueError) as error:
         hint = "start one with `ray start --head`, see docs/cluster.md"
         if address != "auto":
@@ -197,7 +198,7 @@ class RayProcess:
             descriptor: Holds the run's lock until the task has ended.
         """
         self._reference = reference
-        self._descriptor: int | None = descriptor
+        self._descriptor = descriptor
         self._result: int | WorkerLostError | None = None
 
     def poll(self) -> int | None:

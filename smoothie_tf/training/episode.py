@@ -73,7 +73,7 @@ class Episode:
         self.observation, reward, terminated, truncated, info = step
         self.total_return += discretized_reward.original_reward(reward, info)
         self.length += 1
-        return reward, terminated, truncated
+        return float(reward), terminated, truncated
 
     def play_again(self, state: Mapping[str, Any], rows: Iterable[np.ndarray]) -> None:
         """Plays the episode of a checkpoint up to its last step.
@@ -90,7 +90,7 @@ class Episode:
         """
         self.begin(state["episode"])
         size = len(self.observation)
-        end = size + self._task.action_space.shape[0]
+        end = size + gymnasium.spaces.flatdim(self._task.action_space)
         for row in rows:
             if not np.array_equal(row[:size], self.observation):
                 raise NotRepeatedError

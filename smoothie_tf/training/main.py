@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       arguments: The command's arguments; those of the process if None.
     """
     as_program = arguments is None
-    arguments = sys.argv[1:] if as_program else list(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     flags = _parser().parse_args(arguments)
     if as_program:
         huge_pages.restart()

@@ -72,7 +72,8 @@ def run(
       NumericalError: If a number was not finite.
       StorageError: If a file could not be written, for example on a full disk.
     """
-    config = settings.Settings()
+    # Gin binds num_steps.
+    config = settings.Settings()  # type: ignore[call-arg]
     directory = run_directory.RunDirectory(
         run_dir,
         {

@@ -81,7 +81,8 @@ class Trainer:
         # Initial weights are the only draws from TensorFlow's global stream.
         tf.keras.utils.set_random_seed(self._streams.seed("weights"))
         self._env = gymnasium_environment.make(environment_id)
-        self._evaluator = self._summaries = None
+        self._evaluator: evaluation.Evaluator | None = None
+        self._summaries: tf.summary.SummaryWriter | None = None
         try:
             self._set_up(agent_name, environment_id)
         except BaseException:
