@@ -5,7 +5,7 @@ TEST_WORKERS ?= 2
 
 help:
 	@echo "make install   create .venv from requirements.lock"
-	@echo "make test      install, then run ruff and the tests"
+	@echo "make test      install, then run ruff, mypy and the tests"
 	@echo "make test-slow   install, then run the tests that make test leaves out"
 	@echo "make docs      install, then build the site in site/; a broken link fails"
 	@echo "make figure3   install, then make Figure 3 with the quick preset"
@@ -20,6 +20,7 @@ install: .venv/.installed
 
 test: install
 	@$(PYTHON_IN_VENV) -m ruff check .
+	@$(PYTHON_IN_VENV) -m mypy smoothie_tf
 	@$(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist worksteal --strict-skips
 
 test-slow: install
