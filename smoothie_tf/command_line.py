@@ -56,7 +56,7 @@ class AtLeast(argparse.Action):
     """Stores a whole number, which must be at least `least`; `reason` says why."""
 
     def __init__(self, *args: Any, least: int = 1, reason: str = "", **kwargs: Any):
-        super().__init__(*args, type=int, **kwargs)
+        super().__init__(*args, **{"type": int, **kwargs})
         self._least = least
         self._rule = f"at least {least}" + f" ({reason})" * bool(reason)
 

@@ -149,6 +149,10 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
     _config: ValueGradientConfig
     #: Arguments that it needs: see `protocol.Contract`.
     takes: tuple[str, ...] = ()
+    # None without the networks that `takes` does not name; then nothing calls them.
+    _value_network: Any
+    _target_value_network: Any
+    _dynamics_network: Any
 
     def __init__(
         self,

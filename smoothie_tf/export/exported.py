@@ -214,12 +214,12 @@ def evaluate(
     tasks = checked_task.make_several(make, min(side_by_side, len(reset_seeds)))
     limit = episode_limit.EpisodeLimit(tasks[0], max_steps, "--max_steps")
     stop = stop or stopping.StopRequest()
-    own = tasks[0].spec and tasks[0].spec.max_episode_steps
+    own = tasks[0].spec.max_episode_steps if tasks[0].spec else None
     progress = progress_bar.create(
         "",
         "step",
         # An upper limit: an episode may end before its time limit.
-        own and own * len(reset_seeds),
+        own * len(reset_seeds) if own else None,
         leave=False,
         delay=2,
         # No bar unless standard error is a terminal.
@@ -317,9 +317,8 @@ def evaluate_command(
     validation.check("evaluate", "count", episodes=episodes, max_steps=max_steps)
     streams = random_streams.RandomStreams(seed)
     description = read_description(directory)
-    environment_id = _task_of(
-        description, directory, environment_id, records=command is not None
-    )
+    records = command is not None
+    environment_id = _task_of(description, directory, environment_id, records)
     bindings = _bindings(description, environment_id)
 
     def make(name=environment_id, **kwargs):
@@ -391,7 +390,7 @@ def evaluate_command(
         yield f"The first episode is in {video_path}."
 
 
-def _task_of(description, directory, environment_id, records):
+def _task_of(description, directory, environment_id, records) -> str:
     """Returns the id of the task to evaluate on.
 
     Raises `ExportedPolicyError` if the policy's description is needed and cannot be
