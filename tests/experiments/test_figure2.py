@@ -192,6 +192,18 @@ def test_bad_input_is_one_sentence(tmp_path, flags, named, capsys):
     assert len(error.splitlines()) == 1
 
 
+def test_trials_with_bindings_go_elsewhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for flags, home in (
+        ([], "results"),
+        (["--gin_bindings", "train.num_steps = 300"], "runs"),
+    ):
+        with pytest.raises(SystemExit):
+            figure2_command(["--plot_only", *flags])
+        table = f"{home}/figure2/figure2_training.csv"
+        assert f"there is no {table} to draw from" in capsys.readouterr().err
+
+
 def test_importing_needs_no_tensorflow():
     code = (
         "import sys; import smoothie_tf.experiments.commands.theory;"

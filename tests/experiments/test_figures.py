@@ -176,6 +176,23 @@ def test_arms_with_fewer_seeds_say_so_in_the_shared_legend(tmp_path, drawn):
     (legend,) = drawn[0].subfigs[0].legends
     labels = [text.get_text() for text in legend.get_texts()]
     assert labels == ["Smoothie", "DDPG (n = 1)"]
+    assert drawn[0].subfigs[0].axes[0].get_title() == "Hopper-v5"
+
+
+def test_a_panel_whose_arms_differ_from_the_shared_legend_says_so(tmp_path, drawn):
+    preset = Preset("short", num_steps=300_000, num_seeds=2)
+    envs = ["Hopper-v5", "Ant-v5"]
+    runs = grid(FIGURE_3, preset, envs=envs, root=tmp_path)
+    for run in runs:
+        if (run.env, run.agent, run.seed) != ("Ant-v5", "ddpg", 1):
+            write_metrics(run, [(100_000, 1.0), (300_000, 2.0)])
+    path = tmp_path / "figure.png"
+    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
+    (legend,) = drawn[0].subfigs[0].legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["Smoothie", "DDPG"]
+    titles = [panel.get_title() for panel in drawn[0].subfigs[0].axes]
+    assert titles == ["Hopper-v5", "Ant-v5 (n = 1 to 2)"]
 
 
 def test_a_length_is_in_the_title_once():

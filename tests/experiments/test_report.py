@@ -86,6 +86,20 @@ def test_verdicts_follow_from_their_rules(results_dir):
     )
 
 
+def test_a_trial_of_figure_2_is_too_few_runs(tmp_path):
+    folder = tmp_path / "figure2"
+    folder.mkdir()
+    claim = "Smoothie escapes the local optimum of the synthetic task, DDPG does not"
+    for number, verdict in ((2, verdicts.TOO_FEW), (3, verdicts.REPRODUCED)):
+        rows = [("smoothie", "better"), ("ddpg", "worse")] * number
+        table = pd.DataFrame(rows, columns=["agent", "ends_on"])
+        table = table.assign(
+            value_at_better=1, value_at_worse=0, final_stddev=0.3
+        ).assign(stddev_fell_rose_fell=True)
+        table.to_csv(folder / "figure2_runs.csv", index=False)
+        assert judged(tmp_path)[claim] == verdict
+
+
 def test_a_claim_that_fails_is_said(tmp_path):
     for seed in range(3):
         leave(tmp_path / "runs", "Hopper-v5", "smoothie", seed, 700 + seed)
@@ -307,8 +321,14 @@ def test_neighbours_with_their_intervals(tmp_path):
         [("smoothie_tf/TwoGaussians-v0", "svg0", s, "better") for s in range(20)],
         columns=["environment", "agent", "seed", "ends_on"],
     ).to_csv(escape / "neighbours_escape_runs.csv")
+    other = tmp_path / "soft_ddpg-short-recommended"
+    other.mkdir()
+    one_evaluation_each("Hopper-v5", 300_000, ddpg=9).to_csv(
+        other / "soft_ddpg_runs.csv"
+    )
     text = report.report(tmp_path).read_text()
     assert "### After 100,000 steps" in text
+    assert "### After 300,000 steps" not in text  # Not of the values of gin/agents.
     assert "| Hopper-v5 | DDPG | 3 | 101 ± 1 |  |" in text
     assert "| Hopper-v5 | Soft DDPG | 3 | 201 ± 1 | +100 [+98, +102]: better |" in text
     assert "| Hopper-v5 | SVG(0) | 2 | 50 ± 0 | −50 [−53, −48]: worse |" in text

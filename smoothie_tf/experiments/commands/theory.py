@@ -95,10 +95,20 @@ def section3_command(argv: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _parse_flags(parser: Parser, name: str, argv):
+def _parse_flags(parser: Parser, name: str, argv, takes_bindings: bool = False):
     """Adds `--out_dir`, parses all flags, and creates that directory."""
-    parser.add_directory("--out_dir", f"results/{name}", "directory of the results")
+    default = f"results/{name}"
+    # The report reads results/, and its claims are about the paper's hyperparameters.
+    elsewhere = f"; with --gin_bindings, runs/{name}" if takes_bindings else ""
+    parser.add_argument(
+        "--out_dir",
+        type=pathlib.Path,
+        help=f"directory of the results; default {default}{elsewhere}",
+    )
     flags = parser.parse_args(argv)
+    if flags.out_dir is None:
+        is_trial = takes_bindings and flags.gin_bindings
+        flags.out_dir = pathlib.Path(f"runs/{name}" if is_trial else default)
     parser.make_directory("--out_dir", flags.out_dir)
     return flags
 
@@ -118,7 +128,7 @@ def _escape_command(
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(description=comparison.subject)
     _add_escape_flags(parser)
-    flags = _parse_flags(parser, comparison.name, argv)
+    flags = _parse_flags(parser, comparison.name, argv, takes_bindings=True)
     stem = flags.out_dir / comparison.name
     tables = [pathlib.Path(f"{stem}_{each}.csv") for each in ("training", "runs")]
     if flags.plot_only:

@@ -1,6 +1,7 @@
 """Draws learning curves in the style of the paper's Figures 3 and 4.
 
-There is one panel per environment. The line is the mean over seeds. The band is mean ±
+There is one panel per environment, or the figure's own panels, of which several may be
+of one environment. The line is the mean over seeds. The band is mean ±
 standard deviation, clipped at the runs' minimum and maximum. The x axis shows millions
 of environment steps, or thousands for short runs.
 """
@@ -179,10 +180,11 @@ def draw(
         note += " One seed: no band."
     curves = metrics.curves(frame, quantity.column)
     seeds = curves.groupby(["env", "variant"])["seeds"].max().to_dict()
-    most = [
-        max(seeds.get((panel.env, arm.variant), 0) for arm in panel.arms)
+    counts = [
+        [seeds.get((panel.env, arm.variant), 0) for arm in panel.arms]
         for panel in panels
     ]
+    most = [max(each) for each in counts]
     differ = len(set(most) - {0}) > 1
     finished = frame[frame["finished"].astype(bool)]
     finished = len(finished[["env", "variant", "seed"]].drop_duplicates())
@@ -211,6 +213,8 @@ def draw(
             if panel.lines and high - low < quantity.least_range:
                 panel.set_ylim(0, 1.2 * high)
             counted = f" (n = {most[place]})" if differ and most[place] else ""
+            if share_arms and 0 < (least := _least_below(counts, place)) < most[place]:
+                counted = f" (n = {least} to {most[place]})"
             _finish_panel(panel, shown.title + counted, shown.num_steps / unit)
             if not share_arms and panel.lines:
                 panel.legend(fontsize=7)
@@ -234,6 +238,20 @@ def draw(
         canvas.supxlabel(
             textwrap.fill(note, int(canvas.get_figwidth() * 16)), fontsize=8
         )
+
+
+def _least_below(counts: Sequence[Sequence[int]], place: int) -> int:
+    """Returns the smallest number of seeds in a panel that the shared legend hides.
+
+    The legend has each arm's largest number in any panel. Returns 0 if it hides none.
+
+    Args:
+        counts: Seeds of each arm in each panel, 0 without runs.
+        place: Index of the panel.
+    """
+    legend = [max(each) for each in zip(*counts, strict=True)]
+    pairs = zip(counts[place], legend, strict=True)
+    return min((n for n, most in pairs if 0 < n < most), default=0)
 
 
 def _distinct(panels: Sequence[Panel], existing: set[tuple[str, str]]) -> list[Panel]:

@@ -250,7 +250,9 @@ class Evidence:
         return None
 
     def measured(self, name: str, measure: str, **keys: str) -> np.ndarray:
-        """Returns a measured quantity of runs from a table, ordered by seed.
+        """Returns a measured quantity of the SVG family's runs, ordered by seed.
+
+        Measurements of runs that are not, or no longer, among `svg` do not count.
 
         Args:
             name: As for `table`; the table has columns measure, seed and value.
@@ -263,6 +265,8 @@ class Evidence:
         table = self.table(name)
         if table is None:
             return np.zeros(0)
+        runs = pd.MultiIndex.from_frame(self.svg.by_run[list(metrics.KEYS)])
+        table = table[pd.MultiIndex.from_frame(table[list(metrics.KEYS)]).isin(runs)]
         for column, value in {"measure": measure, **keys}.items():
             table = table[table[column] == value]
         return table.sort_values("seed")["value"].to_numpy()

@@ -35,12 +35,12 @@ def section(results_dir: pathlib.Path) -> list[str]:
         "others' were not searched. The commands are in "
         "[`other_runs.md`](other_runs.md).\n",
     ]
-    paths = sorted(results_dir.glob(f"{_RETURNS.name}-*/{_RETURNS.name}_runs.csv"))
+    paths = _tables(results_dir, _RETURNS)
     for path in paths:
         parts += tables.returns(path, _RETURNS, baseline="ddpg")
     if not paths:
         parts.append(f"Returns: not yet run.\n\n```\n{_COMMAND}\n```\n")
-    widths = sorted(results_dir.glob(f"{_WIDTHS.name}-*/{_WIDTHS.name}_runs.csv"))
+    widths = _tables(results_dir, _WIDTHS)
     for path in widths:
         parts += tables.returns(
             path, _WIDTHS, baseline="soft_ddpg", subject="Soft DDPG's width σ"
@@ -50,6 +50,12 @@ def section(results_dir: pathlib.Path) -> list[str]:
             f"Soft DDPG's width: not yet run.\n\n```\n{_COMMAND} --ablation\n```\n"
         )
     return parts + _escape(results_dir / "neighbours_escape")
+
+
+def _tables(results_dir, figure) -> list[pathlib.Path]:
+    """Returns a figure's tables of runs with the hyperparameters of `gin/agents/`."""
+    found = results_dir.glob(f"{figure.name}-*/{figure.name}_runs.csv")
+    return sorted(path for path in found if "recommended" not in path.parent.name)
 
 
 def _escape(path: pathlib.Path) -> list[str]:

@@ -130,8 +130,8 @@ def provenance(found: evidence.Evidence) -> list[str]:
         parts.append("No run has been collected yet.\n")
     if other := found.other_values():
         parts.append(
-            f"{other} collected runs are left out: their hyperparameters differ from "
-            "those that are in `gin/tuned` now.\n"
+            f"{other} collected runs are left out: they are of other comparisons, or "
+            "their hyperparameters differ from those that are in `gin/` now.\n"
         )
     parts.append(
         "`runs/` has the files that each run wrote: `metrics.csv` (one row per "

@@ -145,8 +145,8 @@ def _aggregate(finals, envs, arms) -> list[str]:
     cells.append("–" if better is None else writing.interval(better, 2))
     if not several:
         return [*cells, finals.count(envs[0], arms)]
-    number = min(len(each) for arm in pair for each in arm)
-    return [*cells, f"{number} + {number} a task"]
+    numbers = " + ".join(str(min(map(len, arm))) for arm in pair)
+    return [*cells, f"{numbers} a task"]
 
 
 def _pictures(figure, finals, out_dir, preset) -> list[str]:

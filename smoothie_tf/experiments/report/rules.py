@@ -90,19 +90,22 @@ def hessians(found: Evidence) -> Finding:
     return Finding(verdict, number, f"{rows[0]['cases']:.0f} calls each")
 
 
-def _arms_of_figure2(found) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+def _arms_of_figure2(found) -> tuple[pd.DataFrame, pd.DataFrame] | Finding:
+    """Returns Smoothie's and DDPG's runs, or the finding that there are too few."""
     table = found.table("figure2/figure2_runs.csv")
     if table is None:
-        return None
-    arms = [table[table["agent"] == agent] for agent in ("smoothie", "ddpg")]
-    return None if any(arm.empty for arm in arms) else tuple(arms)
+        return Finding(NOT_YET)
+    ours, theirs = (table[table["agent"] == agent] for agent in ("smoothie", "ddpg"))
+    if min(len(ours), len(theirs)) < evidence.LEAST_SEEDS:
+        return Finding(TOO_FEW, "–", f"smoothie {len(ours)}, ddpg {len(theirs)}")
+    return ours, theirs
 
 
 def escape(found: Evidence) -> Finding:
     """Judges which agents leave the local optimum in Figure 2."""
     arms = _arms_of_figure2(found)
-    if arms is None:
-        return Finding(NOT_YET)
+    if isinstance(arms, Finding):
+        return arms
     ours, theirs = (
         statistics.share(int((arm["ends_on"] == "better").sum()), len(arm))
         for arm in arms
@@ -119,8 +122,8 @@ def escape(found: Evidence) -> Finding:
 def critic_knows(found: Evidence) -> Finding:
     """Judges whether DDPG's critic knows of the better mode."""
     arms = _arms_of_figure2(found)
-    if arms is None:
-        return Finding(NOT_YET)
+    if isinstance(arms, Finding):
+        return arms
     ddpg = arms[1]
     knows = ddpg["value_at_better"] > ddpg["value_at_worse"]
     return _counted(knows, "of DDPG's runs")
@@ -129,8 +132,8 @@ def critic_knows(found: Evidence) -> Finding:
 def turns(found: Evidence) -> Finding:
     """Judges whether σ falls, rises and falls."""
     arms = _arms_of_figure2(found)
-    if arms is None:
-        return Finding(NOT_YET)
+    if isinstance(arms, Finding):
+        return arms
     return _counted(arms[0]["stddev_fell_rose_fell"].astype(bool), "of Smoothie's runs")
 
 
@@ -146,8 +149,8 @@ def _counted(holds: pd.Series, what: str) -> Finding:
 def near_zero(found: Evidence) -> Finding:
     """Judges whether σ ends near zero."""
     arms = _arms_of_figure2(found)
-    if arms is None:
-        return Finding(NOT_YET)
+    if isinstance(arms, Finding):
+        return arms
     start = figure1.INITIAL_STDDEV
     final = arms[0]["final_stddev"]
     left = final.mean() / start

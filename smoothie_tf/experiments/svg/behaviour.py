@@ -29,14 +29,14 @@ class Behaviour:
     Attributes:
         name: Name in the table.
         env: Gymnasium id of the task.
-        judge: Computes the measure of an episode from its observations, shape
-            [T + 1, S]. The measure of a policy is the mean over episodes.
+        judge: Computes the measure of a policy from the observations of its episodes,
+            each of shape [T + 1, S].
         arguments: Arguments of `gymnasium.make` that differ from training.
     """
 
     name: str
     env: str
-    judge: Callable[[np.ndarray], float]
+    judge: Callable[[Sequence[np.ndarray]], float]
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -55,9 +55,13 @@ def _distance_in_the_second_half(observations: np.ndarray) -> float:
     return float(_distances(observations)[len(observations) // 2 :].mean())
 
 
-def _distance_left(observations: np.ndarray) -> float:
-    """Returns the ball's last distance from its goal divided by the first one."""
-    first, last = np.linalg.norm(observations[[0, -1], 20:22], axis=-1)
+def _distance_left(episodes: Sequence[np.ndarray]) -> float:
+    """Returns the ratio of the sums of the ball's last and first distances.
+
+    The mean of the episodes' ratios would depend on the few that start near the goal.
+    """
+    pairs = [np.linalg.norm(each[[0, -1], 20:22], axis=-1) for each in episodes]
+    first, last = np.sum(pairs, axis=0)
     return float(last / first)
 
 
@@ -65,17 +69,28 @@ def _stands(observations: np.ndarray) -> float:
     return float(observations[-1, 1] > STANDING * monoped.HEIGHT)
 
 
+def _mean_of(
+    judge: Callable[[np.ndarray], float],
+) -> Callable[[Sequence[np.ndarray]], float]:
+    """Returns a measure that is the mean of a measure of episodes."""
+    return lambda episodes: float(np.mean([judge(each) for each in episodes]))
+
+
 BEHAVIOURS = (
-    Behaviour("ends at the target", figures.FOUR_TARGETS, _ends_at_the_target),
     Behaviour(
-        "distance, second half", figures.MOVING_TARGET, _distance_in_the_second_half
+        "ends at the target", figures.FOUR_TARGETS, _mean_of(_ends_at_the_target)
+    ),
+    Behaviour(
+        "distance, second half",
+        figures.MOVING_TARGET,
+        _mean_of(_distance_in_the_second_half),
     ),
     Behaviour("distance left", figures.GRIPPER, _distance_left),
     *(
         Behaviour(
             f"stands, {percent} % noise",
             figures.MONOPED,
-            _stands,
+            _mean_of(_stands),
             {"torque_noise": percent / 100, "max_episode_steps": 1000},
         )
         for percent in (5, 25)
@@ -105,7 +120,7 @@ def measure(
         for each in BEHAVIOURS:
             if each.env == run.env:
                 seen, _ = trained.roll_out(act, run.env, episodes, **each.arguments)
-                numbers[each.name] = np.mean([each.judge(episode) for episode in seen])
+                numbers[each.name] = each.judge(seen)
         return numbers
 
     watched = {behaviour.env for behaviour in BEHAVIOURS}

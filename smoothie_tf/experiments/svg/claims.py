@@ -126,9 +126,9 @@ def claims() -> list[Claim]:
         (
             "S10: the gripper brings the ball to its place",
             "Section 6.2",
-            "share: the ball's distance from its place at an episode's end, relative "
-            "to that at its start. reproduced: on average at most a half in every run; "
-            "partly: in one run; else not",
+            "share: the sum over episodes of the ball's distances from its place at "
+            "the end, relative to that at the start. reproduced: at most a half in "
+            "every run; partly: in one run; else not",
             _command(4, figures.GRIPPER, seeds=3),
             lambda found: rules.every_run(
                 found,

@@ -15,6 +15,7 @@ from smoothie_tf.experiments.evidence.verdicts import (
     NOT_YET,
     PARTLY,
     REPRODUCED,
+    TOO_FEW,
     UNDECIDED,
     Finding,
     all_or_some,
@@ -125,12 +126,11 @@ def model_units(found: Evidence) -> Finding:
         return counts
     verdict = _verdict(losses[2:])
     largest = figures.with_model_units(figures.SVG1, figures.MODEL_UNITS[0])
-    gain = statistics.difference(
-        *(
-            found.svg.values(figures.SWIMMER_3, largest, column)
-            for column in ("evaluation_return", "first")
-        )
+    final, first = (
+        found.svg.values(figures.SWIMMER_3, largest, column)
+        for column in ("evaluation_return", "first")
     )
+    gain = statistics.mean(final - first)  # Of the same runs.
     hurts_one = losses[0].low > 0 >= losses[1].low
     if verdict == REPRODUCED and not (hurts_one and gain.low > 0):
         verdict = PARTLY
@@ -180,7 +180,9 @@ def four_targets(found: Evidence) -> Finding:
     others = (figures.SVG1, figures.ACTOR_CRITIC)
     returns = ahead(found, env, figures.SVG1_ER, others, ("evaluation_return", "area"))
     reached = found.measured(_BEHAVIOUR, "ends at the target", env=env)
-    if returns.verdict == NOT_YET or not len(reached):
+    if returns.verdict in (NOT_YET, TOO_FEW):
+        return returns
+    if not len(reached):
         return Finding(NOT_YET, "–", returns.n)
     verdict = returns.verdict
     if verdict == REPRODUCED and reached.mean() < _LEAST_AT_TARGET:
@@ -276,4 +278,5 @@ def _verdict(estimates) -> str:
 
 
 def _not_yet(found, env, arms) -> Finding:
-    return Finding(NOT_YET, "–", evidence.progress(env, arms, found.svg))
+    progress = evidence.progress(env, arms, found.svg)
+    return Finding(NOT_YET if progress == evidence.NO_RUN else TOO_FEW, "–", progress)
