@@ -242,7 +242,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         Raises:
           ValueError: If the task's spaces are not supported.
         """
-        super().__init__()
+        super().__init__(handle_auto_reset=True)
         self._env = make(env) if isinstance(env, str) else adapt(env)
         self._seed = seed
 
@@ -271,8 +271,6 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         return ts.restart(observation)
 
     def _step(self, action):
-        if self._current_time_step is None or self._current_time_step.is_last():
-            return self.reset()
         observation, reward, terminated, truncated, _ = self._env.step(action)
         reward = np.float32(reward)
         if terminated:
