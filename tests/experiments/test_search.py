@@ -368,6 +368,41 @@ def test_failed_trial_is_told_and_the_others_go_on(plan, conduct, behave):
     assert facts(conduct(seeds)) == facts(study)
 
 
+# Trial 4 is among the ten at random, trial 11 was proposed from the results of these.
+@pytest.mark.parametrize("number", [4, 11])
+def test_tpe_proposes_nothing_from_a_failure(plan, conduct, behave, tmp_path, number):
+    def make(**options):
+        return plan(num_trials=14, sampler="tpe", rungs=(100,), **options)
+
+    whole = conduct(make(root=tmp_path / "whole"))
+    behave(make().run(number, {}), "fail")
+    for _ in range(2):
+        with pytest.raises(
+            search.StudyError,
+            match=rf"^Trial {number} failed: ValueError: the simulation diverged. "
+            r"\(exit status 1\); TPE needs its result for the next trials, and the "
+            r"same command tries it again\.$",
+        ):
+            conduct(make())
+    first_later = 10 if number < 10 else 12
+    assert make().run(first_later - 1, {}).directory.exists()
+    assert not make().run(first_later, {}).directory.exists()
+    # The trial succeeds at last, and the study ends as if it had at once.
+    (make().run(number, {}).directory / "behaviour").unlink()
+    assert facts(conduct(make())) == facts(whole)
+
+
+def test_tpe_can_end_with_a_failure_in_the_last_trials(plan, conduct, behave):
+    # Nothing is proposed after them.
+    def make():
+        return plan(num_trials=12, sampler="tpe", rungs=())
+
+    behave(make().run(11, {}), "fail")
+    assert states(conduct(make())) == ["COMPLETE"] * 11 + ["FAIL"]
+    (make().run(11, {}).directory / "behaviour").unlink()
+    assert states(conduct(make())) == ["COMPLETE"] * 12
+
+
 @pytest.mark.parametrize("behaviour", ["refuse", "fail"])
 def test_what_is_no_trials_fault_fails_no_trial(plan, conduct, behave, behaviour):
     seeds = plan(num_trials=3)

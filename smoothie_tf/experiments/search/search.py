@@ -229,11 +229,13 @@ class Study:
 
         Raises:
             StudyError: If a run refuses its input or is not finished, if all runs of a
-                level fail, or if existing runs have other values.
+                level fail, if TPE would learn from a failed trial, or if existing runs
+                have other values.
             metrics.DamagedRunError: If a run's metrics cannot be read.
         """
         (steps, num_trials), *later = self.search.levels.items()
         while (done := len(self.trials)) < num_trials:
+            self._check_that_none_failed()
             batch = _TPE_BATCH if done else self._startup
             for _ in range(min(batch, num_trials - done)):
                 self.asked.ask(self.search.ranges)
@@ -256,6 +258,22 @@ class Study:
             trial.state, trial.value = State.COMPLETE, objective(trial, steps)
         self.best = ranked[0]
         self._save()
+
+    def _check_that_none_failed(self):
+        """Raises if TPE would learn from a trial that failed.
+
+        The next start of the study tries the trial again. If it then succeeds, TPE
+        proposes other values than it would now, and the runs of the later trials, made
+        with the values of now, could not be continued.
+        """
+        failed = [each for each in self.trials if each.state is State.FAIL]
+        if failed and self.search.sampler == "tpe":
+            self._save()
+            raise StudyError(
+                f"Trial {failed[0].number} failed: {failed[0].user_attrs['reason']}; "
+                "TPE needs its result for the next trials, and the same command tries "
+                "it again."
+            )
 
     def _advance(self, trials, steps, train):
         """Trains trials to a level, and records their results."""
