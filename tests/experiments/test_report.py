@@ -475,6 +475,33 @@ def test_searches_that_are_missing_are_named(results_dir):
     assert section()[1] == 8
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.csv", "", "No columns to parse from file"),
+        ("a.csv", "trial,state\n0,stopped\n", "it has no column objective."),
+        ("a.csv", 'trial,state,objective\n0,"sto', "Error tokenizing data"),
+        ("a.json", "", "it is not a JSON object."),
+        ("a.json", '{"env": "Hop', "it is not a JSON object."),
+        ("a.json", "[1]", "it is not a JSON object."),
+        ("a.json", '{"env": "Hopper-v5"}', "it has no study, agent, command."),
+    ],
+)
+def test_a_damaged_search_is_named(results_dir, name, content, sentence):
+    home = results_dir / "table1-short"
+    home.mkdir()
+    (home / "a.csv").write_text("trial,state,objective\n7,complete,12.3\n")
+    record = {"env": "Hopper-v5", "agent": "ddpg", "best_trial": 7, "command": "typed"}
+    record["study"] = "ddpg-first_block-tpe-2000"
+    (home / "a.json").write_text(json.dumps(record))
+    origins.searches(evidence.Evidence(results_dir))
+    (home / name).write_text(content)
+    with pytest.raises(metrics.DamagedRunError) as error:
+        origins.searches(evidence.Evidence(results_dir))
+    assert str(error.value).startswith(f"{home / name} is damaged: {sentence}")
+    assert "\n" not in str(error.value)
+
+
 def test_readme_shows_the_summary_that_the_report_wrote():
     root = pathlib.Path(__file__).parents[2]
     written = (root / "results" / "report" / "summary.md").read_text(encoding="utf-8")

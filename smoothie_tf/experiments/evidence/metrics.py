@@ -12,7 +12,7 @@ import pandas as pd
 from smoothie_tf import validation
 from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
-from smoothie_tf.runs.status import Status
+from smoothie_tf.runs.status import Status, read_json
 from smoothie_tf.training.run_directory import COLUMNS as METRICS
 
 RUN_COLUMNS = ("agent", "env", "seed", "variant", "finished")
@@ -138,21 +138,46 @@ def read_runs(runs: Iterable[Run]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def read_table(path: pathlib.Path, text: bool = False) -> pd.DataFrame:
+def read_table(
+    path: pathlib.Path, text: bool = False, columns: Iterable[str] = ()
+) -> pd.DataFrame:
     """Reads a CSV file, such as those of `write_tables`.
 
     Args:
         path: The file.
         text: Whether cells stay strings.
+        columns: Columns that it must have.
 
     Raises:
-        DamagedRunError: If it cannot be read.
+        DamagedRunError: If it cannot be read, or lacks a column.
     """
     try:
-        return pd.read_csv(path, dtype=str if text else None)
+        table = pd.read_csv(path, dtype=str if text else None)
     except (ValueError, OSError) as error:
         reason = validation.first_line(error)
         raise DamagedRunError(f"{path} is damaged: {reason}") from None
+    if missing := [each for each in columns if each not in table]:
+        raise DamagedRunError(
+            f"{path} is damaged: it has no column {', '.join(missing)}."
+        )
+    return table
+
+
+def read_record(path: pathlib.Path, keys: Iterable[str] = ()) -> dict[str, Any]:
+    """Reads a JSON file that holds an object.
+
+    Args:
+        path: The file.
+        keys: Keys that it must have.
+
+    Raises:
+        DamagedRunError: If it cannot be read, or lacks a key.
+    """
+    if not (record := read_json(path)):
+        raise DamagedRunError(f"{path} is damaged: it is not a JSON object.")
+    if missing := [each for each in keys if each not in record]:
+        raise DamagedRunError(f"{path} is damaged: it has no {', '.join(missing)}.")
+    return record
 
 
 def curves(frame: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -3,13 +3,10 @@
 import json
 import pathlib
 
-import pandas as pd
-
 from smoothie_tf import rounding
 from smoothie_tf.experiments.evidence import evidence, metrics
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
 from smoothie_tf.experiments.report import tables
-from smoothie_tf.runs.status import read_json
 from smoothie_tf.training import gin_directory
 
 # The study of each agent on each task that figures 3 and 4 are to take values from.
@@ -17,18 +14,28 @@ from smoothie_tf.training import gin_directory
 _SPACE = "first_block"
 _SEARCH = f"--space {_SPACE} --num_trials 8 --reduction_factor 4 --seed 2000"
 _SEARCHED = ("HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Swimmer-v5")
+# What the report reads from a search's record, and from its table.
+_RECORDED = ("study", "env", "agent", "command")
+_TABULATED = ("trial", "state", "objective")
 
 
 def searches(found: evidence.Evidence) -> list[str]:
-    """Writes the searches, and the hyperparameters that each task trains with."""
+    """Writes the searches, and the hyperparameters that each task trains with.
+
+    Args:
+        found: The results.
+
+    Raises:
+        metrics.DamagedRunError: If a search's record or table cannot be read.
+    """
     parts = ["## Hyperparameters\n"]
     rows, done = [], set()
     for path in sorted(found.directory.glob("table1-*/*.json")):
-        record = read_json(path)
+        record = metrics.read_record(path, _RECORDED)
         table = path.with_suffix(".csv")
-        if not record or not table.is_file():
+        if not table.is_file():
             continue
-        trials = pd.read_csv(table)
+        trials = metrics.read_table(table, columns=_TABULATED)
         best = trials[trials["trial"] == record.get("best_trial")]
         if len(best) and f"-{_SPACE}-" in record["study"]:
             done.add((record["env"], record["agent"]))
