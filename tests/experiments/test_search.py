@@ -209,8 +209,16 @@ def test_committed_studies_repeat(agent, env, tmp_path):
         ("search.ranges = {'reward_scale': (0.3, 0.01, 'log')}", "low"),
         ("search.ranges = {'reward_scale': (0.0, 0.01, 'log')}", "low"),
         ("search.ranges = {'reward_scale': (0.01, 0.3)}", "values to unpack"),
-        ("search.ranges = {'reward_scale': (0.01, 0.3, 'cubic')}", "'cubic'"),
-        ("search.ranges = {}", "'reward_scale'"),
+        (
+            "search.ranges = {'reward_scale': (0.01, 0.3, 'cubic')}",
+            "'ddpg': search.ranges.reward_scale must be one of 'log', 'uniform', but is"
+            " 'cubic'.",
+        ),
+        ("search.ranges = {}", "'ddpg': search.ranges has nothing for 'reward_scale'."),
+        (
+            "search.ranges = {'reward_scael': (0.01, 0.3, 'log')}",
+            "has nothing for 'reward_scale' (did you mean 'reward_scael'?).",
+        ),
         (
             "search.first = {'ddpg': [(0.4,)]}",
             "The value 0.4 of parameter 'reward_scale'",
@@ -229,6 +237,18 @@ def test_bad_space_gets_one_sentence(text, sentence, tmp_path, monkeypatch):
         search.read_space("ddpg", "own")
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_misspelt_part_of_a_space_gets_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "SPACES", tmp_path)
+    (tmp_path / "own.gin").write_text("search.frist = {}\n")
+    with pytest.raises(InputError) as error:
+        search.read_space("ddpg", "own")
+    assert str(error.value) == (
+        "gin/search/own.gin binds 'search.frist', which is no part of a search space "
+        "(did you mean 'search.first'?): choose one of search.bindings, search.ranges, "
+        "search.first, search.best_known, search.bound."
+    )
 
 
 def test_draws_are_uniform_in_the_logarithm_and_of_the_number_alone(plan):

@@ -193,14 +193,23 @@ def test_what_is_no_result_stays_out_of_the_repository(fake_command, tmp_path):
     [
         (
             ["--agent", "sac"],
-            "has nothing for --agent 'sac' beside smoothie, smoothie-no-kl, ddpg",
+            "--agent 'sac' has no ranges in gin/search/table1.gin: choose one of "
+            "smoothie, smoothie-no-kl, ddpg, or another --space.",
         ),
         (["--env", "Hoper-v5"], "--env 'Hoper-v5' is not an environment"),
         (["--num_trials", "0"], "--num_trials must be at least 1, but is 0"),
         (["--num_workers", "0"], "--num_workers must be at least 1, but is 0"),
         (["--seed", "5"], "--seed must be at least 100 (figures use less), but is 5"),
         (["--sampler", "grid"], "invalid choice: 'grid'"),
-        (["--space", "table2"], "--space 'table2' is none of first_block, shortlist"),
+        (
+            ["--agent", "smoothie-nokl"],
+            "gin/search/table1.gin (did you mean 'smoothie-no-kl'?): choose",
+        ),
+        (
+            ["--space", "tabel1"],
+            "--space 'tabel1' is not a search space (did you mean 'table1'?): choose "
+            "one of first_block, shortlist, table1, the files in gin/search/.",
+        ),
         (
             ["--rungs", "200", "100"],
             "--rungs must be increasing from 0 to 300, but is [200, 100]",

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import optuna
 
+from smoothie_tf import validation
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE_WITHOUT_KL
 from smoothie_tf.experiments.figures.grids import Arm
@@ -29,11 +30,16 @@ from smoothie_tf.runs.run import Preset, Run
 from smoothie_tf.runs.status import Status
 from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
-from smoothie_tf.validation import InputError
+from smoothie_tf.validation import InputError, nearest
 
 SPACES = gin_directory.ROOT / "search"
 #: Names that `--agent` accepts besides agents: arms with bindings of their own.
 ARMS = {SMOOTHIE_WITHOUT_KL.variant: SMOOTHIE_WITHOUT_KL}
+# What a file in gin/search/ may bind, and how a range may be drawn from.
+_KEYS = tuple(
+    f"search.{key}" for key in ("bindings", "ranges", "first", "best_known", "bound")
+)
+_SCALES = "log", "uniform"
 #: A rung compares means over this many last evaluations.
 RUNG_EVALUATIONS = 5
 # Number of trials that TPE proposes from the same results. It does not depend on the
@@ -157,16 +163,28 @@ def read_space(agent: str, name: str = "table1", env: str = "") -> dict[str, Any
         The arguments space, bindings, ranges, first and bound of `Search`.
 
     Raises:
-        InputError: If there is no such file, or its entry for the agent is missing or
-            not valid.
+        InputError: If there is no such file, if it binds what is no part of a search
+            space, or if its entry for the agent is missing or not valid.
     """
     spaces = {path.stem: path for path in sorted(SPACES.glob("*.gin"))}
-    values = bound_values(spaces[name]) if name in spaces else {}
+    if name not in spaces:
+        raise InputError(
+            f"--space {name!r} is not a search space{nearest(name, spaces)}: choose "
+            f"one of {', '.join(spaces)}, the files in gin/search/."
+        )
+    values = bound_values(spaces[name])
+    for key in values:
+        if key not in _KEYS:
+            raise InputError(
+                f"gin/search/{name}.gin binds {key!r}, which is no part of a search "
+                f"space{nearest(key, _KEYS)}: choose one of {', '.join(_KEYS)}."
+            )
     agents = values.get("search.bindings", {})
     if agent not in agents:
         raise InputError(
-            f"--space {name!r} is none of {', '.join(spaces)}, or has nothing for "
-            f"--agent {agent!r} beside {', '.join(agents)}."
+            f"--agent {agent!r} has no ranges in gin/search/{name}.gin"
+            f"{nearest(agent, agents)}: choose one of {', '.join(agents)}, or another "
+            "--space."
         )
     best = values.get("search.best_known", {})
     best = best.get(env) or best.get(gin_directory.NEAREST.get(env), {})
@@ -174,13 +192,18 @@ def read_space(agent: str, name: str = "table1", env: str = "") -> dict[str, Any
     try:
         ranges: dict[str, optuna.distributions.BaseDistribution] = {}
         for key in agents[agent]:
-            low, high, scale = values["search.ranges"][key]
-            log = {"log": True, "uniform": False}[scale]
+            if key not in (known := values.get("search.ranges", {})):
+                raise ValueError(
+                    f"search.ranges has nothing for {key!r}{nearest(key, known)}."
+                )
+            low, high, scale = known[key]
+            validation.check_choice("search.ranges", _SCALES, **{key: scale})
+            log = scale == "log"
             ranges[key] = optuna.distributions.FloatDistribution(low, high, log=log)
         first = tuple(dict(zip(ranges, each, strict=True)) for each in points)
         for point in first:  # Optuna checks that each value is in its range.
             optuna.trial.create_trial(value=0, params=point, distributions=ranges)
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"gin/search/{name}.gin, {agent!r}: {error}") from None
     return {
         "space": name,
