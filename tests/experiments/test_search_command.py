@@ -141,6 +141,31 @@ def test_digest_is_of_the_values_alone(tmp_path):
     assert tuned_digest("smoothie", "a/B-v0") != digest
 
 
+def test_results_are_replaced_in_one_go(fake_command, tmp_path):
+    assert run("--num_workers", "3", train_command=fake_command) == 0
+    tuned = tmp_path / "gin/tuned/smoothie/Hopper-v5.gin"
+    results = sorted((tmp_path / "results/table1-short").iterdir())
+    assert [path.suffix for path in results] == [
+        ".csv",
+        ".gin",
+        ".json",
+        ".png",
+        ".png",
+    ]
+    before = {path: path.read_bytes() for path in (*results, tuned)}
+    for number, path in enumerate(before):
+        path.write_bytes(before[path] + b"# old\n")
+        # What is written in place changes under its other name, too.
+        (tmp_path / f"link{number}").hardlink_to(path)
+    assert run("--plot_only", train_command=None) == 0
+    for number, (path, content) in enumerate(before.items()):
+        assert (tmp_path / f"link{number}").read_bytes() == content + b"# old\n"
+        assert path.read_bytes() == content
+    # Nothing is left beside them.
+    assert sorted(results[0].parent.iterdir()) == results
+    assert list(tuned.parent.iterdir()) == [tuned]
+
+
 def test_without_kl_has_values_of_its_own(fake_command, tmp_path):
     flags = ["--agent", "smoothie-no-kl", "--env", "Hopper-v5", "--num_workers", "3"]
     assert search_command.search_command(flags, train_command=fake_command) == 0

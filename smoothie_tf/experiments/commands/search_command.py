@@ -131,8 +131,8 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
     tuned = gin_directory.tuned_path(plan.arm.variant, plan.env, tuned_dir)
     kept = tuned.is_file() and not _is_of(command, tuned.read_text(encoding="utf-8"))
     if not kept:
-        tuned.parent.mkdir(parents=True, exist_ok=True)
-        tuned.write_text(text, encoding="utf-8")
+        with search_results.replacing(tuned.parent) as folder:
+            search_results.write_gin(folder / tuned.name, text)
     (value,) = rounding.beside(trial.value, least=1)
     best = f"trial {trial.number} with {value}"
     where = f"{home}.gin" if kept else tuned

@@ -1,10 +1,13 @@
 """Writes the results of a search: a table, two pictures, and the best values in gin."""
 
+import contextlib
 import json
 import os
 import pathlib
+import tempfile
 import textwrap
 import warnings
+from collections.abc import Iterator
 
 import optuna
 import pandas as pd
@@ -106,10 +109,6 @@ def write(study: search.Study, home: pathlib.Path, command: str) -> str:
                 "reason": trial.user_attrs.get("reason", ""),
             }
         )
-    home.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(f"{home}.csv", index=False)
-    if any(each.value is not None for each in study.asked.trials):
-        _draw(study, home)
     record = {
         "study": plan.name,
         "agent": plan.arm.variant,
@@ -120,14 +119,39 @@ def write(study: search.Study, home: pathlib.Path, command: str) -> str:
         "command": command,
         "runs": metrics.provenance(runs),
     }
-    text = json.dumps(record, indent=1) + "\n"
-    pathlib.Path(f"{home}.json").write_text(text, encoding="utf-8")
     text = _gin_text(study, command) if study.best else ""
-    if text:
-        pathlib.Path(f"{home}.gin").write_text(
-            text, encoding="utf-8", errors="surrogateescape"
-        )
+    with replacing(home.parent) as folder:
+        aside = folder / home.name
+        pd.DataFrame(rows).to_csv(f"{aside}.csv", index=False)
+        if any(each.value is not None for each in study.asked.trials):
+            _draw(study, aside)
+        described = json.dumps(record, indent=1) + "\n"
+        pathlib.Path(f"{aside}.json").write_text(described, encoding="utf-8")
+        if text:
+            write_gin(pathlib.Path(f"{aside}.gin"), text)
     return text
+
+
+@contextlib.contextmanager
+def replacing(directory: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a new directory, whose files then replace those of the same names.
+
+    Several processes may write the results of a study that they share, each in its own
+    directory, while others read them: no file is ever incomplete.
+
+    Args:
+        directory: The directory of the files to replace; it need not exist.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=directory) as folder:
+        yield pathlib.Path(folder)
+        for path in sorted(pathlib.Path(folder).iterdir()):
+            path.replace(directory / path.name)
+
+
+def write_gin(path: pathlib.Path, text: str) -> None:
+    """Writes a gin file, whose command may have a path that is not UTF-8."""
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def _gin_text(study, command):
