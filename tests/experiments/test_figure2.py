@@ -4,6 +4,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from tf_agents.specs import tensor_spec
 
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.commands.theory import figure2_command
-from smoothie_tf.experiments.theory import escape, figure1
+from smoothie_tf.experiments.theory import escape, escape_runs, figure1
 from smoothie_tf.networks import mean_network
 from smoothie_tf.training import config
 
@@ -202,6 +203,35 @@ def test_trials_with_bindings_go_elsewhere(tmp_path, monkeypatch, capsys):
             figure2_command(["--plot_only", *flags])
         table = f"{home}/figure2/figure2_training.csv"
         assert f"there is no {table} to draw from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "allowed"),
+    [
+        ("40", "at least 50, the steps until the first record, but is 40."),
+        ("None", "a whole number of at least 1, but is None."),
+    ],
+)
+def test_a_run_without_a_record_is_one_sentence(monkeypatch, num_steps, allowed):
+    shared = types.SimpleNamespace(value=0)
+    monkeypatch.setattr(escape_runs, "_num_steps", shared, raising=False)
+    binding = f"train.num_steps = {num_steps}"
+    with pytest.raises(ValueError) as error:
+        escape_runs._train(escape.ENVIRONMENT, "ddpg", 0, (binding,))
+    assert str(error.value) == f"train.num_steps must be {allowed}"
+
+
+def test_a_whole_number_as_ddpgs_noise_is_recorded():
+    config.parse("ddpg", escape.ENVIRONMENT, bindings=["DdpgAgent.ou_stddev = 1"])
+    agent = types.SimpleNamespace(
+        policy=types.SimpleNamespace(
+            action=lambda _: types.SimpleNamespace(action=tf.constant([[-0.8]]))
+        ),
+        # The value of an action is the action.
+        critic_network=lambda inputs: (inputs[1][:, 0], ()),
+    )
+    read = escape_runs._reader(agent)().numpy()
+    np.testing.assert_allclose(read, [-0.8, 1.0, WORSE, BETTER], rtol=1e-6)
 
 
 def test_importing_needs_no_tensorflow():

@@ -131,7 +131,14 @@ def _train(
 
     try:
         config.parse(agent, environment, bindings=gin_bindings)
-        _num_steps.value = gin.query_parameter("train.num_steps")
+        num_steps = gin.query_parameter("train.num_steps")
+        validation.check("train", "count", num_steps=num_steps)
+        if num_steps < RECORD_INTERVAL:
+            raise ValueError(
+                f"train.num_steps must be at least {RECORD_INTERVAL}, the steps until "
+                f"the first record, but is {num_steps}."
+            )
+        _num_steps.value = int(num_steps)
         recorder = _Recorder(environment, agent, seed, stopping.Interrupted)
         with tempfile.TemporaryDirectory() as run_dir:
             training_process.run(
@@ -204,7 +211,8 @@ def _reader(agent):
             stddev = tf.reshape(agent.policy_stddev(time_step.observation), [1])
         else:
             # In episodes of one step, Ornstein–Uhlenbeck noise is a single draw.
-            stddev = tf.constant([gin.query_parameter("DdpgAgent.ou_stddev")])
+            value = gin.query_parameter("DdpgAgent.ou_stddev")
+            stddev = tf.constant([value], tf.float32)  # It may be a whole number.
         values, _ = agent.critic_network((tf.zeros([2, 1]), modes))
         return tf.concat([mean, stddev, values], axis=0)
 
