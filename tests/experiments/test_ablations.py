@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+import pathlib
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import image
 
+from smoothie_tf.experiments.commands import ablations as ablations_module
+from smoothie_tf.experiments.commands import figure
 from smoothie_tf.experiments.commands.ablations import ablations_command
 from smoothie_tf.experiments.report import ablations as report_ablations
 from smoothie_tf.experiments.theory import (
@@ -228,6 +231,37 @@ def test_returns_on_hopper_are_told(results_dir):
     text = report_ablations.write(results_dir).read_text()
     assert "| Hopper-v5 | (16) and (17) | 3 | 2,000 ± 0 | +1,000 [+1,000, " in text
     assert "(ablations-hopper/ablations.png)" in text
+
+
+def test_tries_on_hopper_do_not_replace_results(results_dir, monkeypatch):
+    given = []
+
+    def figure_command(figure, argv, baseline):
+        flags = figure_flags(figure).parse_args(argv)
+        given.append((flags.out_dir, flags.preset, flags.gin_bindings))
+        return 0
+
+    figure_flags = figure._parser
+    monkeypatch.setattr(ablations_module, "figure_command", figure_command)
+
+    def out_dir(*flags):
+        hopper = ["--hopper", "--results_dir", str(results_dir)]
+        assert ablations_command([*hopper, *flags]) == 0
+        return given[-1][0]
+
+    result = results_dir / ablations.HOPPER_FOLDER
+    assert out_dir() == result
+    length = ["train.num_steps = 100000"]
+    assert given == [(result, "short", length)]
+    assert out_dir("--preset", "paper") == result
+    # The command of figures chooses a directory below that of runs.
+    assert out_dir("--preset", "quick") is None
+    assert out_dir("--preset=quick") is None
+    binding = "create_agent.adam_epsilon = 1e-8"
+    assert out_dir("--gin_bindings", binding) is None
+    assert given[-1] == (None, "short", [*length, binding])
+    assert out_dir(f"--gin_bindings={binding}", "--preset", "paper") is None
+    assert out_dir("--preset", "quick", "--out_dir", "a") == pathlib.Path("a")
 
 
 def test_a_damaged_table(results_dir, capsys):

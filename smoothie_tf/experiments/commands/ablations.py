@@ -50,19 +50,23 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
 
 
 def _run_hopper(flags, figure_flags):
+    parser = Parser(add_help=False)
+    parser.add_argument("--preset")
+    parser.add_argument("--gin_bindings", action="append")
+    given, _ = parser.parse_known_args(figure_flags)
     argv = ["--seeds", str(flags.seeds)]
-    if not any(word.partition("=")[0] == "--preset" for word in figure_flags):
+    if given.preset is None:
         length = f"train.num_steps = {_HOPPER_STEPS}"
         argv += ["--preset", "short", "--gin_bindings", length]
+    # Runs for a try, as of every figure, must not replace results: these then go to
+    # the directory of runs.
+    if given.preset != "quick" and not given.gin_bindings:
+        out_dir = flags.results_dir / ablations.HOPPER_FOLDER
+        argv += ["--out_dir", str(out_dir)]
     argv += figure_flags  # Later bindings win.
     if flags.plot_only:
         argv.append("--plot_only")
-    out_dir = flags.results_dir / ablations.HOPPER_FOLDER
-    return figure_command(
-        ABLATIONS,
-        [*argv, "--out_dir", str(out_dir)],
-        baseline=SMOOTHIE.variant,
-    )
+    return figure_command(ABLATIONS, argv, baseline=SMOOTHIE.variant)
 
 
 def _learn(ablation, path, flags):
@@ -158,6 +162,6 @@ def _parser():
         action="store_true",
         help="run the variants on Hopper-v5 instead of the parts, with "
         f"{_HOPPER_STEPS:,} steps unless --preset is given; the flags of figures apply "
-        "as well",
+        "as well; for quick, or with --gin_bindings, results go to --runs_dir",
     )
     return parser
