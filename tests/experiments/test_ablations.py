@@ -131,6 +131,37 @@ def test_tables_by_hand(records):
     assert set(table["update of the crossing, median"]) == {"300"}
 
 
+def test_a_policy_that_diverged_counts_as_infinitely_costly(records):
+    first = records["policies"][records["policies"]["kl_penalty"] == 0]
+    diverged = first["step"] == 1000  # The last record.
+    columns = ["cost", "spectral_radius"]
+    worse = first.assign(**{each: first[each].mask(diverged) for each in columns})
+    (row,) = ablation_policies.tabulate_policies(worse).to_dict("records")
+    assert row["first within 2 %"] == "250"
+    assert row["... from then on"] == "not yet"
+    assert row["last tenth, mean"] == row["last tenth, worst"] == "inf %"
+    assert row["largest spectral radius"] == "inf"
+    assert row["ever outside the stable region"] == "yes"
+
+
+def test_a_policy_that_is_good_from_the_start(records):
+    good = records["policies"].assign(cost=1.01)
+    table = ablation_policies.tabulate_policies(good)
+    assert list(table["first within 2 %"]) == ["50", "50"]
+    assert list(table["... from then on"]) == ["50", "50"]
+
+
+@pytest.mark.parametrize(("stay", "median"), [(1, "400"), (2, "never"), (3, "never")])
+def test_runs_that_never_cross_count_in_the_median(records, stay, median):
+    # Three runs cross at 300, 400 and 300; the first ones stay at the worse mode.
+    runs = records["escapes"]
+    runs = pd.concat([runs.assign(seed=seed) for seed in range(3)])
+    late = (runs["seed"] == 1) & (runs["update"] == 300)
+    runs["mean"] = runs["mean"].mask((runs["seed"] < stay) | late, -0.8)
+    table = ablation_escapes.tabulate_escapes(runs)
+    assert set(table["update of the crossing, median"]) == {median}
+
+
 @pytest.fixture
 def results_dir(records, tmp_path):
     folder = tmp_path / ablations.FOLDER
@@ -197,6 +228,29 @@ def test_what_a_table_lacks_is_added_to_it(records, results_dir, monkeypatch, ca
     path.with_suffix(".json").unlink()
     assert ablations_command([*flags, "--add"]) == 2
     assert "--add" in capsys.readouterr().err
+
+
+def test_what_is_added_to_with_fewer_seeds_has_no_more(
+    records, results_dir, monkeypatch
+):
+    path = results_dir / "ablations/escapes.csv"
+    missing, *there = ablation_escapes.VARIANTS
+    escapes = records["escapes"]
+    old = pd.concat([escapes.assign(seed=seed) for seed in range(3)])
+    old[old["variant"] != missing].to_csv(path, index=False)
+
+    def learn(seeds, known):
+        new = pd.concat([escapes.assign(seed=seed) for seed in range(seeds)])
+        return new[~new["variant"].isin(known)]
+
+    changed = dataclasses.replace(ablation_escapes.ESCAPE, learn=learn)
+    monkeypatch.setitem(ablations.ABLATIONS, "escapes", changed)
+    flags = ["--only", "escapes", "--seeds", "2", "--results_dir", str(results_dir)]
+    assert ablations_command([*flags, "--add"]) == 0
+    seeds = pd.read_csv(path).groupby("variant")["seed"].unique()
+    assert {name: sorted(each) for name, each in seeds.items()} == dict.fromkeys(
+        [missing, *there], [0, 1]
+    )
 
 
 @pytest.mark.parametrize("part", ["values-quadratic", "policies", "escapes"])

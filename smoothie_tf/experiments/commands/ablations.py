@@ -99,6 +99,8 @@ def _learn(ablation, path, flags):
     record |= provenance.current()
     if known:
         kept = earlier[earlier[ablation.kind_column].astype(str).isin(known)]
+        # All kinds must have the same seeds.
+        kept = kept[kept["seed"] < flags.seeds]
         records = pd.concat([kept, records], ignore_index=True)
         record = {
             **record,

@@ -91,7 +91,9 @@ def tabulate_escapes(records: pd.DataFrame) -> pd.DataFrame:
             continue
         ends = [bool(escape.near(run["mean"].iloc[-1], escape.BETTER)) for run in runs]
         middle = sum(two_gaussians.MIXTURE.centres) / 2
-        crossed = pd.concat([run[run["mean"] > middle].iloc[:1] for run in runs])
+        # A run that never crosses does so after all others.
+        crossings = [run["update"][run["mean"] > middle].min() for run in runs]
+        median = pd.Series(crossings).fillna(math.inf).median()
         legs = [escape.legs(run["stddev"].to_numpy()) for run in runs]
         turned = sum(found == ["fell", "rose", "fell"] for found in legs)
         final = pd.concat([run.iloc[-1:] for run in runs])
@@ -100,7 +102,7 @@ def tabulate_escapes(records: pd.DataFrame) -> pd.DataFrame:
                 "variant": label,
                 "end on the better mode": f"{sum(ends)} of {len(ends)}",
                 "update of the crossing, median": (
-                    f"{crossed['update'].median():,.0f}" if len(crossed) else "never"
+                    f"{median:,.0f}" if math.isfinite(median) else "never"
                 ),
                 "σ fell, rose, fell": f"{turned} of {len(legs)}",
                 "final μ": ablation.spread(final["mean"]),

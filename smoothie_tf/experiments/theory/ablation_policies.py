@@ -1,5 +1,6 @@
 """An ablation: Smoothie on a linear–quadratic task, with and without the KL penalty."""
 
+import math
 import pathlib
 from collections.abc import Container
 
@@ -52,10 +53,12 @@ def tabulate_policies(records: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (kl_penalty, seed), run in records.groupby(["kl_penalty", "seed"]):
-        cost = 100 * (run["cost"] - 1)
+        # A policy that has diverged has no cost, and a mean would leave it out.
+        cost = 100 * (run["cost"].fillna(math.inf) - 1)
+        radius = run["spectral_radius"].fillna(math.inf)
         last = run["step"] > 0.9 * run["step"].max()
         within = run["step"][cost <= 2]
-        since = run["step"][run["step"] > run["step"][~(cost <= 2)].max()]
+        since = run["step"][(cost <= 2)[::-1].cummin()[::-1]]
         rows.append(
             {
                 "λ": f"{kl_penalty:g}",
@@ -65,9 +68,9 @@ def tabulate_policies(records: pd.DataFrame) -> pd.DataFrame:
                 "... from then on": f"{since.iloc[0]:,}" if len(since) else "not yet",
                 "last tenth, mean": f"{cost[last].mean():.2f} %",
                 "last tenth, worst": f"{cost[last].max():.2f} %",
-                "largest spectral radius": f"{run['spectral_radius'].max():.4f}",
+                "largest spectral radius": f"{radius.max():.4f}",
                 "ever outside the stable region": (
-                    "yes" if (run["spectral_radius"] >= 1).any() else "no"
+                    "yes" if (radius >= 1).any() else "no"
                 ),
                 "final σ": f"{run['stddev'].iloc[-1]:.3f}",
             }
