@@ -82,12 +82,10 @@ def record_actions(
     """
     stop = stop or stopping.StopRequest()
     path = pathlib.Path(path)
-    # An incomplete video must not replace a complete one.
-    aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
     with _rendering(make, environment_id, seed) as (env, frame):
         limit, length = episode_limit.EpisodeLimit(env, max_steps), 0
         fps = max(1, round(_frames_a_second(env)))
-        try:
+        with _replacing(path) as aside:
             # The writer's own context manager leaves the encoder running after errors.
             with contextlib.closing(
                 imageio.get_writer(aside, fps=fps, macro_block_size=1)
@@ -103,10 +101,6 @@ def record_actions(
                     episode_return += discretized_reward.original_reward(reward, info)
                     over = terminated or truncated or limit.ends(length)
                     writer.append_data(_even(_picture(env)))
-            aside.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                aside.unlink(missing_ok=True)
     return episode_return
 
 
@@ -151,6 +145,19 @@ def record_gif(
         _write_gif(frames, pathlib.Path(path), round(1000 * every / fps))
 
 
+@contextlib.contextmanager
+def _replacing(path):
+    """Yields a path to write to; it replaces `path`, unless the context ends early."""
+    # An incomplete video must not replace a complete one.
+    aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
 def _write_gif(frames, path, milliseconds):
     # One palette for all frames, and no dithering: noise makes a GIF large.
     width, height = frames[0].size
@@ -161,14 +168,15 @@ def _write_gif(frames, path, milliseconds):
     first, *rest = [
         frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
     ]
-    first.save(
-        path,
-        "GIF",
-        save_all=True,
-        append_images=rest,
-        duration=milliseconds,
-        loop=0,
-    )
+    with _replacing(path) as aside:
+        first.save(
+            aside,
+            "GIF",
+            save_all=True,
+            append_images=rest,
+            duration=milliseconds,
+            loop=0,
+        )
 
 
 def _reduced(frame):

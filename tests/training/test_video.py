@@ -1,6 +1,7 @@
 """Pictures never cost a result, and say why there is none."""
 
 import ctypes.util
+import errno
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import sys
 import gymnasium
 import imageio
 import numpy as np
+import PIL.Image
 import pytest
 
 from smoothie_tf.export import export_command
@@ -170,6 +172,26 @@ def test_an_earlier_video_does_not_pass_for_the_new_one(tmp_path, capfd):
     said = f"There is no new video, and {run / 'video.mp4'} is an earlier one: Undrawn"
     assert capfd.readouterr().err.startswith(said)
     assert (run / "video.mp4").read_bytes() == b"earlier"
+
+
+def test_an_incomplete_picture_does_not_replace_a_complete_one(tmp_path, monkeypatch):
+    path = tmp_path / "policy.gif"
+
+    def record():
+        make = lambda _, render_mode: Drawn(shade, render_mode)  # noqa: E731
+        video.record_gif(lambda _: np.zeros(1), make, "Drawn-v0", path, 0)
+
+    def save(_, file, *__, **___):
+        pathlib.Path(file).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+    record()
+    complete = path.read_bytes()
+    monkeypatch.setattr(PIL.Image.Image, "save", save)
+    with pytest.raises(video.RenderingError, match="cannot be written .No space left"):
+        record()
+    assert path.read_bytes() == complete
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_card_with_a_picture_of_a_list_without_a_speed(tmp_path, capfd):
