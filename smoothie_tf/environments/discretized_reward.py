@@ -98,10 +98,19 @@ def register(environment_id: str, low: float, high: float) -> str:
 
     Returns:
       The new id, such as "smoothie_tf/DiscretizedHopper-v5".
+
+    Raises:
+      ValueError: If another task of the same name has this id.
     """
     spec = registration.spec(environment_id)
     version = "" if spec.version is None else f"-v{spec.version}"
     new_id = f"smoothie_tf/Discretized{spec.name}{version}"
+    # The namespace of the task is no part of the id.
+    if (base := _BASES.get(new_id, environment_id)) != environment_id:
+        raise ValueError(
+            f"{environment_id!r} cannot be registered as {new_id!r}, which is the "
+            f"version of {base!r}."
+        )
     wrapper = registration.WrapperSpec(
         name=DiscretizedReward.__name__,
         entry_point=f"{__name__}:{DiscretizedReward.__name__}",

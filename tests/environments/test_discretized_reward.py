@@ -129,6 +129,22 @@ def test_any_task_can_be_registered():
     assert discretized_reward.lineage("Ant-v5") == ("Ant-v5",)
 
 
+def test_a_version_is_of_one_task_only(monkeypatch):
+    monkeypatch.setattr(gymnasium.envs.registration, "registry", {})
+    monkeypatch.setattr(discretized_reward, "_BASES", {})
+    for name in ("a/Task-v0", "b/Task-v0"):
+        gymnasium.register(name, lambda: Task())
+    for high in (1.0, 2.0):  # Its own levels may change.
+        name = discretized_reward.register("a/Task-v0", 0.0, high)
+    with pytest.raises(ValueError) as error:
+        discretized_reward.register("b/Task-v0", 0.0, 1.0)
+    assert str(error.value) == (
+        "'b/Task-v0' cannot be registered as 'smoothie_tf/DiscretizedTask-v0', which "
+        "is the version of 'a/Task-v0'."
+    )
+    assert discretized_reward.lineage(name) == ("a/Task-v0", name)
+
+
 def test_importing_needs_no_tensorflow():
     code = "import sys, smoothie_tf.environments; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
