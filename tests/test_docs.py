@@ -34,6 +34,8 @@ INDEX = """
 
 @pytest.fixture
 def repository(tmp_path):
+    tmp_path = tmp_path / "repository"
+    tmp_path.mkdir()
     for name in ("docs", "results", "package", "tools"):
         (tmp_path / name).mkdir()
     shutil.copy(ROOT / "tools" / "mkdocs_links.py", tmp_path / "tools")
@@ -123,9 +125,14 @@ def test_folders_are_looked_at_in_the_repository(repository):
         ("../results/two.csv", "two.csv, which does not exist"),
         ("../results/README.md#third", "does not contain an anchor '#third'"),
         ("gone.md", "gone.md, which does not exist"),
+        ("../../other/outside.md", "outside.md, which is outside the repository"),
+        ("../../other", "other, which is outside the repository"),
     ],
 )
 def test_a_link_to_nothing_fails(repository, link, warning):
+    outside = repository.parent / "other" / "outside.md"
+    outside.parent.mkdir()
+    outside.write_text("# Of another repository\n")
     with open(repository / "docs" / "index.md", "a") as page:
         page.write(f"\n[broken]({link})\n")
     code, said = build(repository)

@@ -8,7 +8,8 @@ default MkDocs includes only `docs/`. This hook
 - copies other linked files, such as figures, tables and source files,
 - changes links to folders to addresses below `extra.repository`; without that setting,
   only the text of the link remains,
-- warns if a linked path does not exist, so a strict build fails.
+- warns if a linked path does not exist or is outside the repository, so a strict build
+  fails.
 """
 
 import base64
@@ -44,7 +45,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         source = pathlib.Path(page.abs_src_path)
         for _, target in _LINK.findall(_markdown(source)):
             path = _path(source, target)
-            if path is None or not _name(path).endswith(".md") or not path.is_file():
+            if path is None or not path.is_relative_to(ROOT):
+                continue
+            if not _name(path).endswith(".md") or not path.is_file():
                 continue
             if files.get_file_from_path(_name(path)) is None:
                 files.append(_file(config, path))
@@ -68,6 +71,11 @@ def on_page_markdown(
         text, target = match.groups()
         path = _path(source, target)
         if path is None:
+            return match.group()
+        if not path.is_relative_to(ROOT):
+            _log.warning(
+                "%s links to %s, which is outside the repository.", source, target
+            )
             return match.group()
         if not path.exists():
             _log.warning("%s links to %s, which does not exist.", source, target)
@@ -102,7 +110,7 @@ def _pages_of(nav):
 
 
 def _path(source, target):
-    """Returns the file that a link points to; None if it is outside the repository."""
+    """Returns the path that a link points to; None if it is an address."""
     if re.match(r"[a-z][a-z0-9+.-]*:|#|/|<", target, re.I):
         return None
     return (source.parent / target.partition("#")[0]).resolve()
