@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import numbers
 from collections.abc import Callable, Iterable, Sequence
 
 _RULES: dict[str, tuple[Callable[[float], bool], str]] = {
@@ -54,7 +55,7 @@ def check(
         if optional and value is None:
             continue
         if (
-            not isinstance(value, int | float)
+            not isinstance(value, numbers.Real)  # Also NumPy's scalars.
             or isinstance(value, bool)
             or not _is_finite(value)
             or not holds(value)

@@ -1,5 +1,6 @@
 """Messages about values that cannot be used."""
 
+import numpy as np
 import pytest
 
 from smoothie_tf import validation
@@ -44,6 +45,18 @@ def test_rules(rule, allowed, refused):
         with pytest.raises(ValueError, match=r"^Agent\.name must be ") as error:
             validation.check("Agent", rule, name=value)
         assert str(error.value).endswith(f"but is {value!r}.")
+
+
+def test_numpys_numbers_are_numbers():
+    for value in (np.int64(3), np.float32(3), np.float64(3), np.uint8(3)):
+        validation.check("Agent", "positive", name=value)
+        validation.check("Agent", "count", name=value)
+    for value in (np.float32("inf"), np.int64(0), np.bool_(True), np.ones(1)):
+        with pytest.raises(ValueError) as error:
+            validation.check("Agent", "positive", name=value)
+        assert str(error.value) == (
+            f"Agent.name must be a number above 0, but is {value!r}."
+        )
 
 
 def test_none_where_it_is_allowed():
