@@ -85,7 +85,7 @@ def silent_unless_failing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Drops standard error: relevant errors are raised."""
+    """Drops standard error; for code that reports what matters by exceptions."""
     with _caught_standard_error():
         yield
 

@@ -31,8 +31,9 @@ gymnasium.register(
     max_episode_steps=100,
 )
 
-# Tasks of Heess et al. (2015). The last three are Gymnasium's under other names, so
-# that their settings are separate from those of Gymnasium's tasks.
+# Tasks of Heess et al. (2015). The two cheetahs and Walker, registered below, are
+# Gymnasium's HalfCheetah-v5 (with or without springs) and Walker2d-v5, under names of
+# their own so that their settings are separate.
 _TASKS: tuple[tuple[str, str, str, int, dict[str, Any]], ...] = (
     ("Hand", "hand", "HandEnvironment", 1000, {}),
     ("CartpoleSwingup", "cartpole", "CartpoleEnvironment", 250, {}),

@@ -2,7 +2,7 @@
 
 Agents see flat float32 observations and act in [−1, 1] per dimension. The wrapper clips
 and rescales the action for the task, so that an agent may store the Gaussian sample
-itself.
+itself. A task may keep its own action bounds, or clip actions itself: see `adapt`.
 
 Shapes: S state, A action.
 """
@@ -50,15 +50,16 @@ class _ClippedActions(gymnasium.ActionWrapper):
 
 
 def make(environment_id: str, **kwargs: Any) -> gymnasium.Env:
-    """Creates a Gymnasium task with flat observations and actions in [−1, 1].
+    """Creates a Gymnasium task with flat observations and, mostly, actions in [−1, 1].
 
     Args:
       environment_id: As for `checked_task.create`.
       **kwargs: Arguments of `gymnasium.make`.
 
     Returns:
-      The task: observations float32 of shape [S], actions of shape [A]; actions
-      outside [−1, 1] are clipped.
+      The task: observations float32 of shape [S], actions of shape [A]. The bounds of
+      the actions are −1 and 1, or with `"rescale_action": False` in the task's metadata
+      the task's own; actions outside are clipped, except with `"clip_action": False`.
 
     Raises:
       ValueError: If the id is unknown, or the task's spaces are not supported.
@@ -72,7 +73,7 @@ def make(environment_id: str, **kwargs: Any) -> gymnasium.Env:
 
 
 def adapt(env: gymnasium.Env) -> gymnasium.Env:
-    """Wraps a Gymnasium task to have flat observations and actions in [−1, 1].
+    """Wraps a Gymnasium task to have flat observations and, mostly, actions in [−1, 1].
 
     A task with `"rescale_action": False` in its metadata keeps its own action bounds. A
     task with `"clip_action": False` clips actions itself, for example because it
@@ -179,6 +180,8 @@ def time_step_spec(env: gymnasium.Env) -> ts.TimeStep:
 def action_spec(env: gymnasium.Env) -> tensor_spec.BoundedTensorSpec:
     """Returns the TF-Agents spec of an adapted task's actions, shape [A].
 
+    Its bounds are those that `make` describes.
+
     Args:
       env: A task from `make` or `adapt`.
     """
@@ -251,7 +254,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         return tensor_spec.to_array_spec(time_step_spec(self._env).observation)
 
     def action_spec(self) -> array_spec.BoundedArraySpec:
-        """Spec of the actions, in [−1, 1], shape [A]."""
+        """Spec of the actions, shape [A], with the bounds that `make` describes."""
         return tensor_spec.to_array_spec(action_spec(self._env))
 
     def close(self) -> None:
