@@ -20,10 +20,8 @@ _CALLS = 100
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the time of each activation and its gradient, relative to tanh."""
     parser = command_line.Parser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", action=command_line.AtLeast, default=9)
     flags = parser.parse_args(arguments)
-    if flags.rounds < 1:
-        parser.error(f"--rounds must be at least 1, but is {flags.rounds}.")
     quiet.silence_imports()
     import tensorflow as tf
 

@@ -19,6 +19,20 @@ import time
 from collections.abc import Sequence
 
 
+class AtLeast(argparse.Action):
+    """Stores a whole number, which must be at least `least`."""
+
+    def __init__(self, *args, least, **kwargs):
+        super().__init__(*args, type=int, **kwargs)
+        self._least = least
+
+    def __call__(self, parser, namespace, values, option_string=None):  # noqa: D102
+        if values < self._least:
+            flag = self.option_strings[0]
+            parser.error(f"{flag} must be at least {self._least}, but is {values}.")
+        setattr(namespace, self.dest, values)
+
+
 class Turns:
     """The contender's side of a contest: waits between its slices."""
 
@@ -133,7 +147,9 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 def flags(description: str) -> argparse.ArgumentParser:
     """Returns a parser with the flags that every contest has."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, default=7, help="rounds")
-    parser.add_argument("--steps", type=int, default=400, help="steps per slice")
+    add = parser.add_argument
+    add("--rounds", action=AtLeast, least=1, default=7, help="rounds")
+    # Slices of some contests have a quarter of the steps.
+    add("--steps", action=AtLeast, least=4, default=400, help="steps per slice")
     parser.add_argument("--core", type=int, default=0, help="core to run on")
     return parser

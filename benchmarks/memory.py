@@ -4,15 +4,18 @@ python benchmarks/memory.py --out_dir results/memory --run_dir runs/memory \
     --num_steps 1000000
 
 The run is a process of its own. Every 50,000 steps its resident memory is read. The
-same command resumes a stopped run, and continues the table.
+same command resumes a stopped run, and continues the table; memory.json beside it holds
+the command, and a table of another one is refused.
 """
 
 import csv
+import json
 import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from smoothie_tf import command_line, program
 from smoothie_tf.experiments.drawing import style
@@ -20,6 +23,8 @@ from smoothie_tf.runs.status import read_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 _POLL_SECONDS = 0.2
+# Flags that determine what the rows of a table mean. A run may become longer.
+_OF_A_TABLE = "agent", "env", "run_dir", "every", "gin_bindings"
 
 
 def resident_megabytes(process_id: int) -> tuple[float, float] | None:
@@ -81,6 +86,26 @@ def watch(
     return process.wait()
 
 
+def other_command(table: pathlib.Path, command: Mapping[str, Any]) -> str:
+    """Returns how a table's command differs from another; empty if it does not.
+
+    Args:
+      table: The CSV file, which need not exist.
+      command: The flags that the table must be of.
+    """
+    if not table.exists():
+        return ""
+    recorded = read_json(table.with_suffix(".json"))
+    if not recorded:
+        return f"there is no {table.with_suffix('.json').name} that says of what run"
+    differing = (
+        f"it is of --{flag} {recorded.get(flag)}, not {value}"
+        for flag, value in command.items()
+        if recorded.get(flag) != value
+    )
+    return next(differing, "")
+
+
 def rows(table: pathlib.Path) -> list[dict[str, str]]:
     """Returns the rows of a table."""
     with open(table, encoding="utf-8", newline="") as file:
@@ -115,16 +140,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--agent", default="smoothie")
     parser.add_argument("--env", default="Hopper-v5")
     parser.add_argument("--num_steps", type=int, default=1_000_000)
-    parser.add_argument("--every", type=int, default=50_000)
+    parser.add_argument("--every", action=command_line.AtLeast, default=50_000)
     parser.add_argument("--gin_bindings", action="append", default=[])
     flags = parser.parse_args(arguments)
-    flags.out_dir.mkdir(parents=True, exist_ok=True)
+    table = flags.out_dir / "memory.csv"
+    described = {key: getattr(flags, key) for key in _OF_A_TABLE}
+    described["run_dir"] = str(flags.run_dir)
+    if other := other_command(table, described):
+        parser.error(f"{table} cannot be continued: {other}; choose another --out_dir.")
+    parser.make_directory("--out_dir", flags.out_dir)
+    table.with_suffix(".json").write_text(
+        json.dumps(described, indent=1) + "\n", encoding="utf-8"
+    )
     command = [sys.executable, str(ROOT / "reproduce" / "train.py"), "--quiet"]
     command += ["--agent", flags.agent, "--env", flags.env, "--preset", "paper"]
     command += ["--num_steps", str(flags.num_steps), "--run_dir", str(flags.run_dir)]
     for binding in flags.gin_bindings:
         command += ["--gin_bindings", binding]
-    table = flags.out_dir / "memory.csv"
     status = watch(command, flags.run_dir, flags.every, table)
     title = f"{flags.agent} on {flags.env}, {flags.num_steps:,} steps"
     draw(table, flags.out_dir / "memory.png", title)
