@@ -1,6 +1,6 @@
 """Measures the memory of a run over its steps; writes a table and a figure.
 
-python benchmarks/memory.py --out_dir results/memory --run_dir runs/memory \
+python benchmarks/memory.py --out_dir runs/memory-table --run_dir runs/memory \
     --num_steps 1000000
 
 The run is a process of its own. Every 50,000 steps its resident memory is read. The

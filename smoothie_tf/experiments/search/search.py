@@ -294,8 +294,8 @@ class Study:
             self._save()
             raise StudyError(
                 f"Trial {failed[0].number} failed: {failed[0].user_attrs['reason']}; "
-                "TPE needs its result for the next trials, and the same command tries "
-                "it again."
+                "TPE needs its result for the next trials. The same command tries it "
+                "again; --sampler random needs no results."
             )
 
     def _advance(self, trials, steps, train):
