@@ -361,7 +361,7 @@ CASES = {
     "evaluation": binding("train.evaluation_interval=0", "train.evaluation_interval m"),
     "episodes": binding("train.evaluation_episodes=0", "train.evaluation_episodes mus"),
     "checkpoints": binding("train.checkpoint_interval=0", "train.checkpoint_interval"),
-    "steps, zero": ({"num_steps": "0"}, "train.num_steps must be a whole number of at"),
+    "steps, zero": ({"num_steps": "0"}, "--num_steps must be at least 1, but is 0."),
     "steps, sign": ({"num_steps": "-5"}, "at least 1, but is -5"),
     "steps, words": ({"num_steps": "many"}, "--num_steps: invalid int value: 'many'"),
     "seed, sign": ({"seed": "-1"}, "--seed must be 0 or more, but is -1"),

@@ -668,7 +668,6 @@ def test_another_runs_directory_is_refused(finished, capsys):
         ({"env": "Hoper-v5"}, "'Hoper-v5' cannot be made"),
         ({"env": "CartPole-v1"}, "must be a Box"),
         ({"seed": -1}, "--seed must be 0 or more, but is -1"),
-        ({"steps": 0}, "train.num_steps must be a whole number of at least 1"),
         ({"bindings": ["SmoothieAgent.gama=1"]}, "Did you mean SmoothieAgent.gamma?"),
         ({"bindings": ["SmoothieAgent.gamma=2"]}, "SmoothieAgent.gamma must be"),
         ({"bindings": ["train.batch_size=0"]}, "train.batch_size must be"),
