@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 
 class AtLeast(argparse.Action):
-    """Stores a whole number, which must be at least `least`."""
+    """As `smoothie_tf.command_line.AtLeast`, which contenders' environments lack."""
 
     def __init__(self, *args, least, **kwargs):
         super().__init__(*args, type=int, **kwargs)

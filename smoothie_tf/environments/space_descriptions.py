@@ -31,7 +31,7 @@ def describe(space: spaces.Space) -> dict[str, Any]:
     if isinstance(space, spaces.Box):
         description |= {"low": _bound(space.low), "high": _bound(space.high)}
     elif isinstance(space, spaces.Discrete):
-        description |= {"n": space.n.item(), "start": space.start.item()}
+        description |= {"n": int(space.n), "start": int(space.start)}
     elif isinstance(space, spaces.MultiDiscrete):
         description |= {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
     return description

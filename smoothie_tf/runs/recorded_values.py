@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from smoothie_tf.runs import prefix
-from smoothie_tf.runs.run import Run
+from smoothie_tf.runs.run import OF_ALL_RUNS, Run
 from smoothie_tf.runs.status import read_json
 from smoothie_tf.training import gin_directory, gin_text, renamed_bindings
 from smoothie_tf.validation import InputError
 
 # What a preset has for others than a single run, and a run's length.
-_NOT_COMPARED = ("grid.", "search.", "train.num_steps")
+_NOT_COMPARED = (*OF_ALL_RUNS, "train.num_steps")
 
 
 def check(runs: Iterable[Run], drawn: bool = False) -> None:

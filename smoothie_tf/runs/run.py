@@ -87,6 +87,10 @@ class Preset:
         return tuple(dict.fromkeys((self.label, *alike)))
 
 
+#: Parameters of presets that belong to a grid or a search, not to a run, begin so.
+OF_ALL_RUNS = ("grid.", "search.")
+
+
 def is_length(binding: str) -> bool:
     """Returns whether a gin binding sets the number of environment steps of a run."""
     return _LENGTH_BINDING in binding
@@ -227,7 +231,7 @@ def _differ_only_in_length(directory: pathlib.Path, *names: str) -> bool:
         {
             key: value
             for key, value in values.items()
-            if key != _LENGTH_BINDING and not key.startswith(("grid.", "search."))
+            if key != _LENGTH_BINDING and not key.startswith(OF_ALL_RUNS)
         }
         for values in each
     )

@@ -14,7 +14,7 @@ from smoothie_tf.experiments.commands import readme
 from smoothie_tf.experiments.commands.figure import figure_command, split_items
 from smoothie_tf.experiments.figures.grids import Arm, Figure
 from smoothie_tf.runs import launch, tasks
-from smoothie_tf.runs.run import Run, is_length
+from smoothie_tf.runs.run import OF_ALL_RUNS, Run, is_length
 from smoothie_tf.training import gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.training.searched_values import digest
@@ -34,8 +34,6 @@ _COLOURS = (
 )
 # An item of an arm that chooses its hyperparameters and is not a gin binding.
 _VALUES = re.compile(rf"values ?= ?(['\"]?)({'|'.join(gin_directory.VALUES)})\1")
-# Parameters of presets.
-_OF_PRESET = re.compile(r"(grid|search)\.")
 
 
 def compare_command(
@@ -209,10 +207,9 @@ def _read_arm(text: str, colour: str) -> Arm:
                 f"--arm {text!r}: {binding!r} is not a binding, such as"
                 " 'SmoothieAgent.kl_penalty = 0.01'."
             )
-        if is_of_preset := [name for name in bound if _OF_PRESET.match(name)]:
+        if of_all := [name for name in bound if name.startswith(OF_ALL_RUNS)]:
             raise InputError(
-                f"--arm {text!r}: {is_of_preset[0]} is for all arms; --seeds sets the"
-                " seeds."
+                f"--arm {text!r}: {of_all[0]} is for all arms; --seeds sets the seeds."
             )
         if others := gin_directory.of_other_agents(agent, bound):
             raise InputError(
