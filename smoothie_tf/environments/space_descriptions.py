@@ -31,7 +31,8 @@ def describe(space: spaces.Space) -> dict[str, Any]:
     if isinstance(space, spaces.Box):
         description |= {"low": _bound(space.low), "high": _bound(space.high)}
     elif isinstance(space, spaces.Discrete):
-        description |= {"n": int(space.n), "start": int(space.start)}
+        # Gymnasium's type hints give n and start any type of NumPy, void included.
+        description |= {key: int(getattr(space, key)) for key in ("n", "start")}
     elif isinstance(space, spaces.MultiDiscrete):
         description |= {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
     return description
