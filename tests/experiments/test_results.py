@@ -1,6 +1,7 @@
 """Tables from what runs have left behind, worked out by hand."""
 
 import math
+import pathlib
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from smoothie_tf.experiments.figures.grids import grid
 from smoothie_tf.runs.run import Preset, Run
 from tests.experiments.made_up_runs import write_run
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEADER = ",".join(metrics.METRICS) + "\n"
 
 
@@ -223,3 +225,20 @@ def test_one_seed_has_no_interval(three):
     )
     assert table.loc["smoothie", "difference"] == 0.0
     assert table.loc["smoothie", ["low", "high"]].isna().all()
+
+
+COMPARISONS = sorted((ROOT / "results").glob("*/*_comparison.csv"))
+
+
+@pytest.mark.parametrize("path", COMPARISONS, ids=lambda path: path.parent.name)
+def test_committed_comparisons_follow_from_their_runs(path):
+    committed = pd.read_csv(path)
+    runs = path.with_name(path.name.replace("_comparison", "_runs"))
+    table = metrics.by_run(metrics.read_table(runs))
+    matches = []
+    for baseline in committed["variant"].unique():
+        now = metrics.compare(table, baseline)[committed.columns]
+        numbers = now.select_dtypes("number").to_numpy()
+        there = committed[now.select_dtypes("number").columns].to_numpy()
+        matches.append(np.allclose(numbers, there, rtol=1e-6, equal_nan=True))
+    assert any(matches)

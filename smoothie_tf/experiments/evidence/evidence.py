@@ -238,16 +238,24 @@ class Evidence:
             The comparison of the longest preset in which both have `LEAST_SEEDS`
             finished runs; `None` if there is none.
         """
-        for preset in self.presets:
-            finals = self.finals[preset.name]
-            if finals.has(env, (ours, theirs)):
-                values = functools.partial(finals.values, env)
-                evaluation, training, first = (
-                    (values(ours, column), values(theirs, column))
-                    for column in ("evaluation_return", "training_return", "first")
-                )
-                return Comparison(preset, *evaluation, training, first)
-        return None
+        of_each = (
+            self.comparison_of(preset, env, ours, theirs) for preset in self.presets
+        )
+        return next((each for each in of_each if each is not None), None)
+
+    def comparison_of(
+        self, preset: Preset, env: str, ours: str, theirs: str
+    ) -> Comparison | None:
+        """Returns the comparison of two arms on a task in one preset, as above."""
+        finals = self.finals[preset.name]
+        if not finals.has(env, (ours, theirs)):
+            return None
+        values = functools.partial(finals.values, env)
+        evaluation, training, first = (
+            (values(ours, column), values(theirs, column))
+            for column in ("evaluation_return", "training_return", "first")
+        )
+        return Comparison(preset, *evaluation, training, first)
 
     def measured(self, name: str, measure: str, **keys: str) -> np.ndarray:
         """Returns a measured quantity of the SVG family's runs, ordered by seed.

@@ -1,6 +1,5 @@
 """The report's sections on the origin of its numbers: searches, commits, versions."""
 
-import json
 import pathlib
 
 from smoothie_tf import rounding
@@ -103,7 +102,7 @@ def _origin(path: pathlib.Path) -> str:
 def provenance(found: evidence.Evidence) -> list[str]:
     """Writes the commits and package versions of the runs."""
     parts = ["## Where the numbers come from\n"]
-    rows = []
+    rows, versions = [], set[str]()
     of = {preset.name: found.runs(preset.name) for preset in found.presets}
     svg = {run.directory: run for run in (*found.svg_tasks.runs, *found.svg.runs)}
     for name, runs in (of | {evidence.SVG_PRESET: svg.values()}).items():
@@ -112,10 +111,7 @@ def provenance(found: evidence.Evidence) -> list[str]:
         for record in records:
             made.setdefault(tuple(metrics.commits(record)), []).append(record)
         for commits, of_commit in sorted(made.items(), key=lambda each: each[0]):
-            versions = {
-                json.dumps(each.get("versions", {}), sort_keys=True)
-                for each in of_commit
-            }
+            versions.update(map(_versions, of_commit))
             seconds = sum(each.get("wall_seconds") or 0 for each in of_commit)
             done = sum(each.get("status") == "done" for each in of_commit)
             rows.append(
@@ -127,11 +123,11 @@ def provenance(found: evidence.Evidence) -> list[str]:
                     ),
                     f"{done} of {len(of_commit)}",
                     f"{seconds / 3600:.1f}",
-                    "; ".join(_versions(each) for each in sorted(versions)),
                 ]
             )
     if rows:
-        head = ["preset", "commit", "finished runs", "hours", "versions"]
+        parts.append(f"Versions: {'; or '.join(sorted(versions))}.\n")
+        head = ["preset", "commit", "finished runs", "hours"]
         parts.append(tables.table(head, rows))
     else:
         parts.append("No run has been collected yet.\n")
@@ -148,5 +144,7 @@ def provenance(found: evidence.Evidence) -> list[str]:
     return parts
 
 
-def _versions(text: str) -> str:
-    return ", ".join(f"{name} {version}" for name, version in json.loads(text).items())
+def _versions(record: dict) -> str:
+    """Writes the versions of packages that a run was made with."""
+    versions = sorted(record.get("versions", {}).items())
+    return ", ".join(f"{name} {version}" for name, version in versions)

@@ -11,6 +11,8 @@ from smoothie_tf.experiments.report import tables
 from smoothie_tf.runs.run import Preset
 
 _COLLECT = "python reproduce/collect.py"
+#: Steps after which returns are compared for little data.
+_EARLY = 100_000
 
 
 def section(
@@ -46,6 +48,8 @@ def section(
             rows,
         )
     )
+    if preset == found.presets[-1]:
+        parts += _early(finals)
     parts += _aggregates(found, preset)
     for figure in (FIGURE_3, FIGURE_4):
         parts += _pictures(figure, finals, out_dir, preset)
@@ -74,6 +78,26 @@ def _final_cells(finals: evidence.Finals, env: str, variant: str) -> list[str]:
     return [*cells, str(count)]
 
 
+def _early(finals: evidence.Finals) -> list[str]:
+    """Writes the returns of the same runs early in training."""
+    early = evidence.Finals(finals.frame[finals.frame["step"] <= _EARLY])
+    arms = ("smoothie", "ddpg")
+    rows = []
+    for env in FIGURE_3.envs:
+        if early.has(env, arms):
+            both = [early.values(env, arm) for arm in arms]
+            estimate = statistics.difference(*both)
+            told = [writing.mean_and_std(each) for each in both]
+            told.append(writing.interval(estimate, with_signs=True))
+            rows.append([env, *told, early.count(env, arms)])
+    if not rows:
+        return []
+    head = ["task", *map(_label, arms), "difference [95 % interval]", "n"]
+    title = f"### After the first {_EARLY:,} steps\n"
+    text = "Evaluation returns of the same runs, by the same rule.\n"
+    return [title, text, tables.table(head, rows)]
+
+
 def _aggregates(found, preset: Preset) -> list[str]:
     """Writes interquartile means and probabilities of improvement."""
     parts = []
@@ -100,9 +124,14 @@ def _aggregates(found, preset: Preset) -> list[str]:
             else:
                 few = evidence.progress(env, arms, *found.finals.values())
                 rows.append([env, "not yet run", "", "", "", few])
-        if len(compared) > 1:
-            of_all = _aggregate(finals, compared, arms)
-            rows.append([f"all {len(compared)} tasks, scaled", *of_all])
+        learned = [
+            env
+            for env in compared
+            if found.comparison_of(preset, env, *arms).has_learned
+        ]
+        if len(learned) > 1:
+            of_all = _aggregate(finals, learned, arms)
+            rows.append([f"{len(learned)} tasks together, scaled", *of_all])
         parts += [
             f"### {title}\n",
             tables.table(
@@ -117,12 +146,13 @@ def _aggregates(found, preset: Preset) -> list[str]:
                 rows,
             ),
         ]
-        if len(compared) > 1:
+        if len(learned) > 1:
             parts.append(
                 "The interquartile mean of three runs is their mean. Scaled: on each "
                 "task, 0 and 1 are the lowest and the highest final return of any run "
                 "of the two agents. The last row uses equally many runs of every task, "
-                "the first ones.\n"
+                "the first ones, and leaves out tasks where neither agent has learned "
+                "(by the condition of the claims' rules).\n"
             )
     return parts
 

@@ -78,14 +78,15 @@ def hessians(found: Evidence) -> Finding:
     if rows is None:
         return Finding(NOT_YET)
     equal = all(row["largest_error"] <= HESSIAN for row in rows)
-    faster = [row["speedup"] > 1 for row in rows]
+    faster = [row["speedup_low"] > 1 for row in rows]
     verdict = all_or_some(faster) if equal else NOT
-    number = "relative error ≤ {:.0e}; {} times as fast (rounds {})".format(
+    speedups = (
+        statistics.Estimate(row["speedup"], row["speedup_low"], row["speedup_high"])
+        for row in rows
+    )
+    number = "relative error ≤ {:.0e}; {} times as fast".format(
         max(row["largest_error"] for row in rows),
-        ", ".join(f"{row['speedup']:.1f}" for row in rows),
-        ", ".join(
-            f"{row['speedup_low']:.1f} to {row['speedup_high']:.1f}" for row in rows
-        ),
+        ", ".join(writing.interval(each, 1) for each in speedups),
     )
     return Finding(verdict, number, f"{rows[0]['cases']:.0f} calls each")
 
@@ -179,7 +180,7 @@ def better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
     def verdict(estimate, slack):
         if estimate.low > 0:
             return REPRODUCED
-        return UNDECIDED if estimate.value > 0 else NOT
+        return NOT if estimate.high < 0 else UNDECIDED
 
     return _compared(found, env, (ours, theirs), verdict)
 
@@ -188,9 +189,9 @@ def slightly_better(found: Evidence, env: str, ours: str, theirs: str) -> Findin
     """Judges by rule C whether `ours` is better on a task; arms are variants."""
 
     def verdict(estimate, slack):
-        if estimate.value <= 0:
-            return NOT
-        return REPRODUCED if estimate.low >= -slack else UNDECIDED
+        if estimate.value > 0 and estimate.low >= -slack:
+            return REPRODUCED
+        return NOT if estimate.high < 0 else UNDECIDED
 
     return _compared(found, env, (ours, theirs), verdict)
 
@@ -205,14 +206,15 @@ def doubled(found: Evidence) -> Finding:
     if np.isnan(ratio):
         number = f"no ratio: DDPG's mean is {writing.beside(pair.theirs.mean())[0]}"
         return Finding(NOT, number, _runs(pair))
-    is_above = statistics.difference(pair.ours, pair.theirs).low > 0
-    if ratio >= 2 and is_above:
-        verdict = REPRODUCED
+    over_twice = statistics.difference(pair.ours, 2 * pair.theirs)
+    if statistics.difference(pair.ours, pair.theirs).low > 0:
+        verdict = REPRODUCED if ratio >= 2 else PARTLY
     else:
-        verdict = PARTLY if ratio > 1 else NOT
+        verdict = NOT if over_twice.high < 0 else UNDECIDED
     number = f"{ratio:.2f} times, {_told(pair)}"
     if pair.has_training:
         number += f", {_ratio(*pair.training):.2f} times"
+    number += f"; above twice DDPG's {writing.interval(over_twice, with_signs=True)}"
     return Finding(verdict, number, _runs(pair))
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from smoothie_tf.experiments.evidence import evidence, statistics, verdicts, writing
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3
-from smoothie_tf.experiments.report import tables
+from smoothie_tf.experiments.report import rules, tables
 from smoothie_tf.training import files
 
 #: Around the summary in README.
@@ -72,6 +72,9 @@ def summary(found, judged: pd.DataFrame) -> str:
     head += ["difference in training returns", "steps", "seeds"]
     return (
         "\n".join(counts) + "\n\n"
+        "Undecided: the interval holds both answers. At least as good is reproduced if"
+        " the interval excludes a deficit of more than"
+        f" {100 * rules.MARGIN:.0f} % of DDPG's return.\n\n"
         "Returns are of the policy's mean action, averaged over a run's last ten"
         " evaluations; ± is the standard deviation over seeds, dividing by n. Training"
         " returns are of the policy with noise; the paper does not say which of the"

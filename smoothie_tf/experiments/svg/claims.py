@@ -91,9 +91,10 @@ def claims() -> list[Claim]:
             "S7: on the 7-link swimmer, SVG(1) outperforms the actor-critic, and "
             "replay improves it",
             "Figure 4; Section 6.1",
-            "reproduced: in final returns, the interval of SVG(1) minus the "
-            "actor-critic is above 0, and that of SVG(1)-ER minus SVG(1) is not below "
-            "0; not: one is below 0; else undecided",
+            "reproduced: in final returns, the intervals of SVG(1) minus the "
+            "actor-critic and of SVG(1)-ER minus SVG(1) are above 0; partly: the first "
+            "is, and the second holds 0 (which was enough for reproduced until "
+            "2026-11-27, before any run); not: one is below 0; else undecided",
             _command(4, figures.SWIMMER_7),
             rules.swimmer_7,
         ),

@@ -165,10 +165,9 @@ def swimmer_7(found: Evidence) -> Finding:
     replayed, ours, theirs = (found.svg.values(env, arm) for arm in arms)
     over_critic = statistics.difference(ours, theirs)
     by_replay = statistics.difference(replayed, ours)
-    if by_replay.high < 0:
-        verdict = NOT
-    else:
-        verdict = _verdict([over_critic])
+    verdict = _verdict([over_critic, by_replay])
+    if verdict == UNDECIDED and over_critic.low > 0:
+        verdict = PARTLY
     number = f"SVG(1) {writing.gap(over_critic)} over the actor-critic; SVG(1)-ER "
     number += f"{writing.gap(by_replay)} over SVG(1)"
     return Finding(verdict, number, found.svg.count(env, arms))
