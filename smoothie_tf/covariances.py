@@ -61,7 +61,10 @@ class Diagonal:
 
     @classmethod
     def parameter_sizes(cls, actions: int, log_variance: float) -> tf.Tensor:
-        """Returns changes of φ that change L equally at the initial φ, shape [P].
+        """Returns the size of a change of each parameter at the initial φ, shape [P].
+
+        It moves the parameter's entry of L as far as a change of 1 in the log variance
+        moves a diagonal entry.
 
         Args:
           actions: A.
@@ -109,8 +112,8 @@ class Diagonal:
 
         Args:
           mean: Mean of the current policy, shape [B, A].
-          previous_mean: Mean of the earlier policy, shape [B, A].
-          previous: Σ of the earlier policy, of the same kind.
+          previous_mean: Mean of the target policy, shape [B, A].
+          previous: Σ of the target policy, of the same kind.
 
         Returns:
           The divergence in nats, shape [B].

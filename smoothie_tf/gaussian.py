@@ -1,7 +1,7 @@
-"""Gaussian calculus as pure functions.
+"""Reproducible random draws, and gradients of Gaussian-smoothed functions from samples.
 
-Shapes: B batch, A action, M samples. Every covariance here is diagonal and given by its
-standard deviations, so `stddev` always has the action's shape.
+Shapes: B batch, A action, M samples. `stddev` holds the standard deviations of a
+diagonal Gaussian, shape [A] or [B, A].
 """
 
 import math

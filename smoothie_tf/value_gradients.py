@@ -175,7 +175,7 @@ def backward_recursion(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns v_s of (9), and v_a, the factor of π_θ in (10), along an episode.
 
-    With u = r_{s'} + γ·v'_{s'}, the derivative by the next state,
+    With u = r_{s'} + γ·v'_{s'}, the derivative with respect to the next state,
 
         v_a = r_a + u·f̂_a,
         v_s = r_s + u·f̂_s + v_a·π_s,       v_s = `final` after the last transition.

@@ -4,11 +4,11 @@ The critic learns the Gaussian-smoothed action value of a policy N(μ_θ(s), Σ_
 
     Q̃(s, a) = ∫ N(ã|a, Σ) Q(s, ã) dã,                                          (9)
 
-the expected return of an action drawn from N(a, Σ) and then of the policy. Its gradient
-in the action, taken at the mean, is the policy gradient for μ_θ; half its Hessian there
-is the policy gradient for Σ_φ (Theorem 1). So a Gaussian policy learns its own
-exploration from a critic. The policy's update uses no sampled actions; the critic's
-samples one phantom action per transition.
+the expected discounted return if the first action is drawn from N(a, Σ(s)) and all
+later ones from the policy. Its gradient in the action at the mean, times ∇θ μ_θ, is the
+policy gradient for θ, (13); half its Hessian there, times ∇φ Σ_φ, is that for φ, (15),
+by Theorem 1. So a Gaussian policy learns its own exploration from a critic. The policy's
+update samples no actions; the critic's samples one phantom action per transition.
 
 The lines of Algorithm 1, in order, and where this code implements them:
 

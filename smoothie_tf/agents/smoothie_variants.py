@@ -114,6 +114,12 @@ def create_smoothie(
       *args: As for `SmoothieAgent`.
       config: The hyperparameters; the defaults if None.
       **kwargs: As for `SmoothieAgent`.
+
+    Returns:
+      A `SmoothieAgent`, `ExpectedSmoothieAgent` or `DerivativeSmoothieAgent`.
+
+    Raises:
+      ValueError: If a hyperparameter is out of range, or two exclude each other.
     """
     fields = {field.name for field in dataclasses.fields(VariantConfig)}
     settings = {name: kwargs.pop(name) for name in fields & kwargs.keys()}
@@ -138,7 +144,10 @@ class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):
         super()._configure(config, {**settings, "evaluation": "expected"})
 
     def critic_loss(self, time_steps, action, next_time_steps, weights) -> tf.Tensor:
-        """The errors of (16) and of (17), with the arguments of (18); a scalar."""
+        """The errors of (16) and of (17).
+
+        Arguments and result are those of `SmoothieAgent.critic_loss`.
+        """
         observation, following = time_steps.observation, next_time_steps.observation
         # a′ ~ N(μ(s′), Σ(s′)).
         next_mean, _ = self._target_actor_network(following)
@@ -201,10 +210,10 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
     def critic_loss(
         self, time_steps, action, next_time_steps, weights, mean_weights=None
     ) -> tf.Tensor:
-        """The Bellman errors for k = 0, 1, 2, supplement (9); a scalar.
+        """The Bellman errors for k = 0, 1, 2, supplement (9).
 
-        The arguments are those of (18) and `mean_weights`, shape [B], the weights of
-        the errors at a = μ_θ(s). For actions of the current policy, ã ~ N(μ, Σ), the
+        Arguments and result are those of `SmoothieAgent.critic_loss`, besides
+        `mean_weights`, shape [B], the weights of the errors at a = μ_θ(s). For actions of the current policy, ã ~ N(μ, Σ), the
         true derivatives minimise the errors at a = μ_θ(s) without weights; those at
         phantom actions would need 1/q.
         """
@@ -240,8 +249,8 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
     def _errors(self, observation, action, target, factors, weights):
         """Returns the sum of the weighted errors at an action, shape [B].
 
-        With d = ã − a, differentiating N(ã|a, Σ) in (12) multiplies the target by
-        Σ⁻¹d once, and by Σ⁻¹ddᵀΣ⁻¹ − Σ⁻¹ twice.
+        With d = ã − a, the first derivative of N(ã|a, Σ) in (12) multiplies the target
+        by Σ⁻¹d, the second by Σ⁻¹ddᵀΣ⁻¹ − Σ⁻¹.
         """
         value_weight, gradient_weight, hessian_weight = map(float, weights)
         value, gradient, hessian = self.critic_derivatives(observation, action)

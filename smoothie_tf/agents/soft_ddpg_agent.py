@@ -1,6 +1,7 @@
 """Soft DDPG: a smoothed Bellman operator, and an actor without ∂Q/∂a.
 
-Both acting and evaluation use a Gaussian around the deterministic actor π_θ,
+The policy acts with, and the critic learns the value of, a Gaussian around the
+deterministic actor π_θ,
 
     ν_θ(·|s) = N(π_θ(s), σ²I),  σ fixed,                                        (S1)
 

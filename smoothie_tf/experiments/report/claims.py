@@ -154,14 +154,14 @@ def claims() -> list[Claim]:
 #: Rules that several claims share.
 SHARED_RULES = {
     "A": "the 95 % interval of the difference of mean final returns decides. "
-    f"reproduced: its lower end is at most {100 * rules.MARGIN:.0f} % of the size of "
-    "DDPG's mean return below 0; not: its upper end is below 0; else undecided",
+    f"reproduced: its lower end is at least −{rules.MARGIN:g}·|DDPG's mean return|; "
+    "not: its upper end is below 0; else undecided",
     "B": "the 95 % interval of the difference of mean final returns decides. "
     "reproduced: it is above 0; not: it is below 0; else undecided",
     "C": "the difference of mean final returns and its 95 % interval decide. "
-    "reproduced: the difference is above 0, and the interval's lower end at most "
-    f"{100 * rules.MARGIN:.0f} % of the size of DDPG's mean return below 0; not: the "
-    "interval is below 0; else undecided",
+    "reproduced: the difference is above 0, and the interval's lower end at least "
+    f"−{rules.MARGIN:g}·|DDPG's mean return|; not: the interval is below 0; else "
+    "undecided",
 }
 
 
