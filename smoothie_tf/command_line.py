@@ -4,10 +4,15 @@ Importing this module imports no TensorFlow.
 """
 
 import argparse
+import functools
 import os
 import pathlib
+import shutil
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
+
+from smoothie_tf import validation
 
 #: Exit statuses of every command.
 DONE = 0
@@ -16,6 +21,23 @@ FAILED = 1
 BAD_INPUT = 2
 #: Stopped by Ctrl-C, SIGTERM or SIGHUP; shells use this status for SIGINT.
 INTERRUPTED = 130
+# Pictures and tables of a figure need less than this.
+_LEAST_FREE_BYTES = 10 * 2**20
+
+
+def reporting(command: Callable[..., int]) -> Callable[..., int]:
+    """Lets a command print errors meant for its user, and return their exit status."""
+
+    @functools.wraps(command)
+    def run(*args, **kwargs):
+        try:
+            return command(*args, **kwargs)
+        except (validation.InputError, validation.FailedError) as error:
+            print(f"{str(error).rstrip('.')}.", file=sys.stderr)
+            is_failure = isinstance(error, validation.FailedError)
+            return FAILED if is_failure else BAD_INPUT
+
+    return run
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,15 +78,50 @@ class AtLeast(argparse.Action):
     """Stores a whole number, which must be at least `least`; `reason` says why."""
 
     def __init__(self, *args: Any, least: int = 1, reason: str = "", **kwargs: Any):
-        super().__init__(*args, **{"type": int, **kwargs})
+        super().__init__(*args, **kwargs)
         self._least = least
         self._rule = f"at least {least}" + f" ({reason})" * bool(reason)
 
     def __call__(self, parser, namespace, values, option_string=None):  # noqa: D102
-        if values < self._least:
-            flag = self.option_strings[0]
-            parser.error(f"{flag} must be {self._rule}, but is {values}.")
-        setattr(namespace, self.dest, values)
+        flag = self.option_strings[0]
+        try:
+            number = int(values)
+        except ValueError:
+            parser.error(f"{flag} must be a whole number, but is {values!r}.")
+        if number < self._least:
+            parser.error(f"{flag} must be {self._rule}, but is {number}.")
+        setattr(namespace, self.dest, number)
+
+
+def check_room(flag: str, path: pathlib.Path) -> None:
+    """Checks before training that a directory can be created and has free space.
+
+    Args:
+        flag: The flag that names it.
+        path: The directory.
+
+    Raises:
+        InputError: If it cannot be used.
+    """
+    try:
+        whole = path.absolute()
+        existing = next(each for each in (whole, *whole.parents) if each.exists())
+        if not existing.is_dir():
+            raise validation.InputError(f"{flag} {path}: {existing} is a file.")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise validation.InputError(
+                f"{flag} {path} cannot be written: no permission."
+            )
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        raise validation.InputError(
+            f"{flag} {path} cannot be used: {error.strerror}."
+        ) from None
+    if free < _LEAST_FREE_BYTES:
+        raise validation.InputError(
+            f"{flag} {path} has room for {free / 2**20:.1f} MiB, but needs at least"
+            f" {_LEAST_FREE_BYTES / 2**20:.0f} MiB."
+        )
 
 
 def _path(text: str) -> pathlib.Path:

@@ -38,14 +38,18 @@ _SPELLED = {
     "µ": "u",
     "\N{COMBINING TILDE}": "~",
 }
-# Errors of a file system that is full or may not be written.
-_NOT_WRITABLE = (
+# Errors of a file system that is full or may not be written, or of a path.
+_EXPLAINED = (
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EROFS,
     errno.EACCES,
     errno.EPERM,
     errno.EFBIG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
 )
 # Errors of writing to a pipe or a terminal whose other end is closed.
 _CLOSED_READER = (errno.EPIPE, errno.EIO)
@@ -70,19 +74,27 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
         written, for example on a full disk.
     """
     os.environ["MPLBACKEND"] = "agg"
-    if not {"", os.curdir, os.getcwd()} & set(sys.path):
-        sys.path.append(os.getcwd())
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        print("The working directory does not exist any more.", file=sys.stderr)
+        return 2
+    if not {"", os.curdir, here} & set(sys.path):
+        sys.path.append(here)
     codecs.register_error(_ERRORS, _spell)
     sys.stdout, output = _never_raising(sys.stdout, 1)
     sys.stderr, _ = _never_raising(sys.stderr, 2)
     try:
         return command(*args, **kwargs) or _lost(output)
     except OSError as error:
-        if error.errno not in _NOT_WRITABLE:
+        if error.errno not in _EXPLAINED:
             raise
         file = error.filename or "A file"
         print(f"{file} cannot be opened or written: {error.strerror}.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
     except SystemExit as stop:  # Argparse raises it after `--help`.
         stop.code = stop.code or _lost(output)
         raise

@@ -21,6 +21,10 @@ class InputError(ValueError):
     """A value given by the user cannot be used; the message is one sentence."""
 
 
+class FailedError(Exception):
+    """A command cannot go on, though its input is allowed; the message says why."""
+
+
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's message, or its `repr` if that is empty."""
     lines = str(error).strip().splitlines()

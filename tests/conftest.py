@@ -87,13 +87,9 @@ def runs(preset, tmp_path) -> tuple[Run, ...]:
 
 
 @pytest.fixture
-def fake_command():
-    """Makes the real command of a run, with the fake script in the real one's place."""
-
-    def command(run: Run) -> list[str]:
-        return [sys.executable, str(FAKE_TRAIN), *launch.train_command(run)[4:]]
-
-    return command
+def fake_command(monkeypatch):
+    """Puts the fake script in the place of the real one in commands of runs."""
+    monkeypatch.setattr(launch, "TRAIN", (sys.executable, str(FAKE_TRAIN)))
 
 
 @pytest.fixture

@@ -180,3 +180,23 @@ def test_modules_in_the_working_directory_can_be_imported_after_installed_ones(
         timeout=120,
     )
     assert (done.stdout, done.returncode) == ("here\n", 0), done.stderr
+
+
+def test_a_path_that_is_none_is_said():
+    done = run("sys.exit(program.run(lambda: open(sys.executable + '/x')))")
+    (line,) = done.stderr.decode().splitlines()
+    assert done.returncode == 1
+    assert line.endswith("/x cannot be opened or written: Not a directory.")
+
+
+def test_an_interruption_is_said():
+    done = run("def stop(): raise KeyboardInterrupt\nsys.exit(program.run(stop))")
+    assert (done.returncode, done.stderr) == (130, b"Stopped.\n")
+
+
+def test_a_working_directory_that_was_removed(tmp_path):
+    code = f"import os\nos.chdir({str(tmp_path / 'here')!r})\nos.rmdir(os.getcwd())\n"
+    (tmp_path / "here").mkdir()
+    done = run(f"{code}sys.exit(program.run(print))")
+    assert done.returncode == 2
+    assert done.stderr == b"The working directory does not exist any more.\n"

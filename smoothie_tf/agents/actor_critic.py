@@ -107,8 +107,8 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
           critic_network: The critic, from (observations [B, S], actions [B, A]) to
             values [B]. Optional methods, as in `CriticNetwork`:
             `action_derivatives(observation, action, full_hessian)` makes Hessians fast
-            (supplement D.1), `sample_values(observation, actions)` values several actions
-            a state, [M, B, A] to [M, B], fast.
+            (supplement D.1), `sample_values(observation, actions)` gives values [M, B]
+            of several actions a state, [M, B, A], fast.
           actor_optimizer: Optimizer of θ and φ.
           critic_optimizer: Optimizer of the critic's weights.
           config: The hyperparameters; `config_class`'s defaults if None.

@@ -122,29 +122,25 @@ def create_agent(
     )
     adam = functools.partial(_adam, epsilon=adam_epsilon)
     kind, observation_spec = AGENTS[name], time_step_spec.observation
-    contract = protocol.contract(kind)
-    takes, arguments = contract.takes, {}
-    if contract.config_class is not None:
-        arguments["config"] = _BOUND[contract.config_class]()
+    takes, arguments = ("critic_network",), {}
+    if (config_class := protocol.contract(kind).config_class) is not None:
+        arguments["config"] = _BOUND[config_class]()
+        takes = arguments["config"].takes
     arguments["actor_network"] = actor_network(observation_spec, action_spec)
-    if "critic_network" in takes:
-        arguments["critic_network"] = critic_network((observation_spec, action_spec))
-    if "value_network" in takes:
-        arguments["value_network"] = value_network(observation_spec)
-    if "make_value_network" in takes:
-        arguments["make_value_network"] = functools.partial(
-            value_network, observation_spec
-        )
-    if {"critic_network", "value_network", "make_value_network"} & set(takes):
+    make = {
+        "critic_network": lambda: critic_network((observation_spec, action_spec)),
+        "value_network": lambda: value_network(observation_spec),
+        "dynamics_network": lambda: dynamics_network(
+            observation_spec, action_spec, reward_fn is None
+        ),
+        "max_episode_steps": lambda: max_episode_steps,
+    }
+    arguments |= {name: make[name]() for name in takes}
+    if {"critic_network", "value_network"} & set(takes):
         arguments["critic_optimizer"] = adam(critic_learning_rate)
     if "dynamics_network" in takes:
-        arguments["dynamics_network"] = dynamics_network(
-            observation_spec, action_spec, reward_fn is None
-        )
         arguments["model_optimizer"] = adam(model_learning_rate)
         arguments["reward_fn"] = reward_fn
-    if "max_episode_steps" in takes:
-        arguments["max_episode_steps"] = max_episode_steps
     agent = kind(
         time_step_spec,
         action_spec,

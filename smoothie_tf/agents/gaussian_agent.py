@@ -33,6 +33,9 @@ class AgentConfig:
     #: The agent's name in bindings and errors.
     owner: ClassVar[str] = "GaussianAgent"
 
+    #: Arguments of the agent's constructor besides the policy's network and optimizer.
+    takes: ClassVar[tuple[str, ...]] = ("critic_network",)
+
     gamma: float = 0.995
     name: str | None = None
 

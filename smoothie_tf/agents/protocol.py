@@ -14,13 +14,13 @@ class Contract:
     """The attributes and their defaults.
 
     Attributes:
-      takes: Arguments of its constructor besides the policy's network and optimizer:
-        any of "critic_network", "value_network", "make_value_network" (each with
-        `critic_optimizer`), "dynamics_network" (with `model_optimizer` and `reward_fn`)
-        and "max_episode_steps". Read from the class.
       config_class: Dataclass of its hyperparameters, passed to it as `config`; gin
-        binds them by the class attribute `owner`. None if gin binds the constructor.
-        Read from the class.
+        binds them by the class attribute `owner`. Its attribute `takes` names the
+        arguments of the agent's constructor besides the policy's network and
+        optimizer: any of "critic_network", "value_network" (each with
+        `critic_optimizer`), "dynamics_network" (with `model_optimizer` and `reward_fn`)
+        and "max_episode_steps". None if gin binds the constructor, which then takes
+        "critic_network". Read from the class.
       minibatches_per_train: Number of minibatches of `train.batch_size` that one call
         of `train` receives, as one batch.
       trains_at_episode_end: Whether it trains after each episode instead of after each
@@ -32,7 +32,6 @@ class Contract:
         ended or replay holds no next action, shape [B].
     """
 
-    takes: tuple[str, ...] = ("critic_network",)
     config_class: type[Any] | None = None
     minibatches_per_train: int = 1
     trains_at_episode_end: bool = False

@@ -5,10 +5,11 @@ The critic learns the Gaussian-smoothed action value of a policy N(μ_θ(s), Σ_
     Q̃(s, a) = ∫ N(ã|a, Σ) Q(s, ã) dã,                                          (9)
 
 the expected discounted return if the first action is drawn from N(a, Σ(s)) and all
-later ones from the policy. Its gradient in the action at the mean, times ∇θ μ_θ, is the
-policy gradient for θ, (13); half its Hessian there, times ∇φ Σ_φ, is that for φ, (15),
-by Theorem 1. So a Gaussian policy learns its own exploration from a critic. The policy's
-update samples no actions; the critic's samples one phantom action per transition.
+later ones from the policy. Its gradient in the action at the mean, times ∇θ μ_θ, is
+the policy gradient for θ, (13); half its Hessian there, times ∇φ Σ_φ, is that for φ,
+(15), by Theorem 1. So a Gaussian policy learns its own exploration from a critic. The
+policy's update samples no actions; the critic's samples one phantom action per
+transition.
 
 The lines of Algorithm 1, in order, and where this code implements them:
 

@@ -213,9 +213,9 @@ class DerivativeSmoothieAgent(smoothie_agent.SmoothieAgent):
         """The Bellman errors for k = 0, 1, 2, supplement (9).
 
         Arguments and result are those of `SmoothieAgent.critic_loss`, besides
-        `mean_weights`, shape [B], the weights of the errors at a = μ_θ(s). For actions of the current policy, ã ~ N(μ, Σ), the
-        true derivatives minimise the errors at a = μ_θ(s) without weights; those at
-        phantom actions would need 1/q.
+        `mean_weights`, shape [B], the weights of the errors at a = μ_θ(s). For
+        actions of the current policy, ã ~ N(μ, Σ), the true derivatives minimise the
+        errors at a = μ_θ(s) without weights; those at phantom actions would need 1/q.
         """
         observation = time_steps.observation
         covariance = self._covariance.at(observation)

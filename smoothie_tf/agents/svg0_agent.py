@@ -84,6 +84,7 @@ class Svg0Config(actor_critic.ActorCriticConfig):
 
     owner: ClassVar[str] = "Svg0Agent"
     stores_log_probability: ClassVar[bool] = True
+    takes: ClassVar[tuple[str, ...]] = ("critic_network", "max_episode_steps")
 
     target_update_tau: float = 1.0
     infer_noise: bool = True
@@ -133,7 +134,6 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
 
     config_class = Svg0Config
     _config: Svg0Config
-    takes = ("critic_network", "max_episode_steps")
 
     def __init__(self, *args: Any, max_episode_steps: int | None = None, **kwargs: Any):
         """Creates the agent.

@@ -27,6 +27,11 @@ class Svg1Config(value_gradient_agent.ValueGradientConfig):
     """Hyperparameters of SVG(1), or of SVG(1)-ER if `policy_replay` (the default)."""
 
     owner: ClassVar[str] = "Svg1Agent"
+    takes: ClassVar[tuple[str, ...]] = (
+        "value_network",
+        "dynamics_network",
+        "max_episode_steps",
+    )
 
     policy_replay: bool = True
     policy_updates: int | None = None
@@ -37,7 +42,6 @@ class Svg1Agent(value_gradient_agent.ValueGradientAgent):
 
     config_class = Svg1Config
     _config: Svg1Config
-    takes = ("value_network", "dynamics_network", "max_episode_steps")
 
     def policy_loss(
         self, batch: value_gradient_agent.Batch

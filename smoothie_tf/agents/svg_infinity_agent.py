@@ -44,6 +44,12 @@ class SvgInfinityConfig(value_gradient_agent.ValueGradientConfig):
     trains_at_episode_end: bool = dataclasses.field(default=True, init=False)
     kl_penalty: float = dataclasses.field(default=0.0, init=False)
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Arguments of the agent: V̂ only with a horizon."""
+        value = () if self.horizon is None else ("value_network",)
+        return ("dynamics_network", "max_episode_steps", *value)
+
     def __post_init__(self):
         super().__post_init__()
         validation.check_flags(self.owner, plans=self.plans)
@@ -55,7 +61,6 @@ class SvgInfinityAgent(value_gradient_agent.ValueGradientAgent):
 
     config_class = SvgInfinityConfig
     _config: SvgInfinityConfig
-    takes = ("dynamics_network", "max_episode_steps", "make_value_network")
 
     def __init__(self, *args: Any, **kwargs: Any):
         """Creates the agent; arguments and errors as for `ValueGradientAgent`."""

@@ -31,6 +31,7 @@ class TdActorCriticConfig(value_gradient_agent.ValueGradientConfig):
     """
 
     owner: ClassVar[str] = "TdActorCriticAgent"
+    takes: ClassVar[tuple[str, ...]] = ("value_network", "max_episode_steps")
 
     trace_decay: float = 0.0
     model_updates: int | None = dataclasses.field(default=None, init=False)
@@ -48,7 +49,6 @@ class TdActorCriticAgent(value_gradient_agent.ValueGradientAgent):
 
     config_class = TdActorCriticConfig
     _config: TdActorCriticConfig
-    takes = ("value_network", "max_episode_steps")
 
     def policy_loss(
         self, batch: value_gradient_agent.Batch

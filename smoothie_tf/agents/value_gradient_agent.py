@@ -14,7 +14,6 @@ Shapes: B batch, T transitions of an episode, K updates, S state, A action.
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
@@ -101,8 +100,6 @@ class ValueGradientConfig(gaussian_agent.AgentConfig):
     """
 
     owner: ClassVar[str] = "ValueGradientAgent"
-    #: Steps that derivatives are propagated back from V̂; `SvgInfinityConfig` sets it.
-    horizon: ClassVar[int | None] = None
     stores_log_probability: ClassVar[bool] = True
 
     gamma: float = 0.99
@@ -142,14 +139,12 @@ class ValueGradientConfig(gaussian_agent.AgentConfig):
 class ValueGradientAgent(gaussian_agent.GaussianAgent):
     """Trains a model, a value function and a policy, in this order.
 
-    Subclasses define `config_class`, `takes` and `policy_loss`.
+    Subclasses define `config_class` and `policy_loss`.
     """
 
     config_class: type[ValueGradientConfig] = ValueGradientConfig
     _config: ValueGradientConfig
-    #: Arguments that it needs: see `protocol.Contract`.
-    takes: tuple[str, ...] = ()
-    # None without the networks that `takes` does not name; then nothing calls them.
+    # None without the networks that `config.takes` does not name: nothing calls them.
     _value_network: Any
     _target_value_network: Any
     _dynamics_network: Any
@@ -163,8 +158,6 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         *,
         config: ValueGradientConfig | None = None,
         value_network: network.Network | tf.keras.Model | None = None,
-        make_value_network: Callable[[], network.Network | tf.keras.Model]
-        | None = None,
         critic_optimizer: types.Optimizer | None = None,
         dynamics_network: tf.Module | None = None,
         model_optimizer: types.Optimizer | None = None,
@@ -183,7 +176,6 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
           actor_optimizer: Optimizer of θ, and of σ where it is learned.
           config: The hyperparameters; `config_class`'s defaults if None.
           value_network: V̂, from observations [B, S] to values [B].
-          make_value_network: Creates V̂, for agents that need it only with a horizon.
           critic_optimizer: Optimizer of V̂'s parameters, ν.
           dynamics_network: The model, such as `DynamicsNetwork`.
           model_optimizer: Optimizer of the model.
@@ -203,20 +195,12 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         self._configure(config, settings)
         config = self._config
         owner = config.owner
-        if config.horizon is not None:
-            if make_value_network is None:
-                raise ValueError(
-                    f"{owner}.make_value_network must create a value function for"
-                    f" horizon {config.horizon}, but is None."
-                )
-            # Only if needed: its initial weights shift the later random draws.
-            value_network = make_value_network()
         networks = {
             "value_network": value_network,
             "dynamics_network": dynamics_network,
         }
         for each, given in networks.items():
-            if given is None and each in self.takes:
+            if given is None and each in config.takes:
                 raise ValueError(f"{owner}.{each} must be a network, but is None.")
         validation.check(
             owner, "count", optional=True, max_episode_steps=max_episode_steps
@@ -274,8 +258,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
             )
         self._dynamics_network = dynamics_network
         self._reward_fn = reward_fn
-        # A checkpoint holds the optimizer only if there is a value network.
-        self._critic_optimizer = None if value_network is None else critic_optimizer
+        self._critic_optimizer = critic_optimizer
         self._model_optimizer = model_optimizer
         self._updates = {
             "model": 0,

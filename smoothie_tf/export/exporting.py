@@ -59,10 +59,7 @@ def export_run(
     stop = stop or stopping.StopRequest()
     # A link's target, since a link cannot be replaced by a directory.
     out = pathlib.Path(os.path.realpath(out))
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ValueError(
-            f"--out {out} exists already: choose another directory, or remove it."
-        )
+    _check_is_free(out)
     run = saved_run.SavedRun(run_dir)
     step = run.choose(checkpoint, best)
     task = run.make_task()
@@ -125,6 +122,14 @@ def write_description(
         files.replace(directory / file_name, text)
 
 
+def _check_is_free(out):
+    """Raises if something exists there, besides an empty directory."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ValueError(
+            f"--out {out} exists already: choose another directory, or remove it."
+        )
+
+
 @contextlib.contextmanager
 def _aside(out):
     """Yields a directory that becomes `out` on success, and is removed otherwise."""
@@ -140,6 +145,7 @@ def _aside(out):
         try:
             directory.replace(out)
         except OSError:  # A working directory or a mount point cannot be replaced.
+            _check_is_free(out)
             for path in directory.iterdir():
                 shutil.move(path, out / path.name)
             directory.rmdir()

@@ -66,14 +66,7 @@ class SavedRun:
 
     def checkpoint_steps(self) -> list[int]:
         """Returns the steps of the existing checkpoints, in ascending order."""
-        directory = self.path / "checkpoints"
-        names = [p.stem for p in directory.glob("ckpt-*.index")]
-        steps = [name.removeprefix("ckpt-") for name in names]
-        found = sorted(int(step) for step in steps if step.isdigit())
-        # A killed process may have left an incomplete checkpoint, which has no list of
-        # checksums. Runs of older versions have no such lists at all.
-        complete = [s for s in found if (directory / f"ckpt-{s}.json").exists()]
-        return complete or found
+        return files.finished_checkpoints(self.path / "checkpoints")
 
     def best(self) -> Evaluation:
         """Returns the evaluation of highest mean return, the first of equals.

@@ -13,7 +13,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TextIO
 
 import tqdm
@@ -87,7 +87,6 @@ def launch(
     num_workers: int | None = None,
     *,
     title: str = "",
-    command: Callable[[Run], list[str]] = train_command,
     stream: TextIO | None = None,
     workers: Workers | None = None,
 ) -> list[Outcome]:
@@ -101,7 +100,6 @@ def launch(
         runs: The runs; the output of each goes to `log.txt` in its directory.
         num_workers: Maximum of parallel runs; `None` for one on each usable core.
         title: Title of the progress bar.
-        command: Returns the command that trains a run.
         stream: Stream for progress and failures; `None` for standard error.
         workers: Starts the runs; `None` for processes on this machine.
 
@@ -118,7 +116,7 @@ def launch(
     stream = sys.stderr if stream is None else stream
     workers = LocalWorkers() if workers is None else workers
     with _StopSignals() as stop:
-        launching = _Launch(runs, num_workers, title, command, stream, workers, stop)
+        launching = _Launch(runs, num_workers, title, stream, workers, stop)
         return launching.work()
 
 
@@ -170,12 +168,11 @@ class _Child:
 class _Launch:
     """One call of `launch`."""
 
-    def __init__(self, runs, num_workers, title, command, stream, workers, stop):
+    def __init__(self, runs, num_workers, title, stream, workers, stop):
         self._runs = runs
         self._num_workers = num_workers
         self._workers = workers
         self._title = title
-        self._command = command
         self._stream = stream
         self._stop = stop
         self._children: list[_Child] = []
@@ -247,7 +244,7 @@ class _Launch:
         self._attempts[run] += 1
         log = run.directory / LOG_FILE
         log_start = log.stat().st_size if log.exists() else 0
-        process = self._workers.start(self._command(run), log, descriptor)
+        process = self._workers.start(train_command(run), log, descriptor)
         return _Child(run, process, log_start)
 
     def _collect(self):
@@ -397,6 +394,9 @@ def _reason(child: _Child, code: int) -> str:
 
 def _output(child: _Child) -> list[str]:
     """Returns the lines that a process has printed."""
-    with open(child.run.directory / LOG_FILE, "rb") as log:
-        log.seek(child.log_start)
-        return log.read().decode(errors="replace").strip().splitlines()
+    try:
+        with open(child.run.directory / LOG_FILE, "rb") as log:
+            log.seek(child.log_start)
+            return log.read().decode(errors="replace").strip().splitlines()
+    except OSError:  # Somebody has removed it.
+        return []

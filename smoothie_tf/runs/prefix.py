@@ -22,7 +22,7 @@ from smoothie_tf.runs.status import (
     read_json,
     recorded_status,
 )
-from smoothie_tf.training import run_directory
+from smoothie_tf.training import files, run_directory
 
 
 def locate(run: Run) -> Run:
@@ -70,7 +70,7 @@ def steps_done(run: Run) -> int:
 
 def has_checkpoints(directory: pathlib.Path) -> bool:
     """Says whether a directory holds checkpoints of a run, valid or not."""
-    return any((directory / "checkpoints").glob("*"))
+    return bool(files.checkpoints(directory / "checkpoints"))
 
 
 def difference(run: Run, directory: pathlib.Path) -> str:

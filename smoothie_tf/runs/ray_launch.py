@@ -5,6 +5,7 @@ same paths. If the worker or node of a run dies, the run resumes elsewhere from 
 checkpoint.
 """
 
+import argparse
 import contextlib
 import importlib.util
 import logging
@@ -16,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from smoothie_tf.command_line import AtLeast, Parser
+from smoothie_tf.command_line import AtLeast, Parser, check_room
 from smoothie_tf.runs.workers import ONE_CORE, LocalWorkers, WorkerLostError, Workers
 from smoothie_tf.validation import InputError, first_line
 
@@ -65,6 +66,23 @@ def add_flags(parser: Parser) -> None:
         help="host:port of the cluster's head node; default auto: the cluster that "
         "this machine is a node of",
     )
+
+
+def check_flags(flags: argparse.Namespace) -> None:
+    """Checks the values of these flags, as far as that needs no cluster.
+
+    Raises:
+        InputError: If the directory cannot be used, or this machine has too few cores.
+    """
+    # Two runs may share a single core.
+    most = max(2, os.cpu_count() or 1)
+    if flags.launcher == "processes" and (flags.num_workers or 1) > most:
+        raise InputError(
+            f"--num_workers must be at most {most} on this machine, as a run uses a "
+            f"whole core, but is {flags.num_workers}."
+        )
+    if not flags.plot_only:
+        check_room("--runs_dir", flags.runs_dir)
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ def _difference(record, path, now):
             continue
         if name not in now:
             return f"{name} = {before.get(name)!r}, which is not bound now"
-        if name in before and not _equal(before[name], now[name]):
+        if name in before and not gin_text.same(before[name], now[name]):
             return f"{name} = {before[name]!r}, but now it would be {now[name]!r}"
     return ""
 
@@ -75,17 +75,3 @@ def _values(run: Run) -> dict[str, Any]:
     values = gin_text.bound_values(*files, preset, *run.gin_bindings)
     # Macros have no configurable; the parameters that refer to them have their values.
     return {name: value for name, value in values.items() if "." in name}
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Says whether two values are equal; references may include their module."""
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    one, other = (
-        f"@{each[1:].rsplit('.', 1)[-1]}"
-        if isinstance(each, str) and each.startswith("@")
-        else each
-        for each in (one, other)
-    )
-    # 1.0 is 1, but neither is True.
-    return one == other and isinstance(one, bool) == isinstance(other, bool)

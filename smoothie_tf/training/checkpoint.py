@@ -157,12 +157,15 @@ class Checkpointer:
           CheckpointError: If there are checkpoints, but none is valid.
         """
         problems: list[str] = []
-        found, misfits = self._found(), False
-        for place, step in enumerate(reversed(found)):
+        finished, misfits = files.finished_checkpoints(self._directory), False
+        for step in reversed(files.checkpoints(self._directory)):
             path, intact = self._path(step), False
             try:
-                self._check(step, found)
-                intact = self._has_manifest(step)
+                if step not in finished:
+                    raise ValueError("it was never finished")
+                if path.with_suffix(".json").exists():
+                    check_files(self._directory, step)
+                    intact = True
                 with files.literal(path.parent) as readable:
                     status = self._checkpoint.read(str(readable / path.name))
                     status.assert_existing_objects_matched()
@@ -176,9 +179,8 @@ class Checkpointer:
                 continue
             if problems:
                 problems[-1] += f" Resuming from the previous one, of step {step}."
-            older = found[: len(found) - 1 - place]
-            whole = [each for each in older if self._has_manifest(each)]
-            self._steps = [*whole, step][-_NUMBER_KEPT:]
+            older = [each for each in finished if each < step]
+            self._steps = [*older, step][-_NUMBER_KEPT:]
             return state, problems
         if problems:
             problems.append(
@@ -197,28 +199,6 @@ class Checkpointer:
 
     def _path(self, step):
         return self._directory / f"ckpt-{step}"
-
-    def _has_manifest(self, step):
-        return self._path(step).with_suffix(".json").exists()
-
-    def _found(self):
-        """Returns the numbers of all existing checkpoints, in order."""
-        numbers = set()
-        for file in self._directory.glob("ckpt-*"):
-            match = _NUMBERED.fullmatch(file.name)
-            if match and file.suffix in (".index", ".json"):
-                numbers.add(int(match[1]))
-        return sorted(numbers)
-
-    def _check(self, step, found):
-        """Raises one of `UNREADABLE` if a checkpoint's files have changed."""
-        if not self._has_manifest(step):
-            # If none has it, the process was killed during its first save, or an older
-            # version wrote them; TensorFlow's own checksums are used then.
-            if any(self._has_manifest(each) for each in found):
-                raise ValueError("it was never finished")
-            return
-        check_files(self._directory, step)
 
     def _remove_others(self):
         """Removes files that belong to no kept checkpoint."""

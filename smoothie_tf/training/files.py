@@ -10,9 +10,10 @@ from smoothie_tf import validation
 
 # Characters with a meaning in file patterns of TensorFlow and Python.
 _PATTERN_SIGNS = frozenset("*?[\\")
+_OF_CHECKPOINT = (".index", ".json")
 
 
-class StorageError(Exception):
+class StorageError(validation.FailedError):
     """A file could not be written; the message is a sentence without a full stop."""
 
 
@@ -23,7 +24,9 @@ def failed(path: str | os.PathLike[str], error: Exception) -> StorageError:
       path: The file.
       error: The error of the system or of TensorFlow.
     """
-    reason = getattr(error, "strerror", None) or validation.first_line(error)
+    # TensorFlow's messages end with the system's reason and the operation's name.
+    told = validation.first_line(error).partition(" [Op:")[0].rpartition("; ")[2]
+    reason = getattr(error, "strerror", None) or told
     return StorageError(f"{path} cannot be written ({reason})")
 
 
@@ -59,6 +62,21 @@ def replace(
         sync(path.parent)
 
 
+@contextlib.contextmanager
+def replacing(directory: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a new directory, whose files then replace those of the same names.
+
+    Other processes see no half file. If the block raises an error, nothing is replaced.
+
+    Args:
+      directory: The directory of the files to replace; it must exist.
+    """
+    with tempfile.TemporaryDirectory(prefix=".", dir=directory) as folder:
+        yield pathlib.Path(folder)
+        for path in sorted(pathlib.Path(folder).iterdir()):
+            path.replace(directory / path.name)
+
+
 def sync(path: str | os.PathLike[str]) -> None:
     """Waits until a file's content, or a directory's names, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -66,6 +84,23 @@ def sync(path: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def checkpoints(directory: pathlib.Path) -> list[int]:
+    """Returns the numbers of all checkpoints in a directory, in order, valid or not."""
+    paths = [path for path in directory.glob("ckpt-*") if path.suffix in _OF_CHECKPOINT]
+    numbers = {path.stem.removeprefix("ckpt-") for path in paths}
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def finished_checkpoints(directory: pathlib.Path) -> list[int]:
+    """Returns the numbers of the checkpoints that were finished, in order.
+
+    These have a ckpt-N.json, which is written last. If none has one, the process was
+    killed during its first save, or an older version wrote them: then all count.
+    """
+    found = checkpoints(directory)
+    return [n for n in found if (directory / f"ckpt-{n}.json").exists()] or found
 
 
 @contextlib.contextmanager

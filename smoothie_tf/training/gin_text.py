@@ -36,6 +36,20 @@ def bound_values(*sources: pathlib.Path | str) -> dict[str, Any]:
     return {name: _without_macros(value, values) for name, value in values.items()}
 
 
+def check_num_steps(num_steps: int, bindings: Iterable[str]) -> None:
+    """Checks that bindings give a run the length that `--num_steps` gives, or none.
+
+    Raises:
+        InputError: If they do not.
+    """
+    bound = bound_values(*bindings).get("train.num_steps", num_steps)
+    if bound != num_steps:
+        raise InputError(
+            f"--num_steps {num_steps} and --gin_bindings 'train.num_steps = {bound!r}'"
+            " differ: give one of them."
+        )
+
+
 def _read(source, values):
     """Adds the values of a file or binding, with macros."""
     try:
@@ -111,6 +125,26 @@ def meaning(bindings: Iterable[str]) -> dict[str, Any]:
             read = {binding: None}
         values |= read
     return values
+
+
+def meaning_of_text(text: str) -> dict[str, Any]:
+    """Returns the values of a whole configuration as `meaning` does, without macros."""
+    values = {name.rstrip("."): value for name, value in meaning([text]).items()}
+    return {name: _without_macros(value, values) for name, value in values.items()}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Says whether two values are equal; references may include their module."""
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    one, other = (
+        f"@{each[1:].rsplit('.', 1)[-1]}"
+        if isinstance(each, str) and each.startswith("@")
+        else each
+        for each in (one, other)
+    )
+    # 1.0 is 1, but neither is True.
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 def includes(text: str) -> list[tuple[int, str]]:

@@ -50,9 +50,10 @@ def _run(flags, arguments, stop):
     # One core per run: two runs in parallel are faster than one run on two cores.
     threads.limit(flags.num_threads)
     bindings = list(flags.gin_bindings)
-    if flags.num_steps is not None:
-        bindings.append(f"train.num_steps={flags.num_steps}")
     try:
+        if flags.num_steps is not None:
+            gin_text.check_num_steps(flags.num_steps, bindings)
+            bindings.append(f"train.num_steps={flags.num_steps}")
         if flags.untuned and flags.values != "paper":
             return _refuse(
                 "--untuned has no effect with --values recommended, which reads no"

@@ -83,33 +83,32 @@ def run(
             "gin_bindings": list(gin_bindings),
         },
     )
-    done = directory.info.get("status") == "done"
-    was_done = done
-    done = done and directory.info.get("num_steps", 0) >= config.num_steps
-    if done or directory.has_checkpoints:
-        with _closed_on_error(directory):
+    with contextlib.ExitStack() as stack:
+        stack.callback(directory.close)
+        was_done = directory.info.get("status") == "done"
+        done = was_done and directory.info.get("num_steps", 0) >= config.num_steps
+        if done or directory.has_checkpoints:
             # Of an unfinished run, all values are compared when it goes on.
             default = gin_config.default if done else lambda name: None
             directory.check_config(gin.config_str(), default)
-    if done and not record_video:
-        if (made := directory.info["num_steps"]) > config.num_steps:
-            print(
-                f"{run_dir} has a finished run of {made:,} steps; nothing was trained.",
-                file=sys.stderr,
-            )
-        directory.close()
-        return directory
-    started = time.monotonic()
-    with contextlib.ExitStack() as stack:
+        if done and directory.has_all_metrics and not record_video:
+            if (made := directory.info["num_steps"]) > config.num_steps:
+                print(
+                    f"{run_dir} has a finished run of {made:,} steps; nothing was"
+                    " trained.",
+                    file=sys.stderr,
+                )
+            return directory
+        started = time.monotonic()
         if stop is None:
             stop = stack.enter_context(stopping.signals())
         trainer = _begin(agent_name, environment_id, seed, directory, config, stop)
-        stack.callback(directory.close)
         stack.callback(trainer.close)
         if was_done and not trainer.step:
             raise run_directory.RunDirectoryError(
                 f"--run_dir {run_dir} holds a finished run without checkpoints, which"
-                " can neither be extended nor recorded; nothing was changed."
+                " can neither be extended nor recorded, nor its metrics.csv completed;"
+                " nothing was changed."
             )
         if trainer.step > config.num_steps and not done:
             raise run_directory.RunDirectoryError(
@@ -155,29 +154,16 @@ def _begin(agent_name, environment_id, seed, directory, config, stop):
     """Returns the trainer; if this fails, the directory is not changed."""
     try:
         return train.Trainer(agent_name, environment_id, seed, directory, config, stop)
-    except _SAID_ALREADY:
+    except BaseException as error:
         directory.abandon()
-        raise
-    except Exception as error:
+        if isinstance(error, _SAID_ALREADY) or not isinstance(error, Exception):
+            raise
         # A library's error, caused by a binding of the wrong type.
-        directory.abandon()
         reason = validation.first_line(error).rstrip(".")
         raise ValueError(
             f"Agent {agent_name!r} cannot be made for {environment_id!r} with these"
             f" bindings ({type(error).__name__}: {reason})."
         ) from error
-    except BaseException:
-        directory.abandon()
-        raise
-
-
-@contextlib.contextmanager
-def _closed_on_error(directory):
-    try:
-        yield
-    except BaseException:
-        directory.close()
-        raise
 
 
 def _record_start(directory, trainer, config, command):

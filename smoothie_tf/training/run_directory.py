@@ -138,7 +138,7 @@ class RunDirectory:
     @property
     def has_checkpoints(self) -> bool:
         """Whether the run has files of checkpoints, valid or not."""
-        return any((self.path / "checkpoints").glob("ckpt-*.index"))
+        return bool(files.checkpoints(self.path / "checkpoints"))
 
     def check_spaces(self, now: dict[str, Any]) -> None:
         """Checks that the task still has the spaces that the run began with.
@@ -174,15 +174,17 @@ class RunDirectory:
         if not path.exists():
             return
         text = path.read_text(encoding="utf-8", errors="replace")
-        before = _bindings(renamed_bindings.renamed(text))
-        now = _bindings(config)
-        for name in before:
-            value = now[name] if name in now else default(name)
-            was, is_now = ([f"{name} = {each}"] for each in (before[name], value))
-            if value is not None and not same_bindings(was, is_now):
+        before = gin_text.meaning_of_text(renamed_bindings.renamed(text))
+        now = gin_text.meaning_of_text(config)
+        for name, was in before.items():
+            if name not in now and (value := default(name)) is not None:
+                now |= gin_text.meaning([f"{name} = {value}"])
+            if name in _MAY_CHANGE or name not in now:
+                continue
+            if not gin_text.same(was, now[name]):
                 raise RunDirectoryError(
-                    f"--run_dir {self._given} holds a run with {name} = {before[name]}"
-                    f" ({path.name}), not {value}; its run.json has its command."
+                    f"--run_dir {self._given} holds a run with {name} = {was!r}"
+                    f" ({path.name}), not {now[name]!r}; its run.json has its command."
                 )
 
     def write_progress(self, is_last: bool = False, **progress: Any) -> None:
@@ -225,6 +227,12 @@ class RunDirectory:
                 whole = line.endswith("\n") and re.fullmatch(r"[0-9]{1,18}", number)
                 if whole and int(number) <= step:
                     self._metrics.append(line)
+
+    @property
+    def has_all_metrics(self) -> bool:
+        """Whether metrics.csv has the last evaluation of a finished run."""
+        self.read_metrics(self.info["num_steps"])
+        return self._metrics[-1].startswith(f"{self.info['num_steps']},")
 
     def append_metrics(self, row: dict[str, float | None]) -> None:
         """Adds one row to metrics.csv; missing and NaN values are left empty."""
@@ -289,6 +297,11 @@ class RunDirectory:
             raise RunDirectoryError(f"{path} cannot be read: {error}.") from error
         if not isinstance(info, dict):
             raise RunDirectoryError(f"{path} cannot be read: it holds no JSON object.")
+        for key, kind in (("commit", str), ("versions", dict)):
+            if not isinstance(info.get(key), kind | None):
+                raise RunDirectoryError(
+                    f"{path} cannot be read: {info[key]!r} cannot be its {key}."
+                )
         version = info.get("format", 0)
         if not isinstance(version, int) or version > FORMAT:
             raise RunDirectoryError(
@@ -343,35 +356,17 @@ def same_bindings(before: Any, now: list[str]) -> bool:
     """
     if not isinstance(before, list) or not all(isinstance(b, str) for b in before):
         return False
-    meanings = (
-        gin_text.meaning(map(renamed_bindings.renamed, each)).items()
-        for each in (before, now)
-    )
     was, is_now = (
-        # 1.0 is 1, but neither is True.
-        {name: (v, isinstance(v, bool)) for name, v in each if name not in _MAY_CHANGE}
-        for each in meanings
+        gin_text.meaning(map(renamed_bindings.renamed, each)) for each in (before, now)
     )
-    return was == is_now
+    return all(
+        name in was and name in is_now and gin_text.same(was[name], is_now[name])
+        for name in (was.keys() | is_now.keys()) - {*_MAY_CHANGE}
+    )
 
 
 def _is_earlier_record(value):
     return isinstance(value, dict) and isinstance(value.get("to_step"), int)
-
-
-def _bindings(config):
-    """Returns the bindings of a configuration by name, with the values of macros."""
-    # Gin continues a statement in lines that begin with a space.
-    joined = re.sub(r"\\?\n[ \t]+", " ", config)
-    pairs = (line.partition(" = ") for line in joined.splitlines())
-    bound = {name: value.strip() for name, equals, value in pairs if equals}
-    for name, value in bound.items():
-        seen = set()
-        while value.startswith("%") and value not in seen:
-            seen.add(value)
-            value = bound.get(value[1:], value)
-        bound[name] = value
-    return bound
 
 
 def _csv_line(values):

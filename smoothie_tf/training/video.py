@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from smoothie_tf import quiet
-from smoothie_tf.environments import checked_task, discretized_reward
-from smoothie_tf.training import episode_limit, stopping
+from smoothie_tf.environments import checked_task
+from smoothie_tf.training import episode_limit, files, rollout, stopping
 
 _GIF_FPS = 10
 _GIF_SIZE = 160  # pixels a side, at most
@@ -60,7 +60,7 @@ def record_actions(
     seed: int,
     max_steps: int = episode_limit.MAX_STEPS,
     stop: stopping.StopRequest | None = None,
-) -> float:
+) -> None:
     """Records one episode of a function that acts.
 
     Args:
@@ -73,9 +73,6 @@ def record_actions(
         max_episode_steps, at least 1.
       stop: Once set, no further step is taken.
 
-    Returns:
-      The episode's undiscounted return.
-
     Raises:
       Interrupted: If a stop was requested; there is no video then.
       RenderingError: If there is no video for another reason.
@@ -83,25 +80,23 @@ def record_actions(
     stop = stop or stopping.StopRequest()
     path = pathlib.Path(path)
     with _rendering(make, environment_id, seed) as (env, frame):
-        limit, length = episode_limit.EpisodeLimit(env, max_steps), 0
+        limit = episode_limit.EpisodeLimit(env, max_steps)
         fps = max(1, round(_frames_a_second(env)))
-        with _replacing(path) as aside:
+        # An incomplete video must not replace a complete one.
+        with files.replacing(path.parent) as folder:
             # The writer's own context manager leaves the encoder running after errors.
             with contextlib.closing(
-                imageio.get_writer(aside, fps=fps, macro_block_size=1)
+                imageio.get_writer(folder / path.name, fps=fps, macro_block_size=1)
             ) as writer:
                 writer.append_data(_even(frame))
-                observation, _ = env.reset(seed=seed)
-                episode_return, over = 0.0, False
-                while not over:
-                    stop.check()
-                    action = act(observation)
-                    observation, reward, terminated, truncated, info = env.step(action)
-                    length += 1
-                    episode_return += discretized_reward.original_reward(reward, info)
-                    over = terminated or truncated or limit.ends(length)
-                    writer.append_data(_even(_picture(env)))
-    return episode_return
+                rollout.play_episodes(
+                    lambda observations: act(observations[0])[np.newaxis],
+                    [env],
+                    [env.reset(seed=seed)[0]],
+                    limit,
+                    stop,
+                    lambda _: writer.append_data(_even(_picture(env))),
+                )
 
 
 def record_gif(
@@ -145,19 +140,6 @@ def record_gif(
         _write_gif(frames, pathlib.Path(path), round(1000 * every / fps))
 
 
-@contextlib.contextmanager
-def _replacing(path):
-    """Yields a path to write to; it replaces `path`, unless the context ends early."""
-    # An incomplete video must not replace a complete one.
-    aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    try:
-        yield aside
-        aside.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-
-
 def _write_gif(frames, path, milliseconds):
     # One palette for all frames, and no dithering: noise makes a GIF large.
     width, height = frames[0].size
@@ -168,9 +150,9 @@ def _write_gif(frames, path, milliseconds):
     first, *rest = [
         frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
     ]
-    with _replacing(path) as aside:
+    with files.replacing(path.parent) as folder:
         first.save(
-            aside,
+            folder / path.name,
             "GIF",
             save_all=True,
             append_images=rest,

@@ -95,6 +95,12 @@ class LinearDynamics(tf.Module):
         return tf.reduce_mean(weights * tf.reduce_sum(error**2, axis=-1))
 
 
+def what_it_takes(name, changes):
+    """Names the networks of an agent, which may depend on its horizon."""
+    horizon = {"horizon": changes["horizon"]} if changes.get("horizon") else {}
+    return factory.AGENTS[name].config_class(**horizon).takes
+
+
 def make(name, learning_rate=0.0, optimizer=tf.keras.optimizers.legacy.SGD, **changes):
     """An agent by the name that `--agent` takes, at `GAIN` and σ = 0.3.
 
@@ -104,7 +110,7 @@ def make(name, learning_rate=0.0, optimizer=tf.keras.optimizers.legacy.SGD, **ch
       optimizer: Makes an optimizer from a learning rate.
       **changes: Arguments of the agent in place of these.
     """
-    kind = factory.AGENTS[name]
+    kind, takes = factory.AGENTS[name], what_it_takes(name, changes)
     arguments = {
         "actor_network": Linear(),
         "actor_optimizer": optimizer(learning_rate),
@@ -114,7 +120,7 @@ def make(name, learning_rate=0.0, optimizer=tf.keras.optimizers.legacy.SGD, **ch
         "seed": 3,
         "max_episode_steps": 8,
     }
-    if "critic_network" in kind.takes:
+    if "critic_network" in takes:
         arguments["critic_network"] = Quadratic((OBSERVATION, ACTION))
         arguments["initial_log_variance"] = 2 * np.log(0.3)
         arguments["learn_stddev"] = False
@@ -125,12 +131,12 @@ def make(name, learning_rate=0.0, optimizer=tf.keras.optimizers.legacy.SGD, **ch
         arguments["td_errors_loss_fn"] = lambda x, y: 0.5 * tf.square(x - y)
     else:
         arguments["stddev"] = 0.3
-    if "value_network" in kind.takes:
+    if "value_network" in takes:
         arguments["value_network"] = Quadratic()
         arguments["value_updates"] = 1
-    if {"value_network", "critic_network"} & set(kind.takes):
+    if {"value_network", "critic_network"} & set(takes):
         arguments["critic_optimizer"] = optimizer(0.0)
-    if "dynamics_network" in kind.takes:
+    if "dynamics_network" in takes:
         arguments["dynamics_network"] = LinearDynamics()
         arguments["model_optimizer"] = optimizer(0.0)
         arguments["model_updates"] = 1
@@ -170,12 +176,12 @@ def make_learner(name, learning_rate, length, **options):
     def adam(rate):
         return tf.keras.optimizers.Adam(rate, jit_compile=False)
 
-    takes, changes = factory.AGENTS[name].takes, {"max_episode_steps": length}
+    takes, changes = what_it_takes(name, options), {"max_episode_steps": length}
     if "dynamics_network" in takes:
         model = LinearDynamics(A=SYSTEM.A + 0.05, B=SYSTEM.B - 0.05)
         changes |= {"dynamics_network": model, "model_optimizer": adam(0.02)}
     for kind in ("value", "critic"):
-        if f"{kind}_network" in takes or (kind == "value" and "horizon" in options):
+        if f"{kind}_network" in takes:
             changes |= {"critic_optimizer": adam(0.1), f"{kind}_updates": 5}
             changes["target_update_period"] = 10
     return make(name, learning_rate, adam, **changes, **options)

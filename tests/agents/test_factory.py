@@ -84,7 +84,7 @@ def test_agents_with_other_networks(name):
         name, TIME_STEP, ACTION, seed=1, max_episode_steps=7, **RATES
     )
     assert isinstance(agent, class_of(name))
-    takes = factory.AGENTS[name].takes
+    takes = agent.config.takes
     assert float(agent._actor_optimizer.learning_rate) == pytest.approx(1e-3)
     assert (agent.value_network is not None) == ("value_network" in takes)
     assert (agent.dynamics_network is not None) == ("dynamics_network" in takes)
@@ -260,11 +260,7 @@ def test_settings_are_a_configuration_or_fields_of_it():
         (
             "svg1",
             # Of each episode's 7 steps, an update of model and of value function.
-            protocol.Contract(
-                takes=("value_network", "dynamics_network", "max_episode_steps"),
-                minibatches_per_train=14,
-                trains_at_episode_end=True,
-            ),
+            protocol.Contract(minibatches_per_train=14, trains_at_episode_end=True),
         ),
     ],
 )

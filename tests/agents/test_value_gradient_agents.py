@@ -133,7 +133,6 @@ def with_horizon(horizon, name="svg_infinity", **changes):
         name,
         learning_rate=1.0,
         horizon=horizon,
-        make_value_network=lq.Quadratic,
         value_updates=1,
         critic_optimizer=tf.keras.optimizers.legacy.SGD(0.0),
         **changes,
@@ -251,10 +250,7 @@ def test_a_planner_may_have_a_value_at_the_end():
 
 
 def test_no_horizon_makes_no_value_function():
-    def fail():
-        raise AssertionError("made")
-
-    agent = lq.make("svg_infinity", make_value_network=fail)
+    agent = lq.make("svg_infinity")
     assert agent.value_network is None and agent.minibatches_per_train == 1
     agent = with_horizon(2)
     assert agent.minibatches_per_train == 2  # One of the model, one of V̂.
@@ -265,7 +261,6 @@ def test_svg_ks_value_function_is_algorithm_4s():
     agent = lq.make(
         "svg_infinity",
         horizon=2,
-        make_value_network=lq.Quadratic,
         value_updates=1,
         critic_optimizer=tf.keras.optimizers.legacy.SGD(0.0),
     )
@@ -618,10 +613,7 @@ LARGEST = "svg0_episode", "svg1_er", "svg_infinity_with_value", "td_actor_critic
 
 def option(name):
     """The agent and the arguments that a name of `OPTIONS`, or an agent's, means."""
-    name, changes = OPTIONS.get(name, (name, {}))
-    if "horizon" in changes:
-        changes = {**changes, "make_value_network": lq.Quadratic}
-    return name, changes
+    return OPTIONS.get(name, (name, {}))
 
 
 @pytest.mark.parametrize("name", slow.all_but(LARGEST, [*EPISODIC, *OPTIONS]))
@@ -720,12 +712,12 @@ def test_what_is_not_allowed_is_named(changes, sentence):
         ),
         (
             "svg_infinity",
-            {"horizon": 3},
-            "SvgInfinityAgent.make_value_network must create a value function for",
+            {"horizon": 3, "value_network": None},
+            "SvgInfinityAgent.value_network must be a network, but is None.",
         ),
         (
             "svg_infinity",
-            {"horizon": 3, "make_value_network": lq.Quadratic},
+            {"horizon": 3, "critic_optimizer": None},
             "SvgInfinityAgent.critic_optimizer must be an optimizer",
         ),
         (

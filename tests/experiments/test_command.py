@@ -1,5 +1,6 @@
 """The figures' command from flags to files, with fake training."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -8,7 +9,12 @@ import sys
 import pandas as pd
 import pytest
 
-from smoothie_tf.experiments.commands.figure import _parser, _plan, figure_command
+from smoothie_tf.experiments.commands.figure import (
+    _parser,
+    _plan,
+    _searched_values,
+    figure_command,
+)
 from smoothie_tf.experiments.figures.choices import CHOICES
 from smoothie_tf.experiments.figures.continuous_control import FIGURE_3, FIGURE_4
 from smoothie_tf.experiments.figures.grids import grid
@@ -30,7 +36,7 @@ def somewhere(tmp_path, monkeypatch):
 def test_trains_draws_and_says_where(fake_command, starts, tmp_path, capsys):
     flags = ["--envs", "Hopper-v5,Swimmer-v5", "--seeds", "1", "--num_workers", "2"]
     figure = FIGURE_3
-    assert figure_command(figure, flags, train_command=fake_command) == 0
+    assert figure_command(figure, flags) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == (
         "Figure 3, preset quick, 300 steps a run: 0 of 4 runs done, 4 to start."
@@ -49,7 +55,7 @@ def test_trains_draws_and_says_where(fake_command, starts, tmp_path, capsys):
     # Figure 4 finds the runs with the penalty done.
     flags[1] = "Hopper-v5"
     figure = FIGURE_4
-    assert figure_command(figure, flags, train_command=fake_command) == 0
+    assert figure_command(figure, flags) == 0
     assert "1 of 2 runs done, 1 to start" in capsys.readouterr().out
     shared = tmp_path / "runs/quick/Hopper-v5/smoothie/seed0/starts"
     assert shared.read_text() == "0\n"
@@ -105,7 +111,10 @@ def test_a_cluster_may_have_more_cores_than_this_machine():
         (["--seeds", "0"], "--seeds 0 asks for no seed"),
         (["--seeds", "1,1"], "--seeds names 1 twice"),
         (["--num_workers", "0"], "--num_workers must be at least 1, but is 0"),
-        (["--num_workers", "two"], "--num_workers: invalid int value: 'two'"),
+        (
+            ["--num_workers", "two"],
+            "--num_workers must be a whole number, but is 'two'",
+        ),
         (["--num_workers", "100000"], "a run uses a whole core, but is 100000"),
         (["--gin_bindings", "grid.num_seeds=0"], "at least 1, but is 0 under"),
         (["--gin_bindings", "train.num_steps='x'"], "at least 1, but is 'x' under"),
@@ -149,7 +158,9 @@ def test_a_directory_without_room_is_refused_before_training(monkeypatch, capsys
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
     assert figure_command(FIGURE_3, ["--out_dir", "small"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("--out_dir ") and "has room for 0.0 MiB" in line
+    assert line.startswith("--runs_dir runs has room for 0.0 MiB")
+    assert figure_command(FIGURE_3, ["--out_dir", "small", "--plot_only"]) == 2
+    assert capsys.readouterr().err.startswith("--out_dir small has room for 0.0 MiB")
 
 
 def test_plot_only_trains_nothing(fake_command, tmp_path, capsys):
@@ -157,11 +168,11 @@ def test_plot_only_trains_nothing(fake_command, tmp_path, capsys):
         raise AssertionError("it trained")
 
     flags = ["--plot_only", "--env", "Hopper-v5"]
-    assert figure_command(FIGURE_3, flags, train_command=refuse) == 1
+    assert figure_command(FIGURE_3, flags) == 1
     assert "Nothing to draw: no run under runs/quick" in capsys.readouterr().err
     some = ["--envs", "Hopper-v5", "--seeds", "1"]
-    figure_command(FIGURE_3, some, train_command=fake_command)
-    assert figure_command(FIGURE_3, flags, train_command=refuse) == 0
+    figure_command(FIGURE_3, some)
+    assert figure_command(FIGURE_3, flags) == 0
 
 
 def test_failures_are_reported_and_the_rest_is_drawn(
@@ -172,7 +183,7 @@ def test_failures_are_reported_and_the_rest_is_drawn(
     behave(runs[0], "fail")
     flags = ["--envs", "Hopper-v5"]
     figure = FIGURE_3
-    assert figure_command(figure, flags, train_command=fake_command) == 1
+    assert figure_command(figure, flags) == 1
     captured = capsys.readouterr()
     last = captured.err.strip().splitlines()[-1]
     assert last.startswith("Not done: Hopper-v5 smoothie seed 0: ValueError: the sim")
@@ -219,7 +230,6 @@ def test_a_comparison_has_a_table_and_an_ablation(fake_command, tmp_path, capsys
             ],
             ablation=SOFT_DDPG_WIDTHS,
             baseline="ddpg",
-            train_command=fake_command,
         )
         assert code == 0
         return capsys.readouterr().out
@@ -239,3 +249,14 @@ def test_a_comparison_has_a_table_and_an_ablation(fake_command, tmp_path, capsys
     assert (made / "soft_ddpg_ablation.png").exists()
     widths = pd.read_csv(made / "soft_ddpg_ablation_final.csv")["variant"]
     assert widths.tolist()[0] == "soft_ddpg-stddev-0.05" and len(widths) == 5
+
+
+def test_what_is_said_of_searched_values_that_are_not_used():
+    runs = [
+        dataclasses.replace(run, untuned=True)
+        for run in grid(FIGURE_3, read_preset("short"), ["Hopper-v5"])
+    ]
+    (line,) = _searched_values(runs)
+    assert line.startswith("Not used on Hopper-v5: what searches found there")
+    # An arm with `tuned_as` binds them itself.
+    assert not _searched_values([dataclasses.replace(runs[0], tuned="ab12")])

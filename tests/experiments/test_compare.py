@@ -88,7 +88,7 @@ def test_checks_the_parameters_of_all_arms_before_any_run(
     monkeypatch.chdir(tmp_path)
     flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--out_dir", "here"]
     flags += ["--arm", "bad: smoothie, SmoothieAgent.gama = 0.9"]
-    assert compare_command(flags, train_command=fake_command) == 2
+    assert compare_command(flags) == 2
     said = capsys.readouterr().err
     assert said.startswith("bad: --arm 'SmoothieAgent.gama = 0.9': ")
     assert "Did you mean SmoothieAgent.gamma?" in said
@@ -106,7 +106,7 @@ def test_writes_what_it_compared(fake_command, tmp_path, monkeypatch, capsys):
     flags = ["--env", "Pendulum-v1", "--envs", "InvertedPendulum-v5", "--arm", "ddpg"]
     flags += ["--arm", "wide: smoothie, SmoothieAgent.initial_log_variance = 0"]
     flags += ["--seeds", "3", "--num_steps", "300", "--out_dir", "here"]
-    assert compare_command(flags, train_command=fake_command) == 0
+    assert compare_command(flags) == 0
     assert "0 of 12 runs done" in capsys.readouterr().out
     readme = (tmp_path / "here" / "README.md").read_text()
     assert "smoothie compare --env Pendulum-v1" in readme
@@ -117,7 +117,7 @@ def test_writes_what_it_compared(fake_command, tmp_path, monkeypatch, capsys):
         assert (tmp_path / "here" / name).is_file()
     # The same again trains nothing; another label shares the runs.
     flags[7] = "very wide: smoothie, SmoothieAgent.initial_log_variance=0"
-    assert compare_command(flags, train_command=fake_command) == 0
+    assert compare_command(flags) == 0
     assert "12 of 12 runs done" in capsys.readouterr().out
 
 
@@ -138,6 +138,13 @@ def test_refuses_before_it_trains(capsys):
     flags[1] = "ddpg, values = paper"
     assert compare_command(["--env", "Hopper-v5", "--values=paper", *flags]) == 2
     assert "--values is for all arms" in capsys.readouterr().err
+
+
+def test_two_lengths_are_refused(capsys):
+    words = ["--env", "Pendulum-v1", "--arm", "smoothie", "--out_dir", "there"]
+    words += ["--num_steps", "600", "--gin_bindings", "train.num_steps = 200"]
+    assert compare_command(words) == 2
+    assert "--num_steps 600 and --gin_bindings" in capsys.readouterr().err
 
 
 def test_replaces_no_other_readme(tmp_path, capsys):
@@ -172,7 +179,7 @@ def test_labels_have_any_letters(fake_command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     flags = ["--env", "Pendulum-v1", "--arm", r"$\foo$ _ | 5%: ddpg", "--seeds", "1"]
     flags += ["--num_steps", "300", "--out_dir", "here"]
-    assert compare_command(flags, train_command=fake_command) == 0
+    assert compare_command(flags) == 0
     readme = (tmp_path / "here" / "README.md").read_text()
     assert "| $\\foo$ _ \\| 5% | ddpg | – | `ddpg` |\n" in readme
     assert "Not trained" not in readme
@@ -231,7 +238,7 @@ def test_says_which_arms_have_recommended_values(fake_command, tmp_path, monkeyp
     flags = ["--env", "Pendulum-v1", "--arm", "smoothie", "--seeds", "1"]
     flags += ["--arm", "ours: smoothie, values = recommended"]
     flags += ["--num_steps", "300", "--out_dir", "here"]
-    assert compare_command(flags, train_command=fake_command) == 0
+    assert compare_command(flags) == 0
     readme = (tmp_path / "here" / "README.md").read_text()
     assert "| smoothie | smoothie | – |" in readme
     assert "| ours | smoothie | recommended values |" in readme

@@ -2,8 +2,10 @@
 
 import json
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 import types
 
 import numpy as np
@@ -240,3 +242,24 @@ def test_importing_needs_no_tensorflow():
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent(tmp_path, number):
+    command = [sys.executable, ROOT / "reproduce" / "figure2.py", "--seeds", "1"]
+    command += ["--num_workers", "2", "--out_dir", tmp_path]
+    command += ["--gin_bindings", "train.num_steps = 100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as parent:
+        children = pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        until = time.monotonic() + 60
+        while len(workers := children.read_text().split()) < 3:  # With a tracker.
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        parent.send_signal(number)
+        _, said = parent.communicate(timeout=60)
+    if number == signal.SIGTERM:
+        assert parent.returncode == 130
+        assert said.endswith("Stopped; nothing has been written.\n")
+    while any(pathlib.Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < until
+        time.sleep(0.1)

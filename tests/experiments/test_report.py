@@ -485,7 +485,8 @@ def test_searches_that_are_missing_are_named(results_dir):
     [
         ("a.csv", "", "No columns to parse from file"),
         ("a.csv", "trial,state\n0,stopped\n", "it has no column objective."),
-        ("a.csv", 'trial,state,objective\n0,"sto', "Error tokenizing data"),
+        ("a.csv", 'trial,state,objective\n0,"sto', "its last line is incomplete."),
+        ("a.csv", 'trial,state,objective\n0,"sto\n', "Error tokenizing data"),
         ("a.json", "", "it is not a JSON object."),
         ("a.json", '{"env": "Hop', "it is not a JSON object."),
         ("a.json", "[1]", "it is not a JSON object."),
@@ -578,7 +579,7 @@ def test_where_smoothie_stands(results_dir):
     assert (results_dir / "baselines.png").is_file()
     # Ours beside other authors'.
     table = (
-        "agent,source,environments,steps,seeds,Hopper\nTD3,Theirs,v1,1000000,10,3564"
+        "agent,source,environments,steps,seeds,Hopper\nTD3,Theirs,v1,1000000,10,3564\n"
     )
     (results_dir / "published_returns.csv").write_text(table)
     text = sections()

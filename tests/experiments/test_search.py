@@ -48,7 +48,7 @@ def train(fake_command):
     """Trains for real, but for what is learned: a return of step / 10 + seed."""
 
     def work(runs, workers=3):
-        return launch.launch(runs, workers, command=fake_command, stream=io.StringIO())
+        return launch.launch(runs, workers, stream=io.StringIO())
 
     return work
 

@@ -43,7 +43,7 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
     before = grid(FIGURE_3, read_preset("short"))[4]
     assert (before.env, before.variant) == ("Hopper-v5", "smoothie")
     flags = ["--num_workers", "2"]
-    assert run(*flags, train_command=fake_command) == 0
+    assert run(*flags) == 0
     captured = capsys.readouterr()
     # The cost is known before anything starts: 3 · 100 + 200.
     told = "3 to 100, the best 1 to 300 environment steps, 500 in all."
@@ -99,32 +99,32 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
     )
     assert study.run(0, {}).untuned
     # The command that the file gives finds the same, and trains nothing.
-    assert search_command.search_command(shlex.split(command), train_command=None) == 0
+    assert search_command.search_command(shlex.split(command)) == 0
     assert tuned.read_text() == text
     # And training can read it.
     config.parse("smoothie", "Hopper-v5", gin_files=[str(tuned)])
     # Another search does not replace what this one has found.
     capsys.readouterr()
-    assert run(*flags, "--seed", "2000", train_command=fake_command) == 0
+    assert run(*flags, "--seed", "2000") == 0
     assert tuned.read_text() == text
     *_, best, kept = capsys.readouterr().out.splitlines()
     new = "results/table1-short/Hopper-v5_smoothie-table1-random-2000"
     assert f"Its values are in {new}.gin, all trials in {new}." in best
     assert "keeps the values of another search; cp " in kept
     # Nor does one with a seed that begins like it.
-    assert run(*flags, "--seed", "100", train_command=fake_command) == 0
+    assert run(*flags, "--seed", "100") == 0
     assert tuned.read_text() == text
     # One of the same name needs another directory, or it would replace the results.
     before = stem.with_suffix(".json").read_text()
     capsys.readouterr()
-    assert run(*flags, "--num_trials", "1", train_command=fake_command) == 2
+    assert run(*flags, "--num_trials", "1") == 2
     assert (
         "_smoothie-table1-random-1000.json has the results of a search with num_tr"
         in (capsys.readouterr().err)
     )
     assert stem.with_suffix(".json").read_text() == before
     more = ("--num_trials", "1", "--out_dir", "other")
-    assert run(*flags, *more, train_command=fake_command) == 0
+    assert run(*flags, *more) == 0
     assert tuned.read_text() == text
 
 
@@ -142,7 +142,7 @@ def test_digest_is_of_the_values_alone(tmp_path):
 
 
 def test_results_are_replaced_in_one_go(fake_command, tmp_path):
-    assert run("--num_workers", "3", train_command=fake_command) == 0
+    assert run("--num_workers", "2") == 0
     tuned = tmp_path / "gin/tuned/smoothie/Hopper-v5.gin"
     results = sorted((tmp_path / "results/table1-short").iterdir())
     assert [path.suffix for path in results] == [
@@ -157,7 +157,7 @@ def test_results_are_replaced_in_one_go(fake_command, tmp_path):
         path.write_bytes(before[path] + b"# old\n")
         # What is written in place changes under its other name, too.
         (tmp_path / f"link{number}").hardlink_to(path)
-    assert run("--plot_only", train_command=None) == 0
+    assert run("--plot_only") == 0
     for number, (path, content) in enumerate(before.items()):
         assert (tmp_path / f"link{number}").read_bytes() == content + b"# old\n"
         assert path.read_bytes() == content
@@ -167,8 +167,8 @@ def test_results_are_replaced_in_one_go(fake_command, tmp_path):
 
 
 def test_without_kl_has_values_of_its_own(fake_command, tmp_path):
-    flags = ["--agent", "smoothie-no-kl", "--env", "Hopper-v5", "--num_workers", "3"]
-    assert search_command.search_command(flags, train_command=fake_command) == 0
+    flags = ["--agent", "smoothie-no-kl", "--env", "Hopper-v5", "--num_workers", "2"]
+    assert search_command.search_command(flags) == 0
     found = bound_values(tmp_path / "gin/tuned/smoothie-no-kl/Hopper-v5.gin")
     assert found["SmoothieAgent.kl_penalty"] == 0.0
     assert len(found) == 4
@@ -197,7 +197,7 @@ def test_bindings_by_hand_are_bound_in_all_trials(fake_command, tmp_path):
     binding = "create_agent.adam_epsilon = 1e-8"
     # The values found are for runs of any length.
     flags = ["--gin_bindings", binding, "--gin_bindings", "train.num_steps = 400"]
-    assert run(*flags, train_command=fake_command) == 0
+    assert run(*flags) == 0
     (home,) = (tmp_path / "runs").glob("table1-short*")
     text = (home / "tuned/smoothie/Hopper-v5.gin").read_text()
     assert f"'--gin_bindings={binding}'" in text
@@ -207,7 +207,7 @@ def test_bindings_by_hand_are_bound_in_all_trials(fake_command, tmp_path):
 
 def test_what_is_no_result_stays_out_of_the_repository(fake_command, tmp_path):
     flags = ["--preset", "quick", "--num_trials", "2"]
-    assert run(*flags, train_command=fake_command) == 0
+    assert run(*flags) == 0
     assert (tmp_path / "runs/table1-quick/tuned/smoothie/Hopper-v5.gin").exists()
     assert not gin_directory.TUNED.exists()
     assert not (tmp_path / "results").exists()
@@ -259,7 +259,7 @@ def test_bad_input_gets_one_sentence(flags, sentence, capsys):
 
 
 def test_plot_only_trains_nothing(fake_command, behave, capsys):
-    assert run("--plot_only", train_command=None) == 0
+    assert run("--plot_only") == 0
     assert "No trial is complete yet" in capsys.readouterr().out
     plan = search.Search(
         Arm("smoothie", "smoothie", ""),
@@ -269,9 +269,9 @@ def test_plot_only_trains_nothing(fake_command, behave, capsys):
         num_trials=1,
     )
     behave(plan.run(0, {}), "refuse")
-    assert run("--num_trials", "2", train_command=fake_command) == 1
+    assert run("--num_trials", "2") == 1
     assert "Trial 0: " in capsys.readouterr().err
-    assert run("--plot_only", "--num_trials", "2", train_command=None) == 0
+    assert run("--plot_only", "--num_trials", "2") == 0
     assert "No trial is complete yet" in capsys.readouterr().out
     (table,) = plan.root.parent.glob("results/table1-short/*.csv")
     assert list(pd.read_csv(table)["state"]) == ["running"] * 2

@@ -270,7 +270,6 @@ def test_a_figure_of_panels_from_its_command(
         code = figure_command(
             figures.SVG_FIGURE_2,
             [*flags, *more],
-            train_command=fake_command,
             finish=lambda runs, out_dir: finished.append((len(runs), out_dir.name)),
         )
         assert code == 0

@@ -239,6 +239,19 @@ def test_a_folder_that_holds_something_is_left_alone(copy):
     assert [path.name for path in out.iterdir()] == ["precious.txt"]
 
 
+def test_another_export_that_ended_meanwhile_is_left_alone(tmp_path):
+    out = tmp_path / "out"
+    with (
+        pytest.raises(ValueError, match="out exists already"),
+        exporting._aside(out) as directory,
+    ):
+        (directory / "policy.json").write_text("late")
+        out.mkdir()
+        (out / "policy.json").write_text("first")
+    assert (out / "policy.json").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [out]
+
+
 def hold(run_dir, step):
     """Lets a checkpoint go away, as training does it, once it has been chosen."""
     for path in sorted((run_dir / "checkpoints").glob(f"ckpt-{step}.*"), reverse=True):

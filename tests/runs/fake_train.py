@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--gin_bindings", action="append", default=[])
     flags = parser.parse_args()
     run_dir = pathlib.Path(flags.run_dir)
-    checkpoint = run_dir / "checkpoints" / "step"
+    checkpoint = run_dir / "checkpoints" / "ckpt-0.json"
     checkpoint.parent.mkdir(exist_ok=True)
     step = int(checkpoint.read_text()) if checkpoint.exists() else 0
     starts = run_dir / "starts"

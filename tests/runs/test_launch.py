@@ -40,12 +40,12 @@ def test_command_says_all_of_a_run(preset, tmp_path):
 
 
 def test_runs_all_then_nothing(runs, fake_command, starts, told):
-    outcomes = launch.launch(runs, 2, command=fake_command, stream=told)
+    outcomes = launch.launch(runs, 2, stream=told)
     assert [outcome.run for outcome in outcomes] == list(runs)
     assert {outcome.status for outcome in outcomes} == {Status.DONE}
     assert "4/4" in told.getvalue()
     assert "1.20k/1.20k" in told.getvalue()
-    outcomes = launch.launch(runs, 2, command=fake_command, stream=told)
+    outcomes = launch.launch(runs, 2, stream=told)
     assert {outcome.status for outcome in outcomes} == {Status.DONE}
     assert [starts(run) for run in runs] == [[0]] * 4
 
@@ -54,7 +54,7 @@ def test_what_runs_report_is_told_once_for_each_arm(runs, fake_command, told):
     for run in runs:
         run.directory.mkdir(parents=True)
         (run.directory / "behaviour").write_text("report")
-    launch.launch(runs, 1, command=fake_command, stream=told)
+    launch.launch(runs, 1, stream=told)
     lines = [line for line in told.getvalue().splitlines() if "large" in line]
     assert [line.strip() for line in lines] == [
         "Hopper-v5 smoothie seed 0: The rewards of this task are large: 0.",
@@ -69,7 +69,7 @@ def test_resumes_what_was_killed(runs, fake_command, starts, told):
     record = '{"status": "interrupted", "num_steps": 300, "wall_seconds": 40}'
     (run.directory / "run.json").write_text(record)
     (run.directory / "checkpoints").mkdir()
-    (run.directory / "checkpoints" / "step").write_text("200")
+    (run.directory / "checkpoints" / "ckpt-0.json").write_text("200")
     (run.directory / "progress.json").write_text('{"step": 200}')
     line = progress.overview(runs, 2)
     assert line.startswith("0 of 4 runs done, 1 to resume, 3 to start")
@@ -83,7 +83,7 @@ def test_resumes_what_was_killed(runs, fake_command, starts, told):
     # A run of another grid in the same directory says something too.
     (other,) = [dataclasses.replace(run, env="Swimmer-v5")]
     assert progress.overview([other], 1).endswith("about 00:30 left")
-    outcomes = launch.launch([run], 1, command=fake_command, stream=told)
+    outcomes = launch.launch([run], 1, stream=told)
     assert outcomes == [launch.Outcome(run, Status.DONE)]
     assert starts(run) == [200]
 
@@ -94,7 +94,7 @@ def test_failure_is_tried_once_more_and_stops_nobody(
     behave(runs[0], "fail once")
     behave(runs[1], "fail")
     behave(runs[2], "vanish")
-    outcomes = launch.launch(runs, 2, command=fake_command, stream=told)
+    outcomes = launch.launch(runs, 2, stream=told)
     assert [each.status for each in outcomes] == [
         *(Status.DONE, Status.FAILED, Status.FAILED, Status.DONE)
     ]
@@ -106,7 +106,7 @@ def test_failure_is_tried_once_more_and_stops_nobody(
     assert "Hopper-v5 ddpg seed 0 failed: ValueError" in text
     # Asked again, the launcher tries what failed, and only that.
     (runs[1].directory / "behaviour").unlink()
-    outcomes = launch.launch(runs[:2], 2, command=fake_command, stream=told)
+    outcomes = launch.launch(runs[:2], 2, stream=told)
     assert {each.status for each in outcomes} == {Status.DONE}
     assert [len(starts(run)) for run in runs[:2]] == [2, 3]
 
@@ -114,7 +114,7 @@ def test_failure_is_tried_once_more_and_stops_nobody(
 def test_a_folder_that_cannot_be_made_stops_nobody(runs, fake_command, told):
     runs[0].directory.parent.mkdir(parents=True)
     runs[0].directory.write_text("in the way")
-    outcomes = launch.launch(runs[:2], 2, command=fake_command, stream=told)
+    outcomes = launch.launch(runs[:2], 2, stream=told)
     assert [each.status for each in outcomes] == [Status.FAILED, Status.DONE]
     assert "cannot be written: File exists" in outcomes[0].reason
 
@@ -132,7 +132,7 @@ def test_a_glance_at_a_run_writes_nothing(tmp_path):
 def test_refused_input_is_not_tried_again(runs, fake_command, behave, starts, told):
     behave(runs[0], "refuse")
     behave(runs[1], "refuse")
-    outcomes = launch.launch(runs[:2], 1, command=fake_command, stream=told)
+    outcomes = launch.launch(runs[:2], 1, stream=told)
     for run, outcome in zip(runs, outcomes, strict=False):
         assert outcome.status is Status.FAILED
         assert outcome.reason == "--agent: no such agent. (exit status 2)"
@@ -151,7 +151,7 @@ def test_never_more_than_the_workers(runs, fake_command, told, monkeypatch):
         return child
 
     monkeypatch.setattr(launch._Launch, "_spawn", counted)
-    launch.launch(runs, 3, command=fake_command, stream=told)
+    launch.launch(runs, 3, stream=told)
     assert len(alive) == 4
     assert max(alive) == 3
 
@@ -164,7 +164,7 @@ def test_one_thread_a_run_unless_the_user_says_so(
             monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         else:
             monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        launch.launch([run], 1, command=fake_command, stream=told)
+        launch.launch([run], 1, stream=told)
         record = (run.directory / "run.json").read_text()
         assert f'"threads": "{threads or 1}"' in record
 
@@ -186,7 +186,7 @@ def test_a_run_of_another_launcher_is_waited_for(
             descriptor = None
 
     monkeypatch.setattr(launch._Launch, "_collect", then_let_go)
-    outcomes = launch.launch(runs, 2, command=fake_command, stream=told)
+    outcomes = launch.launch(runs, 2, stream=told)
     assert {each.status for each in outcomes} == {Status.DONE}
     assert starts(runs[0]) == [0]
 
@@ -212,9 +212,8 @@ def script(tmp_path):
             from smoothie_tf.training import gin_directory
             gin_directory.PRESETS = pathlib.Path({str(tmp_path)!r})
             gin_directory.TUNED = gin_directory.PRESETS / "tuned"
-            def fake(run):
-                return [sys.executable, {fake!r}, *launch.train_command(run)[4:]]
-            sys.exit(figure_command(FIGURE_3, train_command=fake))
+            launch.TRAIN = (sys.executable, {fake!r})
+            sys.exit(figure_command(FIGURE_3))
             """
         )
     )

@@ -38,7 +38,7 @@ def trained(fake_command):
     """Trains runs and says how they ended."""
 
     def train(*runs):
-        outcomes = launch.launch(runs, 1, command=fake_command, stream=io.StringIO())
+        outcomes = launch.launch(runs, 1, stream=io.StringIO())
         return [outcome.status for outcome in outcomes]
 
     return train
@@ -60,7 +60,7 @@ def stop(run, steps):
     (run.directory / "metrics.csv").write_text("step,…\n" + rows)
     (run.directory / "progress.json").write_text(json.dumps({"step": steps}))
     (run.directory / "checkpoints").mkdir(exist_ok=True)
-    (run.directory / "checkpoints" / "step").write_text(str(steps))
+    (run.directory / "checkpoints" / "ckpt-0.json").write_text(str(steps))
 
 
 def test_presets_that_differ_in_length_alone_know_each_other(tmp_path):

@@ -108,9 +108,7 @@ class Lost:
 def test_a_lost_worker_is_no_attempt(runs, fake_command, behave):
     behave(runs[0], "fail once")
     told = io.StringIO()
-    outcomes = launch.launch(
-        runs[:1], command=fake_command, stream=told, workers=LosingWorkers(3)
-    )
+    outcomes = launch.launch(runs[:1], stream=told, workers=LosingWorkers(3))
     assert outcomes[0].status is Status.DONE
     assert (
         told.getvalue().count("resumes from its last checkpoint on another worker") == 3
@@ -119,9 +117,7 @@ def test_a_lost_worker_is_no_attempt(runs, fake_command, behave):
 
 def test_a_run_that_takes_its_workers_down_ends(runs, fake_command):
     told = io.StringIO()
-    outcomes = launch.launch(
-        runs[:1], command=fake_command, stream=told, workers=LosingWorkers(100)
-    )
+    outcomes = launch.launch(runs[:1], stream=told, workers=LosingWorkers(100))
     assert outcomes[0].status is Status.FAILED
     assert outcomes[0].reason == "its node died"
 
@@ -200,9 +196,8 @@ def script(tmp_path, cluster):
             from smoothie_tf.training import gin_directory
             gin_directory.PRESETS = pathlib.Path({str(tmp_path)!r})
             gin_directory.TUNED = gin_directory.PRESETS / "tuned"
-            def fake(run):
-                return [sys.executable, {fake!r}, *launch.train_command(run)[4:]]
-            sys.exit(figure_command(FIGURE_3, train_command=fake))
+            launch.TRAIN = (sys.executable, {fake!r})
+            sys.exit(figure_command(FIGURE_3))
             """
         )
     )

@@ -83,7 +83,7 @@ def test_the_run_of_another_task_is_refused(tmp_path, fake_command):
         for env in ("lab/Task-v0", "lab_Task-v0")
     )
     assert one.directory == other.directory
-    launch.launch([one], 1, command=fake_command, stream=io.StringIO())
+    launch.launch([one], 1, stream=io.StringIO())
     recorded_values.check([one])
     with pytest.raises(InputError, match="with env 'lab/Task-v0', not 'lab_Task-v0'"):
         recorded_values.check([other])
@@ -93,7 +93,7 @@ def test_the_run_of_another_task_is_refused(tmp_path, fake_command):
 
 
 def test_references_may_name_their_module_and_true_is_not_1():
-    equal = recorded_values._equal
+    equal = gin_text.same
     assert equal("@losses.huber", "@huber") and equal(1.0, 1)
     assert not equal("@huber", "@huber()") and not equal(True, 1)
     assert equal((8, "@a.b"), [8.0, "@b"]) and not equal((8,), (8, 8))

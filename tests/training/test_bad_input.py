@@ -363,7 +363,10 @@ CASES = {
     "checkpoints": binding("train.checkpoint_interval=0", "train.checkpoint_interval"),
     "steps, zero": ({"num_steps": "0"}, "--num_steps must be at least 1, but is 0."),
     "steps, sign": ({"num_steps": "-5"}, "at least 1, but is -5"),
-    "steps, words": ({"num_steps": "many"}, "--num_steps: invalid int value: 'many'"),
+    "steps, words": (
+        {"num_steps": "many"},
+        "--num_steps must be a whole number, but is 'many'",
+    ),
     "seed, sign": ({"seed": "-1"}, "--seed must be 0 or more, but is -1"),
     "seed, fraction": ({"seed": "0.5"}, "--seed: invalid int value: '0.5'"),
     "threads": ({"flags": ["--num_threads", "0"]}, "--num_threads must be at least 1"),

@@ -545,6 +545,16 @@ def test_a_run_that_is_done_is_left_alone(finished, capsys):
     assert snapshot(directory) == before
 
 
+@pytest.mark.parametrize("damage", ["cut", "removed"])
+def test_metrics_of_a_finished_run_are_restored(finished, tmp_path, damage):
+    shutil.copytree(finished(), tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "metrics.csv"
+    whole = path.read_bytes()
+    path.unlink() if damage == "removed" else path.write_bytes(whole[:-90])
+    assert main.main(arguments(tmp_path)) == 0
+    assert path.read_bytes() == whole
+
+
 def test_other_values_are_refused_also_where_the_run_is_done(
     finished, tmp_path, capsys
 ):
@@ -570,6 +580,16 @@ def test_a_run_that_is_done_and_has_no_checkpoints_is_left_alone(
         assert "holds a finished run without checkpoints" in capsys.readouterr().err
         pd.testing.assert_frame_equal(metrics(tmp_path), before)
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "done"
+
+
+def test_two_lengths_are_refused(tmp_path, capsys):
+    words = [*arguments(tmp_path / "run"), "--gin_bindings", "train.num_steps = 60"]
+    assert main.main(words) == 2
+    assert capsys.readouterr().err.endswith(
+        "--num_steps 120 and --gin_bindings 'train.num_steps = 60' differ: give one of"
+        " them.\n"
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def test_fewer_steps_than_were_made_are_refused(interrupt, tmp_path, capsys):

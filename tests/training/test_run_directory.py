@@ -164,6 +164,8 @@ def test_a_broken_run_json_is_named(tmp_path):
         ("[1, 2]", "holds no JSON object"),
         ('{"agent": "\\', "cannot be read"),
         ("[" * 100_000, "cannot be read"),
+        ('{"commit": 5}', "cannot be read: 5 cannot be its commit."),
+        ('{"versions": "x"}', "cannot be read: 'x' cannot be its versions."),
         ('{"wall_seconds": "long"}', "has wall_seconds 'long', which is not a number"),
         ('{"num_steps": NaN}', "has num_steps nan, which is not a number"),
     ],

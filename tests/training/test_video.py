@@ -86,7 +86,7 @@ def record(path, picture, **metadata):
     "fps", slow.all_but([{}], [{}, {"render_fps": None}, {"render_fps": 0.2}])
 )
 def test_pictures_of_all_kinds_become_a_video(tmp_path, picture, fps):
-    assert record(tmp_path / "video.mp4", picture, **fps) == 5.0
+    assert record(tmp_path / "video.mp4", picture, **fps) is None
     with imageio.get_reader(tmp_path / "video.mp4") as reader:
         assert reader.get_meta_data()["fps"] == (1 if 0.2 in fps.values() else 30)
         frames = [np.asarray(frame) for frame in reader.iter_data()]

@@ -11,23 +11,24 @@ from smoothie_tf import quiet
 from smoothie_tf.command_line import (
     BAD_INPUT,
     DONE,
-    FAILED,
     INTERRUPTED,
     AtLeast,
     Parser,
     called_as,
+    reporting,
 )
 from smoothie_tf.experiments.commands.figure import figure_command
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
 from smoothie_tf.experiments.report import ablations as report_ablations
-from smoothie_tf.experiments.theory import ablations, escape_runs
+from smoothie_tf.experiments.theory import ablations
 from smoothie_tf.training import provenance
 
 _HOPPER_STEPS = 100_000
 
 
+@reporting
 def ablations_command(argv: Sequence[str] | None = None) -> int:
     """Runs and draws the ablations, and writes `ablations.md`."""
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -40,11 +41,7 @@ def ablations_command(argv: Sequence[str] | None = None) -> int:
     status = _run_hopper(flags, figure_flags) if flags.hopper else _run_all(flags)
     if status in (BAD_INPUT, INTERRUPTED):
         return status
-    try:
-        path = report_ablations.write(flags.results_dir)
-    except metrics.DamagedRunError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return FAILED
+    path = report_ablations.write(flags.results_dir)
     print(f"Tables and pictures of the ablations are in {path}")
     return status
 
@@ -84,9 +81,6 @@ def _learn(ablation, path, flags):
             return DONE
     try:
         records = ablation.learn(flags.seeds, known)
-    except escape_runs.RunFailedError as error:
-        print(error, file=sys.stderr)
-        return FAILED
     except KeyboardInterrupt:
         print(
             f"Stopped; no new results of {ablation.name} are written.", file=sys.stderr
@@ -107,10 +101,8 @@ def _learn(ablation, path, flags):
             "command": f"{record['command']} --add",
             "earlier": origin,
         }
-    records.to_csv(path, index=False, float_format="%.6g")
-    path.with_suffix(".json").write_text(
-        json.dumps(record, indent=1) + "\n", encoding="utf-8"
-    )
+    metrics.write_table(records, path, "%.6g")
+    metrics.write_record(record, path.with_suffix(".json"))
     return DONE
 
 
@@ -128,7 +120,7 @@ def _run_all(flags):
             print(f"--plot_only: there is no {path} to draw from.", file=sys.stderr)
             return BAD_INPUT
         # Always draw from the file, so that picture and file agree.
-        ablation.draw(pd.read_csv(path), path.with_suffix(".png"))
+        ablation.draw(metrics.read_table(path), path.with_suffix(".png"))
     return DONE
 
 

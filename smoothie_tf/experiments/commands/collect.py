@@ -13,8 +13,9 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from smoothie_tf.command_line import DONE, FAILED, Parser
+from smoothie_tf.command_line import DONE, FAILED, Parser, reporting
 from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.runs.status import read_json
 from smoothie_tf.training import files
@@ -77,15 +78,21 @@ def collect(
     return collected, kept
 
 
-def _with_run_dir(command: str, run_dir: pathlib.Path) -> str:
-    """Returns a run's command with its --run_dir replaced."""
-    words = shlex.split(command)
-    for place, word in enumerate(words[:-1]):
-        if word == "--run_dir":
-            words[place + 1] = str(run_dir)
+def _with_run_dir(command: Any, run_dir: pathlib.Path) -> str:
+    """Returns a run's command with its --run_dir replaced; "" if it is none."""
+    try:
+        words = shlex.split(command)
+    except (ValueError, AttributeError):  # Its record was edited by hand.
+        return ""
+    for place, word in enumerate(words):
+        if words[max(0, place - 1)] == "--run_dir":
+            words[place] = str(run_dir)
+        elif word.startswith("--run_dir="):
+            words[place] = f"--run_dir={run_dir}"
     return shlex.join(words)
 
 
+@reporting
 def collect_command(argv: Sequence[str] | None = None) -> int:
     """Copies the records of runs to results/; status 1 also if there are none."""
     parser = Parser(
@@ -101,14 +108,7 @@ def collect_command(argv: Sequence[str] | None = None) -> int:
         help="subdirectories of runs_dir to copy from; default short paper",
     )
     flags = parser.parse_args(argv)
-    try:
-        collected, kept = collect(flags.runs_dir, flags.results_dir, flags.presets)
-    except metrics.DamagedRunError as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    except files.StorageError as error:
-        print(f"{error}.", file=sys.stderr)
-        return FAILED
+    collected, kept = collect(flags.runs_dir, flags.results_dir, flags.presets)
     for source in kept:
         print(
             f"{source} has fewer evaluations than its record in {flags.results_dir}, "

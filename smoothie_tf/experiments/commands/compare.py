@@ -5,18 +5,18 @@ import pathlib
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from smoothie_tf import quiet
-from smoothie_tf.command_line import BAD_INPUT, AtLeast, Parser
+from smoothie_tf.command_line import AtLeast, Parser, reporting
 from smoothie_tf.experiments.commands import readme
 from smoothie_tf.experiments.commands.figure import figure_command, split_items
 from smoothie_tf.experiments.figures.grids import Arm, Figure
-from smoothie_tf.runs import launch, tasks
-from smoothie_tf.runs.run import OF_ALL_RUNS, Run, is_length
+from smoothie_tf.runs import tasks
+from smoothie_tf.runs.run import OF_ALL_RUNS, is_length
 from smoothie_tf.training import gin_directory
-from smoothie_tf.training.gin_text import bound_values
+from smoothie_tf.training.gin_text import bound_values, check_num_steps
 from smoothie_tf.training.searched_values import digest
 from smoothie_tf.validation import InputError, nearest
 
@@ -36,20 +36,17 @@ _COLOURS = (
 _VALUES = re.compile(rf"values ?= ?(['\"]?)({'|'.join(gin_directory.VALUES)})\1")
 
 
-def compare_command(
-    argv: Sequence[str] | None = None,
-    *,
-    train_command: Callable[[Run], list[str]] = launch.train_command,
-) -> int:
-    """Trains and compares arms on tasks; `train_command` makes a run's command."""
+@reporting
+def compare_command(argv: Sequence[str] | None = None) -> int:
+    """Trains and compares arms on tasks."""
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(
         description="Compares settings on tasks of your own or of Gymnasium: trains "
         "the runs that are missing, resumes those that were stopped, and writes "
         "curves, tables with intervals and a README.md to --out_dir.",
         epilog="The flags of figures apply as well (smoothie figure3 --help): --seeds, "
-        "--num_workers, --launcher, --runs_dir, --plot_only, --gin_bindings (for all "
-        "arms), --preset (default short). Differences are against the first arm.",
+        "--num_workers, --launcher, --runs_dir, --plot_only, --preset (default short). "
+        "Differences are against the first arm.",
     )
     parser.add_argument(
         "--env",
@@ -80,22 +77,21 @@ def compare_command(
         required=True,
         help="where the pictures, tables and README.md go",
     )
+    parser.add_argument(
+        "--gin_bindings", action="append", default=[], help="gin binding for all arms"
+    )
     flags, others = parser.parse_known_args(argv)
-    try:
-        arms = read_arms(flags.arm)
-        envs = split_items(flags.env, "--env")
-        tasks.check_envs(envs, "--env")
-        if any(arm.values for arm in arms) and any(
-            word.partition("=")[0] == "--values" for word in others
-        ):
-            raise InputError(
-                "--values is for all arms: give it, or 'values = …' in an --arm."
-            )
-        readme.check("--out_dir", flags.out_dir, f"# {_TITLE}: ", "a comparison's")
-        _check_bindings(arms, envs)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return BAD_INPUT
+    arms = read_arms(flags.arm)
+    envs = split_items(flags.env, "--env")
+    tasks.check_envs(envs, "--env")
+    if any(arm.values for arm in arms) and any(
+        word.partition("=")[0] == "--values" for word in others
+    ):
+        raise InputError(
+            "--values is for all arms: give it, or 'values = …' in an --arm."
+        )
+    readme.check("--out_dir", flags.out_dir, f"# {_TITLE}: ", "a comparison's")
+    _check_bindings(arms, envs)
     figure = Figure(
         None,
         "",
@@ -105,8 +101,12 @@ def compare_command(
         tuned=_all_searched(arms, envs),
     )
     words = ["--preset", "short", "--envs", *envs, "--out_dir", str(flags.out_dir)]
+    bindings = list(flags.gin_bindings)
     if flags.num_steps is not None:
-        words += ["--gin_bindings", f"train.num_steps = {flags.num_steps}"]
+        check_num_steps(flags.num_steps, bindings)
+        bindings.append(f"train.num_steps = {flags.num_steps}")
+    for binding in bindings:
+        words += ["--gin_bindings", binding]
 
     def finish(runs, out_dir):
         from smoothie_tf.experiments.report import comparison
@@ -120,7 +120,6 @@ def compare_command(
         figure,
         [*words, *others],
         baseline=arms[0].variant,
-        train_command=train_command,
         finish=finish,
     )
 

@@ -2,9 +2,7 @@
 
 import json
 import operator
-import os
 import pathlib
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 
@@ -18,17 +16,16 @@ from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.training import gin_directory
 from smoothie_tf.validation import InputError
 
-# Pictures and tables of a figure need less than this.
-_LEAST_FREE_BYTES = 10 * 2**20
+_MOST_SEEDS = 10_000
 
 
+@command_line.reporting
 def figure_command(
     figure: Figure,
     argv: Sequence[str] | None = None,
     *,
     ablation: Figure | None = None,
     baseline: str | None = None,
-    train_command: Callable[[Run], list[str]] = launch.train_command,
     finish: Callable[[Sequence[Run], pathlib.Path], None] | None = None,
 ) -> int:
     """Trains the missing runs of a figure, and draws it.
@@ -38,7 +35,6 @@ def figure_command(
         argv: Flags; `None` for those of the process.
         ablation: The figure that `--ablation` selects; `None` for no such flag.
         baseline: Variant with which a table compares all others; `None` for no table.
-        train_command: Makes the command of a run.
         finish: Called with the runs and the figure's directory after drawing.
 
     Returns:
@@ -48,11 +44,7 @@ def figure_command(
     flags = _parser(figure, ablation).parse_args(argv)
     if ablation is not None and flags.ablation:
         figure, baseline = ablation, None
-    try:
-        runs, out_dir = _plan(figure, flags)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return command_line.BAD_INPUT
+    runs, out_dir = _plan(figure, flags)
     preset = runs[0].preset
     failures = []
     if not flags.plot_only:
@@ -71,30 +63,17 @@ def figure_command(
                     runs,
                     flags.num_workers,
                     title=figure.title.lower(),
-                    command=train_command,
                     workers=workers,
                 )
-        except InputError as error:
-            print(error, file=sys.stderr)
-            return command_line.BAD_INPUT
         except KeyboardInterrupt:
             return _report_interruption(runs)
         failures = [each for each in outcomes if each.status is not Status.DONE]
-    # This import takes a second or two, so it waits until the flags are checked.
-    from smoothie_tf.experiments.evidence import metrics
-
     try:
         # Gin files may have been edited while the runs were trained.
         recorded_values.check(runs, drawn=True)
         drawn = _draw(figure, runs, out_dir, baseline)
         if drawn and finish is not None:
             finish(runs, out_dir)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return command_line.BAD_INPUT
-    except metrics.DamagedRunError as error:
-        print(error, file=sys.stderr)
-        return command_line.FAILED
     except KeyboardInterrupt:
         return _report_interruption(runs)
     for reason in dict.fromkeys(each.reason for each in failures):
@@ -194,13 +173,7 @@ def _parser(figure: Figure, ablation: Figure | None = None) -> Parser:
 
 def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
     """Returns the runs and the directory of the figure that flags describe."""
-    # Two runs may share a single core.
-    most = max(2, os.cpu_count() or 1)
-    if flags.launcher == "processes" and (flags.num_workers or 1) > most:
-        raise InputError(
-            f"--num_workers must be at most {most} on this machine, as a run uses a "
-            f"whole core, but is {flags.num_workers}."
-        )
+    ray_launch.check_flags(flags)
     preset = read_preset(flags.preset, flags.gin_bindings)
     envs = None
     if flags.envs is not None:
@@ -234,29 +207,8 @@ def _plan(figure: Figure, flags) -> tuple[tuple[Run, ...], pathlib.Path]:
         if flags.values != "paper":
             other += f"-{flags.values}"
         out_dir = home / f"{figure.name}-{preset.label}{other}"
-    _check_room("--out_dir", out_dir)
-    if not flags.plot_only:
-        _check_room("--runs_dir", flags.runs_dir)
+    command_line.check_room("--out_dir", out_dir)
     return runs, out_dir
-
-
-def _check_room(flag: str, path: pathlib.Path) -> None:
-    """Checks before training that a directory can be created and has free space."""
-    try:
-        path = path.absolute()
-        existing = next(each for each in (path, *path.parents) if each.exists())
-        if not existing.is_dir():
-            raise InputError(f"{flag} {path}: {existing} is a file.")
-        if not os.access(existing, os.W_OK | os.X_OK):
-            raise InputError(f"{flag} {path} cannot be written: no permission.")
-        free = shutil.disk_usage(existing).free
-    except OSError as error:
-        raise InputError(f"{flag} {path} cannot be used: {error.strerror}.") from None
-    if free < _LEAST_FREE_BYTES:
-        raise InputError(
-            f"{flag} {path} has room for {free / 2**20:.1f} MiB, but needs at least"
-            f" {_LEAST_FREE_BYTES / 2**20:.0f} MiB."
-        )
 
 
 def _draw(
@@ -284,7 +236,7 @@ def _draw(
     if baseline is not None:
         comparison = metrics.compare(metrics.by_run(frame), baseline)
         path = out_dir / f"{figure.name}_comparison.csv"
-        comparison.to_csv(path, index=False)
+        metrics.write_table(comparison, path)
         if len(comparison):
             labels = {arm.variant: arm.label for arm in figure.arms}
             comparison["variant"] = comparison["variant"].replace(labels)
@@ -326,7 +278,9 @@ def _searched_values(runs: Sequence[Run]) -> list[str]:
     lines = []
     if named:
         lines += [f"Hyperparameters of tasks without a search: {', '.join(named)}."]
-    if unused := dict.fromkeys(run.env for run in runs if run.untuned):
+    # Arms with `tuned_as` bind searched values themselves.
+    without = (run.env for run in runs if run.untuned and not run.tuned)
+    if unused := dict.fromkeys(without):
         lines += [
             f"Not used on {', '.join(unused)}: what searches found there for some of"
             " the arms."
@@ -382,6 +336,10 @@ def _seeds(words: Sequence[str] | None) -> list[int] | None:
     # "4," is the single seed 4; "4" is the number of seeds.
     if len(numbers) > 1 or "," in "".join(words):
         return numbers
+    if numbers[0] > _MOST_SEEDS:
+        raise InputError(
+            f"--seeds must be at most {_MOST_SEEDS:,}, but is {numbers[0]}."
+        )
     if numbers[0] < 1:
         raise InputError(
             "--seeds 0 asks for no seed: give how many (3), or '0,' for seed 0 alone."

@@ -4,15 +4,15 @@ import contextlib
 import pathlib
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from smoothie_tf import command_line, rounding
 from smoothie_tf.experiments.figures.grids import Arm
 from smoothie_tf.runs import launch, prefix, progress, ray_launch
-from smoothie_tf.runs.run import Run, read_preset
+from smoothie_tf.runs.run import read_preset
 from smoothie_tf.runs.tasks import check_envs
 from smoothie_tf.runs.workers import LocalWorkers, Workers
-from smoothie_tf.training import gin_directory
+from smoothie_tf.training import files, gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError
 
@@ -23,15 +23,9 @@ _FIRST_SEED = 100
 _DEFAULTS = {"num_trials": 100, "rungs": (), "reduction_factor": 3}
 
 
-def search_command(
-    argv: Sequence[str] | None = None,
-    *,
-    train_command: Callable[[Run], list[str]] = launch.train_command,
-) -> int:
-    """Searches hyperparameters for an agent on a task, and writes the results.
-
-    `train_command` makes a run's command.
-    """
+@command_line.reporting
+def search_command(argv: Sequence[str] | None = None) -> int:
+    """Searches hyperparameters for an agent on a task, and writes the results."""
     parser = command_line.Parser(
         description="Searches hyperparameters on a task over Table 1's ranges. The "
         "same command resumes a stopped study; in another terminal, or on a machine "
@@ -66,21 +60,16 @@ def search_command(
     add("--gin_bindings", action="append", default=[], help=bindings)
     ray_launch.add_flags(parser)
     flags = parser.parse_args(argv)
-    try:
-        plan = _plan(flags)
-        if flags.plot_only:
-            return _search(flags, plan, LocalWorkers(), train_command)
-        with ray_launch.connect(flags.launcher, flags.ray_address) as workers:
-            return _search(flags, plan, workers, train_command)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return command_line.BAD_INPUT
+    plan = _plan(flags)
+    if flags.plot_only:
+        return _search(flags, plan, LocalWorkers())
+    with ray_launch.connect(flags.launcher, flags.ray_address) as workers:
+        return _search(flags, plan, workers)
 
 
-def _search(flags, plan, workers: Workers, train_command) -> int:
+def _search(flags, plan, workers: Workers) -> int:
     """Runs the study, or only writes its results; returns the exit status."""
     # These imports take seconds, and `--help` does not need them.
-    from smoothie_tf.experiments.evidence import metrics
     from smoothie_tf.experiments.search import search, search_results
 
     name = f"{plan.arm.variant} on {plan.env}"
@@ -106,7 +95,6 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
             runs,
             flags.num_workers,
             title=f"search, {name}",
-            command=train_command,
             workers=workers,
         )
 
@@ -118,9 +106,6 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
         with contextlib.suppress(*ignored):
             study.conduct(train)
         text = search_results.write(study, home, command)
-    except (search.StudyError, metrics.DamagedRunError) as error:
-        print(error, file=sys.stderr)
-        return command_line.FAILED
     except KeyboardInterrupt:
         print(f"Stopped; the same command resumes {study.journal}.", file=sys.stderr)
         return command_line.INTERRUPTED
@@ -131,7 +116,8 @@ def _search(flags, plan, workers: Workers, train_command) -> int:
     tuned = gin_directory.tuned_path(plan.arm.variant, plan.env, tuned_dir)
     kept = tuned.is_file() and not _is_of(command, tuned.read_text(encoding="utf-8"))
     if not kept:
-        with search_results.replacing(tuned.parent) as folder:
+        tuned.parent.mkdir(parents=True, exist_ok=True)
+        with files.replacing(tuned.parent) as folder:
             search_results.write_gin(folder / tuned.name, text)
     (value,) = rounding.beside(trial.value, least=1)
     best = f"trial {trial.number} with {value}"
@@ -164,6 +150,7 @@ def _plan(flags):
     """Returns the search that flags describe."""
     from smoothie_tf.experiments.search import search
 
+    ray_launch.check_flags(flags)
     preset = read_preset(flags.preset, flags.gin_bindings)
     values = bound_values(gin_directory.PRESETS / f"{preset.name}.gin")
     for key, default in _DEFAULTS.items():

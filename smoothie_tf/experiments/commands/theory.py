@@ -1,7 +1,6 @@
 """The commands without long runs: Figures 1 and 2, Section 3 and the identities."""
 
 import functools
-import json
 import pathlib
 import shlex
 import sys
@@ -17,7 +16,9 @@ from smoothie_tf.command_line import (
     AtLeast,
     Parser,
     called_as,
+    reporting,
 )
+from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.theory import (
     escape,
     escape_runs,
@@ -30,6 +31,7 @@ from smoothie_tf.experiments.theory import (
 from smoothie_tf.training import provenance
 
 
+@reporting
 def figure1_command(argv: Sequence[str] | None = None) -> int:
     """Draws Figure 1 and writes its table.
 
@@ -48,7 +50,7 @@ def figure1_command(argv: Sequence[str] | None = None) -> int:
     if not difference <= allowed:
         print("Closed form and quadrature disagree: nothing drawn.", file=sys.stderr)
         return FAILED
-    table.to_csv(out_dir / "figure1.csv", index=False)
+    metrics.write_table(table, out_dir / "figure1.csv")
     figure1.draw_figure1(table, out_dir / "figure1.png")
     print(
         f"Figure 1 is in {out_dir / 'figure1.png'}, its data in figure1.csv beside it."
@@ -56,6 +58,7 @@ def figure1_command(argv: Sequence[str] | None = None) -> int:
     return DONE
 
 
+@reporting
 def identities_command(argv: Sequence[str] | None = None) -> int:
     """Checks the paper's identities numerically and writes a table."""
     parser = Parser(
@@ -65,12 +68,13 @@ def identities_command(argv: Sequence[str] | None = None) -> int:
     out_dir = _parse_flags(parser, "identities", argv).out_dir
     _start_tensorflow()
     table = identities.tabulate()
-    table.to_csv(out_dir / "identities.csv", index=False)
+    metrics.write_table(table, out_dir / "identities.csv")
     print(table.to_string(index=False, na_rep=""))
     print(f"The identities are in {out_dir / 'identities.csv'}")
     return DONE
 
 
+@reporting
 def section3_command(argv: Sequence[str] | None = None) -> int:
     """Measures the claims of Section 3, and writes tables and a picture."""
     parser = Parser(
@@ -89,7 +93,7 @@ def section3_command(argv: Sequence[str] | None = None) -> int:
     _start_tensorflow()
     tables = section3.tabulate(flags.seeds)
     for name, table in tables.items():
-        table.to_csv(flags.out_dir / f"{name}.csv", index=False)
+        metrics.write_table(table, flags.out_dir / f"{name}.csv")
     section3.draw(tables, flags.out_dir / "section3.png")
     print(f"Section 3 is in {flags.out_dir / 'section3.png'}, its tables beside it.")
     return DONE
@@ -121,6 +125,7 @@ def _start_tensorflow() -> None:
     threads.limit(1)
 
 
+@reporting
 def _escape_command(
     comparison: escape.Escape, argv: Sequence[str] | None = None
 ) -> int:
@@ -147,9 +152,6 @@ def _escape_command(
             )
         except ValueError as error:
             parser.error(str(error))
-        except escape_runs.RunFailedError as error:
-            print(f"{parser.prog}: {error}", file=sys.stderr)
-            return FAILED
         except KeyboardInterrupt:
             print("Stopped; nothing has been written.", file=sys.stderr)
             return INTERRUPTED
@@ -160,15 +162,14 @@ def _escape_command(
         for frame, path in zip(frames, tables, strict=True):
             if len(comparison.environments) == 1:
                 frame = frame.drop(columns="environment")
-            frame.to_csv(path, index=False, float_format="%.6g")
+            metrics.write_table(frame, path, "%.6g")
         record = {
             "command": shlex.join([*called_as(comparison.name), *argv]),
             **provenance.current(),
         }
-        path = tables[1].with_suffix(".json")
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        metrics.write_record(record, tables[1].with_suffix(".json"))
     # Always draw from the files, so that picture and files agree.
-    records, table = map(pd.read_csv, tables)
+    records, table = map(metrics.read_table, tables)
     comparison.draw(records, table, pathlib.Path(f"{stem}.png"))
     for environment, label in comparison.environments.items():
         chosen = table

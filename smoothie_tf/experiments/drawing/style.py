@@ -6,9 +6,13 @@ draws, so that commands can check their flags first.
 """
 
 import contextlib
+import io
 import os
+import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from smoothie_tf.training import files
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -50,6 +54,8 @@ STYLE = {
 
 def literal(text: str) -> str:
     """Returns a text of the user's for Matplotlib, without formulas between dollars."""
+    # Bytes of a command line that Python did not decode, as in the locale C.
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return text.replace("$", r"\$")
 
 
@@ -75,4 +81,6 @@ def picture(
         figure = matplotlib_figure.Figure(**kwargs)
         backend_agg.FigureCanvasAgg(figure)
         yield figure
-        figure.savefig(path)
+        content = io.BytesIO()
+        figure.savefig(content, format=pathlib.Path(path).suffix[1:])
+    files.replace(path, content.getvalue(), lasts_power_cut=False)

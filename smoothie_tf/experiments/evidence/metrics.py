@@ -1,5 +1,6 @@
 """Tables of runs: all evaluations, curves, final returns."""
 
+import io
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ from smoothie_tf import validation
 from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
 from smoothie_tf.runs.status import Status, read_json
+from smoothie_tf.training import files
 from smoothie_tf.training.run_directory import COLUMNS as METRICS
 
 RUN_COLUMNS = ("agent", "env", "seed", "variant", "finished")
@@ -23,7 +25,7 @@ NUMBERS = (*FINAL, "first", "area", "evaluations")
 _FINAL_EVALUATIONS = 10
 
 
-class DamagedRunError(ValueError):
+class DamagedRunError(validation.FailedError, ValueError):
     """A run's file does not hold what it should; the message is one sentence."""
 
 
@@ -152,7 +154,10 @@ def read_table(
         DamagedRunError: If it cannot be read, or lacks a column.
     """
     try:
-        table = pd.read_csv(path, dtype=str if text else None)
+        content = path.read_text(encoding="utf-8")
+        if content and not content.endswith("\n"):
+            raise ValueError("its last line is incomplete.")
+        table = pd.read_csv(io.StringIO(content), dtype=str if text else None)
     except (ValueError, OSError) as error:
         reason = validation.first_line(error)
         raise DamagedRunError(f"{path} is damaged: {reason}") from None
@@ -349,6 +354,28 @@ def commits(record: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(str(each.get("commit")) for each in stretches))
 
 
+def write_table(
+    table: pd.DataFrame, path: pathlib.Path, float_format: str | None = None
+) -> None:
+    """Writes a CSV file, which keeps its old content until the new one is complete.
+
+    Args:
+        table: The table, written without its index.
+        path: The file.
+        float_format: Format of numbers, such as "%.6g"; None for all digits.
+
+    Raises:
+        files.StorageError: If it cannot be written; it is unchanged then.
+    """
+    text = table.to_csv(index=False, float_format=float_format)
+    files.replace(path, text, lasts_power_cut=False)
+
+
+def write_record(record: Any, path: pathlib.Path) -> None:
+    """Writes a JSON file, as `write_table` writes a CSV file."""
+    files.replace(path, json.dumps(record, indent=1) + "\n", lasts_power_cut=False)
+
+
 def write_tables(frame: pd.DataFrame, out_dir: pathlib.Path, name: str) -> None:
     """Writes the CSV files behind a figure.
 
@@ -358,15 +385,13 @@ def write_tables(frame: pd.DataFrame, out_dir: pathlib.Path, name: str) -> None:
         name: Stem of the files: `<name>_runs.csv` (every evaluation of every seed),
             `<name>_curves.csv` (the drawn curves) and `<name>_final.csv`.
     """
-    frame.to_csv(out_dir / f"{name}_runs.csv", index=False)
+    write_table(frame, out_dir / f"{name}_runs.csv")
     drawn = [
         curves(frame, column).assign(metric=column)
         for column in ("evaluation_return_mean", "policy_stddev")
     ]
-    pd.concat(drawn, ignore_index=True).to_csv(
-        out_dir / f"{name}_curves.csv", index=False
-    )
-    final_returns(by_run(frame)).to_csv(out_dir / f"{name}_final.csv", index=False)
+    write_table(pd.concat(drawn, ignore_index=True), out_dir / f"{name}_curves.csv")
+    write_table(final_returns(by_run(frame)), out_dir / f"{name}_final.csv")
 
 
 def _number(cell: str, path: pathlib.Path, number: int, column: str) -> float:

@@ -9,6 +9,7 @@ from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
 from smoothie_tf.experiments.report import tables
 from smoothie_tf.experiments.theory import ablations
 from smoothie_tf.experiments.theory.ablation import Ablation
+from smoothie_tf.training import files
 
 _FILE_NAME = "ablations.md"
 _HEAD = """\
@@ -39,7 +40,8 @@ def write(results_dir: pathlib.Path) -> pathlib.Path:
         parts += _ablation(results_dir, ablation)
     parts += _hopper(results_dir)
     path = results_dir / _FILE_NAME
-    path.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+    text = "\n".join(parts).rstrip() + "\n"
+    files.replace(path, text, lasts_power_cut=False)
     return path
 
 

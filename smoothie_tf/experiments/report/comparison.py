@@ -8,6 +8,7 @@ from smoothie_tf.experiments.figures.grids import Figure
 from smoothie_tf.experiments.report import tables
 from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
+from smoothie_tf.training import files
 
 # Arms on tasks that are listed with the seeds that are missing.
 _MOST_NAMED = 6
@@ -48,7 +49,8 @@ def write(
         f"every evaluation in [{path.name}]({path.name}).\n",
     ]
     readme = out_dir / "README.md"
-    readme.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    text = "\n".join(lines).rstrip() + "\n"
+    files.replace(readme, text, lasts_power_cut=False)
     return readme
 
 

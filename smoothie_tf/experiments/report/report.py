@@ -4,7 +4,7 @@ import pathlib
 
 import pandas as pd
 
-from smoothie_tf.experiments.evidence import evidence, statistics, verdicts
+from smoothie_tf.experiments.evidence import evidence, metrics, statistics, verdicts
 from smoothie_tf.experiments.report import (
     ablations,
     baselines,
@@ -19,6 +19,7 @@ from smoothie_tf.experiments.report import (
     tables,
 )
 from smoothie_tf.experiments.svg import claims as svg_claims
+from smoothie_tf.training import files
 
 #: How a report begins.
 MARK = "# Results\n\nWritten by `python reproduce/report.py` "
@@ -115,7 +116,7 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     out_dir = results_dir / "report"
     out_dir.mkdir(parents=True, exist_ok=True)
     judged = claims.judge(found, svg_claims.claims())
-    judged.to_csv(out_dir / "claims.csv", index=False)
+    metrics.write_table(judged, out_dir / "claims.csv")
     summary.write(summary.summary(found, judged), results_dir)
     parts = [_HEAD, *_claims(judged), _NOT_JUDGED, "## Protocol\n", _protocol()]
     parts += section3.section(results_dir, found)
@@ -130,7 +131,8 @@ def report(results_dir: pathlib.Path) -> pathlib.Path:
     parts += origins.searches(found)
     parts += origins.provenance(found)
     path = results_dir / "README.md"
-    path.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+    text = "\n".join(parts).rstrip() + "\n"
+    files.replace(path, text, lasts_power_cut=False)
     return path
 
 

@@ -35,7 +35,7 @@ def section(
         return [*parts, tables.not_yet(*lines, _COLLECT)]
     columns = [*metrics.KEYS, *metrics.FINAL]
     path = out_dir / f"final_{preset.name}.csv"
-    finals.by_run[columns].to_csv(path, index=False)
+    metrics.write_table(finals.by_run[columns], path)
     rows = [
         [env, arm.label, *_final_cells(finals, env, arm.variant)]
         for env in FIGURE_3.envs

@@ -95,7 +95,7 @@ def write(text: str, results_dir: pathlib.Path) -> None:
     Raises:
         files.StorageError: If README cannot be written; it is unchanged then.
     """
-    (results_dir / "report" / "summary.md").write_text(text, encoding="utf-8")
+    files.replace(results_dir / "report/summary.md", text, lasts_power_cut=False)
     results_dir = results_dir.absolute()
     readme = results_dir.parent / "README.md"
     if results_dir.name != "results" or not readme.is_file():

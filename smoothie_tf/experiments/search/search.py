@@ -10,9 +10,7 @@ not repeatable. Here a rung compares trials after all of its trials have reached
 """
 
 import dataclasses
-import os
 import pathlib
-import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,7 +26,7 @@ from smoothie_tf.runs import prefix, recorded_values
 from smoothie_tf.runs.launch import Outcome
 from smoothie_tf.runs.run import Preset, Run
 from smoothie_tf.runs.status import Status
-from smoothie_tf.training import gin_directory
+from smoothie_tf.training import files, gin_directory
 from smoothie_tf.training.gin_text import bound_values
 from smoothie_tf.validation import InputError, nearest
 
@@ -49,7 +47,7 @@ State = optuna.trial.TrialState
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-class StudyError(Exception):
+class StudyError(validation.FailedError):
     """A study cannot be used or continued; the message is one sentence."""
 
 
@@ -339,15 +337,14 @@ class Study:
         for trial in self.trials:
             if trial.state.is_finished():
                 trial.datetime_complete = trial.datetime_start
-        with tempfile.TemporaryDirectory(dir=self.journal.parent) as folder:
-            path = pathlib.Path(folder) / self.journal.name
+        with files.replacing(self.journal.parent) as folder:
+            path = folder / self.journal.name
             backend = optuna.storages.journal.JournalFileBackend(str(path))
             optuna.create_study(
                 storage=optuna.storages.JournalStorage(backend),
                 study_name=self.search.name,
                 direction="maximize",
             ).add_trials(self.trials)
-            os.replace(path, self.journal)
 
 
 def _check_values(runs):

@@ -1,13 +1,10 @@
 """Writes the results of a search: a table, two pictures, and the best values in gin."""
 
-import contextlib
 import json
 import os
 import pathlib
-import tempfile
 import textwrap
 import warnings
-from collections.abc import Iterator
 
 import optuna
 import pandas as pd
@@ -18,6 +15,7 @@ from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.search import search
 from smoothie_tf.runs.run import is_length
 from smoothie_tf.runs.status import read_json
+from smoothie_tf.training import files
 
 OBJECTIVE = (
     "mean of the last ten evaluations, never more than half of those made (an "
@@ -120,7 +118,9 @@ def write(study: search.Study, home: pathlib.Path, command: str) -> str:
         "runs": metrics.provenance(runs),
     }
     text = _gin_text(study, command) if study.best else ""
-    with replacing(home.parent) as folder:
+    home.parent.mkdir(parents=True, exist_ok=True)
+    # Several processes may write the results of a study that they share.
+    with files.replacing(home.parent) as folder:
         aside = folder / home.name
         pd.DataFrame(rows).to_csv(f"{aside}.csv", index=False)
         if any(each.value is not None for each in study.asked.trials):
@@ -130,23 +130,6 @@ def write(study: search.Study, home: pathlib.Path, command: str) -> str:
         if text:
             write_gin(pathlib.Path(f"{aside}.gin"), text)
     return text
-
-
-@contextlib.contextmanager
-def replacing(directory: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a new directory, whose files then replace those of the same names.
-
-    Several processes may write the results of a study that they share, each in its own
-    directory, while others read them: no file is ever incomplete.
-
-    Args:
-        directory: The directory of the files to replace; it need not exist.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=directory) as folder:
-        yield pathlib.Path(folder)
-        for path in sorted(pathlib.Path(folder).iterdir()):
-            path.replace(directory / path.name)
 
 
 def write_gin(path: pathlib.Path, text: str) -> None:

@@ -50,9 +50,10 @@ def measure(
         return
     table = pd.DataFrame(rows, columns=[*KEYS, "value"])
     if path.is_file():
-        table = pd.concat([pd.read_csv(path), table])
+        known = metrics.read_table(path, columns=[*KEYS, "value"])
+        table = pd.concat([known, table])
         table = table.drop_duplicates(KEYS, keep="last")
-    table.sort_values(KEYS).to_csv(path, index=False)
+    metrics.write_table(table.sort_values(KEYS), path)
 
 
 def _agent(run: Run) -> Any:

@@ -4,10 +4,13 @@ Importing TensorFlow takes as long as a run. Each process therefore trains many 
 """
 
 import concurrent.futures
+import contextlib
 import itertools
 import multiprocessing
+import os
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import process
 from multiprocessing import sharedctypes, synchronize
@@ -42,7 +45,7 @@ _num_steps: "sharedctypes.Synchronized[int]"
 _stop: "synchronize.Event"
 
 
-class RunFailedError(Exception):
+class RunFailedError(validation.FailedError):
     """A run failed; the message is one sentence."""
 
 
@@ -81,9 +84,16 @@ def train_runs(
     pool = concurrent.futures.ProcessPoolExecutor(
         num_workers, context, _start_worker, (steps, num_steps, stop)
     )
-    futures = [pool.submit(_train, *task, tuple(gin_bindings)) for task in tasks]
     try:
-        with progress_bar.create(title, " steps", unit_scale=True) as bar:
+        with (
+            _terminated_as_interrupted(),
+            progress_bar.create(title, " steps", unit_scale=True) as bar,
+        ):
+            bindings = tuple(gin_bindings)
+            # A terminal sends Ctrl-C also to workers that do not ignore it yet.
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            futures = [pool.submit(_train, *task, bindings) for task in tasks]
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
             waiting = set(futures)
             while waiting:
                 _, waiting = concurrent.futures.wait(
@@ -104,12 +114,34 @@ def train_runs(
     return [future.result() for future in futures]
 
 
+@contextlib.contextmanager
+def _terminated_as_interrupted():
+    """Lets SIGTERM raise `KeyboardInterrupt`, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _end_with_parent():
+    """Ends this process when its parent has ended, in whatever way."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _start_worker(steps, num_steps, stop):
     """Prepares a process that trains one run after another."""
     global _steps, _num_steps, _stop
     _steps, _num_steps, _stop = steps, num_steps, stop
     # A terminal sends Ctrl-C to all processes; only the parent process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     quiet.silence_imports()
     import tensorflow as tf
 
