@@ -242,7 +242,8 @@ def _check_layers(layers):
         if layer.activation not in ACTIVATIONS:
             raise ValueError(
                 f"Forward propagation has no rule for activation {layer.activation!r}:"
-                f" it knows {', '.join(sorted(ACTIVATIONS))}."
+                f" it knows {', '.join(sorted(ACTIVATIONS))}. With"
+                " SmoothieAgent.nested_tapes = True any activation can be used."
             )
     output = layers[-1]
     if output.activation != "linear" or output.kernel.shape[-1] != 1:

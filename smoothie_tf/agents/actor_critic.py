@@ -84,6 +84,8 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
 
     config_class: type[ActorCriticConfig] = ActorCriticConfig
     _config: ActorCriticConfig
+    # How the losses call the trained networks; `loss` sets it while it runs.
+    _training = True
 
     def __init__(
         self,
@@ -105,10 +107,11 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
           action_spec: Bounded float spec of the actions, shape [A].
           actor_network: μ_θ, from observations [B, S] to means [B, A].
           critic_network: The critic, from (observations [B, S], actions [B, A]) to
-            values [B]. Optional methods, as in `CriticNetwork`:
-            `action_derivatives(observation, action, full_hessian)` makes Hessians fast
-            (supplement D.1), `sample_values(observation, actions)` gives values [M, B]
-            of several actions a state, [M, B, A], fast.
+            values [B]. Smoothie's Σ follows its Hessian in the action, which is 0
+            where it is piecewise linear, as with relu. Optional methods, as in
+            `CriticNetwork`: `action_derivatives(observation, action, full_hessian)`
+            makes Hessians fast (supplement D.1); `sample_values(observation, actions)`
+            gives values [M, B] of several actions a state, [M, B, A], fast.
           actor_optimizer: Optimizer of θ and φ.
           critic_optimizer: Optimizer of the critic's weights.
           config: The hyperparameters; `config_class`'s defaults if None.
@@ -124,6 +127,7 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         """
         self._configure(config, settings)
         config = self._config
+        parts.check_action_spec(config.owner, action_spec)
         parts.check_optimizers(
             config.owner,
             actor_optimizer=actor_optimizer,
@@ -200,10 +204,13 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
         self._update_targets(tau=1.0)  # θ′ = θ, φ′ = φ, w′ = w.
 
     def _loss(self, experience, weights=None, training=False):
-        del training  # Nothing in the losses depends on it.
         policy_batch, critic_batch = self._minibatches(experience, weights)
-        policy_outputs = self.policy_loss(*policy_batch)
-        critic_loss = self.critic_loss(*critic_batch)
+        self._training = training
+        try:
+            policy_outputs = self.policy_loss(*policy_batch)
+            critic_loss = self.critic_loss(*critic_batch)
+        finally:
+            self._training = True
         return self._loss_info(policy_batch, critic_loss, *policy_outputs)
 
     def _loss_info(self, policy_batch, critic_loss, *policy_outputs):

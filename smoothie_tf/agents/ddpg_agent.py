@@ -124,4 +124,5 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
     def _apply_gradients(self, gradients, variables, optimizer):
         of_critic = optimizer is self._critic_optimizer
         clipping = self._gradient_clipping if of_critic else None
-        parts.apply_gradients(optimizer, gradients, variables, clipping)
+        step = self.train_step_counter if self._summarize_grads_and_vars else None
+        parts.apply_gradients(optimizer, gradients, variables, clipping, step)

@@ -5,15 +5,20 @@ Shapes: B batch.
 
 import contextlib
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.networks import network
+from tf_agents.specs import array_spec, tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
+from tf_agents.utils import eager_utils
 
 from smoothie_tf import validation
+from smoothie_tf.action_derivatives import ActionDerivatives
 
 
 def apply_gradients(
@@ -21,6 +26,7 @@ def apply_gradients(
     gradients: Sequence[tf.Tensor],
     variables: Sequence[tf.Variable],
     clipping: float | None = None,
+    summary_step: tf.Variable | None = None,
 ) -> None:
     """Takes one optimizer step after all gradients have been computed.
 
@@ -34,9 +40,15 @@ def apply_gradients(
       gradients: Gradients of the loss, in the order of `variables`.
       variables: The variables to update.
       clipping: Largest global norm of the gradients, > 0; None does not clip.
+      summary_step: Step of TensorBoard summaries of variables and clipped gradients;
+        None writes none.
     """
     if clipping is not None:
         gradients, _ = tf.clip_by_global_norm(gradients, clipping)
+    if summary_step is not None:
+        pairs = list(zip(gradients, variables, strict=True))
+        eager_utils.add_variables_summaries(pairs, summary_step)
+        eager_utils.add_gradients_summaries(pairs, summary_step)
     with tf.control_dependencies(gradients):
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
@@ -189,6 +201,54 @@ def build_optimizer(
         optimizer.build(variables)
 
 
+def check_action_spec(owner: str, spec: types.NestedTensorSpec) -> None:
+    """Checks that actions are one vector of single precision, within bounds.
+
+    Args:
+      owner: Name of the agent, for messages.
+      spec: Spec of the actions.
+
+    Raises:
+      ValueError: If they are not.
+    """
+    fits = isinstance(spec, tensor_spec.BoundedTensorSpec | array_spec.BoundedArraySpec)
+    if not fits or len(spec.shape) != 1 or spec.dtype != tf.float32:
+        raise ValueError(
+            f"{owner}'s action_spec must be one BoundedTensorSpec of float32 and shape"
+            f" [A], but is {spec}."
+        )
+
+
+def warn_if_flat(
+    derivatives: Callable[[tf.Tensor, tf.Tensor], ActionDerivatives],
+    observation_spec: types.NestedTensorSpec,
+    action_shape: tf.TensorShape,
+) -> None:
+    """Warns if a critic has no curvature in the action, so that Σ would never change.
+
+    Args:
+      derivatives: Returns the critic's derivatives at observations and actions.
+      observation_spec: Spec of the observations.
+      action_shape: Shape of an action, [A].
+    """
+
+    def draw(shape, dtype=tf.float32):
+        drawn = tf.random.stateless_uniform([16, *shape], [0, 0], -1.0, 1.0)
+        return tf.cast(drawn, dtype)
+
+    with tf.init_scope():
+        observation = tf.nest.map_structure(
+            lambda spec: draw(spec.shape, spec.dtype), observation_spec
+        )
+        hessian = derivatives(observation, draw(action_shape)).hessian
+        if tf.executing_eagerly() and not np.any(hessian):
+            warnings.warn(
+                "The critic's Hessian in the action is 0 at 16 random points, so Σ"
+                " would not change: use a smooth activation, such as tanh, not relu.",
+                stacklevel=2,
+            )
+
+
 def check_output(
     net: network.Network, input_spec: types.NestedTensorSpec, shape: tuple[int, ...]
 ) -> None:
@@ -200,8 +260,10 @@ def check_output(
       shape: Shape of its output for one input.
 
     Raises:
-      ValueError: If the output has another shape.
+      ValueError: If the output has another shape, or the network has a state.
     """
+    if net.state_spec:
+        raise ValueError(f"{net.name} must have no state, but is a recurrent network.")
     output = net.create_variables(input_spec)
     if tuple(output.shape) != tuple(shape):
         raise ValueError(
@@ -219,8 +281,11 @@ def check_common(owner: str, agent: tf_agent.TFAgent) -> None:
 
     Raises:
       ValueError: If γ is not in [0, 1], τ not in (0, 1], or the reward's scale or the
-        largest norm of gradients, if there is one, not above 0.
+        largest norm of gradients, if there is one, not above 0; or if the policy has a
+        state, which `collect_policy` would not keep.
     """
+    if agent.policy.policy_state_spec:
+        raise ValueError(f"{owner}'s actor_network must have no state, but has one.")
     validation.check(owner, "probability", gamma=agent._gamma)
     validation.check(owner, "share", target_update_tau=agent._target_update_tau)
     validation.check(owner, "positive", reward_scale_factor=agent._reward_scale_factor)
@@ -237,8 +302,13 @@ def check_optimizers(owner: str, **optimizers: types.Optimizer | None) -> None:
       **optimizers: Optimizers by the names of their arguments.
 
     Raises:
-      ValueError: If one is None.
+      ValueError: If one is None, or two are the same: an optimizer holds the slots of
+        one set of variables.
     """
     for name, optimizer in optimizers.items():
         if optimizer is None:
             raise ValueError(f"{owner}.{name} must be an optimizer, but is None.")
+    if len({id(optimizer) for optimizer in optimizers.values()}) < len(optimizers):
+        raise ValueError(
+            f"{owner}'s {' and '.join(optimizers)} must not be the same optimizer."
+        )

@@ -220,7 +220,8 @@ class SacAgent(sac_agent.SacAgent):
             gradients, variables = parts.in_order(
                 gradients, variables, self._critic_variables
             )
-        parts.apply_gradients(optimizer, gradients, variables, clipping)
+        step = self.train_step_counter if self._summarize_grads_and_vars else None
+        parts.apply_gradients(optimizer, gradients, variables, clipping, step)
 
 
 def _wrong_actor(actor_network):

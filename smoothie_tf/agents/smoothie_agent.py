@@ -40,7 +40,8 @@ from smoothie_tf import (
     policy_evaluation,
     validation,
 )
-from smoothie_tf.agents import actor_critic
+from smoothie_tf.agents import actor_critic, parts
+from smoothie_tf.networks import critic_network as critic_networks
 
 
 class SmoothieInfo(NamedTuple):
@@ -158,6 +159,13 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
     config_class = SmoothieConfig
     _config: SmoothieConfig
 
+    def _create_networks(self, actor, critic, observation_spec, action_spec):
+        super()._create_networks(actor, critic, observation_spec, action_spec)
+        if self._config.covariance_learning_rate_factor > 0:
+            parts.warn_if_flat(
+                self.critic_derivatives, observation_spec, action_spec.shape
+            )
+
     # Train μ, Σ.
 
     def policy_loss(
@@ -181,7 +189,7 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
         Returns:
           The loss, the mean divergence in nats, and the mean Q̃(s, μ_θ(s)): scalars.
         """
-        mean, _ = self._actor_network(observation, training=True)
+        mean, _ = self._actor_network(observation, training=self._training)
         covariance = self._covariance.at(observation)
 
         # Compute gradients g_k and Hessians H_k at a = μ_θ(s_k). θ learns through
@@ -224,7 +232,8 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
           only the diagonal of the Hessian, for a full one the whole matrix.
         """
         full, critic = self._covariance.form.full_hessian, self._critic_network
-        if self._config.nested_tapes or not hasattr(critic, "action_derivatives"):
+        fast = critic_networks.has_method_of_call(critic, "action_derivatives")
+        if self._config.nested_tapes or not fast:
             return action_derivatives.by_nested_tapes(
                 lambda a: critic((observation, a))[0], action, full
             )
@@ -269,7 +278,7 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
         phantom = self._covariance.at(observation).perturb(action, noise)
         # Compute loss.
         target = self._smoothed_target(next_time_steps)
-        value, _ = self._critic_network((observation, phantom), training=True)
+        value, _ = self._critic_network((observation, phantom), training=self._training)
         return tf.reduce_mean(
             weights * self._config.td_errors_loss_fn(target, value)
         )  # (18)

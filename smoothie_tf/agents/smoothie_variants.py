@@ -156,7 +156,9 @@ class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):
         )
         next_value, _ = self._target_action_value_network((following, next_action))
         target = self._bellman_target(next_time_steps, next_value)
-        value, _ = self._action_value_network((observation, action), training=True)
+        value, _ = self._action_value_network(
+            (observation, action), training=self._training
+        )
         errors = self._config.td_errors_loss_fn(target, value)  # (16)
         # ã ~ N(a, Σ(s)), M for each a.
         samples = self._config.smoothing_samples
@@ -171,7 +173,9 @@ class ExpectedSmoothieAgent(smoothie_agent.SmoothieAgent):
             ),
             axis=0,
         )
-        smoothed, _ = self._critic_network((observation, action), training=True)
+        smoothed, _ = self._critic_network(
+            (observation, action), training=self._training
+        )
         errors += self._config.td_errors_loss_fn(
             tf.stop_gradient(expectation), smoothed
         )  # (17)

@@ -124,7 +124,7 @@ class SoftDdpgAgent(actor_critic.ActorCriticAgent):
         Returns:
           The loss and the mean of the critic's samples: scalars.
         """
-        mean, _ = self._actor_network(observation, training=True)
+        mean, _ = self._actor_network(observation, training=self._training)
         g, value = gaussian.smoothed_gradient(
             lambda actions: critic_networks.sample_values(
                 self._critic_network, observation, self._within_bounds(actions)
@@ -170,7 +170,9 @@ class SoftDdpgAgent(actor_critic.ActorCriticAgent):
             axis=0,
         )  # (S3)
         target = self._bellman_target(next_time_steps, next_value)  # (S2)
-        value, _ = self._critic_network((time_steps.observation, action), training=True)
+        value, _ = self._critic_network(
+            (time_steps.observation, action), training=self._training
+        )
         errors = self._config.td_errors_loss_fn(target, value)
         return tf.reduce_mean(weights * errors)  # (S4)
 

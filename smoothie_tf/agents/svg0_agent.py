@@ -189,7 +189,7 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
         Returns:
           The loss, the mean value, and the mean importance weight: scalars.
         """
-        mean, _ = self._actor_network(observation, training=True)
+        mean, _ = self._actor_network(observation, training=self._training)
         covariance = self._covariance.at(observation)
         noise, importance = self._policy_noise(
             action, mean, covariance, log_probability, draw
@@ -271,7 +271,9 @@ class Svg0Agent(actor_critic.ActorCriticAgent):
             (next_time_steps.observation, next_action)
         )
         target = self._bellman_target(next_time_steps, next_value)  # Alg. 4, line 6.
-        value, _ = self._critic_network((time_steps.observation, action), training=True)
+        value, _ = self._critic_network(
+            (time_steps.observation, action), training=self._training
+        )
         return tf.reduce_mean(weights * self._config.td_errors_loss_fn(target, value))
 
     def _next_noise(self, shape, draw):

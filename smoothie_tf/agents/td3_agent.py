@@ -196,4 +196,5 @@ class Td3Agent(td3_agent.Td3Agent):
             gradients, variables = parts.in_order(
                 gradients, variables, self._critic_variables
             )
-        parts.apply_gradients(optimizer, gradients, variables, clipping)
+        step = self.train_step_counter if self._summarize_grads_and_vars else None
+        parts.apply_gradients(optimizer, gradients, variables, clipping, step)

@@ -195,6 +195,7 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         self._configure(config, settings)
         config = self._config
         owner = config.owner
+        parts.check_action_spec(owner, action_spec)
         networks = {
             "value_network": value_network,
             "dynamics_network": dynamics_network,

@@ -108,7 +108,11 @@ def create_covariance(
         initial.numpy().tolist(),
         parameter_sizes=form.parameter_sizes(actions, log_variance).numpy().tolist(),
     )
-    phi.create_variables(observation_spec)
+    if phi.create_variables(observation_spec).shape.rank != 1:
+        raise ValueError(
+            f"The covariance {kind!r} needs observations of shape [S], but theirs is"
+            f" {observation_spec.shape}."
+        )
     target = common.maybe_copy_target_network_with_checks(
         phi, None, "TargetCovarianceNetwork", observation_spec
     )

@@ -153,6 +153,24 @@ class CriticNetwork(network.Network):
         return dense.chain(self._observation_layers, observation)
 
 
+def has_method_of_call(critic: network.Network, name: str) -> bool:
+    """Says whether a critic has a method that belongs to its `call`.
+
+    Args:
+      critic: The critic.
+      name: `action_derivatives` or `sample_values`.
+
+    Returns:
+      Whether it has the method, and not from a class above that of its `call`: a
+      subclass that overrides `call` alone inherits the method of another function.
+    """
+    owner, of_call = (
+        next((each for each in type(critic).__mro__ if method in vars(each)), object)
+        for method in (name, "call")
+    )
+    return owner is not object and issubclass(owner, of_call)
+
+
 def sample_values(
     critic: network.Network, observation: tf.Tensor, actions: tf.Tensor
 ) -> tf.Tensor:
@@ -168,7 +186,7 @@ def sample_values(
     Returns:
       The values, shape [M, B].
     """
-    if hasattr(critic, "sample_values"):
+    if has_method_of_call(critic, "sample_values"):
         return critic.sample_values(observation, actions)
     samples, batch, size = tf.unstack(tf.shape(actions))
     values, _ = critic(

@@ -16,6 +16,7 @@ class Dense(tf.keras.layers.Dense):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns activation(inputs·kernel + bias), shape [B, N]."""
+        inputs = tf.cast(inputs, self.kernel.dtype)
         return self.activation(add_bias(tf.matmul(inputs, self.kernel), self.bias))
 
 
