@@ -13,6 +13,7 @@ import io
 import os
 import select
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -71,9 +72,11 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
 
     Returns:
         The command's exit status; 1 if that is 0, but its output or a file could not be
-        written, for example on a full disk.
+        written, for example on a full disk; 2 if the working directory was removed; 130
+        after Ctrl-C, if the command does not handle it.
     """
     os.environ["MPLBACKEND"] = "agg"
+    warnings.showwarning = _show_warning
     try:
         here = os.getcwd()
     except FileNotFoundError:
@@ -98,6 +101,11 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
     except SystemExit as stop:  # Argparse raises it after `--help`.
         stop.code = stop.code or _lost(output)
         raise
+
+
+def _show_warning(message, *_, **__):
+    """Prints a warning without the code that issued it."""
+    print(f"Warning: {message}", file=sys.stderr)
 
 
 def _lost(output):

@@ -122,7 +122,8 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
           **settings: Replacements for fields of `config`.
 
         Raises:
-          ValueError: If an optimizer is missing, or a network does not map the specs
+          ValueError: If an optimizer is missing or given twice, the actions are not one
+            bounded float32 vector, or a network has a state or does not map the specs
             to the shapes above.
         """
         self._configure(config, settings)

@@ -243,9 +243,9 @@ def warn_if_flat(
         hessian = derivatives(observation, draw(action_shape)).hessian
         if tf.executing_eagerly() and not np.any(hessian):
             warnings.warn(
-                "The critic's Hessian in the action is 0 at 16 random points, so Σ"
-                " would not change: use a smooth activation, such as tanh, not relu.",
-                stacklevel=2,
+                "The critic's Hessian in the action is 0 at 16 random points. Where it"
+                " stays 0, as with relu, Σ does not change.",
+                stacklevel=6,
             )
 
 
@@ -295,7 +295,7 @@ def check_common(owner: str, agent: tf_agent.TFAgent) -> None:
 
 
 def check_optimizers(owner: str, **optimizers: types.Optimizer | None) -> None:
-    """Checks that no optimizer is missing.
+    """Checks that no optimizer is missing or has two uses.
 
     Args:
       owner: Name of the agent.

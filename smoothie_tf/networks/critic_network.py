@@ -161,14 +161,17 @@ def has_method_of_call(critic: network.Network, name: str) -> bool:
       name: `action_derivatives` or `sample_values`.
 
     Returns:
-      Whether it has the method, and not from a class above that of its `call`: a
-      subclass that overrides `call` alone inherits the method of another function.
+      Whether it has the method, unless a subclass overrides `call` alone: it inherits
+      the method of another function.
     """
+    if name in vars(critic) or not hasattr(critic, name):
+        return hasattr(critic, name)
     owner, of_call = (
-        next((each for each in type(critic).__mro__ if method in vars(each)), object)
+        next(each for each in type(critic).__mro__ if method in vars(each))
         for method in (name, "call")
     )
-    return owner is not object and issubclass(owner, of_call)
+    is_overridden = owner is not of_call and issubclass(of_call, owner)
+    return not (is_overridden and hasattr(owner, "call"))
 
 
 def sample_values(

@@ -101,16 +101,7 @@ def _has_all_steps(run: Run, directory: pathlib.Path) -> bool:
     if _number(read_json(directory / "run.json"), "num_steps") <= run.num_steps:
         return recorded_status(directory, run.num_steps) is Status.DONE
     # A longer run may be in progress: its earlier evaluations do not change.
-    return _is_evaluated(directory, run.num_steps)
-
-
-def _is_evaluated(directory: pathlib.Path, step: int) -> bool:
-    """Says whether a complete line of metrics.csv is of a step."""
-    try:
-        *lines, _ = (directory / "metrics.csv").read_bytes().split(b"\n")
-    except (OSError, ValueError):
-        return False
-    return any(line.startswith(b"%d," % step) for line in lines)
+    return run_directory.is_evaluated(directory, run.num_steps)
 
 
 def _step(directory: pathlib.Path) -> int:

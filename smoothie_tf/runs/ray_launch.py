@@ -71,9 +71,13 @@ def add_flags(parser: Parser) -> None:
 def check_flags(flags: argparse.Namespace) -> None:
     """Checks the values of these flags, as far as that needs no cluster.
 
+    With `--plot_only` nothing is trained, and nothing is checked.
+
     Raises:
         InputError: If the directory cannot be used, or this machine has too few cores.
     """
+    if flags.plot_only:
+        return
     # Two runs may share a single core.
     most = max(2, os.cpu_count() or 1)
     if flags.launcher == "processes" and (flags.num_workers or 1) > most:
@@ -81,8 +85,7 @@ def check_flags(flags: argparse.Namespace) -> None:
             f"--num_workers must be at most {most} on this machine, as a run uses a "
             f"whole core, but is {flags.num_workers}."
         )
-    if not flags.plot_only:
-        check_room("--runs_dir", flags.runs_dir)
+    check_room("--runs_dir", flags.runs_dir)
 
 
 @contextlib.contextmanager

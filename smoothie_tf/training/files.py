@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -43,8 +44,9 @@ def replace(
     Raises:
       StorageError: If there is no room, or no permission; the file is unchanged then.
     """
-    path = pathlib.Path(path)
-    aside = path.with_name(f".{path.name}.tmp")
+    # A link keeps its place, and a file its permissions.
+    path = pathlib.Path(os.path.realpath(path))
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(aside, "wb") as file:
             if isinstance(content, str):
@@ -53,11 +55,15 @@ def replace(
             if lasts_power_cut:
                 file.flush()
                 os.fsync(file.fileno())
+        with contextlib.suppress(OSError):
+            shutil.copymode(path, aside)
         aside.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             aside.unlink()
-        raise failed(path, error) from error
+        if isinstance(error, OSError):
+            raise failed(path, error) from error
+        raise
     if lasts_power_cut:
         sync(path.parent)
 

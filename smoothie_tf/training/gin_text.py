@@ -12,7 +12,7 @@ from typing import Any
 
 from gin import config_parser
 
-from smoothie_tf.validation import InputError
+from smoothie_tf.validation import InputError, first_line
 
 #: Encoding of gin files: UTF-8, with or without a byte order mark.
 ENCODING = "utf-8-sig"
@@ -111,26 +111,37 @@ def meaning(bindings: Iterable[str]) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for binding in bindings:
-        read: dict[str, Any] = {}
         try:
-            for statement in config_parser.ConfigParser(binding, _Unbound()):
-                if isinstance(statement, config_parser.BindingStatement):
-                    name = f"{statement.scope}/{statement.selector}"
-                    name += f".{statement.arg_name}"
-                    read[name.removeprefix("/")] = statement.value
-                elif not isinstance(statement, config_parser.BlockDeclaration):
-                    # Imports and includes, without their line numbers.
-                    read[str(statement._replace(location=None))] = True
+            values |= _statements(binding)
         except Exception:  # Gin passes on errors of Python's parser.
-            read = {binding: None}
-        values |= read
+            values[binding] = None
     return values
 
 
 def meaning_of_text(text: str) -> dict[str, Any]:
-    """Returns the values of a whole configuration as `meaning` does, without macros."""
-    values = {name.rstrip("."): value for name, value in meaning([text]).items()}
+    """Returns the values of a whole configuration as `meaning` does, without macros.
+
+    Raises:
+        InputError: If it cannot be read as gin.
+    """
+    try:
+        values = {name.rstrip("."): each for name, each in _statements(text).items()}
+    except Exception as error:
+        raise InputError(f"cannot be read as gin: {first_line(error)}") from None
     return {name: _without_macros(value, values) for name, value in values.items()}
+
+
+def _statements(text):
+    """Returns the values of a text's bindings; includes and imports are True."""
+    read: dict[str, Any] = {}
+    for statement in config_parser.ConfigParser(text, _Unbound()):
+        if isinstance(statement, config_parser.BindingStatement):
+            name = f"{statement.scope}/{statement.selector}.{statement.arg_name}"
+            read[name.removeprefix("/")] = statement.value
+        elif not isinstance(statement, config_parser.BlockDeclaration):
+            # Without their line numbers.
+            read[str(statement._replace(location=None))] = True
+    return read
 
 
 def same(one: Any, other: Any) -> bool:

@@ -52,7 +52,6 @@ def _run(flags, arguments, stop):
     bindings = list(flags.gin_bindings)
     try:
         if flags.num_steps is not None:
-            gin_text.check_num_steps(flags.num_steps, bindings)
             bindings.append(f"train.num_steps={flags.num_steps}")
         if flags.untuned and flags.values != "paper":
             return _refuse(
@@ -68,6 +67,8 @@ def _run(flags, arguments, stop):
             tuned=not flags.untuned,
             values=flags.values,
         )
+        if flags.num_steps is not None:
+            gin_text.check_num_steps(flags.num_steps, flags.gin_bindings)
         values_digest = searched_values.digest_of_run(
             flags.agent, flags.env, flags.values, not flags.untuned
         )

@@ -86,13 +86,18 @@ def run(
     with contextlib.ExitStack() as stack:
         stack.callback(directory.close)
         was_done = directory.info.get("status") == "done"
-        done = was_done and directory.info.get("num_steps", 0) >= config.num_steps
+        made = directory.info.get("num_steps", 0)
+        done = was_done and made >= config.num_steps
         if done or directory.has_checkpoints:
             # Of an unfinished run, all values are compared when it goes on.
             default = gin_config.default if done else lambda name: None
             directory.check_config(gin.config_str(), default)
-        if done and directory.has_all_metrics and not record_video:
-            if (made := directory.info["num_steps"]) > config.num_steps:
+        if (
+            done
+            and not record_video
+            and run_directory.is_evaluated(directory.path, made)
+        ):
+            if made > config.num_steps:
                 print(
                     f"{run_dir} has a finished run of {made:,} steps; nothing was"
                     " trained.",

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import smoothie_tf
+from smoothie_tf import validation
 from smoothie_tf.environments import space_descriptions
 from smoothie_tf.training import files, gin_text, renamed_bindings
 
@@ -174,7 +175,10 @@ class RunDirectory:
         if not path.exists():
             return
         text = path.read_text(encoding="utf-8", errors="replace")
-        before = gin_text.meaning_of_text(renamed_bindings.renamed(text))
+        try:
+            before = gin_text.meaning_of_text(renamed_bindings.renamed(text))
+        except validation.InputError as error:
+            raise RunDirectoryError(f"{path} {error}") from None
         now = gin_text.meaning_of_text(config)
         for name, was in before.items():
             if name not in now and (value := default(name)) is not None:
@@ -227,12 +231,6 @@ class RunDirectory:
                 whole = line.endswith("\n") and re.fullmatch(r"[0-9]{1,18}", number)
                 if whole and int(number) <= step:
                     self._metrics.append(line)
-
-    @property
-    def has_all_metrics(self) -> bool:
-        """Whether metrics.csv has the last evaluation of a finished run."""
-        self.read_metrics(self.info["num_steps"])
-        return self._metrics[-1].startswith(f"{self.info['num_steps']},")
 
     def append_metrics(self, row: dict[str, float | None]) -> None:
         """Adds one row to metrics.csv; missing and NaN values are left empty."""
@@ -345,6 +343,15 @@ class RunDirectory:
         for path in self._made:
             with contextlib.suppress(OSError):
                 path.unlink() if path.name == ".lock" else path.rmdir()
+
+
+def is_evaluated(directory: pathlib.Path, step: int) -> bool:
+    """Says whether a run's metrics.csv has a complete line of a step."""
+    try:
+        *lines, _ = (directory / "metrics.csv").read_bytes().split(b"\n")
+    except (OSError, ValueError):
+        return False
+    return any(line.startswith(b"%d," % step) for line in lines)
 
 
 def same_bindings(before: Any, now: list[str]) -> bool:

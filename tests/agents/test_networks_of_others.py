@@ -85,6 +85,27 @@ def test_a_critic_with_another_call_has_its_own_derivatives():
     np.testing.assert_allclose(values, -15, atol=0.1)
 
 
+class Fast:
+    """A mixin whose method is meant for whatever it is mixed into."""
+
+    def action_derivatives(self, observation, action, full_hessian=False):
+        raise NotImplementedError
+
+
+class Mixed(Fast, tf_agents_critic.CriticNetwork):
+    """A critic with a method of a mixin."""
+
+
+def test_a_method_of_a_mixin_or_of_an_instance_counts():
+    specs = tf.TensorSpec([5]), tensor_spec.BoundedTensorSpec([3], tf.float32, -1, 1)
+    has = critic_network.has_method_of_call
+    assert has(Mixed(specs), "action_derivatives")
+    critic = tf_agents_critic.CriticNetwork(specs)
+    assert not has(critic, "action_derivatives")
+    critic.action_derivatives = lambda *_: None
+    assert has(critic, "action_derivatives")
+
+
 def relu_critic(*specs):
     return tf_agents_critic.CriticNetwork(specs, joint_fc_layer_params=(8,))
 

@@ -184,7 +184,7 @@ def test_provenance_keeps_no_command(three):
     facts |= {"num_steps": 300, "status": "done", "commit": "abc", "gin_bindings": []}
     assert metrics.provenance(three) == [facts]
     (three[0].directory / "run.json").write_text("{")
-    with pytest.raises(metrics.DamagedRunError, match="is damaged: it is not JSON"):
+    with pytest.raises(metrics.DamagedRunError, match="is damaged: it is not a JSON"):
         metrics.provenance(three)
 
 

@@ -13,6 +13,8 @@ import signal
 import sys
 import time
 
+from smoothie_tf.training import gin_text
+
 METRICS = (
     "step,evaluation_return_mean,evaluation_return_std,training_return,policy_stddev,"
     "q,actor_loss,critic_loss,kl,steps_per_second\n"
@@ -40,6 +42,7 @@ def main():
     parser.add_argument("--untuned", action="store_true")
     parser.add_argument("--gin_bindings", action="append", default=[])
     flags = parser.parse_args()
+    gin_text.check_num_steps(flags.num_steps, flags.gin_bindings)
     run_dir = pathlib.Path(flags.run_dir)
     checkpoint = run_dir / "checkpoints" / "ckpt-0.json"
     checkpoint.parent.mkdir(exist_ok=True)

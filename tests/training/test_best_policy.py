@@ -1,5 +1,7 @@
 """The best policy's file: first of the best, exact, and whole or an error."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -47,7 +49,7 @@ def test_the_first_of_the_best_is_kept(run):
 def test_a_full_disk_leaves_the_best_before(run):
     path, _, evaluate = run
     evaluate(1, 1.0)
-    (path / f".{best_policy.FILE_NAME}.tmp").symlink_to("/dev/full")
+    (path / f".{best_policy.FILE_NAME}.{os.getpid()}.tmp").symlink_to("/dev/full")
     with pytest.raises(files.StorageError, match="best_policy.npz cannot be written"):
         evaluate(2, 2.0)
     assert kept(path) == 1

@@ -379,3 +379,21 @@ def test_bindings_are_compared_by_what_they_say(tmp_path, before, now, same):
         with pytest.raises(run_directory.RunDirectoryError, match="gin_bindings"):
             run_directory.RunDirectory(tmp_path, {"gin_bindings": now})
         assert json.loads((tmp_path / "run.json").read_text())["gin_bindings"] == before
+
+
+def test_values_that_cannot_be_read_are_not_taken_for_equal(tmp_path):
+    directory = run_directory.RunDirectory(tmp_path, IDENTITY)
+    (tmp_path / "operative_config.gin").write_text("a.b = 1\na.c = (300,\n")
+    with pytest.raises(run_directory.RunDirectoryError, match="cannot be read as gin"):
+        directory.check_config("a.b = 2\n")
+
+
+def test_replaced_files_keep_links_and_permissions(tmp_path):
+    path, link = tmp_path / "real.md", tmp_path / "link.md"
+    path.write_text("old")
+    path.chmod(0o664)
+    link.symlink_to(path)
+    files.replace(link, "new")
+    assert link.is_symlink() and path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o664
+    assert {each.name for each in tmp_path.iterdir()} == {"real.md", "link.md"}

@@ -11,6 +11,7 @@ from smoothie_tf import quiet
 from smoothie_tf.command_line import (
     BAD_INPUT,
     DONE,
+    FAILED,
     INTERRUPTED,
     AtLeast,
     Parser,
@@ -22,7 +23,7 @@ from smoothie_tf.experiments.evidence import metrics
 from smoothie_tf.experiments.figures.ablations import ABLATIONS
 from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE
 from smoothie_tf.experiments.report import ablations as report_ablations
-from smoothie_tf.experiments.theory import ablations
+from smoothie_tf.experiments.theory import ablations, escape_runs
 from smoothie_tf.training import provenance
 
 _HOPPER_STEPS = 100_000
@@ -71,7 +72,7 @@ def _learn(ablation, path, flags):
     earlier, known = None, set()
     if flags.add and path.exists():
         try:
-            earlier = pd.read_csv(path)
+            earlier = metrics.read_table(path)
             origin = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             known = ablation.known_kinds(earlier, flags.seeds)
         except (OSError, ValueError, KeyError) as error:
@@ -81,6 +82,9 @@ def _learn(ablation, path, flags):
             return DONE
     try:
         records = ablation.learn(flags.seeds, known)
+    except escape_runs.RunFailedError as error:
+        print(error, file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print(
             f"Stopped; no new results of {ablation.name} are written.", file=sys.stderr

@@ -17,7 +17,6 @@ from typing import Any
 
 from smoothie_tf.command_line import DONE, FAILED, Parser, reporting
 from smoothie_tf.experiments.evidence import metrics
-from smoothie_tf.runs.status import read_json
 from smoothie_tf.training import files
 
 _COPIED = ("metrics.csv", "operative_config.gin")
@@ -57,9 +56,7 @@ def collect(
             evaluations = len(metrics.read_metrics(source / "metrics.csv"))
             if not evaluations:
                 continue
-            record = read_json(source / "run.json")
-            if not record:
-                raise metrics.DamagedRunError(f"{source / 'run.json'} is damaged.")
+            record = metrics.read_record(source / "run.json")
             target = results_dir / "runs" / source.relative_to(runs_dir)
             there = target / "metrics.csv"
             if there.exists() and len(metrics.read_metrics(there)) > evaluations:

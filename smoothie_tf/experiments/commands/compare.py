@@ -104,7 +104,9 @@ def compare_command(argv: Sequence[str] | None = None) -> int:
     bindings = list(flags.gin_bindings)
     if flags.num_steps is not None:
         check_num_steps(flags.num_steps, bindings)
-        bindings.append(f"train.num_steps = {flags.num_steps}")
+        if not any(map(is_length, bindings)):
+            # First: the directories of runs name bindings in this order.
+            bindings.insert(0, f"train.num_steps = {flags.num_steps}")
     for binding in bindings:
         words += ["--gin_bindings", binding]
 

@@ -226,10 +226,10 @@ def _draw(
         return False
     out_dir.mkdir(parents=True, exist_ok=True)
     metrics.write_tables(frame, out_dir, figure.name)
-    record = json.dumps(metrics.provenance(runs), indent=1, sort_keys=True)
+    record = metrics.provenance(runs)
     path = out_dir / f"{figure.name}_runs.json"
-    _tell_what_is_replaced(path, json.loads(record))
-    path.write_text(record + "\n", encoding="utf-8")
+    _tell_what_is_replaced(path, record)
+    metrics.write_record(record, path, sort_keys=True)
     for quantity, suffix in ((curves.RETURN, ""), (curves.POLICY_STDDEV, "_stddev")):
         path = out_dir / f"{figure.name}{suffix}.png"
         curves.draw(quantity, frame, figure, runs, path)

@@ -128,7 +128,8 @@ def read_runs(runs: Iterable[Run]) -> pd.DataFrame:
         if done and (table.empty or table["step"].iloc[-1] != run.num_steps):
             raise DamagedRunError(
                 f"{path} is damaged: the run is finished, but has no evaluation at its"
-                f" last step, {run.num_steps}."
+                f" last step, {run.num_steps}. The command in its run.json restores it"
+                " from the last checkpoint."
             )
         values = (run.agent, run.env, run.seed, run.variant, done)
         for place, (column, value) in enumerate(zip(RUN_COLUMNS, values, strict=True)):
@@ -328,13 +329,10 @@ def provenance(runs: Iterable[Run]) -> list[dict[str, Any]]:
     kept += ["earlier", "wall_seconds", "gin_bindings"]
     records = []
     for run in runs:
-        try:
-            path = prefix.locate(run).directory / "run.json"
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        path = prefix.locate(run).directory / "run.json"
+        if not path.exists():
             continue
-        except (OSError, ValueError):
-            raise DamagedRunError(f"{path} is damaged: it is not JSON.") from None
+        record = read_record(path)
         facts = {key: record[key] for key in kept if key in record}
         if prefix.is_done(run):  # Its steps; a longer run may go on.
             facts["status"] = Status.DONE.value
@@ -371,9 +369,10 @@ def write_table(
     files.replace(path, text, lasts_power_cut=False)
 
 
-def write_record(record: Any, path: pathlib.Path) -> None:
+def write_record(record: Any, path: pathlib.Path, sort_keys: bool = False) -> None:
     """Writes a JSON file, as `write_table` writes a CSV file."""
-    files.replace(path, json.dumps(record, indent=1) + "\n", lasts_power_cut=False)
+    text = json.dumps(record, indent=1, sort_keys=sort_keys) + "\n"
+    files.replace(path, text, lasts_power_cut=False)
 
 
 def write_tables(frame: pd.DataFrame, out_dir: pathlib.Path, name: str) -> None:

@@ -1,6 +1,8 @@
 """The report's sections on the returns of Figures 3 and 4."""
 
 import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,7 +51,7 @@ def section(
         )
     )
     if preset == found.presets[-1]:
-        parts += _early(finals)
+        parts += _early(early_differences(finals))
     parts += _aggregates(found, preset)
     for figure in (FIGURE_3, FIGURE_4):
         parts += _pictures(figure, finals, out_dir, preset)
@@ -78,22 +80,67 @@ def _final_cells(finals: evidence.Finals, env: str, variant: str) -> list[str]:
     return [*cells, str(count)]
 
 
-def _early(finals: evidence.Finals) -> list[str]:
-    """Writes the returns of the same runs early in training."""
+_SMOOTHIE_AND_DDPG = ("smoothie", "ddpg")
+
+
+class Early(NamedTuple):
+    """Smoothie's and DDPG's returns on a task early in training.
+
+    Attributes:
+        env: Gymnasium id of the task.
+        ours: Smoothie's returns, shape [N].
+        theirs: DDPG's returns, shape [M].
+        difference: That of their means.
+    """
+
+    env: str
+    ours: np.ndarray
+    theirs: np.ndarray
+    difference: statistics.Estimate
+
+
+def early_differences(finals: evidence.Finals) -> list[Early]:
+    """Compares Smoothie and DDPG in the first part of their runs, on each task."""
     early = evidence.Finals(finals.frame[finals.frame["step"] <= _EARLY])
-    arms = ("smoothie", "ddpg")
-    rows = []
+    compared = []
     for env in FIGURE_3.envs:
-        if early.has(env, arms):
-            both = [early.values(env, arm) for arm in arms]
-            estimate = statistics.difference(*both)
-            told = [writing.mean_and_std(each) for each in both]
-            told.append(writing.interval(estimate, with_signs=True))
-            rows.append([env, *told, early.count(env, arms)])
-    if not rows:
+        if early.has(env, _SMOOTHIE_AND_DDPG):
+            ours, theirs = (early.values(env, arm) for arm in _SMOOTHIE_AND_DDPG)
+            difference = statistics.difference(ours, theirs)
+            compared.append(Early(env, ours, theirs, difference))
+    return compared
+
+
+def told_early(differences: Sequence[Early]) -> str:
+    """Says on which tasks Smoothie is ahead or behind with little data."""
+    ahead = [each.env for each in differences if each.difference.low > 0]
+    behind = [each.env for each in differences if each.difference.high < 0]
+    if not differences:
+        return "not yet run."
+    anchor = f"after-the-first-{_EARLY}-steps"
+    return (
+        f"[after the first {_EARLY:,} steps](#{anchor}) it is ahead on"
+        f" {', '.join(ahead) or 'no task'} and behind on"
+        f" {', '.join(behind) or 'no task'} by its interval, of {len(differences)}."
+    )
+
+
+def _early(differences: Sequence[Early]) -> list[str]:
+    """Writes the returns of the same runs early in training."""
+    if not differences:
         return []
-    head = ["task", *map(_label, arms), "difference [95 % interval]", "n"]
-    title = f"### After the first {_EARLY:,} steps\n"
+    rows = [
+        [
+            each.env,
+            writing.mean_and_std(each.ours),
+            writing.mean_and_std(each.theirs),
+            writing.interval(each.difference, with_signs=True),
+            f"{len(each.ours)} + {len(each.theirs)}",
+        ]
+        for each in differences
+    ]
+    head = ["task", *map(_label, _SMOOTHIE_AND_DDPG), "difference [95 % interval]", "n"]
+    title = f"### After the first {_EARLY} steps\n"
     text = "Evaluation returns of the same runs, by the same rule.\n"
     return [title, text, tables.table(head, rows)]
 

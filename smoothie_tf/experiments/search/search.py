@@ -24,7 +24,7 @@ from smoothie_tf.experiments.figures.continuous_control import SMOOTHIE_WITHOUT_
 from smoothie_tf.experiments.figures.grids import Arm
 from smoothie_tf.runs import prefix, recorded_values
 from smoothie_tf.runs.launch import Outcome
-from smoothie_tf.runs.run import Preset, Run
+from smoothie_tf.runs.run import Preset, Run, is_length
 from smoothie_tf.runs.status import Status
 from smoothie_tf.training import files, gin_directory
 from smoothie_tf.training.gin_text import bound_values
@@ -117,13 +117,14 @@ class Search:
         """Returns the run of a trial, with `num_steps` steps, or 0 for a full run."""
         preset, arm = self.preset, self.arm
         bindings = (f"{self.bindings[key]} = {values[key]!r}" for key in values)
+        fixed = (each for each in self.fixed if not is_length(each))
         run = Run(
             agent=arm.agent,
             env=self.env,
             seed=self.seed + number,
             preset=dataclasses.replace(preset, num_steps=num_steps or preset.num_steps),
             variant=self.name,
-            gin_bindings=(*self.fixed, *bindings),
+            gin_bindings=(*fixed, *bindings),
             root=self.root,
             # Hyperparameters outside the space keep their values before any search.
             untuned=True,

@@ -73,7 +73,7 @@ def train_runs(
     Raises:
         RunFailedError: If a run failed.
         ValueError: If gin refuses a binding.
-        KeyboardInterrupt: On Ctrl-C.
+        KeyboardInterrupt: On Ctrl-C or SIGTERM.
     """
     tasks = list(itertools.product(environments, agents, seeds))
     num_workers = min(num_workers or usable_cores(), len(tasks))
@@ -91,9 +91,11 @@ def train_runs(
         ):
             bindings = tuple(gin_bindings)
             # A terminal sends Ctrl-C also to workers that do not ignore it yet.
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-            futures = [pool.submit(_train, *task, bindings) for task in tasks]
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            try:
+                futures = [pool.submit(_train, *task, bindings) for task in tasks]
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             waiting = set(futures)
             while waiting:
                 _, waiting = concurrent.futures.wait(
