@@ -73,7 +73,6 @@ When the rules were written:
 - Identities, Section 3 and Figure 2: after these results had been seen.
 - S1 to S13, claims of Heess et al. (2015): before any of their runs, but for the t
   intervals, for undecided, and for what a rule says was added or changed.
-
 """
 
 _COMMANDS = """\
