@@ -159,13 +159,6 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
     config_class = SmoothieConfig
     _config: SmoothieConfig
 
-    def _create_networks(self, actor, critic, observation_spec, action_spec):
-        super()._create_networks(actor, critic, observation_spec, action_spec)
-        if self._config.covariance_learning_rate_factor > 0:
-            parts.warn_if_flat(
-                self.critic_derivatives, observation_spec, action_spec.shape
-            )
-
     # Train μ, Σ.
 
     def policy_loss(
@@ -326,3 +319,12 @@ class SmoothieAgent(actor_critic.ActorCriticAgent):
             actor_loss + critic_loss,
             SmoothieInfo(actor_loss, critic_loss, kl, q, stddev),
         )
+
+    # Before Algorithm 1.
+
+    def _create_networks(self, actor, critic, observation_spec, action_spec):
+        super()._create_networks(actor, critic, observation_spec, action_spec)
+        if self._config.covariance_learning_rate_factor > 0:
+            parts.warn_if_flat(
+                self.critic_derivatives, observation_spec, action_spec.shape
+            )

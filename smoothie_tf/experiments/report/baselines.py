@@ -11,12 +11,19 @@ from smoothie_tf.experiments.figures.baselines import (
     HELD_OUT,
     SMOOTHIE_RECOMMENDED,
 )
-from smoothie_tf.experiments.figures.continuous_control import DDPG, FIGURE_3
+from smoothie_tf.experiments.figures.continuous_control import DDPG, FIGURE_3, SMOOTHIE
 from smoothie_tf.experiments.figures.grids import Arm
 from smoothie_tf.experiments.report import tables
 
 _COMMAND = "python reproduce/baselines.py --preset short"
 _LAST = "recommended − DDPG"
+_SHOWN = SMOOTHIE_RECOMMENDED, SMOOTHIE, DDPG
+_BESIDE = [
+    "task",
+    *(f"{arm.label}, training" for arm in _SHOWN),
+    f"{_LAST}, training",
+    "recommended − Smoothie",
+]
 # Without runs of these, the section would only repeat Figure 3.
 _OWN = [arm for arm in BASELINES.arms if arm not in FIGURE_3.arms]
 
@@ -63,6 +70,9 @@ def section(found: evidence.Evidence, out_dir: pathlib.Path) -> list[str]:
         "last three. TD3 and SAC are TF-Agents' own with the settings of their "
         "papers. The last column has Welch's interval.\n",
         tables.table(["task", *(arm.label for arm in BASELINES.arms), _LAST], rows),
+        "The recommended values in training returns, with noise (± is the standard "
+        "deviation over seeds), and beside Smoothie's other ones:\n",
+        tables.table(_BESIDE, _beside(finals)),
         f"![{BASELINES.subject}](report/{name})\n",
         f"```\n{_COMMAND}\n```\n",
     ]
@@ -77,12 +87,33 @@ def _cell(finals: evidence.Finals, env: str, arm: Arm) -> str:
     return f"{writing.interval(statistics.mean(returns))} (n = {len(returns)})"
 
 
-def _difference(finals: evidence.Finals, env: str) -> str:
-    arms = SMOOTHIE_RECOMMENDED, DDPG
+def _difference(
+    finals: evidence.Finals,
+    env: str,
+    other: Arm = DDPG,
+    column: str = "evaluation_return",
+) -> str:
+    """Writes how much higher a return is with the recommended values."""
+    arms = SMOOTHIE_RECOMMENDED, other
     if not finals.has(env, arms):
         return ""
-    ours, theirs = (finals.values(env, arm) for arm in arms)
+    ours, theirs = (finals.values(env, arm, column) for arm in arms)
     return writing.interval(statistics.difference(ours, theirs), with_signs=True)
+
+
+def _beside(finals: evidence.Finals) -> list[list[str]]:
+    """Writes training returns, and what the recommended values have above others."""
+    noisy = "training_return"
+    return [
+        [
+            env,
+            *(writing.mean_and_std(finals.values(env, arm, noisy)) for arm in _SHOWN),
+            _difference(finals, env, DDPG, noisy),
+            _difference(finals, env, SMOOTHIE),
+        ]
+        for env in BASELINES.envs
+        if len(finals.values(env, SMOOTHIE_RECOMMENDED))
+    ]
 
 
 def published(found: evidence.Evidence) -> list[str]:

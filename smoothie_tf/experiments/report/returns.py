@@ -140,7 +140,7 @@ def _early(differences: Sequence[Early]) -> list[str]:
         for each in differences
     ]
     head = ["task", *map(_label, _SMOOTHIE_AND_DDPG), "difference [95 % interval]", "n"]
-    title = f"### After the first {_EARLY} steps\n"
+    title = f"### After the first {_EARLY:,} steps\n"
     text = "Evaluation returns of the same runs, by the same rule.\n"
     return [title, text, tables.table(head, rows)]
 

@@ -1,6 +1,7 @@
 """The claims of Section 3, and of the limit Σ → 0, from results/section3/."""
 
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -153,61 +154,80 @@ def _naive_variance(found) -> Finding:
     return Finding(all_or_some([*large, *grows]), "; ".join(numbers), "exact")
 
 
-def _learned_variance(found) -> Finding:
+class _Case(NamedTuple):
+    """Learned updates of μ or of σ, from uniform or from on-policy actions.
+
+    Attributes:
+        name: Such as "on-policy, μ".
+        naive: The row of the naive update from one action, at the initial σ.
+        rows: One row per critic and number of actions.
+    """
+
+    name: str
+    naive: pd.Series
+    rows: pd.DataFrame
+
+
+def _learned_cases(found) -> list[_Case]:
+    """Returns the cases; none without the tables."""
     learned, exact = (
         found.table(f"section3/{name}.csv")
         for name in ("learned_updates", "likelihood_ratio")
     )
     if learned is None or exact is None:
+        return []
+    cases = learned.groupby(["replay", "parameter"], sort=False)
+    return [
+        _Case(
+            f"{replay}, {likelihood_ratio.PARAMETERS[parameter]}",
+            _at_start(exact, parameter),
+            rows,
+        )
+        for (replay, parameter), rows in cases
+    ]
+
+
+def _critics(cases: list[_Case]) -> str:
+    return f"{cases[0].rows['seed'].nunique()} critics a case"
+
+
+def _learned_variance(found) -> Finding:
+    if not (cases := _learned_cases(found)):
         return Finding(NOT_YET)
     less, numbers = [], []
-    for (replay, parameter), rows in learned.groupby(
-        ["replay", "parameter"], sort=False
-    ):
-        naive = _at_start(exact, parameter)
+    for name, naive, rows in cases:
         one_action = naive["variance"] / naive["exact"] ** 2
         for actions, each in rows.groupby("actions"):
             updates = each["update"].to_numpy()
             estimate = statistics.relative_variance(updates)
             less.append(estimate.high < one_action)
             if actions == _SHOWN_ACTIONS:
-                symbol = likelihood_ratio.PARAMETERS[parameter]
                 numbers.append(
-                    f"{replay}, {symbol}: {writing.interval(estimate, 2)} (naive "
+                    f"{name}: {writing.interval(estimate, 2)} (naive "
                     f"{one_action:.0f}), {updates.mean() / naive['exact']:.2f} of the "
                     "slope"
                 )
     number = f"after {_SHOWN_ACTIONS:,} actions: " + "; ".join(numbers)
     number = number.replace(" -", " −")
-    return Finding(
-        all_or_some(less), number, f"{learned['seed'].nunique()} critics a case"
-    )
+    return Finding(all_or_some(less), number, _critics(cases))
 
 
 def _error_for_as_many_actions(found) -> Finding:
-    learned, exact = (
-        found.table(f"section3/{name}.csv")
-        for name in ("learned_updates", "likelihood_ratio")
-    )
-    if learned is None or exact is None:
+    if not (cases := _learned_cases(found)):
         return Finding(NOT_YET)
     less, numbers = [], []
-    for (replay, parameter), rows in learned.groupby(
-        ["replay", "parameter"], sort=False
-    ):
-        naive, told = _at_start(exact, parameter), []
+    for name, naive, rows in cases:
+        told = []
         for actions, each in rows.groupby("actions"):
             squares = (each["update"].to_numpy() - naive["exact"]) ** 2
             naive_error = naive["variance"] / actions
             less.append(statistics.mean(squares).high < naive_error)
             told.append(f"{np.sqrt(squares.mean() / naive_error):.2g}")
-        symbol = likelihood_ratio.PARAMETERS[parameter]
-        numbers.append(f"{replay}, {symbol}: {', '.join(told)}")
-    after = ", ".join(f"{each:,}" for each in sorted(learned["actions"].unique()))
+        numbers.append(f"{name}: {', '.join(told)}")
+    after = ", ".join(f"{each:,}" for each in sorted(cases[0].rows["actions"].unique()))
     number = f"root mean square error in multiples of the naive mean's after {after} "
     number += "actions: " + "; ".join(numbers)
-    critics = learned["seed"].nunique()
-    return Finding(all_or_some(less), number, f"{critics} critics a case")
+    return Finding(all_or_some(less), number, _critics(cases))
 
 
 def _at_start(exact: pd.DataFrame, parameter: str) -> pd.Series:
