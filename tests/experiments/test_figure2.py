@@ -141,7 +141,7 @@ def test_mean_network_names_a_start_out_of_bounds():
 
 def test_end_to_end(tmp_path, capsys):
     out_dir = tmp_path / "deep" / "figure2"
-    short = ("train.num_steps=200", "train.initial_collect_steps=100")
+    short = ("train.num_steps=210", "train.initial_collect_steps=100")
     flags = [flag for binding in short for flag in ("--gin_bindings", binding)]
     done = run("--seeds", 2, "--num_workers", 1, "--out_dir", out_dir, *flags)
     assert done.returncode == 0, done.stderr
@@ -155,13 +155,13 @@ def test_end_to_end(tmp_path, capsys):
         (agent, seed) for agent in escape.AGENTS for seed in (0, 1)
     }
     for _, each in records.groupby(["agent", "seed"]):
-        assert each["step"].tolist() == [50, 100, 150, 200]
+        assert each["step"].tolist() == [50, 100, 150, 200, 210]
         # The update at step 100 has been done by the time of its record.
-        assert each["update"].tolist() == [0, 1, 51, 101]
+        assert each["update"].tolist() == [0, 1, 51, 101, 111]
         first = each.iloc[0]
         assert first["mean"] == pytest.approx(WORSE, abs=1e-5)
         assert first["stddev"] == pytest.approx(np.exp(-0.5), rel=1e-5)
-        assert each["mean"].nunique() == 4
+        assert each["mean"].nunique() == 5
         changes = each["stddev"].nunique() > 1
         assert changes == (first["agent"] == "smoothie")
     table = pd.read_csv(out_dir / "figure2_runs.csv")

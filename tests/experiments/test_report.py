@@ -17,6 +17,7 @@ from smoothie_tf.experiments.evidence import (
     metrics,
     statistics,
     verdicts,
+    writing,
 )
 from smoothie_tf.experiments.figures import behind_ddpg
 from smoothie_tf.experiments.figures.baselines import BASELINES
@@ -423,7 +424,11 @@ def test_statistics_by_hand():
         statistics.mean(np.arange(1.0, 4.0)), (2, 2 - 2.484, 2 + 2.484), rtol=1e-3
     )
     assert np.isnan(statistics.difference(ours, theirs[:1]).low)
-    assert statistics.mean(np.ones(3)) == (1, 1, 1)
+    # Equal values: their variance cannot be told, so no interval excludes anything.
+    equal = statistics.mean(np.ones(3))
+    assert equal.value == 1 and np.isnan((equal.low, equal.high)).all()
+    assert writing.interval(equal) == "1.00 [no interval]"
+    assert writing.gap(equal) == "+1.00 [no interval]"
     assert statistics.ratio(ours, theirs).value == 4 / 2.5
     assert np.isnan(statistics.ratio(ours, -theirs).value)
     # Wilson's interval of 20 of 20.

@@ -75,7 +75,7 @@ def _sum_of_means(*terms: tuple[int, np.ndarray]) -> Estimate:
     """Estimates a weighted sum of the means of independent samples.
 
     The degrees of freedom are Welch and Satterthwaite's. Without two values of each
-    sample, the interval is not a number.
+    sample, or where all of them are equal, the interval is not a number.
     """
     value = float(sum(weight * values.mean() for weight, values in terms))
     numbers = np.array([len(values) for _, values in terms])
@@ -86,7 +86,7 @@ def _sum_of_means(*terms: tuple[int, np.ndarray]) -> Estimate:
     )
     total = variances.sum()
     if not total:
-        return Estimate(value, value, value)
+        return Estimate(value, np.nan, np.nan)
     freedom = total**2 / (variances**2 / (numbers - 1)).sum()
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(total))
     return Estimate(value, value - half, value + half)

@@ -14,23 +14,24 @@ def signed(value: float, digits: int = 0) -> str:
 def interval(
     estimate: statistics.Estimate, digits: int | None = None, with_signs: bool = False
 ) -> str:
-    """Writes a number and its interval.
+    """Writes a number and its interval, which may be unknown (not a number).
 
     Args:
         estimate: The number.
         digits: Decimals of all three; `None` for those of `rounding.decimals`.
         with_signs: Whether it is a difference.
     """
-    digits = rounding.decimals(*estimate) if digits is None else digits
+    known = [each for each in estimate if not np.isnan(each)]
+    digits = rounding.decimals(*known) if digits is None else digits
     sign = "+" if with_signs else ""
-    value, low, high = (f"{each:{sign},.{digits}f}" for each in estimate)
-    return f"{value} [{low}, {high}]".replace("-", "−")
+    value, *bounds = (f"{each:{sign},.{digits}f}" for each in known)
+    return f"{value} [{', '.join(bounds) or 'no interval'}]".replace("-", "−")
 
 
 def gap(estimate: statistics.Estimate) -> str:
     """Writes a difference and its interval; small numbers have decimals."""
-    value, low, high = (with_decimals(each) for each in estimate)
-    return f"{value} [{low}, {high}]"
+    value, *bounds = (with_decimals(each) for each in estimate if not np.isnan(each))
+    return f"{value} [{', '.join(bounds) or 'no interval'}]"
 
 
 def with_decimals(value: float) -> str:

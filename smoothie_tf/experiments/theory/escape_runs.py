@@ -173,7 +173,9 @@ def _train(
                 f"the first record, but is {num_steps}."
             )
         _num_steps.value = int(num_steps)
-        recorder = _Recorder(environment, agent, seed, stopping.Interrupted)
+        recorder = _Recorder(
+            environment, agent, seed, int(num_steps), stopping.Interrupted
+        )
         with tempfile.TemporaryDirectory() as run_dir:
             training_process.run(
                 agent, environment, seed, run_dir, quiet=True, on_step=recorder
@@ -193,8 +195,14 @@ class _Recorder:
     """Hook of the training loop that records the policy and the critic."""
 
     def __init__(
-        self, environment: str, agent: str, seed: int, interrupted: type[Exception]
+        self,
+        environment: str,
+        agent: str,
+        seed: int,
+        num_steps: int,
+        interrupted: type[Exception],
     ):
+        self._num_steps = num_steps
         self._interrupted = interrupted
         self._run = {"environment": environment, "agent": agent, "seed": seed}
         self._read: Callable[[], Any] | None = None
@@ -202,13 +210,14 @@ class _Recorder:
         self._actions = np.zeros(0)
 
     def __call__(self, trainer) -> None:
-        """Adds a record every `RECORD_INTERVAL` steps."""
-        if trainer.step % RECORD_INTERVAL:
+        """Adds a record every `RECORD_INTERVAL` steps, and at the last step."""
+        since_record = trainer.step % RECORD_INTERVAL
+        if since_record and trainer.step != self._num_steps:
             return
         if _stop.is_set():
             raise self._interrupted
         with _steps.get_lock():
-            _steps.value += RECORD_INTERVAL
+            _steps.value += since_record or RECORD_INTERVAL
         update = int(trainer.agent.train_step_counter)
         if not update and self._rows:
             return  # Before the first update all records are the same.
