@@ -78,6 +78,9 @@ class ActorCriticConfig(gaussian_agent.AgentConfig):
 class ActorCriticAgent(gaussian_agent.GaussianAgent):
     """Base class of agents with a Gaussian policy and a critic.
 
+    Losses that networks add, such as those of regularizers, are not part of the agents'
+    losses.
+
     Subclasses define `config_class`, `policy_loss`, `critic_loss`, `_loss_info`, and
     `_train`, which orders the steps. Methods marked "Hook" may be overridden as well.
     """
@@ -118,7 +121,8 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
           seed: Seed of the draws in training; None draws one from TensorFlow's global
             seed. A training step's draws depend only on the seed and
             `train_step_counter`.
-          train_step_counter: Counts training steps; the global step if None.
+          train_step_counter: Counts training steps; the global step if None. Each
+            agent of a program needs its own.
           **settings: Replacements for fields of `config`.
 
         Raises:
@@ -248,7 +252,14 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
             (self._covariance, self._covariance.target),
             *self._critics(),
         ):
-            common.soft_variables_update(source.variables, target.variables, tau)
+            # Keras's Normalization counts in whole numbers, which have no average.
+            common.soft_variables_update(
+                *(
+                    [each for each in variables if each.dtype.is_floating]
+                    for variables in (source.variables, target.variables)
+                ),
+                tau,
+            )
 
     def _bellman_target(self, next_time_steps, next_value):
         """Returns r + γ·d·V(s′), constant; d is 0 where the episode terminated."""
@@ -260,8 +271,7 @@ class ActorCriticAgent(gaussian_agent.GaussianAgent):
     def _minibatches(self, experience, weights):
         """Returns the arguments of `policy_loss` and of `critic_loss`."""
         transition = self._as_transition(experience)
-        each = tf.ones_like(transition.time_step.reward)
-        weights = each if weights is None else parts.check_weights(weights) * each
+        weights = parts.as_weights(weights, transition.time_step.reward)
         policy_half = critic_half = (transition, weights)
         if self.minibatches_per_train == 2:
             batch_size = transition.time_step.reward.shape[0]

@@ -49,6 +49,7 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
         self,
         time_step_spec: ts.TimeStep,
         action_spec: types.BoundedTensorSpec,
+        *,
         seed: int | None = None,
         **kwargs: Any,
     ):
@@ -64,8 +65,11 @@ class DdpgAgent(ddpg_agent.DdpgAgent):
           ValueError: If a number is out of range.
         """
         del seed
-        super().__init__(time_step_spec, action_spec, **kwargs)
         owner = "DdpgAgent"
+        parts.check_action_spec(owner, action_spec)
+        optimizers = ("actor_optimizer", "critic_optimizer")
+        parts.check_optimizers(owner, **{name: kwargs.get(name) for name in optimizers})
+        super().__init__(time_step_spec, action_spec, **kwargs)
         parts.check_common(owner, self)
         validation.check(
             owner, "positive", optional=True, dqda_clipping=self._dqda_clipping

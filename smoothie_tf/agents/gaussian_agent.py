@@ -21,9 +21,11 @@ from smoothie_tf.policies import gaussian_policy
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AgentConfig:
-    """Hyperparameters of an agent, bound in gin by its name: `SmoothieAgent.gamma`.
+    """Hyperparameters of an agent.
 
-    A value out of range raises a ValueError that names it.
+    `factory.create_agent` reads them from gin by the agent's name, as in
+    `SmoothieAgent.gamma = 0.99`; constructors do not. A value out of range raises a
+    ValueError that names it.
 
     Attributes:
       gamma: Discount γ, in [0, 1].
@@ -86,8 +88,14 @@ class GaussianAgent(tf_agent.TFAgent):
           seed: Seed of the draws in training; None draws one from TensorFlow's global
             seed. A training step's draws depend only on the seed and
             `train_step_counter`.
-          train_step_counter: Counts training steps; the global step if None.
+          train_step_counter: Counts training steps; the global step if None. Each
+            agent of a program needs its own.
         """
+        if not isinstance(train_step_counter, tf.Variable | None):
+            raise ValueError(
+                f"{self._config.owner}.train_step_counter must be a tf.Variable or"
+                f" None, but is {train_step_counter!r}."
+            )
         self._seed = step_noise.seed_variable(seed, "seed")
         config = self._config
 
@@ -162,7 +170,12 @@ class GaussianAgent(tf_agent.TFAgent):
         self, config: AgentConfig | None, settings: Mapping[str, Any]
     ) -> None:
         """Sets `_config`: `config`, or the defaults, with `settings` replaced."""
-        config = config or self.config_class()
+        config = self.config_class() if config is None else config
+        if not isinstance(config, self.config_class):
+            raise TypeError(
+                f"{type(self).__name__}'s config must be a"
+                f" {self.config_class.__name__}, but is {config!r}."
+            )
         known = [field.name for field in dataclasses.fields(config) if field.init]
         for name in settings:
             if name not in known:

@@ -37,7 +37,8 @@ def apply_gradients(
 
     Args:
       optimizer: The optimizer.
-      gradients: Gradients of the loss, in the order of `variables`.
+      gradients: Gradients of the loss, in the order of `variables`; None for a variable
+        that the loss does not depend on.
       variables: The variables to update.
       clipping: Largest global norm of the gradients, > 0; None does not clip.
       summary_step: Step of TensorBoard summaries of variables and clipped gradients;
@@ -49,7 +50,8 @@ def apply_gradients(
         pairs = list(zip(gradients, variables, strict=True))
         eager_utils.add_variables_summaries(pairs, summary_step)
         eager_utils.add_gradients_summaries(pairs, summary_step)
-    with tf.control_dependencies(gradients):
+    # A variable that the loss does not depend on has no gradient.
+    with tf.control_dependencies([each for each in gradients if each is not None]):
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
 
@@ -167,25 +169,34 @@ def boundary_weights(
     """
     valid = tf.cast(~time_steps.is_last(), tf.float32)
     share = tf.math.divide_no_nan(valid, tf.reduce_mean(valid))
-    return share if weights is None else share * check_weights(weights)
+    return share if weights is None else share * as_weights(weights, share)
 
 
-def check_weights(weights: tf.Tensor) -> tf.Tensor:
-    """Returns the weights of a batch, a scalar or shape [B].
+def as_weights(
+    weights: types.TensorOrArray | float | None, each: tf.Tensor
+) -> tf.Tensor:
+    """Returns the weights of transitions, float32.
 
     Args:
-      weights: The weights.
+      weights: The weights, a scalar or shape [B]; None for weights of 1.
+      each: A number for each transition, shape [B].
+
+    Returns:
+      The weights, shape [B].
 
     Raises:
-      ValueError: If they have more dimensions.
+      ValueError: If they have another shape.
     """
-    weights = tf.convert_to_tensor(weights)
-    if weights.shape.rank not in (0, 1):
+    ones = tf.ones_like(each, tf.float32)
+    if weights is None:
+        return ones
+    weights = tf.cast(tf.convert_to_tensor(weights), tf.float32)
+    if weights.shape.rank != 0 and not weights.shape.is_compatible_with(each.shape):
         raise ValueError(
-            "Weights must be a scalar or one number for each transition, but have the"
-            f" shape {tuple(weights.shape)}."
+            "Weights must be a scalar or one number for each transition, shape"
+            f" {tuple(each.shape)}, but have the shape {tuple(weights.shape)}."
         )
-    return weights
+    return weights * ones
 
 
 def build_optimizer(
@@ -196,13 +207,25 @@ def build_optimizer(
     Args:
       optimizer: The optimizer; one without `build` is not changed.
       variables: The variables that it will update, in this order.
+
+    Raises:
+      ValueError: If it holds the slots of other variables, such as another agent's.
     """
-    if hasattr(optimizer, "build"):
-        optimizer.build(variables)
+    if not hasattr(optimizer, "build"):
+        return
+    if getattr(optimizer, "_built", False):
+        known = {optimizer._var_key(variable) for variable in variables}
+        if not known <= set(optimizer._index_dict):
+            raise ValueError(
+                f"The optimizer {optimizer.name!r} already updates other variables;"
+                " each network needs its own."
+            )
+        return
+    optimizer.build(variables)
 
 
 def check_action_spec(owner: str, spec: types.NestedTensorSpec) -> None:
-    """Checks that actions are one vector of single precision, within bounds.
+    """Checks that actions are one vector of single precision, within finite bounds.
 
     Args:
       owner: Name of the agent, for messages.
@@ -212,10 +235,23 @@ def check_action_spec(owner: str, spec: types.NestedTensorSpec) -> None:
       ValueError: If they are not.
     """
     fits = isinstance(spec, tensor_spec.BoundedTensorSpec | array_spec.BoundedArraySpec)
-    if not fits or len(spec.shape) != 1 or spec.dtype != tf.float32:
+    if (
+        not fits
+        or len(spec.shape) != 1
+        or not spec.shape[0]
+        or spec.dtype != tf.float32
+    ):
         raise ValueError(
             f"{owner}'s action_spec must be one BoundedTensorSpec of float32 and shape"
             f" [A], but is {spec}."
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = np.float32(spec.maximum) - np.float32(spec.minimum)
+    if not (np.isfinite(width) & (width >= 0)).all():
+        raise ValueError(
+            f"{owner}'s action_spec must have finite bounds, the upper not below the"
+            f" lower, but has {np.array(spec.minimum).tolist()} and"
+            f" {np.array(spec.maximum).tolist()}."
         )
 
 
@@ -231,22 +267,22 @@ def warn_if_flat(
       observation_spec: Spec of the observations.
       action_shape: Shape of an action, [A].
     """
+    if not tf.executing_eagerly():
+        return
 
     def draw(shape, dtype=tf.float32):
         drawn = tf.random.stateless_uniform([16, *shape], [0, 0], -1.0, 1.0)
         return tf.cast(drawn, dtype)
 
-    with tf.init_scope():
-        observation = tf.nest.map_structure(
-            lambda spec: draw(spec.shape, spec.dtype), observation_spec
+    observation = tf.nest.map_structure(
+        lambda spec: draw(spec.shape, spec.dtype), observation_spec
+    )
+    if not np.any(derivatives(observation, draw(action_shape)).hessian):
+        warnings.warn(
+            "The critic's Hessian in the action is 0 at 16 random points. Where it"
+            " stays 0, as with relu, Σ does not change.",
+            stacklevel=4,
         )
-        hessian = derivatives(observation, draw(action_shape)).hessian
-        if tf.executing_eagerly() and not np.any(hessian):
-            warnings.warn(
-                "The critic's Hessian in the action is 0 at 16 random points. Where it"
-                " stays 0, as with relu, Σ does not change.",
-                stacklevel=6,
-            )
 
 
 def check_output(
@@ -295,19 +331,21 @@ def check_common(owner: str, agent: tf_agent.TFAgent) -> None:
 
 
 def check_optimizers(owner: str, **optimizers: types.Optimizer | None) -> None:
-    """Checks that no optimizer is missing or has two uses.
+    """Checks that each is an optimizer, and none has two uses.
 
     Args:
       owner: Name of the agent.
       **optimizers: Optimizers by the names of their arguments.
 
     Raises:
-      ValueError: If one is None, or two are the same: an optimizer holds the slots of
-        one set of variables.
+      ValueError: If one is no optimizer, or two are the same: an optimizer holds the
+        slots of one set of variables.
     """
     for name, optimizer in optimizers.items():
-        if optimizer is None:
-            raise ValueError(f"{owner}.{name} must be an optimizer, but is None.")
+        if not hasattr(optimizer, "apply_gradients"):
+            raise ValueError(
+                f"{owner}.{name} must be an optimizer, but is {optimizer!r}."
+            )
     if len({id(optimizer) for optimizer in optimizers.values()}) < len(optimizers):
         raise ValueError(
             f"{owner}'s {' and '.join(optimizers)} must not be the same optimizer."

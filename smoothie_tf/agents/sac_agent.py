@@ -26,6 +26,7 @@ from tf_agents.agents.sac import sac_agent
 from tf_agents.distributions import utils as distribution_utils
 from tf_agents.networks import network
 from tf_agents.policies import greedy_policy, tf_policy
+from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
@@ -70,8 +71,10 @@ class SacAgent(sac_agent.SacAgent):
         self,
         time_step_spec: ts.TimeStep,
         action_spec: types.BoundedTensorSpec,
+        *,
         actor_network: network.Network,
         actor_optimizer: types.Optimizer,
+        critic_optimizer: types.Optimizer,
         alpha_optimizer: types.Optimizer | None = None,
         seed: int | None = None,
         **kwargs: Any,
@@ -84,6 +87,7 @@ class SacAgent(sac_agent.SacAgent):
           actor_network: From observations [B, S] to distributions of actions [B, A]:
             tanh-squashed Gaussians, as of `SquashedGaussianNetwork`.
           actor_optimizer: Optimizer of the actor's weights.
+          critic_optimizer: Optimizer of the two critics' weights.
           alpha_optimizer: Optimizer of log α; None for a copy of the actor's, since
             the paper has one learning rate.
           seed: Seed of the draws in the training step. The draws of a step are
@@ -94,10 +98,17 @@ class SacAgent(sac_agent.SacAgent):
           ValueError: If a number is out of range, or the actor returns another
             distribution.
         """
-        if alpha_optimizer is None:
+        parts.check_action_spec("SacAgent", action_spec)
+        if alpha_optimizer is None and hasattr(actor_optimizer, "from_config"):
             alpha_optimizer = type(actor_optimizer).from_config(
                 actor_optimizer.get_config()
             )
+        parts.check_optimizers(
+            "SacAgent",
+            actor_optimizer=actor_optimizer,
+            critic_optimizer=critic_optimizer,
+            alpha_optimizer=alpha_optimizer,
+        )
         if not isinstance(actor_network, network.DistributionNetwork):
             raise ValueError(_wrong_actor(actor_network))
         super().__init__(
@@ -105,6 +116,7 @@ class SacAgent(sac_agent.SacAgent):
             action_spec,
             actor_network=actor_network,
             actor_optimizer=actor_optimizer,
+            critic_optimizer=critic_optimizer,
             alpha_optimizer=alpha_optimizer,
             actor_policy_ctor=squashed_gaussian_policy.SquashedGaussianPolicy,
             **kwargs,
@@ -140,7 +152,7 @@ class SacAgent(sac_agent.SacAgent):
             initial_log_alpha=float(self._log_alpha),
             target_entropy=self._target_entropy,
         )
-        state = tf.zeros([1, *self.time_step_spec.observation.shape])
+        state = tensor_spec.zero_spec_nest(self.time_step_spec.observation, [1])
         distribution, _ = self._actor_network(state)
         if not isinstance(distribution, distribution_utils.SquashToSpecNormal):
             raise ValueError(_wrong_actor(self._actor_network))

@@ -123,7 +123,12 @@ def create_smoothie(
     """
     fields = {field.name for field in dataclasses.fields(VariantConfig)}
     settings = {name: kwargs.pop(name) for name in fields & kwargs.keys()}
-    config = dataclasses.replace(config or VariantConfig(), **settings)
+    config = VariantConfig() if config is None else config
+    if not isinstance(config, VariantConfig):
+        raise TypeError(
+            f"create_smoothie's config must be a VariantConfig, but is {config!r}."
+        )
+    config = dataclasses.replace(config, **settings)
     return config.agent_class(*args, **kwargs | {"config": config})
 
 

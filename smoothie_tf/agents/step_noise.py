@@ -5,6 +5,8 @@ resumed run would get other numbers. Here they are a function of a seed and of t
 training step.
 """
 
+import numbers
+
 import tensorflow as tf
 
 from smoothie_tf import gaussian
@@ -16,7 +18,12 @@ def seed_variable(seed: int | None, name: str) -> tf.Variable:
     Args:
       seed: The seed, a 31-bit integer; None for one from TensorFlow's global stream.
       name: Name of the variable.
+
+    Raises:
+      ValueError: If it is not a whole number.
     """
+    if not isinstance(seed, numbers.Integral | None) or isinstance(seed, bool):
+        raise ValueError(f"{name} must be a whole number or None, but is {seed!r}.")
     if seed is None:
         seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
     return tf.Variable(tf.cast(seed, tf.int64), trainable=False, name=name)

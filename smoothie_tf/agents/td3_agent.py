@@ -82,6 +82,7 @@ class Td3Agent(td3_agent.Td3Agent):
         self,
         time_step_spec: ts.TimeStep,
         action_spec: types.BoundedTensorSpec,
+        *,
         seed: int | None = None,
         **kwargs: Any,
     ):
@@ -97,8 +98,11 @@ class Td3Agent(td3_agent.Td3Agent):
         Raises:
           ValueError: If a number is out of range.
         """
-        super().__init__(time_step_spec, action_spec, **kwargs)
         owner = "Td3Agent"
+        parts.check_action_spec(owner, action_spec)
+        optimizers = ("actor_optimizer", "critic_optimizer")
+        parts.check_optimizers(owner, **{name: kwargs.get(name) for name in optimizers})
+        super().__init__(time_step_spec, action_spec, **kwargs)
         parts.check_common(owner, self)
         validation.check(
             owner,

@@ -184,7 +184,8 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
             updates are given and the policy learns from replay.
           seed: Seed of the draws in training, if any. A training step's draws depend
             only on the seed and `train_step_counter`.
-          train_step_counter: Counts training steps; the global step if None.
+          train_step_counter: Counts training steps; the global step if None. Each
+            agent of a program needs its own.
           **settings: Replacements for fields of `config`.
 
         Raises:
@@ -220,6 +221,13 @@ class ValueGradientAgent(gaussian_agent.GaussianAgent):
         numbers = stages.updates_of(
             config, [f"{each}_updates" for each in learned], steps
         )
+        if dynamics_network is not None and not hasattr(
+            dynamics_network, "learns_reward"
+        ):
+            raise TypeError(
+                f"{owner}.dynamics_network must have the methods of DynamicsNetwork,"
+                f" but is a {type(dynamics_network).__name__}."
+            )
         if dynamics_network is not None and not (
             reward_fn is not None or dynamics_network.learns_reward
         ):

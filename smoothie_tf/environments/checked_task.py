@@ -22,6 +22,8 @@ from smoothie_tf.environments import task_names
 LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
 #: Those whose elements are categories, one-hot encoded for agents.
 CATEGORIES = (spaces.Discrete, spaces.MultiDiscrete)
+# Replay and networks hold float32.
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class EnvironmentFault(ValueError):
@@ -138,6 +140,8 @@ class Checked(gymnasium.Wrapper):
             ) from None
         if not finite:
             raise NotFiniteError(f"Reward is {reward}")
+        if abs(reward) > _LARGEST:
+            raise NotFiniteError(f"Reward is {reward}, in float32 infinite")
         if terminated is not True and terminated is not False:
             terminated = self._flag("terminated", terminated)
         if truncated is not True and truncated is not False:

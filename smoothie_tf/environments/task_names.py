@@ -1,13 +1,19 @@
 """Names of tasks: a registered id, or "module:id" for one that a module registers."""
 
 import contextlib
+import hashlib
 import importlib
+import inspect
+import sys
 
 import gymnasium
 from gymnasium.envs import registration
 
 import smoothie_tf.environments  # noqa: F401  Registers the package's own tasks.
 from smoothie_tf import validation
+
+# Packages whose versions or commits run.json has.
+_RECORDED = ("gymnasium", "smoothie_tf")
 
 
 class UnknownTaskError(validation.InputError):
@@ -63,6 +69,41 @@ def import_code(name: str) -> None:
         entry_point = find(name).entry_point
         if isinstance(entry_point, str):
             registration.load_env_creator(entry_point)
+
+
+def code(name: str) -> dict[str, str]:
+    """Returns digests of a task's code, by which an edited task can be told.
+
+    Args:
+      name: As for `find`.
+
+    Returns:
+      From "code of CLASS" to the first ten digits of a digest of the class's source,
+      and likewise for its base classes; for a task that a function makes, of the
+      function's module. Empty for the tasks of Gymnasium and of this package, whose
+      versions run.json has, and for code that has no file.
+    """
+    # A user's module may raise any exception, and may call sys.exit.
+    with contextlib.suppress(Exception, SystemExit):
+        entry_point = find(name).entry_point
+        if isinstance(entry_point, str):
+            entry_point = registration.load_env_creator(entry_point)
+        is_class = inspect.isclass(entry_point)
+        parts = entry_point.__mro__ if is_class else [inspect.getmodule(entry_point)]
+        return {
+            f"code of {each.__name__}": hashlib.sha1(
+                inspect.getsource(each).encode()
+            ).hexdigest()[:10]
+            for each in parts
+            if not _has_known_version(each)
+        }
+    return {}
+
+
+def _has_known_version(part):
+    """Says whether a class or module is Python's, Gymnasium's or this package's."""
+    package = part.__name__ if inspect.ismodule(part) else part.__module__
+    return package.partition(".")[0] in {*sys.stdlib_module_names, *_RECORDED}
 
 
 def _line(error):

@@ -170,10 +170,12 @@ def _check_has_card(description, directory):
         ) from error
 
 
-def _bindings(description, environment_id):
-    """Returns the parameters of the export's own task; of another task, none."""
+def _bindings(description, environment_id=None):
+    """Returns the parameters of the export's own task, or none if it is another one."""
     environment = description.get("environment") if _is_object(description) else None
-    if not _is_object(environment) or environment.get("id") != environment_id:
+    if not _is_object(environment):
+        return {}
+    if environment_id is not None and environment.get("id") != environment_id:
         return {}
     return environment.get("bindings", {})
 
@@ -320,6 +322,13 @@ def evaluate_command(
     records = command is not None
     environment_id = _task_of(description, directory, environment_id, records)
     bindings = _bindings(description, environment_id)
+    if not bindings and _is_object(own := _bindings(description)) and own:
+        texts = ", ".join(f"{name} = {value}" for name, value in own.items())
+        print(
+            f"{environment_id} has its default parameters: those of --policy"
+            f" {directory}'s own task ({texts}) are not bound.",
+            file=sys.stderr,
+        )
 
     def make(name=environment_id, **kwargs):
         try:

@@ -194,7 +194,9 @@ def sample_values(
     samples, batch, size = tf.unstack(tf.shape(actions))
     values, _ = critic(
         (
-            tf.tile(observation, [samples, 1]),
+            tf.nest.map_structure(
+                lambda x: tf.tile(x, [samples] + [1] * (x.shape.rank - 1)), observation
+            ),
             tf.reshape(actions, [samples * batch, size]),
         )
     )

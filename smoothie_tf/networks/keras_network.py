@@ -41,10 +41,17 @@ class KerasNetwork(network.Network):
         return output, network_state
 
     def copy(self, **kwargs) -> "KerasNetwork":
-        """Returns a network of the same architecture with separate weights."""
+        """Returns a network of the same architecture and values, with own weights."""
+        model = tf.keras.models.clone_model(self._model)
+        if self._model.built:
+            # A clone has first values of its own, and forgets what `adapt` has set.
+            model.set_weights(self._model.get_weights())
+            for layer in model.submodules:
+                if isinstance(layer, tf.keras.layers.Normalization):
+                    layer.finalize_state()
         arguments = {
             "input_tensor_spec": self.input_tensor_spec,
-            "model": tf.keras.models.clone_model(self._model),
+            "model": model,
             "name": self.name,
         }
         return KerasNetwork(**{**arguments, **kwargs})

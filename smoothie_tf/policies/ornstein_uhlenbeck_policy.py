@@ -56,6 +56,11 @@ class OrnsteinUhlenbeckPolicy(tf_policy.TFPolicy):
         return self._wrapped_policy.variables()
 
     def _action(self, time_step, policy_state, seed):
+        if not tf.is_tensor(policy_state):
+            raise ValueError(
+                f"{self.name}.action needs the policy state of the step before, or"
+                f" get_initial_state(batch_size), but got {policy_state!r}."
+            )
         step = self._wrapped_policy.action(time_step)
         shape = tf.shape(step.action)
         if tf.is_tensor(seed):

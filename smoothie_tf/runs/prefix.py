@@ -13,8 +13,9 @@ only the steps after it.
 
 import dataclasses
 import pathlib
+import re
 
-from smoothie_tf.runs.run import Run
+from smoothie_tf.runs.run import Run, is_length
 from smoothie_tf.runs.status import (
     Status,
     current_status,
@@ -36,7 +37,7 @@ def locate(run: Run) -> Run:
         all steps of the run, preferably its own; one that a process is training in; the
         one with a checkpoint and the most steps. If none exists, its own.
     """
-    own, *others = run.directories
+    own, *others = (*run.directories, *_of_other_lengths(run))
     same = [own, *(each for each in others if not difference(run, each))]
     complete = [each for each in same if _has_all_steps(run, each)]
     running = [each for each in same if is_locked(each)]
@@ -95,6 +96,26 @@ def difference(run: Run, directory: pathlib.Path) -> str:
     if not run_directory.same_bindings(before, now):
         return f"gin_bindings {before!r}, not {now!r}"
     return ""
+
+
+def _of_other_lengths(run: Run) -> list[pathlib.Path]:
+    """Returns directories of runs whose length another command has bound.
+
+    Of `short+train.num_steps=300`, for example, `short+train.num_steps=200`.
+    """
+    preset, found = run.preset, []
+    if not any(map(is_length, preset.gin_bindings)):
+        return []
+    below = run.directories[0].relative_to(run.root / preset.label)
+    for each in sorted(run.root.glob(f"{preset.name}+train.num_steps=*")):
+        length = re.match(r"\d+", each.name.partition("=")[2])
+        bindings = tuple(
+            f"train.num_steps={length[0]}" if length and is_length(binding) else binding
+            for binding in preset.gin_bindings
+        )
+        if dataclasses.replace(preset, gin_bindings=bindings).label == each.name:
+            found.append(each / below)
+    return found
 
 
 def _has_all_steps(run: Run, directory: pathlib.Path) -> bool:

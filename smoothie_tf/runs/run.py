@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from smoothie_tf.training import gin_directory
-from smoothie_tf.training.gin_text import bound_values
+from smoothie_tf.training.gin_text import bound_values, meaning
 from smoothie_tf.validation import InputError, nearest
 
 _MAX_LABEL_LENGTH = 100
@@ -93,7 +93,8 @@ OF_ALL_RUNS = ("grid.", "search.")
 
 def is_length(binding: str) -> bool:
     """Returns whether a gin binding sets the number of environment steps of a run."""
-    return _LENGTH_BINDING in binding
+    names = (name.rpartition("/")[-1] for name in meaning([binding]))
+    return any(f".{name}".endswith(f".{_LENGTH_BINDING}") for name in names)
 
 
 @dataclasses.dataclass(frozen=True)

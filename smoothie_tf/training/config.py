@@ -146,6 +146,34 @@ def bound_parameters() -> list[str]:
     )
 
 
+def without_effect(bindings: Sequence[str]) -> list[str]:
+    """Returns the parameters of bindings that nothing has read so far.
+
+    Those of another agent are not read, for example, nor one that the code passes
+    itself, as Gymnasium does with the arguments that a task is registered with.
+
+    Args:
+      bindings: Such as "SmoothieAgent.kl_penalty=0.01", already parsed.
+
+    Returns:
+      Names such as "SmoothieAgent.kl_penalty".
+    """
+    read = {
+        f"{selector.rsplit('.', 1)[-1]}.{parameter}"
+        for (_, selector), values in gin.config._OPERATIVE_CONFIG.items()
+        for parameter in values
+    }
+    bound = gin_text.bound_values(*map(renamed_bindings.renamed, bindings))
+    # A macro has no configurable; the experiments read their own parameters.
+    return [
+        name
+        for name in bound
+        if "." in name
+        and not name.startswith(("grid.", "search."))
+        and name not in read
+    ]
+
+
 def _parse_file(path, including=()):
     """Parses a file, and included files at their include statements."""
     lines, start = _read(path).split("\n"), 0

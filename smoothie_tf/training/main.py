@@ -78,14 +78,6 @@ def _run(flags, arguments, stop):
                 " changed since this run was planned: give the command of the figure"
                 " or comparison again."
             )
-        for binding in flags.gin_bindings:
-            bound = gin_text.bound_values(binding)
-            if others := gin_directory.of_other_agents(flags.agent, bound):
-                print(
-                    f"--gin_bindings {binding!r} has no effect: {flags.agent} has no"
-                    f" {others[0]}.",
-                    file=sys.stderr,
-                )
         if not flags.quiet:
             print(f"Values: {_described(flags, read)}.", file=sys.stderr)
         process.run(

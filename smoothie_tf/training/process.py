@@ -11,7 +11,7 @@ import numpy as np
 from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import progress_bar, validation
-from smoothie_tf.environments import gymnasium_environment
+from smoothie_tf.environments import gymnasium_environment, task_names
 from smoothie_tf.training import (
     checkpoint,
     files,
@@ -121,6 +121,8 @@ def run(
                 f" {run_dir} has made already, but is {config.num_steps}."
             )
         if not done:
+            if not trainer.step:
+                _keep_metrics(directory)
             _record_start(directory, trainer, config, command)
         progress = progress_bar.create(
             f"{agent_name} {environment_id} seed {seed}",
@@ -155,6 +157,20 @@ def _record_video(trainer, environment_id, seed, directory, config, stop):
         print(video.missing(path, error), file=sys.stderr)
 
 
+def _keep_metrics(directory):
+    """Keeps the evaluations of a run that starts over, since it has no checkpoint."""
+    path = directory.path / "metrics.csv"
+    content = path.read_bytes() if path.is_file() else b""
+    if content.count(b"\n") > 1:  # More than the names of the columns.
+        kept = path.with_name("metrics-before.csv")
+        files.replace(kept, content)
+        print(
+            f"{directory.path} has no checkpoint, so the run starts over; its"
+            f" evaluations so far are in {kept.name}.",
+            file=sys.stderr,
+        )
+
+
 def _begin(agent_name, environment_id, seed, directory, config, stop):
     """Returns the trainer; if this fails, the directory is not changed."""
     try:
@@ -174,8 +190,15 @@ def _begin(agent_name, environment_id, seed, directory, config, stop):
 def _record_start(directory, trainer, config, command):
     operative = gin.operative_config_str()
     _take_up(directory, trainer.step, operative)
+    without_effect = gin_config.without_effect(directory.info["gin_bindings"])
+    for name in without_effect:
+        print(
+            f"--gin_bindings: {name} has no effect, since this run does not read it.",
+            file=sys.stderr,
+        )
     directory.write_info(
         status="running",
+        without_effect=without_effect,
         num_steps=config.num_steps,
         command=command,
         # operative_config.gin does not say which values are defaults.
@@ -218,6 +241,7 @@ def _outcome(directory, started, done):
 
 def _take_up(directory, step, operative_config):
     current = provenance.current()
+    current["versions"] |= task_names.code(directory.info["env"])
     earlier = directory.take_up(step, operative_config, current)
     if earlier is not None:
         was, now = (

@@ -9,11 +9,13 @@ from tf_agents.agents.ddpg import actor_rnn_network
 from tf_agents.agents.ddpg import critic_network as tf_agents_critic
 from tf_agents.networks import network
 from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.agents import (
     ddpg_agent,
     sac_agent,
     smoothie_agent,
+    smoothie_variants,
     soft_ddpg_agent,
     td3_agent,
 )
@@ -110,12 +112,27 @@ def relu_critic(*specs):
     return tf_agents_critic.CriticNetwork(specs, joint_fc_layer_params=(8,))
 
 
+def keras_critic(observation_spec, action_spec):
+    """A smooth critic without `action_derivatives`."""
+    inputs = [tf.keras.Input(spec.shape) for spec in (observation_spec, action_spec)]
+    hidden = tf.keras.layers.Dense(8, "tanh")(tf.keras.layers.Concatenate()(inputs))
+    return tf.keras.Model(inputs, tf.keras.layers.Dense(1)(hidden))
+
+
 def test_a_critic_without_curvature_is_told():
-    with pytest.warns(UserWarning, match="Hessian in the action is 0 at 16 random"):
+    with pytest.warns(
+        UserWarning, match="Hessian in the action is 0 at 16 random"
+    ) as told:
         builders.small(smoothie_agent.SmoothieAgent, critic=relu_critic)
+    # Where the agent was created.
+    assert {each.filename for each in told if "Hessian" in str(each.message)} == {
+        builders.__file__
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         builders.small(smoothie_agent.SmoothieAgent)
+        builders.small(smoothie_agent.SmoothieAgent, nested_tapes=True)
+        builders.small(smoothie_agent.SmoothieAgent, critic=keras_critic)
         builders.small(
             smoothie_agent.SmoothieAgent,
             critic=relu_critic,
@@ -133,20 +150,156 @@ def test_a_recurrent_actor_is_refused():
         builders.small(ddpg_agent.DdpgAgent, actor=recurrent)
 
 
+KINDS = [
+    smoothie_agent.SmoothieAgent,
+    ddpg_agent.DdpgAgent,
+    td3_agent.Td3Agent,
+    sac_agent.SacAgent,
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "spec",
+    ("spec", "why"),
     [
-        tensor_spec.BoundedTensorSpec([], tf.float32, -1, 1),
-        tensor_spec.BoundedTensorSpec([2, 3], tf.float32, -1, 1),
-        tensor_spec.BoundedTensorSpec([3], tf.float64, -1, 1),
-        tensor_spec.BoundedTensorSpec([3], tf.int32, 0, 1),
-        {"x": tensor_spec.BoundedTensorSpec([3], tf.float32, -1, 1)},
+        (tensor_spec.BoundedTensorSpec([], tf.float32, -1, 1), "one Bounded"),
+        (tensor_spec.BoundedTensorSpec([0], tf.float32, -1, 1), "one Bounded"),
+        (tensor_spec.BoundedTensorSpec([2, 3], tf.float32, -1, 1), "one Bounded"),
+        (tensor_spec.BoundedTensorSpec([3], tf.float64, -1, 1), "one Bounded"),
+        (tensor_spec.BoundedTensorSpec([3], tf.int32, 0, 1), "one Bounded"),
+        ({"x": tensor_spec.BoundedTensorSpec([3], tf.float32, -1, 1)}, "one Bounded"),
+        (tensor_spec.BoundedTensorSpec([1], tf.float32, -1, np.inf), "finite bounds"),
+        (tensor_spec.BoundedTensorSpec([1], tf.float32, -3e38, 3e38), "finite bounds"),
+        (tensor_spec.BoundedTensorSpec([1], tf.float32, 1, -1), "but has 1.0 and -1.0"),
     ],
     ids=str,
 )
-def test_actions_that_are_no_vector_are_refused(by_hand, spec):
-    with pytest.raises(ValueError, match="SmoothieAgent's action_spec must be one"):
-        builders.make(smoothie_agent.SmoothieAgent, by_hand, action_spec=spec)
+def test_actions_that_are_no_bounded_vector_are_refused(by_hand, kind, spec, why):
+    with pytest.raises(ValueError, match=f"{kind.__name__}'s action_spec .*{why}"):
+        builders.make(kind, by_hand, action_spec=spec)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("optimizer", [None, "adam"])
+def test_what_is_no_optimizer_is_refused(kind, optimizer):
+    message = f"{kind.__name__}.actor_optimizer must be an optimizer, but is"
+    with pytest.raises(ValueError, match=message):
+        builders.small(kind, actor_optimizer=optimizer)
+
+
+def test_an_optimizer_of_another_agent_is_refused():
+    optimizer = tf.keras.optimizers.Adam(name="mine")
+    builders.small(smoothie_agent.SmoothieAgent, actor_optimizer=optimizer)
+    with pytest.raises(ValueError, match="'mine' already updates other variables"):
+        builders.small(smoothie_agent.SmoothieAgent, actor_optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "wanted"),
+    [
+        (smoothie_agent.SmoothieAgent, 0.5, "SmoothieConfig"),
+        (
+            smoothie_agent.SmoothieAgent,
+            soft_ddpg_agent.SoftDdpgConfig(),
+            "SmoothieConfig",
+        ),
+        (
+            smoothie_variants.DerivativeSmoothieAgent,
+            smoothie_agent.SmoothieConfig(),
+            "VariantConfig",
+        ),
+        (
+            smoothie_variants.create_smoothie,
+            smoothie_agent.SmoothieConfig(),
+            "VariantConfig",
+        ),
+    ],
+)
+def test_hyperparameters_of_another_agent_are_refused(kind, config, wanted):
+    with pytest.raises(TypeError, match=f"{kind.__name__}'s config must be a {wanted}"):
+        builders.small(kind, config=config)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("train_step_counter", 0), ("seed", 1.7), ("seed", True)]
+)
+def test_arguments_of_another_type_are_refused(argument, value):
+    with pytest.raises(ValueError, match=rf"{argument} must be a .* but is {value}"):
+        builders.small(smoothie_agent.SmoothieAgent, **{argument: value})
+
+
+def test_adapted_statistics_are_those_of_the_target_too(random_experience):
+    normalization = tf.keras.layers.Normalization()
+    normalization.adapt(np.random.default_rng(0).normal(3.0, 2.0, (100, 5)))
+
+    def actor(*_):
+        layers = tf.keras.Input((5,)), normalization, tf.keras.layers.Dense(3, "tanh")
+        return tf.keras.Sequential(layers)
+
+    agent = builders.small(smoothie_agent.SmoothieAgent, actor=actor)
+    states = tf.ones([2, 5])
+    np.testing.assert_array_equal(
+        agent.actor_network(states)[0], agent._target_actor_network(states)[0]
+    )
+    agent.train(random_experience(8, 5, 3))
+
+
+class Frozen(tf.keras.layers.Layer):
+    """Holds a trainable weight that no loss depends on."""
+
+    def build(self, shape):
+        self.unused = self.add_weight("unused", shape[-1:])
+
+    def call(self, inputs):
+        return inputs + tf.stop_gradient(self.unused)
+
+
+def test_a_weight_without_gradient_does_not_stop_a_compiled_step(random_experience):
+    def actor(*_):
+        return tf.keras.Sequential([Frozen(), tf.keras.layers.Dense(3, "tanh")])
+
+    agent = builders.small(smoothie_agent.SmoothieAgent, actor=actor)
+    info = tf.function(agent.train)(random_experience(8, 5, 3))
+    assert np.isfinite(info.loss)
+
+
+def test_weights_of_another_type_are_converted(random_experience):
+    agent = builders.small(smoothie_agent.SmoothieAgent)
+    experience = random_experience(8, 5, 3)
+    losses = [
+        agent.loss(experience, weights=weights).loss.numpy()
+        for weights in (2.0, 2, np.full(8, 2.0))
+    ]
+    assert losses[0] == losses[1] == losses[2]
+    with pytest.raises(ValueError, match=r"shape \(8,\), but have the shape \(4,\)"):
+        agent.loss(experience, weights=tf.ones(4))
+
+
+def test_ddpg_without_the_state_of_its_noise_is_told():
+    agent = builders.small(ddpg_agent.DdpgAgent)
+    time_step = ts.restart(tf.zeros([1, 5]), batch_size=1)
+    with pytest.raises(
+        ValueError, match=r"or get_initial_state\(batch_size\), but got"
+    ):
+        agent.collect_policy.action(time_step)
+    state = agent.collect_policy.get_initial_state(1)
+    assert agent.collect_policy.action(time_step, state).action.shape == (1, 3)
+
+
+def test_several_actions_of_states_in_parts():
+    class Critic(network.Network):
+        def call(self, inputs, step_type=(), network_state=()):
+            states, actions = inputs
+            value = tf.reduce_sum(states["a"], [1, 2]) + states["b"][:, 0]
+            return value + 100 * actions[:, 0], network_state
+
+    states = {
+        "a": tf.reshape(tf.range(12.0), [2, 2, 3]),
+        "b": tf.constant([[1.0], [2]]),
+    }
+    actions = tf.constant([[[0.0], [0]], [[1], [2]], [[3], [4]]])
+    values = critic_network.sample_values(Critic(), states, actions)
+    np.testing.assert_array_equal(values, [[16, 53], [116, 253], [316, 453]])
 
 
 def test_one_optimizer_for_both_is_refused():

@@ -40,6 +40,18 @@ def test_a_module_registers_the_task_that_it_names(module):
     gymnasium_environment.make("named_tasks:NamedTask-v0")
 
 
+def test_an_edited_task_has_another_digest(module, tmp_path):
+    (code,) = task_names.code("named_tasks:NamedTask-v0").items()
+    assert code[0] == "code of Task"
+    path = tmp_path / "named_tasks.py"
+    path.write_text(f"# Another task may follow.\n{MODULE}")
+    assert task_names.code("named_tasks:NamedTask-v0") == dict([code])
+    path.write_text(MODULE.replace("(2,)", "(3,)"))
+    assert task_names.code("named_tasks:NamedTask-v0") != dict([code])
+    for known in ("Hopper-v5", "smoothie_tf/TwoGaussians-v0", "named_tasks:None-v0"):
+        assert task_names.code(known) == {}
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
     [

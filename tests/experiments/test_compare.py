@@ -1,9 +1,11 @@
 """Comparisons from the command line, with fake training."""
 
 import itertools
+import types
 
 import pytest
 
+from smoothie_tf.environments import task_names
 from smoothie_tf.experiments.commands.compare import compare_command, read_arms
 from smoothie_tf.runs.run import Run, read_preset
 from smoothie_tf.validation import InputError
@@ -231,6 +233,39 @@ def test_a_list_of_many_runs_that_are_not_done_is_short(tmp_path, monkeypatch):
     text = (tmp_path / "here" / "README.md").read_text()
     assert "**Not done: 18 of 20 runs** (arm 0 on Pendulum-v1, seeds 0, 1; " in text
     assert "arm 5 on Pendulum-v1, seeds 0, 1; and 3 more arms and tasks)." in text
+
+
+def test_says_what_had_no_effect_and_which_tasks_were_edited(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(task_names, "code", lambda env: {"code of Task": "new"})
+    flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--seeds", "2", "--plot_only"]
+    flags += ["--arm", "other: ddpg, DdpgAgent.gamma = 0.9", "--out_dir", "here"]
+    ((_, other), preset) = read_arms(flags[3:4] + flags[8:9]), read_preset("short", [])
+    bound = {"gin_bindings": other.gin_bindings}
+    for seed, code in enumerate(("old", "new")):
+        versions = {"versions": {"code of Task": code}}
+        write_run(Run("ddpg", "Pendulum-v1", seed, preset, "ddpg"), [1.0] * 4)
+        write_run(
+            Run("ddpg", "Pendulum-v1", seed, preset, other.variant, **bound),
+            [1.0] * 4,
+            record={"without_effect": ["DdpgAgent.gamma"], **versions},
+        )
+    assert compare_command(flags) == 0
+    text = (tmp_path / "here" / "README.md").read_text()
+    assert "**Without effect: DdpgAgent.gamma = 0.9 (other).** No run of the" in text
+    assert "**Pendulum-v1 has been edited since 1 of its 4 runs were trained.**" in text
+
+
+def test_a_longer_comparison_continues_the_shorter_one(
+    fake_command, tmp_path, monkeypatch, starts
+):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--seeds", "1"]
+    for number, begins in ((200, [0]), (300, [0, 200]), (200, [0, 200])):
+        again = [*flags, "--num_steps", str(number), "--out_dir", f"of_{number}"]
+        assert compare_command(again) == 0
+        (directory,) = (tmp_path / "runs").rglob("seed0")
+        assert starts(types.SimpleNamespace(directory=directory)) == begins
 
 
 def test_says_which_arms_have_recommended_values(fake_command, tmp_path, monkeypatch):

@@ -63,6 +63,14 @@ def test_an_export_is_of_the_task_that_the_run_bound(bound):
     assert "`smoothie_tf.LinearQuadraticEnvironment.action_bound = 5.0`" in card
 
 
+def test_an_evaluation_on_another_task_says_what_is_not_bound(bound, capsys):
+    other = "smoothie_tf.environments:smoothie_tf/LinearQuadratic-v0"
+    policy = ("--policy", bound / "policy", "--env", other, "--episodes", 1)
+    _, _, err = evaluate(*policy, capsys=capsys)
+    assert f"{other} has its default parameters: those of --policy" in err
+    assert "(smoothie_tf.LinearQuadraticEnvironment.action_bound = 5.0, " in err
+
+
 def test_an_evaluation_is_in_the_task_that_the_run_bound(bound, capsys):
     policy = ("--policy", bound / "policy", "--episodes", 3)
     status, out, err = evaluate(*policy, capsys=capsys)

@@ -629,6 +629,29 @@ def test_an_error_leaves_a_finished_run_done(finished, tmp_path, monkeypatch):
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "done"
 
 
+def test_bindings_that_nothing_reads_are_said(tmp_path, capsys):
+    unread = "SquashedGaussianNetwork.hidden_units=(5,)", "DdpgAgent.gamma=0.9"
+    words = arguments(tmp_path, steps=30, bindings=(*GRAPH, *unread))
+    assert main.main(words) == 0
+    names = [binding.partition("=")[0] for binding in unread]
+    said = capsys.readouterr().err
+    for name in names:
+        assert f"{name} has no effect, since this run does not read it." in said
+    assert said.count("has no effect") == 2
+    assert json.loads((tmp_path / "run.json").read_text())["without_effect"] == names
+
+
+def test_a_run_that_starts_over_keeps_its_evaluations(interrupt, tmp_path, capsys):
+    interrupt(77)
+    assert main.main(arguments(tmp_path)) == 130
+    before = (tmp_path / "metrics.csv").read_text()
+    shutil.rmtree(tmp_path / "checkpoints")
+    capsys.readouterr()
+    assert main.main(arguments(tmp_path)) == 130
+    assert "so the run starts over; its evaluations so far" in capsys.readouterr().err
+    assert (tmp_path / "metrics-before.csv").read_text() == before
+
+
 def test_rewards_of_another_unit_are_said(tmp_path, capsys):
     """The pendulum's rewards are 1 a step until it falls, and then 0."""
     for scale, found in (

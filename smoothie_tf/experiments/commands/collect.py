@@ -113,9 +113,12 @@ def collect_command(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     if not collected and not kept:
+        others = sorted(each.name for each in flags.runs_dir.glob("*") if each.is_dir())
+        others = [each for each in others if each not in flags.presets]
+        also = f"; --presets may also name {', '.join(others)}" if others else ""
         print(
             f"Nothing to collect: no run of {', '.join(flags.presets)} under "
-            f"{flags.runs_dir} has been evaluated yet.",
+            f"{flags.runs_dir} has been evaluated yet{also}.",
             file=sys.stderr,
         )
         return FAILED

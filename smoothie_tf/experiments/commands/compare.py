@@ -91,7 +91,7 @@ def compare_command(argv: Sequence[str] | None = None) -> int:
             "--values is for all arms: give it, or 'values = …' in an --arm."
         )
     readme.check("--out_dir", flags.out_dir, f"# {_TITLE}: ", "a comparison's")
-    _check_bindings(arms, envs)
+    _check_bindings(arms, envs, flags.gin_bindings)
     figure = Figure(
         None,
         "",
@@ -126,18 +126,22 @@ def compare_command(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def _check_bindings(arms, envs):
-    """Checks that the parameters that arms bind exist, before any run is trained."""
-    if not any(arm.gin_bindings for arm in arms):
+def _check_bindings(arms, envs, of_all):
+    """Checks that the parameters that are bound exist, before any run is trained."""
+    if not of_all and not any(arm.gin_bindings for arm in arms):
         return
     # This import takes seconds, and most comparisons do not need it.
     quiet.silence_imports()
     from smoothie_tf.training import config
 
-    for arm in arms:
-        for env in envs:
+    for env in envs:
+        try:
+            config.parse(arms[0].agent, env, bindings=of_all)
+        except config.ConfigError as error:
+            raise InputError(str(error)) from None
+        for arm in arms:
             try:
-                config.parse(arm.agent, env, bindings=arm.gin_bindings)
+                config.parse(arm.agent, env, bindings=[*of_all, *arm.gin_bindings])
             except config.ConfigError as error:
                 message = str(error).replace("--gin_bindings", "--arm", 1)
                 raise InputError(f"{arm.label}: {message}") from None

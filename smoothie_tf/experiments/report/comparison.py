@@ -3,12 +3,14 @@
 import pathlib
 from collections.abc import Sequence
 
+from smoothie_tf.environments import task_names
 from smoothie_tf.experiments.evidence import evidence, metrics, statistics, writing
 from smoothie_tf.experiments.figures.grids import Figure
 from smoothie_tf.experiments.report import tables
 from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
-from smoothie_tf.training import files
+from smoothie_tf.runs.status import read_json
+from smoothie_tf.training import files, gin_text
 
 # Arms on tasks that are listed with the seeds that are missing.
 _MOST_NAMED = 6
@@ -42,6 +44,8 @@ def write(
         "seeds.\n",
         *_arms(figure, runs),
         *_missing(figure, runs),
+        *_without_effect(figure, runs),
+        *_of_edited_tasks(runs),
         *tables.returns(path, figure, baseline.variant, picture_folder=""),
         *_improvement(figure, path),
         *_untrained(figure, path),
@@ -103,6 +107,48 @@ def _missing(figure, runs):
         f"**Not done: {len(missing)} of {len(runs)} runs** ({'; '.join(named)}). "
         "Returns and n below are those of the others.\n"
     ]
+
+
+def _without_effect(figure, runs):
+    """Names the bindings of arms that none of their runs has read."""
+    unread = [
+        f"{binding} ({arm.label})"
+        for arm in figure.arms
+        for binding in arm.gin_bindings
+        if (records := _records(run for run in runs if run.variant == arm.variant))
+        and all(
+            set(gin_text.bound_values(binding)) <= set(each.get("without_effect", ()))
+            for each in records
+        )
+    ]
+    if not unread:
+        return []
+    return [f"**Without effect: {', '.join(unread)}.** No run of the arm reads it.\n"]
+
+
+def _of_edited_tasks(runs):
+    """Names the tasks whose code has changed since some of their runs."""
+    lines = []
+    for env in dict.fromkeys(run.env for run in runs):
+        now = task_names.code(env)
+        records = _records(run for run in runs if run.env == env)
+        made_with = [each.get("versions") or {} for each in records]
+        edited = sum(
+            any(each.get(name, digest) != digest for name, digest in now.items())
+            for each in made_with
+        )
+        if edited:
+            lines.append(
+                f"**{env} has been edited since {edited} of its {len(records)} runs "
+                "were trained.** Their returns are of the earlier code.\n"
+            )
+    return lines
+
+
+def _records(runs):
+    """Returns the run.json of each run that has one."""
+    records = (read_json(prefix.locate(run).directory / "run.json") for run in runs)
+    return [each for each in records if each]
 
 
 def _untrained(figure, path):
