@@ -41,6 +41,12 @@ def test_transitions_that_do_not_count_do_not_count():
     weights = np.array([1.5, 0.0, 1.5])
     np.testing.assert_allclose(weights_of([1, 1e-300, 0.5], weights), [1, 0, 2])
     np.testing.assert_array_equal(weights_of([1, 2], np.zeros(2)), [0, 0])
+    # Nor for the mean that `clipping` is a multiple of: as by hand above.
+    np.testing.assert_allclose(
+        weights_of([1 / 6, 1, 1, 1e-9], np.array([1.0, 1, 1, 0]), clipping=1.5),
+        [2, 0.5, 0.5, 0],
+        rtol=1e-12,
+    )
 
 
 def test_on_policy_data_with_weights_give_the_smoothed_value():

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
+from smoothie_tf import covariances
 from smoothie_tf.networks import critic_network, keras_network, mean_network
 
 SGD = tf.keras.optimizers.legacy.SGD
@@ -69,6 +70,23 @@ def small(create, *, weights_seed=0, actions=3, actor=None, critic=None, **setti
     )
     agent.initialize()
     return agent
+
+
+class Spread:
+    """φ(s) of σ(s) = factor·s₁, in the place of a network."""
+
+    variables = ()
+
+    def __init__(self, factor):
+        self._factor = factor
+
+    def __call__(self, observation):
+        return 2 * tf.math.log(self._factor * observation[:, :1]), ()
+
+
+def spread_by_state():
+    """One action's Σ with σ(s) = s₁, and with σ′(s) = 2·s₁ in the target."""
+    return covariances.Covariance(covariances.Diagonal, Spread(1.0), Spread(2.0))
 
 
 def joint_critic(*specs):

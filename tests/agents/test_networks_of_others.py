@@ -58,9 +58,14 @@ def test_networks_know_whether_they_train(kind, random_experience):
     np.testing.assert_array_equal(average, before)
     agent.loss(experience, training=True)
     assert np.abs(average - before).max() > 0
-    before = average.numpy()
+    # Nor does what `loss` was told outlive it.
+    agent.loss(experience, training=False)
+    target = agent._target_actor_network.normalization.moving_mean
+    before, behind = average.numpy(), target.numpy()
     agent.train(experience)
     assert np.abs(average - before).max() > 0
+    # Targets follow in what is not trained as well.
+    assert np.abs(target - behind).max() > 0
 
 
 class Steeper(critic_network.CriticNetwork):

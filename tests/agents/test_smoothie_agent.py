@@ -111,6 +111,17 @@ def test_phantom_actions_enter_the_value(by_hand):
     )
 
 
+def test_phantom_actions_spread_as_the_policy_does_in_their_own_state(by_hand):
+    # σ(s) = 1 and 3, where σ(s′) = 5 and 7, and σ′ is twice as wide.
+    agent = make(by_hand)
+    agent._covariance = builders.spread_by_state()
+    noise = gaussian.stateless_normal([2, 1], [7, 0])[:, 0].numpy()
+    errors = np.array([79 - 21, 109 - 31]) - 2 * np.array([1.0, 3.0]) * noise
+    np.testing.assert_allclose(
+        critic_loss(agent, by_hand.experience()), np.mean(errors) - 0.5, rtol=1e-6
+    )
+
+
 def test_targets_come_from_the_target_networks_mean(by_hand):
     # Only θ′ and w′ may enter: with w′ at zero targets are the rewards, 10 and 20,
     # whatever σ is and whatever θ and w are; errors −11 and −11.
@@ -271,6 +282,14 @@ def test_kl_penalty_by_hand(by_hand):
     np.testing.assert_allclose(loss.extra.actor_loss, np.log(2), rtol=1e-6)
     np.testing.assert_allclose(agent.actor_network.variables[1], [5.0], rtol=1e-6)
     np.testing.assert_allclose(agent.log_variance, [0.5], rtol=1e-6)
+
+
+def test_the_divergence_is_weighted_as_the_rest(by_hand):
+    # μ − μ′ = s₁ = 1 and 3, and σ = σ′ = 1: KL = ½ and 4½.
+    agent = make(by_hand, initial_log_variance=0.0, kl_penalty=2.0)
+    agent.actor_network.variables[0].assign([[3.0], [1.0]])
+    states, weights = tf.constant(by_hand.observations), tf.constant([2.0, 0.0])
+    np.testing.assert_allclose(agent.policy_loss(states, weights)[1], 0.5, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kl_penalty", [0.0, 1e-6])

@@ -258,10 +258,43 @@ def test_17_is_the_mean_over_the_samples_that_it_draws(by_hand):
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
+def test_16_and_17_have_the_targets_policy_and_their_own_noise(by_hand):
+    # (16): a′ = μ′(s′) + σ′(s′)·η, σ′(s′) = 10 and 14, so Q′(s′, a′) is 69 and 89 of
+    # before, and 2·σ′·η; with 4 less, Q is 17 and 27. (17): Q′ is that of before, whose
+    # mean at a + σ(s)·η with σ(s) = 1 and 3 is Q̃(s, a) and 2·σ·η̄.
+    agent = builders.make(
+        smoothie_variants.create_smoothie,
+        by_hand,
+        evaluation="expected",
+        smoothing_samples=2,
+        gamma=1.0,
+        independent_minibatches=False,
+        td_errors_loss_fn=lambda x, y: (x - y) ** 2,
+        seed=7,
+    )
+    agent.train_step_counter.assign(3)
+    agent._covariance = builders.spread_by_state()
+    agent.actor_network.variables[1].assign([100.0])
+    agent._action_value_network.variables[1].assign([0.0])
+    noise = gaussian.stateless_normal([2, 1], [7, 2 * 3])[:, 0].numpy()
+    several = gaussian.stateless_normal([2, 2, 1], [7, 2 * 3 + 1])[:, :, 0].numpy()
+    target = np.array([10 + 69, 20 + 89]) + 2 * np.array([10, 14]) * noise
+    smoothing = 2 * np.array([1, 3]) * several.mean(0)
+    expected = np.mean((target - [17, 27]) ** 2 + smoothing**2)
+    loss = agent.loss(by_hand.experience()).extra.critic_loss
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def move_targets(agent):
+    """Moves μ′ away, and makes Q̃′ = 5a²: with γ = 0, only baselines have it."""
+    agent._target_actor_network.variables[1].assign([100.0])
+    agent._target_critic_network.variables[0].assign([[5.0]])
+
+
 @pytest.mark.parametrize("baseline", [False, True])
 def test_derivative_errors_by_hand(by_hand, baseline):
-    # Q = 3a², σ = 2, a = ã + 2η, T the reward, b = 3a² or 0:
-    #   (T − 3a²)² + 0.1·½·(6a + η/2·(T − b))² + 0.01·½·(6 − (η² − 1)/4·(T − b))².
+    # Q = 3a², σ(s) = 1 and 3, a = ã + ση, T the reward, b = 5a² or 0:
+    #   (T − 3a²)² + 0.1·½·(6a + η/σ·(T − b))² + 0.01·½·(6 − (η² − 1)/σ²·(T − b))².
     agent = make_quadratic(
         by_hand,
         bellman_error_weights=(1.0, 0.1, 0.01),
@@ -269,14 +302,17 @@ def test_derivative_errors_by_hand(by_hand, baseline):
         seed=7,
         train_step_counter=tf.Variable(3, dtype=tf.int64),
     )
+    move_targets(agent)
+    agent._covariance = builders.spread_by_state()
     noise = gaussian.stateless_normal([2, 1], [7, 3])[:, 0].numpy()
-    action = np.array([5.0, 6.0]) + 2 * noise
+    stddev = np.array([1.0, 3.0])
+    action = np.array([5.0, 6.0]) + stddev * noise
     target = np.array([10.0, 20.0])
-    above = target - 3 * action**2 * baseline
+    above = target - 5 * action**2 * baseline
     expected = (
         (target - 3 * action**2) ** 2
-        + 0.1 * 0.5 * (6 * action + noise / 2 * above) ** 2
-        + 0.01 * 0.5 * (6 - (noise**2 - 1) / 4 * above) ** 2
+        + 0.1 * 0.5 * (6 * action + noise / stddev * above) ** 2
+        + 0.01 * 0.5 * (6 - (noise**2 - 1) / stddev**2 * above) ** 2
     )
     loss = agent.loss(by_hand.experience()).extra.critic_loss
     np.testing.assert_allclose(loss, expected.mean(), rtol=1e-5)
@@ -284,9 +320,9 @@ def test_derivative_errors_by_hand(by_hand, baseline):
 
 @pytest.mark.parametrize("baseline", [False, True])
 def test_errors_at_the_mean_by_hand(by_hand, baseline):
-    # Q = 3a² at μ = 9 and 15, σ = 2, d = ã − μ = −4 and −9, T the reward, b = 3μ² or 0:
+    # Q = 3a² at μ = 9 and 15, σ = 2, d = ã − μ = −4 and −9, T the reward, b = 5μ² or 0:
     #   (T − 3μ²)² + 0.1·½·(6μ − d/4·(T − b))² + 0.01·½·(6 − (d²/16 − ¼)·(T − b))²,
-    # weighed by π(ã|s)/q(ã|s): 0.5, and 2 of 3 that are left.
+    # weighed by π(ã|s)/q(ã|s): 0.5, and 2 of 3 that are left; and by 3 and 1 besides.
     agent = make_quadratic(
         by_hand,
         bellman_error_weights=(0.0, 0.0, 0.0),
@@ -294,6 +330,7 @@ def test_errors_at_the_mean_by_hand(by_hand, baseline):
         mean_error_clipping=2.0,
         derivative_baseline=baseline,
     )
+    move_targets(agent)
     assert agent.collect_policy.emit_log_probability
     mean, target = np.array([9.0, 15.0]), np.array([10.0, 20.0])
     d = np.array([5.0, 6.0]) - mean
@@ -304,14 +341,14 @@ def test_errors_at_the_mean_by_hand(by_hand, baseline):
             log_probability=tf.tile(log_stored[:, tf.newaxis], [1, 2])
         )
     )
-    above = target - 3 * mean**2 * baseline
+    above = target - 5 * mean**2 * baseline
     errors = (
         (target - 3 * mean**2) ** 2
         + 0.1 * 0.5 * (6 * mean - d / 4 * above) ** 2
         + 0.01 * 0.5 * (6 - (d**2 / 16 - 0.25) * above) ** 2
     )
-    loss = agent.loss(batch).extra.critic_loss
-    np.testing.assert_allclose(loss, (errors * [0.5, 2.0]).mean(), rtol=1e-5)
+    loss = agent.loss(batch, tf.constant([3.0, 1.0])).extra.critic_loss
+    np.testing.assert_allclose(loss, (errors * [1.5, 2.0]).mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("covariance", slow.all_but(["full"], ["diagonal", "full"]))
@@ -404,6 +441,8 @@ def test_compatible_critic_in_the_agent(random_experience):
     )
     assert agent._target_critic_network._policy()[0] is agent._target_actor_network
     assert agent.critic_network._policy()[0] is agent.actor_network
+    assert agent._target_critic_network._policy()[1] is agent.covariance.target
+    assert agent.critic_network._policy()[1] is agent.covariance
     policys = {id(v) for v in agent._policy_variables}
     assert not policys & {id(v) for v in agent._critic_variables()}
     before = [v.numpy() for v in agent._critic_variables()]

@@ -54,6 +54,24 @@ def test_the_target_is_a_mean_over_smoothed_next_actions(by_hand):
     np.testing.assert_allclose(info.critic_loss, np.mean(errors) - 0.5, rtol=1e-5)
 
 
+def test_targets_come_from_the_target_networks(by_hand):
+    agent = make(by_hand)
+    before = agent.loss(by_hand.experience()).extra.critic_loss
+    # μ by 1 more: Q(s′, a′) by 2. That of the trained policy is not asked for.
+    agent.actor_network.variables[-1].assign([6.0])
+    np.testing.assert_array_equal(
+        agent.loss(by_hand.experience()).extra.critic_loss, before
+    )
+    agent._target_actor_network.variables[-1].assign([6.0])
+    after = agent.loss(by_hand.experience()).extra.critic_loss
+    np.testing.assert_allclose(after - before, 2.0, rtol=1e-4)
+    # With w′ at zero targets are the rewards, 10 and 20; values are 21 and 31.
+    for variable in agent._target_critic_network.variables:
+        variable.assign(tf.zeros_like(variable))
+    loss = agent.loss(by_hand.experience()).extra.critic_loss
+    np.testing.assert_allclose(loss, 10.5, rtol=1e-6)
+
+
 def test_termination_gamma_and_reward_scale(by_hand):
     # Terminated: 0.1·10 − 21 = −20. Cut off: 2 + ½·(89 + 4ū) − 31 = 15.5 + 2ū.
     agent = make(by_hand, gamma=0.5, reward_scale_factor=0.1)
@@ -199,6 +217,11 @@ def test_compiled_training_is_eager_training(random_experience, xla):
     builders.check_compiled_is_eager(
         small, random_experience(12, 5, 3), xla, steps=3, rtol=2e-3, atol=2e-5
     )
+
+
+def test_a_whole_number_may_have_a_point(by_hand):
+    config = make(by_hand, target_samples=3.0).config
+    assert type(config.target_samples) is int and config.target_samples == 3
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,29 @@ def test_next_actions_are_the_current_policys_and_values_the_targets(by_hand):
     np.testing.assert_allclose(after - before, 2.0, rtol=1e-4)
 
 
+def test_stored_next_actions_are_those_of_the_critics_minibatch(by_hand):
+    # The policy's minibatch comes first. In the critic's, a′ = 1 and 2: targets
+    # 10 + Q(s′, 1) = 39 and 20 + Q(s′, 2) = 59, errors 18 and 28, weights 2 and 1.
+    agent = make(
+        by_hand,
+        stored_next_action=True,
+        independent_minibatches=True,
+        learning_rates=(0.0, 0.0),
+    )
+    experience = by_hand.experience(copies=2)
+    following = np.array([0.0, 0.0, 1.0, 2.0])
+    stored = log_density(following, np.array([21.0, 27.0] * 2), 1.0)
+    stored -= [0, 0, np.log(2), 0]
+    action = np.stack([experience.action[:, 0, 0], following], axis=1)
+    both = tf.constant(np.stack([0 * stored, stored], axis=1), tf.float32)
+    experience = experience._replace(
+        action=tf.constant(action[..., np.newaxis], tf.float32),
+        policy_info=policy_step.set_log_probability((), both),
+    )
+    loss = agent.train(experience).extra.critic_loss
+    np.testing.assert_allclose(loss, (2 * 17.5 + 27.5) / 2, rtol=1e-4)
+
+
 def test_targets_are_copied_every_so_many_steps_exactly(by_hand):
     agent = make(by_hand, target_update_period=3, learning_rates=(1e-3, 1e-3))
     critic, target = agent.critic_network, agent._target_critic_network

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tf_agents.trajectories import policy_step
 
-from smoothie_tf import value_gradients
+from smoothie_tf import gaussian, value_gradients
 from smoothie_tf.networks import dynamics_network
 from tests import slow
 from tests.agents import linear_quadratic_agents as lq
@@ -514,14 +514,16 @@ def test_the_papers_period_is_counted_over_training_steps():
 
 
 def test_the_target_is_algorithm_4s_by_hand():
-    # V = 1 everywhere in the copy, 0 in ν_new: ½·(r + γ·d)², with w = 1.
+    # V = 1 everywhere in the copy, 0 in ν_new: w·½·(r + γ·d)², with w = 1 and 2.
     agent = lq.make("td_actor_critic")
     agent._target_value_network.variables[1].assign(1.0)
-    columns = lq.rows(16, 0)
+    columns = list(lq.rows(16, 0))
+    weight = np.where(np.arange(16) % 3, 1.0, 2.0)
+    columns[4] = columns[4] - np.log(weight)
     discount = np.arange(16) % 2
     experience = lq.transition(*columns, discount=discount)
     info = agent.train(experience, **data(agent)[1]).extra
-    expected = 0.5 * (columns[3] + lq.GAMMA * discount) ** 2
+    expected = weight * 0.5 * (columns[3] + lq.GAMMA * discount) ** 2
     np.testing.assert_allclose(info.critic_loss, expected.mean(), rtol=1e-4)
 
 
@@ -547,6 +549,27 @@ def test_the_penalty_is_of_the_current_policy_from_the_one_before():
         [agent.actor_network.variables[0], agent._start_actor_network.variables[0]],
     )
     assert np.abs(gradients[0]).max() > 1e-3 and gradients[1] is None
+
+
+def test_the_penalty_is_from_the_policy_before_each_step():
+    agent = lq.make("svg1_er", learning_rate=0.01, kl_penalty=0.5)
+    critic_of(agent, KNOWN)
+    for seed in range(2):
+        before = lq.gain_of(agent)
+        agent.train(data(agent, seed)[0])
+        assert (lq.gain_of(agent) != before).any()
+        np.testing.assert_array_equal(agent._start_actor_network.variables[0], before)
+
+
+def test_padding_changes_no_penalty():
+    agent = lq.make("svg1", kl_penalty=0.5)
+    agent._start_actor_network.variables[0].assign(lq.GAIN + 0.1)
+    short, padded = (
+        agent.divergence(agent._episode(*data(agent, padded=padded)[1].values()))
+        for padded in (None, 13)
+    )
+    assert short > 1e-3
+    np.testing.assert_allclose(short, padded, rtol=1e-5)
 
 
 def test_the_penalty_holds_the_policy_back():
@@ -583,6 +606,15 @@ def test_the_policys_gradient_is_clipped_by_its_norm():
     agent = lq.make("svg_infinity", learning_rate=1.0, policy_gradient_clipping=0.01)
     step = step_of(agent, *data(agent))
     np.testing.assert_allclose(np.linalg.norm(step), 0.01, rtol=1e-4)
+    # A smaller one stays as it is.
+    loose, free = (
+        step_of(each, *data(each))
+        for each in (
+            lq.make("svg_infinity", learning_rate=1.0, policy_gradient_clipping=clip)
+            for clip in (1e6, None)
+        )
+    )
+    np.testing.assert_allclose(loose, free, rtol=1e-5)
 
 
 def test_a_learned_stddev_has_its_pathwise_gradient():
@@ -846,6 +878,30 @@ def test_stored_next_actions_and_their_weights_by_hand():
     )
 
 
+def test_each_update_of_a_training_step_has_its_own_noise():
+    # Q = Q' = ‖a‖², in the third of training steps of two draws for the policy and two
+    # for next actions.
+    agent = lq.make(
+        "svg0_episode", critic_updates=2, policy_updates=2, infer_noise=False
+    )
+    agent.train_step_counter.assign(2)
+    for critic in (agent.critic_network, agent._target_critic_network):
+        critic.variables[0].assign(np.diag([0, 0, 1.0, 1.0]))
+
+    def drawn(state, draw):
+        noise = gaussian.stateless_normal([len(state), 2], [3, 4 * 2 + draw])
+        return np.sum((state @ lq.GAIN.T + 0.3 * noise) ** 2, axis=1)
+
+    _, action, following, reward, _ = lq.rows(32, 0)
+    next_value = [drawn(x, 2 + i) for i, x in enumerate(np.split(following, 2))]
+    error = reward + lq.GAMMA * np.concatenate(next_value) - (action**2).sum(axis=1)
+    info = agent.train(data(agent)[0], **data(agent)[1]).extra
+    np.testing.assert_allclose(info.critic_loss, (0.5 * error**2).mean(), rtol=1e-4)
+    state = lq.rows(LENGTH, 1, episode=True)[0]
+    value = np.mean([drawn(state, 0), drawn(state, 1)])
+    np.testing.assert_allclose(info.q, value, rtol=1e-4)
+
+
 def test_deterministic_targets_have_no_noise():
     agent = lq.make("dpg")
     target = agent._target_critic_network
@@ -868,6 +924,18 @@ def test_svg0s_critic_learns_first_and_its_copies_are_counted_by_updates():
         target_update_period=6,
         critic_optimizer=tf.keras.optimizers.legacy.SGD(1e-3),
     )
+    copied, seen = [], []
+    update, loss = agent._update_targets, agent.critic_loss
+
+    def count(*batch):
+        seen.append(len(seen))
+        return loss(*batch)
+
+    def remember(tau):
+        update(tau)
+        copied.append(len(seen))
+
+    agent.critic_loss, agent._update_targets = count, remember
     before = agent._target_critic_network.variables[0].numpy()
     agent.train(data(agent)[0], **data(agent)[1])
     np.testing.assert_array_equal(agent._target_critic_network.variables[0], before)
@@ -875,3 +943,4 @@ def test_svg0s_critic_learns_first_and_its_copies_are_counted_by_updates():
     after = agent._target_critic_network.variables[0].numpy()
     assert (after != before).any()
     assert (after != agent.critic_network.variables[0].numpy()).any()
+    assert copied == [6] and len(seen) == 8

@@ -28,8 +28,10 @@ from smoothie_tf.experiments.report import (
     claims,
     origins,
     report,
+    rules,
     summary,
 )
+from smoothie_tf.experiments.theory import figure1
 from smoothie_tf.runs.run import Run, read_preset
 from smoothie_tf.runs.status import Status, current_status
 from smoothie_tf.training import gin_directory
@@ -99,6 +101,131 @@ def test_a_trial_of_figure_2_is_too_few_runs(tmp_path):
         ).assign(stddev_fell_rose_fell=True)
         table.to_csv(folder / "figure2_runs.csv", index=False)
         assert judged(tmp_path)[claim] == verdict
+
+
+SAMPLED = "uniform", "on-policy"
+ON_POLICY = "fixed point, 1/q, on-policy"
+WITHOUT = "fixed point, no weights, on-policy"
+
+
+@pytest.mark.parametrize(
+    ("rule", "check", "changes", "verdict"),
+    [
+        (rules.theorem_1, "theorem 1", {}, verdicts.REPRODUCED),
+        (rules.theorem_1, "theorem 1", {"largest_error": 2e-6}, verdicts.NOT),
+        (rules.fixed_point, ON_POLICY, {}, verdicts.REPRODUCED),
+        (rules.fixed_point, ON_POLICY, {"largest_error": 2e-6}, verdicts.PARTLY),
+        (rules.without_weights, WITHOUT, {}, verdicts.REPRODUCED),
+        (rules.without_weights, WITHOUT, {"gradient": 0.85}, verdicts.PARTLY),
+        (rules.without_weights, WITHOUT, {"gradient": 1.15}, verdicts.PARTLY),
+        (rules.hessians, "hessian, 6 actions", {}, verdicts.REPRODUCED),
+        # The interval decides, not the median of 1.5.
+        (rules.hessians, "hessian, 6 actions", {"speedup_low": 0.9}, verdicts.PARTLY),
+        (rules.hessians, "hessian, 6 actions", {"largest_error": 2e-4}, verdicts.NOT),
+    ],
+)
+def test_identities_are_judged_by_their_rules(tmp_path, rule, check, changes, verdict):
+    checks = [f"fixed point, {w}, {q}" for w in ("1/q", "no weights") for q in SAMPLED]
+    checks += ["theorem 1", *(f"hessian, {size} actions" for size in (3, 6, 17))]
+    table = pd.DataFrame({"check": checks}).assign(
+        **{"cases": 10, "largest_error": 1e-9, "gradient": 1.0},
+        **{"speedup": 1.5, "speedup_low": 1.2, "speedup_high": 1.8},
+    )
+    for column, value in changes.items():
+        table.loc[table["check"] == check, column] = value
+    (tmp_path / "identities").mkdir()
+    table.to_csv(tmp_path / "identities" / "identities.csv", index=False)
+    assert rule(evidence.Evidence(tmp_path)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("rule", "smoothie", "ddpg", "verdict"),
+    [
+        # How many of ten runs end on the better mode.
+        (rules.escape, 9, 0, verdicts.REPRODUCED),
+        (rules.escape, 8, 0, verdicts.PARTLY),
+        (rules.escape, 10, 2, verdicts.PARTLY),
+        (rules.escape, 2, 2, verdicts.NOT),
+        # How many critics know of it, how many runs turn: of one of the agents.
+        (rules.critic_knows, 0, 9, verdicts.REPRODUCED),
+        (rules.critic_knows, 10, 5, verdicts.PARTLY),
+        (rules.critic_knows, 10, 4, verdicts.NOT),
+        (rules.turns, 9, 0, verdicts.REPRODUCED),
+        (rules.turns, 5, 10, verdicts.PARTLY),
+        (rules.turns, 4, 10, verdicts.NOT),
+        # The final σ in hundredths of the first, on average.
+        (rules.near_zero, 9, 99, verdicts.REPRODUCED),
+        (rules.near_zero, 11, 1, verdicts.PARTLY),
+        (rules.near_zero, 51, 1, verdicts.NOT),
+    ],
+)
+def test_figure_2_is_judged_by_its_rules(tmp_path, rule, smoothie, ddpg, verdict):
+    rows = []
+    for agent, number in (("smoothie", smoothie), ("ddpg", ddpg)):
+        for seed in range(10):
+            counts = seed < number
+            final = figure1.INITIAL_STDDEV * number / 100
+            # From 0 to twice the mean.
+            final *= 2 * seed / 9
+            ends = "better" if counts else "worse"
+            rows.append((agent, ends, counts, 0.5, final, counts))
+    columns = ["agent", "ends_on", "value_at_better", "value_at_worse"]
+    columns += ["final_stddev", "stddev_fell_rose_fell"]
+    (tmp_path / "figure2").mkdir()
+    table = pd.DataFrame(rows, columns=columns).astype({"value_at_better": float})
+    table.to_csv(tmp_path / "figure2" / "figure2_runs.csv", index=False)
+    assert rule(evidence.Evidence(tmp_path)).verdict == verdict
+
+
+# DDPG's runs are at 300 ± 10. Of differences of runs 10 apart, t (2.776) times the
+# error is 22.7; from twice DDPG's it is 41 (t of 2.9 degrees of freedom is 3.2).
+@pytest.mark.parametrize(
+    ("claim", "ours", "verdict"),
+    [
+        # A: a tenth of 300 may be lacking.
+        ("at least as good as DDPG on Hopper", (285, 295, 305), verdicts.REPRODUCED),
+        ("at least as good as DDPG on Hopper", (280, 290, 300), verdicts.UNDECIDED),
+        ("at least as good as DDPG on Hopper", (240, 250, 260), verdicts.NOT),
+        # B: all of the interval.
+        ("far better than DDPG on Walker2d", (330, 340, 350), verdicts.REPRODUCED),
+        ("far better than DDPG on Walker2d", (310, 320, 330), verdicts.UNDECIDED),
+        ("far better than DDPG on Walker2d", (240, 250, 260), verdicts.NOT),
+        ("doubles DDPG's return on Hopper", (590, 600, 610), verdicts.REPRODUCED),
+        ("doubles DDPG's return on Hopper", (490, 500, 510), verdicts.PARTLY),
+        ("doubles DDPG's return on Hopper", (100, 500, 900), verdicts.UNDECIDED),
+        ("doubles DDPG's return on Hopper", (300, 310, 320), verdicts.NOT),
+    ],
+)
+def test_intervals_are_judged_by_their_rules(tmp_path, claim, ours, verdict):
+    env = f"{claim.split()[-1]}-v5"
+    for seed, value in enumerate(ours):
+        leave(tmp_path / "runs", env, "smoothie", seed, float(value))
+        leave(tmp_path / "runs", env, "ddpg", seed, 290.0 + 10 * seed)
+    found = judged(tmp_path)
+    (name,) = (each for each in found.index if each.endswith(claim))
+    assert found[name] == verdict
+
+
+def test_the_longest_comparison_of_enough_runs_counts(results_dir):
+    for number, name in ((2, "short"), (3, "paper")):
+        for variant in ("smoothie", "ddpg"):
+            leave(results_dir / "runs", "Hopper-v5", variant, number - 1, 5.0, "paper")
+            leave(results_dir / "runs", "Hopper-v5", variant, 0, 5.0, "paper")
+        pair = evidence.Evidence(results_dir).comparison(
+            "Hopper-v5", "smoothie", "ddpg"
+        )
+        assert pair.preset.name == name
+    assert pair.ours.tolist() == pair.theirs.tolist() == [5.0] * 3
+
+
+def test_runs_of_other_values_are_counted_and_left_out(results_dir):
+    path = results_dir / "runs/short/Hopper-v5/ddpg/seed2/run.json"
+    record = json.loads(path.read_text())
+    record["gin_bindings"] = ["DdpgAgent.gamma = 0.5"]
+    path.write_text(json.dumps(record))
+    found = evidence.Evidence(results_dir)
+    assert found.other_values() == 1
+    assert found.finals["short"].values("Hopper-v5", "ddpg").tolist() == [990, 1000]
 
 
 def test_a_claim_that_fails_is_said(tmp_path):
@@ -407,6 +534,9 @@ def test_nothing_to_collect_is_said(tmp_path, capsys):
 def test_statistics_by_hand():
     # The middle half of 1, 2, 3, 4 is 2 and 3.
     assert statistics.interquartile_mean([np.arange(1.0, 5.0)]).value == 2.5
+    # As many runs of every task as the one with the fewest has.
+    tasks = [np.arange(1.0, 5.0), np.arange(1.0, 7.0)]
+    assert statistics.interquartile_mean(tasks).value == 2.5
     ours, theirs = np.array([3.0, 5.0]), np.array([1.0, 4.0])
     # 3 > 1, 3 < 4, 5 > 1, 5 > 4.
     assert statistics.probability_of_improvement([ours], [theirs]).value == 0.75

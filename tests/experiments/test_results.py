@@ -111,6 +111,19 @@ def test_final_returns_of_a_long_run_are_its_last_ten(tmp_path):
     assert math.isnan(row["std"])
 
 
+def test_a_runs_numbers_by_hand(three):
+    # The last two of four evaluations count for both returns, the last for σ; the first
+    # and the mean of all are those of the evaluations. Rows may be in any order.
+    leave(three[0], [9.0, 9.0, 3.0, 4.0], every=75)
+    frame = metrics.read_runs(three[:1])
+    frame["training_return"] = [8.0, 8.0, 1.0, 2.0]
+    frame["policy_stddev"] = [0.9, 0.8, 0.7, 0.6]
+    for table in (frame, frame.iloc[::-1]):
+        (row,) = metrics.by_run(table).itertuples()
+        assert (row.steps, row.evaluation_return, row.first) == (300, 3.5, 9.0)
+        assert (row.training_return, row.policy_stddev, row.area) == (1.5, 0.6, 6.25)
+
+
 def test_steps_beyond_those_asked_for_are_left_out(three):
     leave(three[0], [1.0, 2.0, 3.0, 4.0])
     assert metrics.read_runs(three[:1])["step"].max() == 300
@@ -145,6 +158,8 @@ def test_a_line_still_being_written_is_left_out(three, tmp_path):
             HEADER + "100,1,1,,,0,0,0,,50\n" * 2,
             "step 100 on line 3 does not come after step 100.",
         ),
+        (HEADER + "1.5,1,1,,,0,0,0,,50\n", "line 2 has step 1.5, which is not a whole"),
+        (HEADER + "-1,1,1,,,0,0,0,,50\n", "line 2 has step -1.0, which is not a whole"),
     ],
 )
 def test_damaged_metrics_get_one_sentence(tmp_path, text, sentence):

@@ -447,6 +447,19 @@ def test_other_values_are_another_study(plan, conduct):
     conduct(plan(num_trials=2, ranges=ranges, seed=2000))
 
 
+def test_values_that_change_while_it_trains_are_refused(plan, conduct):
+    def outcomes(runs):
+        (run,) = runs
+        run.directory.mkdir(parents=True)
+        facts = {key: getattr(run, key) for key in ("agent", "env", "seed")}
+        record = facts | {"gin_bindings": ["SmoothieAgent.gamma = 0.5"]}
+        (run.directory / "run.json").write_text(json.dumps(record))
+        return [launch.Outcome(run, Status.DONE)]
+
+    with pytest.raises(search.StudyError, match="seed1000 holds a run with gin_bi"):
+        conduct(plan(num_trials=1), outcomes)
+
+
 def test_lost_journal_loses_nothing(plan, conduct, starts):
     study = conduct(plan(num_trials=2))
     for torn in ("not\nJSON\n", '{"op_code": 5, "worker', ""):

@@ -114,6 +114,7 @@ def test_round_trip_is_exact(saved):
         lambda d: (d / "points" / "ckpt-2.json").write_text("[" * 100_000),
         # A byte that no tensor's own checksum covers: padding, or a table's footer.
         lambda d: flip(d / "points" / "ckpt-2.index", -60),
+        lambda d: flip(d / "points" / "ckpt-2.index", -12),
     ],
     ids=[
         "data cut",
@@ -133,6 +134,7 @@ def test_round_trip_is_exact(saved):
         "list of checksums of another kind",
         "list of checksums without end",
         "footer flipped",
+        "padding flipped",
     ],
 )
 def test_a_broken_checkpoint_gives_way_to_the_one_before(saved, damage):

@@ -25,6 +25,7 @@ from smoothie_tf.training import (
     main,
     process,
     provenance,
+    replay_buffer,
     run_directory,
     train,
 )
@@ -168,6 +169,25 @@ def test_what_a_run_leaves_behind(finished, agent):
     assert "joint_units = (8,)" in operative and "num_steps = 120" in operative
     assert list((directory / "tensorboard").glob("events.*"))
     assert loop_state(directory)["step"] == STEPS
+
+
+def test_a_row_is_of_what_was_since_the_row_before(finished):
+    # Replay of four observations, an action, the reward and the discount: episodes end
+    # at the rows whose discount is replaced.
+    directory = finished()
+    file = directory / "checkpoints" / "replay.f32"
+    rows = np.fromfile(file, np.float32).reshape(-1, 4 + 1 + 2)
+    ends = np.flatnonzero(rows[:, -1] == replay_buffer.NO_TRANSITION)
+    # Environment steps up to each end: every episode has one more row.
+    steps = ends - np.arange(len(ends))
+    returns = np.diff(np.cumsum(rows[:, -2])[ends], prepend=0.0)
+    table = pd.read_csv(directory / "metrics.csv")
+    for low, high, said in zip(
+        [0, 50, 100], table["step"], table["training_return"], strict=True
+    ):
+        within = returns[(low < steps) & (steps <= high)]
+        assert within.size
+        np.testing.assert_allclose(said, within.mean(), rtol=1e-6)
 
 
 def test_no_room_for_tensorboard_is_told_once(tmp_path, monkeypatch, capsys):
