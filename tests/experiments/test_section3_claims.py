@@ -99,7 +99,7 @@ def found(tmp_path, **tables):
 
 def judged(claim, tmp_path, **tables):
     claim = claims.limit() if claim is None else claims.claims()[claim]
-    return claim.judge(found(tmp_path, **tables))
+    return claim.finding(found(tmp_path, **tables))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_numbers_say_what_was_found(tmp_path):
 def test_what_is_missing_is_not_yet_run(tmp_path):
     nothing = evidence.Evidence(tmp_path)
     for claim in (*claims.claims(), claims.limit()):
-        assert claim.judge(nothing).verdict == NOT_YET
+        assert claim.finding(nothing).verdict == NOT_YET
     lines = "\n".join(claims.section(tmp_path, nothing))
     assert "Not yet run" in lines and "python reproduce/section3.py" in lines
 

@@ -3,7 +3,10 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
+import pandas as pd
+
 from smoothie_tf.experiments.evidence import evidence
+from smoothie_tf.experiments.figures.grids import Arm
 
 REPRODUCED, PARTLY, NOT = "reproduced", "partly", "not"
 #: The runs do not tell, for their interval holds both answers.
@@ -30,6 +33,34 @@ class Finding:
     n: str = "–"
 
 
+class MissingError(Exception):
+    """The evidence on a claim is missing; `finding` says how much there is."""
+
+    def __init__(self, verdict: str, n: str = "–"):
+        super().__init__(verdict)
+        self.finding = Finding(verdict, n=n)
+
+
+def needed(found: evidence.Evidence, name: str) -> pd.DataFrame:
+    """Returns a table of results, or raises `MissingError`."""
+    table = found.table(name)
+    if table is None:
+        raise MissingError(NOT_YET)
+    return table
+
+
+def too_few(env: str, arms: Iterable[Arm | str], *of: evidence.Finals) -> MissingError:
+    """Returns the error that arms have no, or too few, finished runs on a task.
+
+    Args:
+        env: Gymnasium id of the task.
+        arms: The arms, or their variants.
+        *of: Sets of runs.
+    """
+    progress = evidence.progress(env, arms, *of)
+    return MissingError(NOT_YET if progress == evidence.NO_RUN else TOO_FEW, progress)
+
+
 @dataclasses.dataclass(frozen=True)
 class Claim:
     """A claim of the paper.
@@ -39,7 +70,7 @@ class Claim:
         source: Its place in the paper.
         rule: When it counts as reproduced, partly, undecided, or not.
         command: Makes or completes the evidence.
-        judge: Returns the finding from the evidence.
+        judge: Returns the finding from the evidence, or raises `MissingError`.
     """
 
     statement: str
@@ -47,6 +78,13 @@ class Claim:
     rule: str
     command: str
     judge: Callable[[evidence.Evidence], Finding]
+
+    def finding(self, found: evidence.Evidence) -> Finding:
+        """Judges the claim; where evidence is missing, the finding says so."""
+        try:
+            return self.judge(found)
+        except MissingError as missing:
+            return missing.finding
 
 
 def all_or_some(held: Sequence[bool]) -> str:

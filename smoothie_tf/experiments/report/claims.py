@@ -128,9 +128,7 @@ def claims() -> list[Claim]:
                 "Section 6.2, Figure 3",
                 "C",
                 _figure(3, env),
-                functools.partial(
-                    rules.slightly_better, env=env, ours="smoothie", theirs="ddpg"
-                ),
+                functools.partial(rules.slightly_better, env=env),
             )
         )
     for env in FIGURE_4.envs:
@@ -177,7 +175,7 @@ def judge(found: evidence.Evidence, more: Sequence[Claim] = ()) -> pd.DataFrame:
     """
     rows = []
     for claim in [*claims(), *more]:
-        finding = claim.judge(found)
+        finding = claim.finding(found)
         rows.append(
             {
                 "claim": claim.statement,

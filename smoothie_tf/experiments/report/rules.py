@@ -15,7 +15,10 @@ from smoothie_tf.experiments.evidence.verdicts import (
     TOO_FEW,
     UNDECIDED,
     Finding,
+    MissingError,
     all_or_some,
+    needed,
+    too_few,
 )
 from smoothie_tf.experiments.theory import figure1
 
@@ -26,21 +29,18 @@ HESSIAN = 1e-4
 MOST = 0.9
 
 
-def _checks(found, *names: str) -> list[pd.Series] | None:
-    """Returns rows of the table of identities, or `None` unless it has them all."""
-    table = found.table("identities/identities.csv")
-    if table is None or "check" not in table:
-        return None
+def _checks(found, *names: str) -> list[pd.Series]:
+    """Returns rows of the table of identities."""
+    table = needed(found, "identities/identities.csv")
     rows = [table[table["check"] == name] for name in names]
-    return [each.iloc[0] for each in rows] if all(map(len, rows)) else None
+    if not all(map(len, rows)):
+        raise MissingError(NOT_YET)
+    return [each.iloc[0] for each in rows]
 
 
 def theorem_1(found: Evidence) -> Finding:
     """Judges Theorem 1."""
-    rows = _checks(found, "theorem 1")
-    if rows is None:
-        return Finding(NOT_YET)
-    (row,) = rows
+    (row,) = _checks(found, "theorem 1")
     verdict = REPRODUCED if row["largest_error"] <= IDENTITY else NOT
     number = f"largest relative error {row['largest_error']:.0e}"
     return Finding(verdict, number, f"{row['cases']:.0f} functions")
@@ -50,8 +50,6 @@ def fixed_point(found: Evidence) -> Finding:
     """Judges the fixed point of (18)."""
     names = [f"fixed point, 1/q, {q}" for q in ("uniform", "on-policy")]
     rows = _checks(found, *names)
-    if rows is None:
-        return Finding(NOT_YET)
     held = [row["largest_error"] <= IDENTITY for row in rows]
     number = "largest relative error {:.0e} (uniform), {:.0e} (on-policy)".format(
         *(row["largest_error"] for row in rows)
@@ -63,8 +61,6 @@ def without_weights(found: Evidence) -> Finding:
     """Judges whether the weights 1/q can be left out."""
     names = [f"fixed point, no weights, {q}" for q in ("uniform", "on-policy")]
     rows = _checks(found, *names)
-    if rows is None:
-        return Finding(NOT_YET)
     held = [abs(row["gradient"] - 1) <= 0.1 for row in rows]
     number = "{:.2f} (uniform) and {:.2f} (on-policy) of the slope of Q̃".format(
         *(row["gradient"] for row in rows)
@@ -75,8 +71,6 @@ def without_weights(found: Evidence) -> Finding:
 def hessians(found: Evidence) -> Finding:
     """Judges the Hessians of supplement D.1."""
     rows = _checks(found, *(f"hessian, {size} actions" for size in (3, 6, 17)))
-    if rows is None:
-        return Finding(NOT_YET)
     equal = all(row["largest_error"] <= HESSIAN for row in rows)
     faster = [row["speedup_low"] > 1 for row in rows]
     verdict = all_or_some(faster) if equal else NOT
@@ -91,22 +85,18 @@ def hessians(found: Evidence) -> Finding:
     return Finding(verdict, number, f"{rows[0]['cases']:.0f} calls each")
 
 
-def _arms_of_figure2(found) -> tuple[pd.DataFrame, pd.DataFrame] | Finding:
-    """Returns Smoothie's and DDPG's runs, or the finding that there are too few."""
-    table = found.table("figure2/figure2_runs.csv")
-    if table is None:
-        return Finding(NOT_YET)
+def _arms_of_figure2(found) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns Smoothie's and DDPG's runs."""
+    table = needed(found, "figure2/figure2_runs.csv")
     ours, theirs = (table[table["agent"] == agent] for agent in ("smoothie", "ddpg"))
     if min(len(ours), len(theirs)) < evidence.LEAST_SEEDS:
-        return Finding(TOO_FEW, "–", f"smoothie {len(ours)}, ddpg {len(theirs)}")
+        raise MissingError(TOO_FEW, f"smoothie {len(ours)}, ddpg {len(theirs)}")
     return ours, theirs
 
 
 def escape(found: Evidence) -> Finding:
     """Judges which agents leave the local optimum in Figure 2."""
     arms = _arms_of_figure2(found)
-    if isinstance(arms, Finding):
-        return arms
     ours, theirs = (
         statistics.share(int((arm["ends_on"] == "better").sum()), len(arm))
         for arm in arms
@@ -122,20 +112,16 @@ def escape(found: Evidence) -> Finding:
 
 def critic_knows(found: Evidence) -> Finding:
     """Judges whether DDPG's critic knows of the better mode."""
-    arms = _arms_of_figure2(found)
-    if isinstance(arms, Finding):
-        return arms
-    ddpg = arms[1]
+    _, ddpg = _arms_of_figure2(found)
     knows = ddpg["value_at_better"] > ddpg["value_at_worse"]
     return _counted(knows, "of DDPG's runs")
 
 
 def turns(found: Evidence) -> Finding:
     """Judges whether σ falls, rises and falls."""
-    arms = _arms_of_figure2(found)
-    if isinstance(arms, Finding):
-        return arms
-    return _counted(arms[0]["stddev_fell_rose_fell"].astype(bool), "of Smoothie's runs")
+    smoothie, _ = _arms_of_figure2(found)
+    turned = smoothie["stddev_fell_rose_fell"].astype(bool)
+    return _counted(turned, "of Smoothie's runs")
 
 
 def _counted(holds: pd.Series, what: str) -> Finding:
@@ -149,11 +135,8 @@ def _counted(holds: pd.Series, what: str) -> Finding:
 
 def near_zero(found: Evidence) -> Finding:
     """Judges whether σ ends near zero."""
-    arms = _arms_of_figure2(found)
-    if isinstance(arms, Finding):
-        return arms
-    start = figure1.INITIAL_STDDEV
-    final = arms[0]["final_stddev"]
+    smoothie, _ = _arms_of_figure2(found)
+    start, final = figure1.INITIAL_STDDEV, smoothie["final_stddev"]
     left = final.mean() / start
     verdict = NOT
     if left <= 0.5:
@@ -165,43 +148,30 @@ def near_zero(found: Evidence) -> Finding:
 
 def at_least_as_good(found: Evidence, env: str) -> Finding:
     """Judges Smoothie against DDPG on a task by rule A."""
-
-    def verdict(estimate, slack):
-        if estimate.low >= -slack:
-            return REPRODUCED
-        return NOT if estimate.high < 0 else UNDECIDED
-
-    return _compared(found, env, ("smoothie", "ddpg"), verdict)
+    return _compared(
+        found, env, "smoothie", "ddpg", lambda estimate, slack: estimate.low >= -slack
+    )
 
 
 def better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
     """Judges by rule B whether `ours` is better on a task; arms are variants."""
-
-    def verdict(estimate, slack):
-        if estimate.low > 0:
-            return REPRODUCED
-        return NOT if estimate.high < 0 else UNDECIDED
-
-    return _compared(found, env, (ours, theirs), verdict)
+    return _compared(found, env, ours, theirs, lambda estimate, _: estimate.low > 0)
 
 
-def slightly_better(found: Evidence, env: str, ours: str, theirs: str) -> Finding:
-    """Judges by rule C whether `ours` is better on a task; arms are variants."""
-
-    def verdict(estimate, slack):
-        if estimate.value > 0 and estimate.low >= -slack:
-            return REPRODUCED
-        return NOT if estimate.high < 0 else UNDECIDED
-
-    return _compared(found, env, (ours, theirs), verdict)
+def slightly_better(found: Evidence, env: str) -> Finding:
+    """Judges Smoothie against DDPG on a task by rule C."""
+    return _compared(
+        found,
+        env,
+        "smoothie",
+        "ddpg",
+        lambda estimate, slack: estimate.value > 0 and estimate.low >= -slack,
+    )
 
 
 def doubled(found: Evidence) -> Finding:
     """Judges whether Smoothie doubles DDPG's return on Hopper."""
-    arms = ("smoothie", "ddpg")
-    pair = found.comparison("Hopper-v5", *arms)
-    if pair is None:
-        return _not_yet(found, "Hopper-v5", *arms)
+    pair = _comparison(found, "Hopper-v5", "smoothie", "ddpg")
     ratio = _ratio(pair.ours, pair.theirs)
     over_twice = statistics.difference(pair.ours, 2 * pair.theirs)
     if statistics.difference(pair.ours, pair.theirs).low > 0:
@@ -218,28 +188,30 @@ def doubled(found: Evidence) -> Finding:
 def _compared(
     found: Evidence,
     env: str,
-    arms: tuple[str, str],
-    verdict: Callable[[statistics.Estimate, float], str],
+    ours: str,
+    theirs: str,
+    holds: Callable[[statistics.Estimate, float], bool],
 ) -> Finding:
     """Judges a difference of final returns.
 
     Args:
         found: The evidence.
         env: Gymnasium id of the task.
-        arms: Variants of the two arms.
-        verdict: Returns the verdict from the difference and `MARGIN` of the second
-            arm's mean.
+        ours: Variant of the first arm.
+        theirs: Variant of the second arm.
+        holds: Says whether the claim is reproduced, from the difference and `MARGIN` of
+            the second arm's mean.
     """
-    pair = found.comparison(env, *arms)
-    if pair is None:
-        return _not_yet(found, env, *arms)
+    pair = _comparison(found, env, ours, theirs)
     estimate = statistics.difference(pair.ours, pair.theirs)
-    judged = verdict(estimate, MARGIN * abs(pair.theirs.mean()))
+    judged = NOT if estimate.high < 0 else UNDECIDED
+    if holds(estimate, MARGIN * abs(pair.theirs.mean())):
+        judged = REPRODUCED
     number = _told(pair)
     if not pair.has_learned:
         judged = UNDECIDED if judged == REPRODUCED else judged
-        ours, theirs = writing.beside(*(each.mean() for each in pair.first))
-        number += f"; nothing learned: first evaluations {ours} and {theirs}"
+        first = " and ".join(writing.beside(*(each.mean() for each in pair.first)))
+        number += f"; nothing learned: first evaluations {first}"
     return Finding(judged, number.replace("-", "−"), _runs(pair))
 
 
@@ -265,9 +237,11 @@ def _times(ratio: float) -> str:
     return "no ratio" if np.isnan(ratio) else f"{ratio:.2f} times"
 
 
-def _not_yet(found, env: str, *variants: str) -> Finding:
-    progress = evidence.progress(env, variants, *found.finals.values())
-    return Finding(NOT_YET if progress == evidence.NO_RUN else TOO_FEW, "–", progress)
+def _comparison(found, env: str, ours: str, theirs: str) -> evidence.Comparison:
+    pair = found.comparison(env, ours, theirs)
+    if pair is None:
+        raise too_few(env, (ours, theirs), *found.finals.values())
+    return pair
 
 
 def _runs(pair) -> str:

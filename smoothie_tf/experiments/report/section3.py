@@ -9,12 +9,12 @@ import pandas as pd
 from smoothie_tf.experiments.evidence import evidence, statistics, writing
 from smoothie_tf.experiments.evidence.verdicts import (
     NOT,
-    NOT_YET,
     PARTLY,
     REPRODUCED,
     Claim,
     Finding,
     all_or_some,
+    needed,
 )
 from smoothie_tf.experiments.report import tables
 from smoothie_tf.experiments.theory import figure1, likelihood_ratio, section3
@@ -134,9 +134,7 @@ def section(results_dir: pathlib.Path, found: evidence.Evidence) -> list[str]:
 
 
 def _naive_variance(found) -> Finding:
-    table = found.table("section3/likelihood_ratio.csv")
-    if table is None:
-        return Finding(NOT_YET)
+    table = needed(found, "section3/likelihood_ratio.csv")
     large, grows, numbers = [], [], []
     for parameter, symbol in likelihood_ratio.PARAMETERS.items():
         rows = table[table["parameter"] == parameter].sort_values("stddev")
@@ -169,13 +167,10 @@ class _Case(NamedTuple):
 
 
 def _learned_cases(found) -> list[_Case]:
-    """Returns the cases; none without the tables."""
     learned, exact = (
-        found.table(f"section3/{name}.csv")
+        needed(found, f"section3/{name}.csv")
         for name in ("learned_updates", "likelihood_ratio")
     )
-    if learned is None or exact is None:
-        return []
     cases = learned.groupby(["replay", "parameter"], sort=False)
     return [
         _Case(
@@ -192,9 +187,7 @@ def _critics(cases: list[_Case]) -> str:
 
 
 def _learned_variance(found) -> Finding:
-    if not (cases := _learned_cases(found)):
-        return Finding(NOT_YET)
-    less, numbers = [], []
+    cases, less, numbers = _learned_cases(found), [], []
     for name, naive, rows in cases:
         one_action = naive["variance"] / naive["exact"] ** 2
         for actions, each in rows.groupby("actions"):
@@ -213,9 +206,7 @@ def _learned_variance(found) -> Finding:
 
 
 def _error_for_as_many_actions(found) -> Finding:
-    if not (cases := _learned_cases(found)):
-        return Finding(NOT_YET)
-    less, numbers = [], []
+    cases, less, numbers = _learned_cases(found), [], []
     for name, naive, rows in cases:
         told = []
         for actions, each in rows.groupby("actions"):
@@ -236,9 +227,7 @@ def _at_start(exact: pd.DataFrame, parameter: str) -> pd.Series:
 
 
 def _never_adds(found) -> Finding:
-    table = found.table("section3/local_optima.csv")
-    if table is None:
-        return Finding(NOT_YET)
+    table = needed(found, "section3/local_optima.csv")
     by_function = table.groupby("function")
     gained = by_function["gained"].sum()
     of_one = gained[[section3.TWO_GAUSSIANS, section3.RANDOM]].sum()
@@ -264,9 +253,7 @@ def _never_adds(found) -> Finding:
 
 
 def _removes(found) -> Finding:
-    table = found.table("section3/local_optima.csv")
-    if table is None:
-        return Finding(NOT_YET)
+    table = needed(found, "section3/local_optima.csv")
     rows = table[table["function"] == section3.TWO_GAUSSIANS]
     raw = rows.loc[rows["stddev"] == 0, "maxima"].iloc[0]
     smoothed = rows.loc[(rows["stddev"] - _START).abs().idxmin(), "maxima"]
@@ -280,9 +267,7 @@ def _removes(found) -> Finding:
 
 
 def _easier(found) -> Finding:
-    table = found.table("section3/fits.csv")
-    if table is None:
-        return Finding(NOT_YET)
+    table = needed(found, "section3/fits.csv")
     last = table[table["updates"] == table["updates"].max()]
     held, numbers = [], []
     for target in ("smoothed", "smoothed, from samples"):
@@ -301,9 +286,7 @@ def _easier(found) -> Finding:
 
 
 def _limit(found) -> Finding:
-    table = found.table("section3/ddpg_limit.csv")
-    if table is None:
-        return Finding(NOT_YET)
+    table = needed(found, "section3/ddpg_limit.csv")
     table = table.sort_values("stddev")
     above = table[table["stddev"] > 0.9e-4]
     exponent, _ = np.polyfit(

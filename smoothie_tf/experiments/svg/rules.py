@@ -15,10 +15,11 @@ from smoothie_tf.experiments.evidence.verdicts import (
     NOT_YET,
     PARTLY,
     REPRODUCED,
-    TOO_FEW,
     UNDECIDED,
     Finding,
+    MissingError,
     all_or_some,
+    too_few,
 )
 from smoothie_tf.experiments.figures import svg as figures
 from smoothie_tf.experiments.figures.grids import Arm
@@ -47,8 +48,7 @@ def ahead(
         columns: Columns of `metrics.NUMBERS` that are compared.
     """
     arms = (ours, *others)
-    if not found.svg.has(env, arms):
-        return _not_yet(found, env, arms)
+    _check(found, env, arms)
     estimates = {
         (other, column): statistics.difference(
             found.svg.values(env, ours, column), found.svg.values(env, other, column)
@@ -66,8 +66,7 @@ def ahead(
 def hand(found: Evidence) -> Finding:
     """Judges S1."""
     arms = (figures.SVG_INFINITY, figures.PLANNER)
-    if not found.svg.has(figures.HAND, arms):
-        return _not_yet(found, figures.HAND, arms)
+    _check(found, figures.HAND, arms)
     ours, theirs = (found.svg.values(figures.HAND, arm) for arm in arms)
     gains = [
         final.mean() - found.svg.values(figures.HAND, arm, "first").mean()
@@ -86,12 +85,10 @@ def _losses(found, env, smaller, arms, sizes):
     """Estimates how much two arms lose with the smallest instead of the largest size.
 
     Returns:
-        The numbers of runs, and a list of the two losses and their difference. If runs
-        are missing, a finding that says so, and None.
+        The numbers of runs, and a list of the two losses and their difference.
     """
     four = [smaller(arm, size) for arm in arms for size in (sizes[0], sizes[-1])]
-    if not found.svg.has(env, four):
-        return _not_yet(found, env, four), None
+    _check(found, env, four)
     finals = [found.svg.values(env, arm) for arm in four]
     own = [statistics.difference(*finals[:2]), statistics.difference(*finals[2:])]
     return found.svg.count(env, four), [*own, statistics.excess(*finals)]
@@ -106,8 +103,6 @@ def value_units(found: Evidence) -> Finding:
         (figures.DPG, figures.SVG1),
         figures.VALUE_UNITS,
     )
-    if losses is None:
-        return counts
     of_dpg, of_svg, more = map(writing.gap, losses)
     number = f"DPG loses {of_dpg}, SVG(1) {of_svg}: {more}"
     return Finding(_verdict(losses[2:]), number, counts)
@@ -122,8 +117,6 @@ def model_units(found: Evidence) -> Finding:
         (figures.SVG_INFINITY, figures.SVG1),
         figures.MODEL_UNITS,
     )
-    if losses is None:
-        return counts
     verdict = _verdict(losses[2:])
     largest = figures.with_model_units(figures.SVG1, figures.MODEL_UNITS[0])
     final, first = (
@@ -144,8 +137,7 @@ def swimmer_3(found: Evidence) -> Finding:
     """Judges S4."""
     env = figures.SWIMMER_3
     arms = (figures.SVG_INFINITY, figures.SVG1, figures.ACTOR_CRITIC)
-    if not found.svg.has(env, arms):
-        return _not_yet(found, env, arms)
+    _check(found, env, arms)
     infinity, ours, theirs = (found.svg.values(env, arm) for arm in arms)
     estimate = statistics.difference(ours, theirs)
     verdict = _verdict([estimate])
@@ -160,8 +152,7 @@ def swimmer_7(found: Evidence) -> Finding:
     """Judges S7."""
     env = figures.SWIMMER_7
     arms = (figures.SVG1_ER, figures.SVG1, figures.ACTOR_CRITIC)
-    if not found.svg.has(env, arms):
-        return _not_yet(found, env, arms)
+    _check(found, env, arms)
     replayed, ours, theirs = (found.svg.values(env, arm) for arm in arms)
     over_critic = statistics.difference(ours, theirs)
     by_replay = statistics.difference(replayed, ours)
@@ -179,10 +170,8 @@ def four_targets(found: Evidence) -> Finding:
     others = (figures.SVG1, figures.ACTOR_CRITIC)
     returns = ahead(found, env, figures.SVG1_ER, others, ("evaluation_return", "area"))
     reached = found.measured(_BEHAVIOUR, "ends at the target", env=env)
-    if returns.verdict in (NOT_YET, TOO_FEW):
-        return returns
     if not len(reached):
-        return Finding(NOT_YET, "–", returns.n)
+        raise MissingError(NOT_YET, returns.n)
     verdict = returns.verdict
     if verdict == REPRODUCED and reached.mean() < _LEAST_AT_TARGET:
         verdict = PARTLY
@@ -210,7 +199,7 @@ def every_run(
     """
     values = found.measured(_BEHAVIOUR, name, env=env)
     if len(values) < evidence.LEAST_SEEDS:
-        return _not_yet(found, env, (figures.SVG1_ER,))
+        raise too_few(env, (figures.SVG1_ER,), found.svg)
     held = [bool(holds(value)) for value in values]
     number = f"{values.mean():.{digits}f} {unit} "
     number += f"(runs {values.min():.{digits}f} to {values.max():.{digits}f})"
@@ -224,7 +213,7 @@ def monoped(found: Evidence) -> Finding:
         found.measured(_BEHAVIOUR, f"stands, {x} % noise", env=env) for x in (5, 25)
     )
     if min(len(little), len(much)) < evidence.LEAST_SEEDS:
-        return _not_yet(found, env, (figures.SVG1_ER,))
+        raise too_few(env, (figures.SVG1_ER,), found.svg)
     verdict = PARTLY if little.mean() >= 0.5 else NOT
     if much.mean() >= 0.5:
         verdict = REPRODUCED
@@ -237,8 +226,7 @@ def cheetahs(found: Evidence) -> Finding:
     """Judges S12."""
     arm = figures.SVG1_ER
     for env in figures.CHEETAHS:
-        if not found.svg.has(env, (arm,)):
-            return _not_yet(found, env, (arm,))
+        _check(found, env, (arm,))
     finals = [found.svg.values(env, arm) for env in figures.CHEETAHS]
     share = np.mean(np.concatenate(finals) > 0)
     verdict = PARTLY if share >= 0.5 else NOT
@@ -254,8 +242,7 @@ def cheetahs(found: Evidence) -> Finding:
 def walker(found: Evidence) -> Finding:
     """Judges S13."""
     env, arm = figures.WALKER, figures.SVG1_ER
-    if not found.svg.has(env, (arm,)):
-        return _not_yet(found, env, (arm,))
+    _check(found, env, (arm,))
     finals = found.svg.values(env, arm)
     verdict = NOT
     if finals.min() > 1000:
@@ -276,6 +263,7 @@ def _verdict(estimates) -> str:
     return REPRODUCED if above else UNDECIDED
 
 
-def _not_yet(found, env, arms) -> Finding:
-    progress = evidence.progress(env, arms, found.svg)
-    return Finding(NOT_YET if progress == evidence.NO_RUN else TOO_FEW, "–", progress)
+def _check(found, env, arms) -> None:
+    """Raises `MissingError` unless arms have enough finished runs on a task."""
+    if not found.svg.has(env, arms):
+        raise too_few(env, arms, found.svg)
