@@ -56,7 +56,7 @@ def test_policies_start_at_the_edge_of_the_stable_region():
     assert 0.96 < start.system.spectral_radius(start.gain) <= 0.97
     assert start.system.spectral_radius(np.zeros((2, 2))) == pytest.approx(1.1)
     short = ("train.initial_collect_steps=50", "train.use_xla=False")
-    records = ground_truth.learn_policy(0, 100, 0.1, 50, short)
+    records = ground_truth.learn_policy(0, 100, 0.1, short)
     assert list(records["step"]) == [50, 100]
     assert records["spectral_radius"].iloc[0] == pytest.approx(0.97, abs=2e-3)
     assert (records["cost"] > 1).all()

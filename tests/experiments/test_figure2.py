@@ -73,7 +73,7 @@ def finished_run(agent="smoothie", seed=0, mean=BETTER, values=(0.4, 0.9), stdde
     ],
 )
 def test_legs_by_hand(stddev, expected):
-    assert " ".join(escape.legs(np.array(stddev), turn=0.01)) == expected
+    assert " ".join(escape.legs(np.array(stddev))) == expected
 
 
 def test_table_by_hand():

@@ -98,28 +98,23 @@ BEHAVIOURS = (
 )
 
 
-def measure(
-    runs: Sequence[Run],
-    out_dir: pathlib.Path,
-    episodes: int = trained.EPISODES,
-) -> None:
+def measure(runs: Sequence[Run], out_dir: pathlib.Path) -> None:
     """Measures the policies of finished runs, and writes the table.
 
     Args:
         runs: Runs of Figure 4; only those of SVG(1)-ER are measured.
         out_dir: Directory of the table `figures.BEHAVIOUR`; see `trained.measure`.
-        episodes: Number of episodes per policy.
 
     Raises:
         metrics.DamagedRunError: If a run cannot be restored.
     """
 
     def judge(run, agent):
-        act = _mean_action(agent, episodes)
+        act = _mean_action(agent)
         numbers = {}
         for each in BEHAVIOURS:
             if each.env == run.env:
-                seen, _ = trained.roll_out(act, run.env, episodes, **each.arguments)
+                seen, _ = trained.roll_out(act, run.env, **each.arguments)
                 numbers[each.name] = each.judge(seen)
         return numbers
 
@@ -132,13 +127,13 @@ def measure(
     trained.measure(chosen, judge, out_dir / figures.BEHAVIOUR)
 
 
-def _mean_action(agent, episodes):
+def _mean_action(agent):
     import tensorflow as tf
     from tf_agents.trajectories import time_step as ts
 
     act = tf.function(
         lambda observation: (
-            agent.policy.action(ts.restart(observation, episodes)).action
+            agent.policy.action(ts.restart(observation, trained.EPISODES)).action
         )
     )
     return lambda observation: act(observation).numpy()

@@ -22,7 +22,7 @@ ALL_AGENTS = {
 }
 #: Agents of the paper's Figure 2.
 AGENTS = {agent: ALL_AGENTS[agent] for agent in ("smoothie", "ddpg")}
-#: Smallest change of σ that counts as a turn, relative to the last extreme.
+#: Smallest change of σ that counts as a turn, relative to its extreme in the leg.
 TURN = 0.01
 #: Indices of the mixture's components whose centres are the two modes.
 WORSE, BETTER = two_gaussians.WORSE, two_gaussians.BETTER
@@ -73,25 +73,23 @@ def near(action: np.ndarray | float, mode: int) -> np.ndarray:
     return np.abs(action - _MIXTURE.centres[mode]) <= _MIXTURE.widths[mode]
 
 
-def legs(stddev: np.ndarray, turn: float = TURN) -> list[str]:
+def legs(stddev: np.ndarray) -> list[str]:
     """Splits the course of a standard deviation into falling and rising legs.
 
     Args:
         stddev: σ over training, above 0, shape [T].
-        turn: A new leg begins when σ has changed by this share of its extreme in the
-            current leg, in the other direction.
 
     Returns:
-        "fell" and "rose" in turn; empty if σ never changed by that share.
+        "fell" and "rose" in turn; empty if σ never changed by `TURN`.
     """
     found: list[str] = []
     low = high = stddev[0]
     for value in stddev:
         low, high = min(low, value), max(high, value)
-        if found[-1:] != ["fell"] and value <= high * (1 - turn):
+        if found[-1:] != ["fell"] and value <= high * (1 - TURN):
             found.append("fell")
             low = high = value
-        elif found[-1:] != ["rose"] and value >= low * (1 + turn):
+        elif found[-1:] != ["rose"] and value >= low * (1 + TURN):
             found.append("rose")
             low = high = value
     return found

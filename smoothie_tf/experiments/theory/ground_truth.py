@@ -240,6 +240,10 @@ IMPROVEMENT = (
 )
 
 
+#: Environment steps between the records of such a run.
+RECORD_INTERVAL = 50
+
+
 @dataclasses.dataclass(frozen=True)
 class Start:
     """The task and the initial policy of the runs that learn a policy.
@@ -255,22 +259,18 @@ class Start:
     start_moment: np.ndarray
 
 
-def stabilising_start(spectral_radius: float = 0.97) -> Start:
+def stabilising_start() -> Start:
     """Returns the unstable task, and a gain that barely stabilises it.
 
-    Args:
-        spectral_radius: Largest allowed spectral radius of A + BK, below 1.
-
-    Returns:
-        The unstable task, and its optimal gain scaled down until the spectral radius
-        just is at most `spectral_radius`.
+    It is the optimal gain, scaled down until the spectral radius of A + BK just is at
+    most 0.97.
     """
     env = linear_quadratic.LinearQuadraticEnvironment(spectral_radius=1.1)
     best = env.system.optimal_gain(DISCOUNT)
     share = next(
         share
         for share in np.linspace(0, 1, 1001)
-        if env.system.spectral_radius(share * best) <= spectral_radius
+        if env.system.spectral_radius(share * best) <= 0.97
     )
     return Start(env.system, share * best, env.start_moment)
 
@@ -279,17 +279,15 @@ def learn_policy(
     seed: int,
     num_steps: int,
     kl_penalty: float,
-    record_interval: int = 50,
     gin_bindings: Sequence[str] = (),
     on_record: Callable[[int], None] = lambda steps: None,
 ) -> pd.DataFrame:
-    """Trains Smoothie in the package's own loop, and records its gain.
+    """Trains Smoothie in the package's own loop, and records its gain regularly.
 
     Args:
         seed: Seed of the run.
         num_steps: Environment steps.
         kl_penalty: λ, at least 0.
-        record_interval: Environment steps between records.
         gin_bindings: Bindings that override those of `IMPROVEMENT`.
         on_record: Called after each record with the number of steps since the last.
 
@@ -309,7 +307,7 @@ def learn_policy(
     def record(trainer):
         gain = trainer.agent.actor_network.gain.numpy()
         radii.append(start.system.spectral_radius(gain))
-        if trainer.step % record_interval:
+        if trainer.step % RECORD_INTERVAL:
             return
         try:
             objective = start.system.evaluate(gain, no_noise, DISCOUNT).objective(
@@ -323,12 +321,12 @@ def learn_policy(
                 "kl_penalty": kl_penalty,
                 "seed": seed,
                 "step": trainer.step,
-                "spectral_radius": max(radii[-record_interval:]),
+                "spectral_radius": max(radii[-RECORD_INTERVAL:]),
                 "cost": objective / optimum,
                 "stddev": float(stddev.mean()),
             }
         )
-        on_record(record_interval)
+        on_record(RECORD_INTERVAL)
 
     config.parse(
         "smoothie",

@@ -18,32 +18,30 @@ from smoothie_tf.experiments.theory import figure1
 CASES = 30
 _NODES = 24
 _BATCH = 128
+# Rounds, each of which times both methods once, and calls per method and round.
 _ROUNDS, _CALLS = 30, 40
 #: Sizes of observations and actions of Hopper, HalfCheetah and Humanoid.
 SIZES = ((11, 3), (17, 6), (348, 17))
 
 
-def theorem_1(cases: int = CASES, seed: int = 0) -> dict[str, float]:
+def theorem_1() -> dict[str, float]:
     """Compares ∂Q̃/∂Σ with ½·∂²Q̃/∂a², equation (14), on random functions.
 
     Q is a sum of random waves and a cubic function, of one to three action dimensions;
     Σ is a random covariance. Both sides differentiate the same quadrature of equation
     (9): the left through the Cholesky factor of Σ, the right through the action.
 
-    Args:
-        cases: Number of cases; each draws a function, an action and a covariance.
-        seed: Seed of the draws.
-
     Returns:
-        `cases`, and `largest_error`, relative to the largest entry of the Hessian.
+        `cases`, each of a drawn function, action and covariance, and `largest_error`,
+        relative to the largest entry of the Hessian.
     """
     import tensorflow as tf
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     weights = weights / weights.sum()
     largest = 0.0
-    for case in range(cases):
+    for case in range(CASES):
         size = 1 + case % 3
         points = np.stack(np.meshgrid(*[nodes] * size), -1).reshape(-1, size)  # [P, A]
         masses = np.ones(len(points))
@@ -78,7 +76,7 @@ def theorem_1(cases: int = CASES, seed: int = 0) -> dict[str, float]:
         slope = (slope + slope.T) / 2
         error = np.abs(slope - hessian / 2).max() / np.abs(hessian).max()
         largest = max(largest, float(error))
-    return {"cases": cases, "largest_error": largest}
+    return {"cases": CASES, "largest_error": largest}
 
 
 def fixed_point(weighted: bool, on_policy: bool) -> dict[str, float]:
@@ -127,16 +125,12 @@ def fixed_point(weighted: bool, on_policy: bool) -> dict[str, float]:
     }
 
 
-def hessians(
-    state_size: int, action_size: int, rounds: int = _ROUNDS, calls: int = _CALLS
-) -> dict[str, float]:
+def hessians(state_size: int, action_size: int) -> dict[str, float]:
     """Compares the derivatives of supplement D.1 with nested tapes on a critic.
 
     Args:
         state_size: S.
         action_size: A.
-        rounds: Number of rounds; each times both methods once.
-        calls: Number of calls per method and round.
 
     Returns:
         `cases`, the calls of each method; `largest_error`, relative to the largest
@@ -178,17 +172,17 @@ def hessians(
 
     def seconds(function):
         start = time.perf_counter()
-        for _ in range(calls):
+        for _ in range(_CALLS):
             result = function(state, action)
         result.value.numpy()
         return time.perf_counter() - start
 
     for function in (nested, forward):
         seconds(function)
-    speedups = [seconds(nested) / seconds(forward) for _ in range(rounds)]
+    speedups = [seconds(nested) / seconds(forward) for _ in range(_ROUNDS)]
     interval = stats.quantile_test(speedups).confidence_interval(0.95)
     return {
-        "cases": rounds * calls,
+        "cases": _ROUNDS * _CALLS,
         "largest_error": error,
         "speedup": float(np.median(speedups)),
         "speedup_low": interval.low,

@@ -63,29 +63,19 @@ def count_local_maxima(mixture: two_gaussians.TwoGaussians, stddev: float) -> in
     return int((~above[:-1] & above[1:]).sum())
 
 
-def vanishing_stddev(
-    mixture: two_gaussians.TwoGaussians, largest: float = 10.0
-) -> float:
+def vanishing_stddev(mixture: two_gaussians.TwoGaussians) -> float:
     """Returns the smallest σ with which the smoothed mixture has one local maximum.
 
     Args:
-        mixture: A mixture with positive heights.
-        largest: A σ, above 0, with which the smoothed mixture has one local maximum.
+        mixture: A mixture with positive heights, and one maximum at σ = 10.
 
     Returns:
         σ by bisection; 0 for a mixture that has one maximum without smoothing.
-
-    Raises:
-        ValueError: If there are two maxima at `largest`, or a height is not above 0.
     """
     if count_local_maxima(mixture, 0.0) == 1:
         return 0.0
-    if count_local_maxima(mixture, largest) != 1:
-        raise ValueError(
-            f"largest must be a σ that leaves one local maximum, but is {largest!r}."
-        )
-    low, high = 0.0, largest
-    while high - low > 1e-12 * largest:
+    low, high = 0.0, 10.0
+    while high - low > 1e-11:
         middle = (low + high) / 2
         if count_local_maxima(mixture, middle) == 1:
             high = middle

@@ -67,11 +67,8 @@ def tabulate_likelihood_ratio() -> pd.DataFrame:
     )
 
 
-def tabulate_local_optima(seed: int = 0) -> pd.DataFrame:
+def tabulate_local_optima() -> pd.DataFrame:
     """Counts local maxima of three kinds of functions for increasing σ.
-
-    Args:
-        seed: Seed of the random functions.
 
     Returns:
         Columns function (the kind), stddev, functions (their number), maxima (mean
@@ -80,7 +77,7 @@ def tabulate_local_optima(seed: int = 0) -> pd.DataFrame:
         which there is one maximum.
     """
     stddevs = np.unique([*np.linspace(0, 1, 41), figure1.INITIAL_STDDEV])
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     functions = [
         local_optima.random_bumps(rng, _RANDOM_BUMPS) for _ in range(_RANDOM_FUNCTIONS)
     ]
