@@ -92,14 +92,8 @@ def compare_command(argv: Sequence[str] | None = None) -> int:
         )
     readme.check("--out_dir", flags.out_dir, f"# {_TITLE}: ", "a comparison's")
     _check_bindings(arms, envs, flags.gin_bindings)
-    figure = Figure(
-        None,
-        "",
-        arms,
-        tuple(envs),
-        comparison=_TITLE,
-        tuned=_all_searched(arms, envs),
-    )
+    searched = _all_searched(arms, envs)
+    figure = Figure(_TITLE, "", arms, tuple(envs), tuned=searched)
     words = ["--preset", "short", "--envs", *envs, "--out_dir", str(flags.out_dir)]
     bindings = list(flags.gin_bindings)
     if flags.num_steps is not None:

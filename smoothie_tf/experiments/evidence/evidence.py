@@ -193,7 +193,7 @@ class Evidence:
         self.directory = results_dir
         self.presets = [read_preset(name) for name in PRESETS]
         root = results_dir / "runs"
-        figure = Figure(0, "", ARMS, FIGURE_3.envs)
+        figure = Figure("", "", ARMS, FIGURE_3.envs)
         #: Runs of Figures 3 and 4, by the name of their preset.
         self.finals = {
             preset.name: Finals.collected(root, preset, [figure])

@@ -23,8 +23,7 @@ _ABLATIONS = {
     ),
 }
 ABLATIONS = Figure(
-    number=None,
-    comparison="Ablations",
+    title="Ablations",
     subject="the pieces of the paper beside Algorithm 1",
     arms=(
         SMOOTHIE,

@@ -32,7 +32,7 @@ def of_first_search(arm: Arm) -> Arm:
 
 
 FIGURE_3 = Figure(
-    number=3,
+    title="Figure 3",
     subject="Smoothie and DDPG on continuous control",
     arms=(SMOOTHIE, DDPG),
     envs=(
@@ -45,7 +45,7 @@ FIGURE_3 = Figure(
     ),
 )
 FIGURE_4 = Figure(
-    number=4,
+    title="Figure 4",
     subject="Smoothie with and without the KL-penalty",
     arms=(
         dataclasses.replace(SMOOTHIE, label="Smoothie, KL-penalty (λ > 0)"),

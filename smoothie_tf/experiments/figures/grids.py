@@ -67,32 +67,28 @@ class Figure:
     """A figure as a grid: every arm on every environment, or as its panels say.
 
     Attributes:
-        number: Its number in the paper; None for a comparison of our own.
+        title: Its title, such as `Figure 3` or `Baselines`.
         subject: What it shows; empty for no more than its arms.
         arms: Its curves.
         envs: Its panels.
-        comparison: Its name, if it has no number.
         panels: Its panels, if they differ in more than the environment.
         tuned: Whether its runs use tuned hyperparameters. For a fair comparison, they
             are not used unless every arm was searched.
     """
 
-    number: int | None
+    title: str
     subject: str
     arms: tuple[Arm, ...]
     envs: tuple[str, ...]
-    comparison: str = ""
     panels: tuple[Panel, ...] = ()
     tuned: bool = True
 
     @classmethod
-    def of_panels(
-        cls, comparison: str, subject: str, panels: tuple[Panel, ...]
-    ) -> "Figure":
+    def of_panels(cls, title: str, subject: str, panels: tuple[Panel, ...]) -> "Figure":
         """Makes a figure from panels, each with its own environment and arms."""
         arms = {arm.variant: arm for panel in panels for arm in panel.arms}
         envs = dict.fromkeys(panel.env for panel in panels)
-        return cls(None, subject, tuple(arms.values()), tuple(envs), comparison, panels)
+        return cls(title, subject, tuple(arms.values()), tuple(envs), panels)
 
     def panels_on(self, env: str) -> tuple[Panel, ...]:
         """Returns its panels on an environment: one of all arms, or its own."""
@@ -101,14 +97,10 @@ class Figure:
         return own or (Panel(env, env, arms, 0),)
 
     @property
-    def title(self) -> str:
-        """Its title, e.g. `Figure 3`."""
-        return self.comparison if self.number is None else f"Figure {self.number}"
-
-    @property
     def name(self) -> str:
         """Stem of the figure's files, e.g. `figure3`."""
-        return re.sub(r"\W+", "_" if self.number is None else "", self.title.lower())
+        title = re.sub("^figure ", "figure", self.title.lower())
+        return re.sub(r"\W+", "_", title)
 
     @property
     def labels(self) -> str:

@@ -10,8 +10,7 @@ SVG0 = Arm("svg0", "svg0", "SVG(0)")
 
 _DISCRETIZED = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
 NEIGHBOURS = Figure(
-    number=None,
-    comparison="Soft DDPG",
+    title="Soft DDPG",
     subject="four uses of a critic",
     arms=(SMOOTHIE, DDPG, SOFT_DDPG, SVG0),
     # InvertedPendulum's reward has two levels as it is: discretized, it is itself.
@@ -32,8 +31,7 @@ _WIDTHS = {
 # That of gin/agents/soft_ddpg.gin.
 _DEFAULT_WIDTH = 0.3
 SOFT_DDPG_WIDTHS = Figure(
-    number=None,
-    comparison="Soft DDPG ablation",
+    title="Soft DDPG ablation",
     subject="the width σ of its smoothing and exploration",
     arms=tuple(
         # The default width has been run where Soft DDPG has.

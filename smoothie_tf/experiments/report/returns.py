@@ -235,20 +235,20 @@ def _pictures(figure, finals, out_dir, preset) -> list[str]:
     chosen = frame["variant"].isin(arms) & frame["env"].isin(figure.envs)
     frame = frame[chosen]
     if frame.empty:
-        return [f"Figure {figure.number}: not yet run.\n"]
+        return [f"{figure.title}: not yet run.\n"]
     panels = curves.compared(figure, runs)
     parts = []
     drawings = [
         (curves.RETURN, "", "returns of the mean action"),
         (curves.TRAINING_RETURN, "_training", "training returns, with noise"),
     ]
-    if figure.number == 3:
+    if figure is FIGURE_3:
         what = "learned σ over training"
         drawings.append((curves.POLICY_STDDEV, "_stddev", what))
     for quantity, suffix, what in drawings:
         name = f"{figure.name}_{preset.name}{suffix}.png"
         curves.draw(quantity, frame, figure, runs, out_dir / name, panels)
-        parts.append(f"![Figure {figure.number}, {what}](report/{name})\n")
+        parts.append(f"![{figure.title}, {what}](report/{name})\n")
     return parts
 
 
