@@ -42,14 +42,6 @@ def test_figure1_end_to_end(tmp_path):
     assert figure1.largest_difference(table) < 1e-10
 
 
-def test_figure1_needs_no_tensorflow():
-    code = (
-        "import sys; import smoothie_tf.experiments.theory.figure1;"
-        "sys.exit('tensorflow' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
-
-
 def test_figure1_names_a_directory_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     done = run("--out_dir", tmp_path / "file" / "figure1")

@@ -3,6 +3,10 @@
 import ast
 import graphlib
 import pathlib
+import subprocess
+import sys
+
+import pytest
 
 ROOT = pathlib.Path(__file__).parents[1] / "smoothie_tf"
 MOST_LINES = 450
@@ -79,3 +83,28 @@ def test_runs_and_experiments_are_in_short_files():
     }
     assert len(lengths) > 40
     assert {path for path, lines in lengths.items() if lines > MOST_LINES} == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "libraries"),
+    [
+        # With Figures 1 and 2 and the exact parts of Section 3.
+        ("experiments.commands.theory", "tensorflow"),
+        ("experiments.commands.search_command", "tensorflow optuna pandas"),
+        (
+            "experiments.commands.figure",
+            "tensorflow tf_agents torch pandas matplotlib",
+        ),
+    ],
+)
+def test_a_command_imports_heavy_libraries_when_it_needs_them(module, libraries):
+    code = f"import sys, smoothie_tf.{module} as _; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT.parent,
+    )
+    assert not {*libraries.split()} & {*done.stdout.split()}
+    assert not done.stderr

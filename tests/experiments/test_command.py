@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -197,22 +195,6 @@ def test_damaged_run_gets_one_sentence(capsys):
     flags = ["--plot_only", "--envs", "Hopper-v5"]
     assert figure_command(FIGURE_3, flags) == 1
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
-
-
-def test_starts_without_tensorflow_or_plotting():
-    heavy = "{'tensorflow', 'tf_agents', 'torch', 'pandas', 'matplotlib'}"
-    code = (
-        "import sys; from smoothie_tf.experiments.commands import figure; "
-        f"print(sorted({heavy} & set(sys.modules)))"
-    )
-    printed = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert printed.stdout.strip() == "[]"
-    assert not printed.stderr
 
 
 def test_a_comparison_has_a_table_and_an_ablation(fake_command, tmp_path, capsys):

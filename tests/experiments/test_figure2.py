@@ -236,14 +236,6 @@ def test_a_whole_number_as_ddpgs_noise_is_recorded():
     np.testing.assert_allclose(read, [-0.8, 1.0, WORSE, BETTER], rtol=1e-6)
 
 
-def test_importing_needs_no_tensorflow():
-    code = (
-        "import sys; import smoothie_tf.experiments.commands.theory;"
-        "sys.exit('tensorflow' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_parent(tmp_path, number):
     command = [sys.executable, ROOT / "reproduce" / "figure2.py", "--seeds", "1"]

@@ -2,8 +2,6 @@
 
 import json
 import shlex
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -275,18 +273,3 @@ def test_plot_only_trains_nothing(fake_command, behave, capsys):
     assert "No trial is complete yet" in capsys.readouterr().out
     (table,) = plan.root.parent.glob("results/table1-short/*.csv")
     assert list(pd.read_csv(table)["state"]) == ["running"] * 2
-
-
-def test_help_needs_no_heavy_imports():
-    code = (
-        "import sys; from smoothie_tf.experiments.commands import search_command; "
-        "print(sorted({'tensorflow', 'optuna', 'pandas'} & set(sys.modules)))"
-    )
-    printed = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=search_command.__file__.rsplit("/", 4)[0],
-    )
-    assert printed.stdout.strip() == "[]"

@@ -1,8 +1,6 @@
 """Section 3: moments and counts by hand, the limit of DDPG, and the command."""
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -295,11 +293,3 @@ def test_bad_input(tmp_path, capsys):
     assert len(lines) == 2
     assert "--seeds" in lines[0]
     assert "--out_dir" in lines[1]
-
-
-def test_the_exact_parts_need_no_tensorflow():
-    code = (
-        "import sys; import smoothie_tf.experiments.theory.section3;"
-        "sys.exit('tensorflow' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
