@@ -20,8 +20,8 @@ from tests.experiments.made_up_runs import write_run
 
 
 @pytest.fixture
-def drawn(monkeypatch):
-    """Keeps the figures that are saved."""
+def draw(tmp_path, monkeypatch):
+    """Draws the returns of runs, and returns the figure that is saved."""
     kept = []
     save = matplotlib.figure.Figure.savefig
 
@@ -30,7 +30,14 @@ def drawn(monkeypatch):
         save(self, *args, **kwargs)
 
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", saved)
-    return kept
+
+    def work(figure, runs, panels=None):
+        path, frame = tmp_path / "figure.png", metrics.read_runs(runs)
+        curves.draw(curves.RETURN, frame, figure, runs, path, panels)
+        assert path.read_bytes().startswith(b"\x89PNG")
+        return kept[-1]
+
+    return work
 
 
 def write_metrics(run, rows, status="done"):
@@ -38,15 +45,12 @@ def write_metrics(run, rows, status="done"):
     write_run(run, returns, steps, status, policy_stddev="")
 
 
-def test_line_and_band(tmp_path, drawn):
+def test_line_and_band(tmp_path, draw):
     preset = Preset("short", num_steps=300_000, num_seeds=3)
     runs = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)
     for run, value in zip(runs[::2], (0.0, 0.0, 6.0), strict=True):
         write_metrics(run, [(100_000, value), (300_000, value)])
-    path = tmp_path / "figure.png"
-    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
-    assert path.read_bytes().startswith(b"\x89PNG")
-    (canvas,) = drawn
+    canvas = draw(FIGURE_3, runs)
     (panel,) = canvas.axes
     assert panel.get_title() == "Hopper-v5"
     assert panel.get_xlim() == (0, 0.3)
@@ -66,36 +70,33 @@ def test_line_and_band(tmp_path, drawn):
     assert "clipped" in canvas.get_supxlabel()
 
 
-def test_a_line_is_dotted_where_seeds_are_missing(tmp_path, drawn):
+def test_a_line_is_dotted_where_seeds_are_missing(tmp_path, draw):
     preset = Preset("quick", num_steps=300, num_seeds=2)
     runs = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)[::2]
     write_metrics(runs[0], [(100, 1.0), (200, 1.0), (300, 1.0)])
     write_metrics(runs[1], [(100, 3.0), (200, 3.0)], status="running")
-    path = tmp_path / "figure.png"
-    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
-    line, tail = drawn[0].axes[0].lines
+    line, tail = draw(FIGURE_3, runs).axes[0].lines
     np.testing.assert_array_equal(line.get_ydata(), [2.0, 2.0, np.nan])
     np.testing.assert_array_equal(tail.get_ydata(), [np.nan, 2.0, 1.0])
     assert (line.get_linestyle(), tail.get_linestyle()) == ("-", ":")
 
 
-def test_one_seed_has_no_band(tmp_path, drawn):
+def test_one_seed_has_no_band(tmp_path, draw):
     preset = Preset("quick", num_steps=300, num_seeds=1)
     runs = grid(FIGURE_4, preset, envs=["Hopper-v5"], root=tmp_path)
     for run in runs:
         write_metrics(run, [(100, 1.0), (300, 2.0)])
-    path = tmp_path / "figure.png"
-    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_4, runs, path)
-    (panel,) = drawn[0].axes
+    canvas = draw(FIGURE_4, runs)
+    (panel,) = canvas.axes
     assert len(panel.lines) == 2
     assert not panel.collections
-    assert drawn[0].get_suptitle().endswith("n = 1 seed")
+    assert canvas.get_suptitle().endswith("n = 1 seed")
     assert panel.get_xlim() == (0, 0.3)
     assert panel.get_xlabel() == "thousand environment steps"
-    assert "no band" in drawn[0].get_supxlabel()
+    assert "no band" in canvas.get_supxlabel()
 
 
-def test_the_title_counts_what_is_shown(tmp_path, drawn):
+def test_the_title_counts_what_is_shown(tmp_path, draw):
     preset = Preset("quick", num_steps=300, num_seeds=2)
     runs = grid(FIGURE_4, preset, root=tmp_path)
     env = FIGURE_4.envs[0]
@@ -104,28 +105,23 @@ def test_the_title_counts_what_is_shown(tmp_path, drawn):
         write_metrics(run, [(300, 1.0)])
     one = FIGURE_4.panels_on(env)
     for panels, said in ((one, "n = 2 seeds"), (None, "n = 1 to 2 seeds")):
-        path = tmp_path / "figure.png"
-        curves.draw(
-            curves.RETURN, metrics.read_runs(runs), FIGURE_4, runs, path, panels
-        )
-        assert drawn[-1].get_suptitle().endswith(said)
-        titles = [axes.get_title() for axes in drawn[-1].subfigs[0].axes]
+        canvas = draw(FIGURE_4, runs, panels)
+        assert canvas.get_suptitle().endswith(said)
+        titles = [axes.get_title() for axes in canvas.subfigs[0].axes]
         assert titles[0] == "Hopper-v5" + " (n = 2)" * (panels is None)
 
 
-def test_panel_without_runs_says_so(tmp_path, drawn):
+def test_panel_without_runs_says_so(tmp_path, draw):
     preset = Preset("quick", num_steps=300, num_seeds=1)
     runs = grid(FIGURE_3, preset, root=tmp_path)
     write_metrics(runs[0], [(300, 1.0)])
-    path = tmp_path / "figure.png"
-    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
-    panels = drawn[0].axes
+    panels = draw(FIGURE_3, runs).axes
     assert [panel.get_title() for panel in panels] == list(FIGURE_3.envs)
     said = [[text.get_text() for text in panel.texts] for panel in panels]
     assert said == [[]] + [["no run yet"]] * 5
 
 
-def test_a_panel_shows_what_no_other_does_and_says_where_seeds_lack(tmp_path, drawn):
+def test_a_panel_shows_what_no_other_does_and_says_where_seeds_lack(tmp_path, draw):
     preset = Preset("quick", num_steps=300, num_seeds=2)
     runs = grid(BEHIND_DDPG, preset, [behind_ddpg.HALFCHEETAH], root=tmp_path)
     equal = "smoothie-ddpg-values"  # In panels 1, 2 and 3.
@@ -133,12 +129,11 @@ def test_a_panel_shows_what_no_other_does_and_says_where_seeds_lack(tmp_path, dr
         alone = run.variant == equal and run.seed == 0
         if alone or run.variant in ("smoothie", "ddpg", f"{equal}-held"):
             write_metrics(run, [(100, 1.0), (300, 2.0)])
-    frame = metrics.read_runs(runs)
-    curves.draw(curves.RETURN, frame, BEHIND_DDPG, runs, tmp_path / "f.png")
-    titles = [panel.get_title() for panel in drawn[0].axes]
+    canvas = draw(BEHIND_DDPG, runs)
+    titles = [panel.get_title() for panel in canvas.axes]
     values, spread = "HalfCheetah: values and algorithm", "DDPG's values: σ"
     assert titles == [values, f"HalfCheetah, {spread}"]
-    texts = drawn[0].axes[0].get_legend().get_texts()
+    texts = canvas.axes[0].get_legend().get_texts()
     labels = [text.get_text() for text in texts]
     assert labels == ["Smoothie", "DDPG", "Smoothie, DDPG's values (n = 1)"]
 
@@ -166,32 +161,30 @@ def test_of_two_panels_on_a_task_a_report_shows_the_whole_one():
     assert curves.compared(figure, runs) == [figure.panels[0]]
 
 
-def test_arms_with_fewer_seeds_say_so_in_the_shared_legend(tmp_path, drawn):
+def test_arms_with_fewer_seeds_say_so_in_the_shared_legend(tmp_path, draw):
     preset = Preset("short", num_steps=300_000, num_seeds=2)
     runs = grid(FIGURE_3, preset, envs=["Hopper-v5"], root=tmp_path)
     for run in runs[:3]:  # The second run of DDPG is missing.
         write_metrics(run, [(100_000, 1.0), (300_000, 2.0)])
-    path = tmp_path / "figure.png"
-    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
-    (legend,) = drawn[0].subfigs[0].legends
+    (body,) = draw(FIGURE_3, runs).subfigs
+    (legend,) = body.legends
     labels = [text.get_text() for text in legend.get_texts()]
     assert labels == ["Smoothie", "DDPG (n = 1)"]
-    assert drawn[0].subfigs[0].axes[0].get_title() == "Hopper-v5"
+    assert body.axes[0].get_title() == "Hopper-v5"
 
 
-def test_a_panel_whose_arms_differ_from_the_shared_legend_says_so(tmp_path, drawn):
+def test_a_panel_whose_arms_differ_from_the_shared_legend_says_so(tmp_path, draw):
     preset = Preset("short", num_steps=300_000, num_seeds=2)
     envs = ["Hopper-v5", "Ant-v5"]
     runs = grid(FIGURE_3, preset, envs=envs, root=tmp_path)
     for run in runs:
         if (run.env, run.agent, run.seed) != ("Ant-v5", "ddpg", 1):
             write_metrics(run, [(100_000, 1.0), (300_000, 2.0)])
-    path = tmp_path / "figure.png"
-    curves.draw(curves.RETURN, metrics.read_runs(runs), FIGURE_3, runs, path)
-    (legend,) = drawn[0].subfigs[0].legends
+    (body,) = draw(FIGURE_3, runs).subfigs
+    (legend,) = body.legends
     labels = [text.get_text() for text in legend.get_texts()]
     assert labels == ["Smoothie", "DDPG"]
-    titles = [panel.get_title() for panel in drawn[0].subfigs[0].axes]
+    titles = [panel.get_title() for panel in body.axes]
     assert titles == ["Hopper-v5", "Ant-v5 (n = 1 to 2)"]
 
 
@@ -225,15 +218,12 @@ def test_every_arm_of_a_comparison_has_a_colour_of_its_own():
 
 
 @pytest.mark.parametrize("figure", [ABLATIONS, FIGURE_4])
-def test_a_legend_of_many_arms_stays_on_the_page(tmp_path, drawn, figure):
+def test_a_legend_of_many_arms_stays_on_the_page(tmp_path, draw, figure):
     preset = Preset("quick", num_steps=300, num_seeds=1)
     runs = grid(figure, preset, envs=["Hopper-v5"], root=tmp_path)
     for run in runs:
         write_metrics(run, [(100, 1.0), (300, 2.0)])
-    curves.draw(
-        curves.RETURN, metrics.read_runs(runs), figure, runs, tmp_path / "f.png"
-    )
-    (canvas,) = drawn
+    canvas = draw(figure, runs)
     (body,) = canvas.subfigs
     (legend,) = body.legends
     assert len(legend.get_texts()) == len(figure.panels_on("Hopper-v5")[0].arms)
