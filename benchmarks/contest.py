@@ -9,7 +9,6 @@ A contender calls `Turns.step` once per step. This module uses only the standard
 library, because a contender may run in a different Python environment.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -17,20 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-
-
-class AtLeast(argparse.Action):
-    """As `smoothie_tf.command_line.AtLeast`, which contenders' environments lack."""
-
-    def __init__(self, *args, least, **kwargs):
-        super().__init__(*args, type=int, **kwargs)
-        self._least = least
-
-    def __call__(self, parser, namespace, values, option_string=None):  # noqa: D102
-        if values < self._least:
-            flag = self.option_strings[0]
-            parser.error(f"{flag} must be at least {self._least}, but is {values}.")
-        setattr(namespace, self.dest, values)
 
 
 class Turns:
@@ -113,7 +98,7 @@ class Contender:
 def alternate(
     contenders: Sequence[Contender], rounds: int, steps: int
 ) -> dict[str, list[float]]:
-    """Runs slices of contenders in turn.
+    """Runs slices of contenders in turn, and ends them.
 
     Args:
       contenders: Started contenders; this waits for their warm-up first.
@@ -129,7 +114,14 @@ def alternate(
     for _ in range(rounds):
         for contender in contenders:
             rates[contender.name].append(contender.rate(steps))
+    stop(contenders)
     return rates
+
+
+def stop(contenders: Sequence[Contender]) -> None:
+    """Ends the processes of contenders."""
+    for contender in contenders:
+        contender.stop()
 
 
 def ratios(rates: Sequence[float], reference: Sequence[float]) -> list[float]:
@@ -142,14 +134,3 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     shown = (statistics.median(values), min(values), max(values))
     middle, least, greatest = (f"{value:.{digits}f}" for value in shown)
     return f"{middle} ({least}–{greatest})"
-
-
-def flags(description: str) -> argparse.ArgumentParser:
-    """Returns a parser with the flags that every contest has."""
-    parser = argparse.ArgumentParser(description=description)
-    add = parser.add_argument
-    add("--rounds", action=AtLeast, least=1, default=7, help="rounds")
-    # Slices of some contests have a quarter of the steps.
-    add("--steps", action=AtLeast, least=4, default=400, help="steps per slice")
-    parser.add_argument("--core", type=int, default=0, help="core to run on")
-    return parser

@@ -18,11 +18,12 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import contest
 import products
 
-from smoothie_tf import program
+from smoothie_tf import command_line, program
 
 FOLDER = pathlib.Path(__file__).parent
 PEERS_PYTHON = FOLDER.parent / ".venv-peers" / "bin" / "python"
@@ -37,9 +38,17 @@ def _ours(name, core, *arguments):
     )
 
 
-def _finish(contenders):
-    for contender in contenders:
-        contender.stop()
+def _print(core, what, *arguments):
+    """Runs a program of `contenders.py` that prints rows itself."""
+    command = [sys.executable, str(FOLDER / "contenders.py"), what, *arguments]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, core),
+    )
+    print(done.stdout.strip(), flush=True)
 
 
 def _row(what, values, unit="", digits=2):
@@ -51,9 +60,7 @@ def loops(flags: argparse.Namespace) -> None:
     stock = _ours("TF-Agents' stock DDPG loop", flags.core, "stock", TASK)
     smoothie = _ours("Smoothie", flags.core, "ours", "smoothie", TASK, KL_PENALTY)
     ddpg = _ours("our DDPG loop", flags.core, "ours", "ddpg", TASK)
-    contenders = [stock, smoothie, ddpg]
-    rates = contest.alternate(contenders, flags.rounds, flags.steps)
-    _finish(contenders)
+    rates = contest.alternate([stock, smoothie, ddpg], flags.rounds, flags.steps)
     for name, values in rates.items():
         _row(f"{name}, {TASK}, steps per second", values, digits=0)
     for contender in (smoothie, ddpg):
@@ -78,7 +85,7 @@ def two_critics(flags: argparse.Namespace) -> None:
                 report = each.wait()
                 wall[each].append(flags.steps / report["seconds"])
                 process[each].append(1e3 * report["process_seconds"] / flags.steps)
-        _finish(contenders)
+        contest.stop(contenders)
         for each in contenders:
             _row(f"{each.name}, {TASK}, steps per second", wall[each], digits=0)
             _row(f"{each.name}, processor time per step", process[each], " ms", 1)
@@ -106,7 +113,6 @@ def peers(flags: argparse.Namespace) -> None:
         )
     ]
     rates = contest.alternate([smoothie, *others], flags.rounds, flags.steps)
-    _finish([smoothie, *others])
     for name, values in rates.items():
         _row(f"{name}, {TASK}, steps per second", values, digits=0)
     for other in others:
@@ -125,7 +131,6 @@ def hessian(flags: argparse.Namespace) -> None:
         _ours("nested alone", flags.core, "derivatives", "Humanoid-v5", nested),
     ]
     rates = contest.alternate(contenders, flags.rounds, flags.steps // 2)
-    _finish(contenders)
     for suffix, what in (
         ("", "update with the forward-propagated Hessian compared with nested tapes"),
         (" alone", "gradient and Hessian alone, propagated compared with nested"),
@@ -158,7 +163,7 @@ def product(flags: argparse.Namespace) -> None:
         reference = large.rate(5) * 2 * PRODUCT_SIZE**3
         for contender, values in shares.items():
             values.append(100 * contender.rate(flags.steps) * operations / reference)
-    _finish(contenders)
+    contest.stop(contenders)
     print(f"| operations in products per update | {operations / 1e6:.0f} million |")
     _row("their rate as a share of a large product's rate", shares[update], " %")
     _row("the same, with only the products in the call", shares[alone], " %")
@@ -179,20 +184,14 @@ def pair(flags: argparse.Namespace) -> None:
             run.begin(flags.steps)
         together = [flags.steps / run.wait()["seconds"] for run in runs]
         ratios += contest.ratios(together, alone)
-    _finish(runs)
+    contest.stop(runs)
     _row("two runs on two cores, each compared with itself alone", ratios, "×")
 
 
 def memory(flags: argparse.Namespace) -> None:
     """Measures the memory of a full replay buffer, and of a run with one."""
     for what in ("replay_memory", "run_memory"):
-        done = subprocess.run(
-            [sys.executable, str(FOLDER / "contenders.py"), what],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        print(done.stdout.strip(), flush=True)
+        _print(os.sched_getaffinity(0), what)
 
 
 def startup(flags: argparse.Namespace) -> None:
@@ -209,14 +208,7 @@ def startup(flags: argparse.Namespace) -> None:
 
 def parts(flags: argparse.Namespace) -> None:
     """Measures the time of each part of a step."""
-    command = [sys.executable, str(FOLDER / "contenders.py"), "parts", TASK]
-    done = subprocess.run(
-        ["taskset", "-c", str(flags.core), *command],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    print(done.stdout.strip(), flush=True)
+    _print({flags.core}, "parts", TASK)
 
 
 def scaling(flags: argparse.Namespace) -> None:
@@ -240,7 +232,6 @@ def scaling(flags: argparse.Namespace) -> None:
         for name, (task, *bindings) in variants.items()
     ]
     rates = contest.alternate(contenders, flags.rounds, flags.steps // 4)
-    _finish(contenders)
     reference = rates[contenders[0].name]
     for name, values in rates.items():
         _row(f"cost of an update, {name}", contest.ratios(reference, values), "×")
@@ -276,7 +267,6 @@ def variants(flags: argparse.Namespace) -> None:
         for name, bindings in VARIANTS.items()
     ]
     rates = contest.alternate([default, *others], flags.rounds, flags.steps // 4)
-    _finish([default, *others])
     for name in VARIANTS:
         ratio = contest.ratios(rates["default"], rates[name])
         _row(f"cost of an update, {name}, {TASK}", ratio, "×")
@@ -305,7 +295,7 @@ def svg(flags: argparse.Namespace) -> None:
         for contender, steps in slices.items():
             seconds[contender].append(1 / contender.rate(steps))
             limits[contender].append(operations[contender] / reference)
-    _finish([update, loop, large])
+    contest.stop([update, loop, large])
     what = f"SVG(∞), an update on {SVG_EPISODE:,} steps, {SWIMMER}"
     _row(what, [1e3 * each for each in seconds[update]], " ms")
     _row(f"{what}, products alone", [1e3 * each for each in limits[update]], " ms")
@@ -356,12 +346,17 @@ def _machine():
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the measurements of the requested sections as a Markdown table."""
-    parser = contest.flags(__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--peers", action="store_true", help="measure only the peers")
-    flags = parser.parse_args()
+    parser = command_line.Parser(description=__doc__.splitlines()[0])
+    add, at_least = parser.add_argument, command_line.AtLeast
+    add("--rounds", action=at_least, default=7, help="rounds")
+    # Slices of some contests have a quarter of the steps.
+    add("--steps", action=at_least, least=4, default=400, help="steps per slice")
+    add("--core", type=int, default=0, help="core to run on")
+    add("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    add("--peers", action="store_true", help="measure only the peers")
+    flags = parser.parse_args(arguments)
     print(
         f"{_machine()}; {flags.rounds} rounds\n\n| what | median (range) |\n|---|---|"
     )

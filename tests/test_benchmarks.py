@@ -17,27 +17,19 @@ def load(name):
 
 
 @pytest.mark.parametrize(
-    ("flags", "sentence"),
+    ("name", "flags", "sentence"),
     [
-        (["--rounds", "0"], "--rounds must be at least 1, but is 0."),
-        (["--steps", "3"], "--steps must be at least 4, but is 3."),
+        ("throughput", ["--rounds", "0"], "--rounds must be at least 1, but is 0."),
+        ("throughput", ["--steps", "3"], "--steps must be at least 4, but is 3."),
+        ("activations", ["--rounds", "0"], "--rounds must be at least 1, but is 0."),
     ],
 )
-def test_a_contest_has_rounds_and_steps(flags, sentence, capsys):
-    parser = load("contest").flags("A contest.")
-    assert parser.parse_args([]).rounds == 7
-    assert parser.parse_args(["--rounds", "1", "--steps", "4"]).steps == 4
+def test_a_contest_has_rounds_and_steps(name, flags, sentence, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(BENCHMARKS)
     with pytest.raises(SystemExit) as stop:
-        parser.parse_args(flags)
+        load(name).main(flags)
     assert stop.value.code == 2
     assert capsys.readouterr().err.endswith(f"{sentence}\n")
-
-
-def test_activations_need_a_round(capsys):
-    with pytest.raises(SystemExit) as stop:
-        load("activations").main(["--rounds", "0"])
-    assert stop.value.code == 2
-    assert "--rounds must be at least 1, but is 0." in capsys.readouterr().err
 
 
 def test_a_table_of_memory_is_of_one_command(tmp_path, monkeypatch, capsys):
