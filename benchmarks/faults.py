@@ -121,6 +121,13 @@ class Task:
             *(word for each in self.bindings for word in ("--gin_bindings", each)),
         ]
 
+    def of_grid(self, seed: int, root: pathlib.Path) -> GridRun:
+        """Returns a run as launchers take it."""
+        preset = Preset("quick", self.num_steps, 1)
+        return GridRun(
+            self.agent, self.env, seed, preset, self.agent, self.bindings, root
+        )
+
 
 @dataclasses.dataclass
 class Tally:
@@ -277,11 +284,11 @@ class Soak:
         """
         self.tallies: dict[str, Tally] = collections.defaultdict(Tally)
         self.progress = tqdm.tqdm(unit="fault", desc="faults", smoothing=0)
-        self._task = task
+        self.task = task
         self._out_dir = out_dir
         self._whole_dir = whole_dir or out_dir / "whole"
         self._seeds = seeds
-        self._rng = rng
+        self.rng = rng
         self._seconds_to_start = 10.0
         self._whole: dict[int, pathlib.Path] = {}
         self._number = collections.Counter()
@@ -289,7 +296,7 @@ class Soak:
     def whole(self, seed: int) -> pathlib.Path:
         """Returns the directory of the reference run, trained on first use."""
         if seed not in self._whole:
-            run = Run(self._task, seed, self._whole_dir / f"seed{seed}")
+            run = Run(self.task, seed, self._whole_dir / f"seed{seed}")
             if run.is_done():
                 self._whole[seed] = run.directory
                 return run.directory
@@ -302,18 +309,19 @@ class Soak:
             self._whole[seed] = run.directory
         return self._whole[seed]
 
-    def run(self, fault: str, directory: pathlib.Path | None = None) -> Run:
-        """Returns a new run for a fault, with the next seed."""
+    def next(self, fault: str) -> tuple[int, int]:
+        """Returns the number of a new run for a fault, and its seed."""
         number = self._number[fault]
         self._number[fault] += 1
         seed = self._seeds[number % len(self._seeds)]
         self.whole(seed)
-        directory = directory or self._out_dir / fault.replace(" ", "-")
-        return Run(self._task, seed, directory / f"run{number}")
+        return number, seed
 
-    def random(self) -> random.Random:
-        """Returns the generator of all moments and bytes."""
-        return self._rng
+    def run(self, fault: str, directory: pathlib.Path | None = None) -> Run:
+        """Returns a new run for a fault, with the next seed."""
+        number, seed = self.next(fault)
+        directory = directory or self._out_dir / fault.replace(" ", "-")
+        return Run(self.task, seed, directory / f"run{number}")
 
     def count(self, fault: str, problem: str | None) -> None:
         """Counts an injected fault, and the problem after it, if any."""
@@ -325,14 +333,14 @@ class Soak:
 
     def wait_for_a_moment(self, run: Run, process: subprocess.Popen) -> bool:
         """Waits for a random moment; says whether the process still runs."""
-        if self._rng.random() < _SHARE_AT_START:
+        if self.rng.random() < _SHARE_AT_START:
             # Not in the first second, in which the interpreter itself starts.
-            wait = self._rng.uniform(1.0, max(1.5, self._seconds_to_start))
+            wait = self.rng.uniform(1.0, max(1.5, self._seconds_to_start))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(wait)
         elif run.wait_for_training(process):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(self._rng.uniform(0.0, _SECONDS_OF_TRAINING))
+                process.wait(self.rng.uniform(0.0, _SECONDS_OF_TRAINING))
         return process.poll() is None
 
     def settle(self, fault: str, run: Run) -> None:
@@ -479,10 +487,10 @@ def fill(soak: Soak, times: int, fault: str, limit: Callable) -> None:
                     time.sleep(0.02)
                 if not run.wait_for_training(process):
                     break
-                left = soak.random().choice([0, None])
+                left = soak.rng.choice([0, None])
                 if left is None:
                     # Less than a checkpoint needs, so that writing any part may fail.
-                    left = soak.random().randrange(run.largest_file())
+                    left = soak.rng.randrange(run.largest_file())
                 remove_limit = limit(run, process, left)
                 status = process.wait(_MAX_WAIT_SECONDS)
                 remove_limit()
@@ -561,11 +569,11 @@ def damage_checkpoint(soak: Soak, times: int) -> None:
     earlier checkpoint needs. The run must resume from the earlier checkpoint.
     """
     fault = "newest checkpoint cut or altered"
-    rng = soak.random()
+    rng = soak.rng
     for source in _sources(soak, fault, times):
         run = soak.run(fault)
         run.seed = source.seed
-        run.command = soak._task.command(source.seed, run.directory)
+        run.command = soak.task.command(source.seed, run.directory)
         shutil.copytree(source.directory, run.directory)
         file, first = rng.choice(_newest_files(run))
         content = bytearray(file.read_bytes())
@@ -590,11 +598,11 @@ def damage_both(soak: Soak, times: int) -> None:
     fault = "replay damaged where both checkpoints need it"
     for source in _sources(soak, fault, times):
         run = soak.run(fault)
-        run.command = soak._task.command(source.seed, run.directory)
+        run.command = soak.task.command(source.seed, run.directory)
         shutil.copytree(source.directory, run.directory)
         replay = run.directory / "checkpoints" / "replay.f32"
         content = bytearray(replay.read_bytes())
-        content[soak.random().randrange(_shared_bytes(run))] ^= 1
+        content[soak.rng.randrange(_shared_bytes(run))] ^= 1
         replay.write_bytes(content)
         before = _snapshot(run.directory)
         status = run.start().wait(_MAX_WAIT_SECONDS)
@@ -611,7 +619,7 @@ def _sources(soak, fault, times):
     """Yields a run with two checkpoints that was stopped late, once for each fault."""
     source = soak.run(f"source of {fault}")
     process = source.start()
-    late = 0.8 * soak._task.num_steps
+    late = 0.8 * soak.task.num_steps
     while process.poll() is None and source.checkpoint() < late:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
@@ -662,60 +670,38 @@ def _snapshot(directory):
 def kill_worker(soak: Soak, times: int, launcher: str) -> None:
     """Kills a worker of a launcher, which must restart the run itself."""
     fault = f"worker killed, launcher: {launcher}"
-    task = soak._task
-    preset = Preset("quick", task.num_steps, 1)
     while soak.tallies[fault].times < times:
-        number = soak._number[fault]
-        seed = soak._seeds[number % len(soak._seeds)]
-        soak._number[fault] += 1
-        soak.whole(seed)
-        entry = GridRun(
-            task.agent,
-            task.env,
-            seed,
-            preset,
-            task.agent,
-            task.bindings,
-            soak._out_dir / f"launcher-{launcher}-{number}",
-        )
-        run = Run(task, seed, entry.directory)
+        number, seed = soak.next(fault)
+        root = soak._out_dir / f"launcher-{launcher}-{number}"
+        entry = soak.task.of_grid(seed, root)
+        run = Run(soak.task, seed, entry.directory)
         killed = threading.Event()
         killer = threading.Thread(target=_kill_holder, args=(run, soak, killed))
         killer.start()
         (outcome,) = LAUNCHERS[launcher]([entry], 1, stream=io.StringIO())
         killer.join()
-        problem = None
-        if outcome.status is not Status.DONE:
-            problem = f"{outcome.status}: {outcome.reason}"
+        problem = _not_done(outcome)
         if killed.is_set():
             soak.count(fault, problem)
         soak.compare(fault, run, problem)
 
 
+def _not_done(outcome):
+    if outcome.status is Status.DONE:
+        return None
+    return f"{outcome.status}: {outcome.reason}"
+
+
 def kill_node(soak: Soak, times: int) -> None:
     """Kills one of two nodes of a Ray cluster while both train runs."""
     fault = "node killed, launcher: ray"
-    task = soak._task
-    preset = Preset("quick", task.num_steps, 1)
     while soak.tallies[fault].times < times:
-        number = soak._number[fault]
-        soak._number[fault] += 1
-        directory = soak._out_dir / f"node-ray-{number}"
-        entries, runs = [], []
-        for seed in soak._seeds[:2]:
+        number, _ = soak.next(fault)
+        root, seeds = soak._out_dir / f"node-ray-{number}", soak._seeds[:2]
+        for seed in seeds:
             soak.whole(seed)
-            entries.append(
-                GridRun(
-                    task.agent,
-                    task.env,
-                    seed,
-                    preset,
-                    task.agent,
-                    task.bindings,
-                    directory,
-                )
-            )
-            runs.append(Run(task, seed, entries[-1].directory))
+        entries = [soak.task.of_grid(seed, root) for seed in seeds]
+        runs = [Run(soak.task, each.seed, each.directory) for each in entries]
         cluster, nodes = start_cluster(0, 1, 1)
         killed = threading.Event()
         killer = threading.Thread(
@@ -738,10 +724,7 @@ def kill_node(soak: Soak, times: int) -> None:
         if killed.is_set():
             soak.count(fault, problem)
         for outcome, run in zip(outcomes, runs, strict=True):
-            problem = None
-            if outcome.status is not Status.DONE:
-                problem = f"{outcome.status}: {outcome.reason}"
-            soak.compare(fault, run, problem)
+            soak.compare(fault, run, _not_done(outcome))
 
 
 def _kill_node(cluster, node, runs, soak, killed):
@@ -751,7 +734,7 @@ def _kill_node(cluster, node, runs, soak, killed):
             if any(each.is_done() for each in runs):
                 return
             time.sleep(0.01)
-    time.sleep(soak.random().uniform(0, _SECONDS_OF_TRAINING))
+    time.sleep(soak.rng.uniform(0, _SECONDS_OF_TRAINING))
     if not any(run.is_done() for run in runs):
         cluster.remove_node(node, allow_graceful=False)
         killed.set()
@@ -764,7 +747,7 @@ def _kill_holder(run, soak, killed):
         if run.is_done():
             return
         time.sleep(0.01)
-    time.sleep(soak.random().uniform(0, _SECONDS_OF_TRAINING))
+    time.sleep(soak.rng.uniform(0, _SECONDS_OF_TRAINING))
     holder = (run.directory / ".lock").read_text(encoding="utf-8").split()
     if run.is_done() or not holder:
         return
