@@ -189,7 +189,28 @@ def test_plots_from_what_there_is(records, results_dir, capsys):
     assert "--only values-tanh" in text and "--hopper" in text
 
 
-def test_what_a_table_lacks_is_added_to_it(records, results_dir, monkeypatch, capsys):
+@pytest.fixture
+def add(records, results_dir, monkeypatch):
+    """Adds to the escapes with two seeds; returns what it has asked for."""
+    asked, escapes = [], records["escapes"]
+
+    def learn(seeds, known):
+        asked.append((seeds, known))
+        new = pd.concat([escapes.assign(seed=seed) for seed in range(seeds)])
+        return new[~new["variant"].isin(known)].assign(stddev=0.123456789)
+
+    changed = dataclasses.replace(ablation_escapes.ESCAPE, learn=learn)
+    monkeypatch.setitem(ablations.ABLATIONS, "escapes", changed)
+
+    def work(status=0):
+        flags = ["--only", "escapes", "--seeds", "2", "--add"]
+        assert ablations_command([*flags, "--results_dir", str(results_dir)]) == status
+        return asked
+
+    return work
+
+
+def test_what_a_table_lacks_is_added_to_it(records, results_dir, add, capsys):
     # Of the escapes one variant is missing, another has too few seeds.
     path = results_dir / "ablations/escapes.csv"
     few, missing, *there = ablation_escapes.VARIANTS
@@ -199,18 +220,7 @@ def test_what_a_table_lacks_is_added_to_it(records, results_dir, monkeypatch, ca
     old = old[(old["variant"] != few) | (old["seed"] == 0)]
     old.to_csv(path, index=False, float_format="%.6g")
     lines = set(path.read_text().splitlines())
-    asked = []
-
-    def learn(seeds, known):
-        asked.append((seeds, known))
-        new = pd.concat([escapes.assign(seed=seed) for seed in range(seeds)])
-        return new[~new["variant"].isin(known)].assign(stddev=0.123456789)
-
-    changed = dataclasses.replace(ablation_escapes.ESCAPE, learn=learn)
-    monkeypatch.setitem(ablations.ABLATIONS, "escapes", changed)
-    flags = ["--only", "escapes", "--seeds", "2", "--results_dir", str(results_dir)]
-    assert ablations_command([*flags, "--add"]) == 0
-    assert asked == [(2, set(there))]
+    assert add() == [(2, set(there))]
     table = pd.read_csv(path)
     assert len(table) == 2 * len(ablation_escapes.VARIANTS) * 5
     # What was there is there as it was, letter by letter.
@@ -222,31 +232,20 @@ def test_what_a_table_lacks_is_added_to_it(records, results_dir, monkeypatch, ca
     assert "earlier rows: `python escapes`, commit 0123456." in text
     # Now nothing is missing.
     before = path.read_bytes()
-    assert ablations_command([*flags, "--add"]) == 0
-    assert len(asked) == 1 and path.read_bytes() == before
+    assert len(add()) == 1 and path.read_bytes() == before
     # A table that says nothing of where it is from is not added to.
     path.with_suffix(".json").unlink()
-    assert ablations_command([*flags, "--add"]) == 2
+    add(status=2)
     assert "--add" in capsys.readouterr().err
 
 
-def test_what_is_added_to_with_fewer_seeds_has_no_more(
-    records, results_dir, monkeypatch
-):
+def test_what_is_added_to_with_fewer_seeds_has_no_more(records, results_dir, add):
     path = results_dir / "ablations/escapes.csv"
     missing, *there = ablation_escapes.VARIANTS
     escapes = records["escapes"]
     old = pd.concat([escapes.assign(seed=seed) for seed in range(3)])
     old[old["variant"] != missing].to_csv(path, index=False)
-
-    def learn(seeds, known):
-        new = pd.concat([escapes.assign(seed=seed) for seed in range(seeds)])
-        return new[~new["variant"].isin(known)]
-
-    changed = dataclasses.replace(ablation_escapes.ESCAPE, learn=learn)
-    monkeypatch.setitem(ablations.ABLATIONS, "escapes", changed)
-    flags = ["--only", "escapes", "--seeds", "2", "--results_dir", str(results_dir)]
-    assert ablations_command([*flags, "--add"]) == 0
+    add()
     seeds = pd.read_csv(path).groupby("variant")["seed"].unique()
     assert {name: sorted(each) for name, each in seeds.items()} == dict.fromkeys(
         [missing, *there], [0, 1]

@@ -12,6 +12,12 @@ from smoothie_tf.validation import InputError
 from tests.experiments.made_up_runs import write_run
 
 
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path, monkeypatch):
+    """A working directory that may be written to."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_an_arm_is_an_agent_or_a_label_with_bindings():
     plain, wide = read_arms(
         [
@@ -84,10 +90,7 @@ def test_bad_arms_are_said_in_a_sentence(arms, sentence):
     assert sentence in str(error.value)
 
 
-def test_checks_the_parameters_of_all_arms_before_any_run(
-    fake_command, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
+def test_checks_the_parameters_of_all_arms_before_a_run(fake_command, tmp_path, capsys):
     flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--out_dir", "here"]
     flags += ["--arm", "bad: smoothie, SmoothieAgent.gama = 0.9"]
     assert compare_command(flags) == 2
@@ -103,8 +106,7 @@ def test_an_arm_cannot_bind_what_belongs_to_all():
             read_arms([f"x: smoothie, {binding}"])
 
 
-def test_writes_what_it_compared(fake_command, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_writes_what_it_compared(fake_command, tmp_path, capsys):
     flags = ["--env", "Pendulum-v1", "--envs", "InvertedPendulum-v5", "--arm", "ddpg"]
     flags += ["--arm", "wide: smoothie, SmoothieAgent.initial_log_variance = 0"]
     flags += ["--seeds", "3", "--num_steps", "300", "--out_dir", "here"]
@@ -158,8 +160,7 @@ def test_replaces_no_other_readme(tmp_path, capsys):
     assert readme.read_text() == "# Mine\n"
 
 
-def test_small_returns_have_decimals(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_small_returns_have_decimals(tmp_path, capsys):
     flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--arm", "smoothie"]
     flags += ["--seeds", "2", "--out_dir", "here", "--plot_only"]
     preset = read_preset("short", [])
@@ -177,8 +178,7 @@ def test_small_returns_have_decimals(tmp_path, monkeypatch, capsys):
     assert ["Pendulum-v1", "ddpg", "0.850", "0.001", "2"] in table
 
 
-def test_labels_have_any_letters(fake_command, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_labels_have_any_letters(fake_command, tmp_path):
     flags = ["--env", "Pendulum-v1", "--arm", r"$\foo$ _ | 5%: ddpg", "--seeds", "1"]
     flags += ["--num_steps", "300", "--out_dir", "here"]
     assert compare_command(flags) == 0
@@ -195,8 +195,7 @@ def test_labels_have_any_letters(fake_command, tmp_path, monkeypatch):
     assert "--plot_only" not in readme
 
 
-def test_says_which_runs_are_not_done(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_says_which_runs_are_not_done(tmp_path):
     flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--arm", "ours: smoothie"]
     flags += ["--seeds", "4", "--out_dir", "here", "--plot_only"]
     preset = read_preset("short", [])
@@ -220,8 +219,7 @@ def test_says_which_runs_are_not_done(tmp_path, monkeypatch):
     assert "Not done" not in readme(*everything)
 
 
-def test_a_list_of_many_runs_that_are_not_done_is_short(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_list_of_many_runs_that_are_not_done_is_short(tmp_path):
     flags = ["--env", "Pendulum-v1", "--seeds", "2", "--out_dir", "here", "--plot_only"]
     for number in range(9):
         flags += ["--arm", f"arm {number}: ddpg, DdpgAgent.gamma = 0.{number}"]
@@ -268,8 +266,7 @@ def test_a_longer_comparison_continues_the_shorter_one(
         assert starts(types.SimpleNamespace(directory=directory)) == begins
 
 
-def test_says_which_arms_have_recommended_values(fake_command, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_says_which_arms_have_recommended_values(fake_command, tmp_path):
     flags = ["--env", "Pendulum-v1", "--arm", "smoothie", "--seeds", "1"]
     flags += ["--arm", "ours: smoothie, values = recommended"]
     flags += ["--num_steps", "300", "--out_dir", "here"]

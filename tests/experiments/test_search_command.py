@@ -32,9 +32,17 @@ def somewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def run(*flags, **options):
+def run(*flags):
     words = ["--agent", "smoothie", "--env", "Hopper-v5", *flags]
-    return search_command.search_command(words, **options)
+    return search_command.search_command(words)
+
+
+def first_run(seed=1000):
+    """The first run of a search of Smoothie on Hopper."""
+    arm, space = Arm("smoothie", "smoothie", ""), search.read_space("smoothie")
+    preset = read_preset("short")
+    plan = search.Search(arm, "Hopper-v5", preset, **space, num_trials=1, seed=seed)
+    return plan.run(0, {})
 
 
 def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsys):
@@ -87,15 +95,7 @@ def test_from_flags_to_the_gin_file_of_the_figures(fake_command, tmp_path, capsy
     assert after.directory != before.directory
     assert after.directory.parent.name.startswith("smoothie+tuned-")
     # Another search of the same task does not start from it.
-    study = search.Search(
-        Arm("smoothie", "smoothie", ""),
-        "Hopper-v5",
-        read_preset("short"),
-        **search.read_space("smoothie"),
-        num_trials=1,
-        seed=2000,
-    )
-    assert study.run(0, {}).untuned
+    assert first_run(seed=2000).untuned
     # The command that the file gives finds the same, and trains nothing.
     assert search_command.search_command(shlex.split(command)) == 0
     assert tuned.read_text() == text
@@ -256,20 +256,13 @@ def test_bad_input_gets_one_sentence(flags, sentence, capsys):
     assert len(errors.strip().splitlines()) == 1
 
 
-def test_plot_only_trains_nothing(fake_command, behave, capsys):
+def test_plot_only_trains_nothing(fake_command, behave, tmp_path, capsys):
     assert run("--plot_only") == 0
     assert "No trial is complete yet" in capsys.readouterr().out
-    plan = search.Search(
-        Arm("smoothie", "smoothie", ""),
-        "Hopper-v5",
-        read_preset("short"),
-        **search.read_space("smoothie"),
-        num_trials=1,
-    )
-    behave(plan.run(0, {}), "refuse")
+    behave(first_run(), "refuse")
     assert run("--num_trials", "2") == 1
     assert "Trial 0: " in capsys.readouterr().err
     assert run("--plot_only", "--num_trials", "2") == 0
     assert "No trial is complete yet" in capsys.readouterr().out
-    (table,) = plan.root.parent.glob("results/table1-short/*.csv")
+    (table,) = tmp_path.glob("results/table1-short/*.csv")
     assert list(pd.read_csv(table)["state"]) == ["running"] * 2
