@@ -52,9 +52,9 @@ def test_uniform_replay_shows_all_of_both():
 
 
 def test_policies_start_at_the_edge_of_the_stable_region():
-    start = ground_truth.stabilising_start()
-    assert 0.96 < start.system.spectral_radius(start.gain) <= 0.97
-    assert start.system.spectral_radius(np.zeros((2, 2))) == pytest.approx(1.1)
+    task, start = ground_truth.stabilising_start()
+    assert 0.96 < task.system.spectral_radius(start) <= 0.97
+    assert task.system.spectral_radius(np.zeros((2, 2))) == pytest.approx(1.1)
     short = ("train.initial_collect_steps=50", "train.use_xla=False")
     records = ground_truth.learn_policy(0, 100, 0.1, short)
     assert list(records["step"]) == [50, 100]

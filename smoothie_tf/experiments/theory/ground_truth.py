@@ -7,7 +7,6 @@ learns a policy and compares its cost with the optimum.
 Shapes: B batch, S state, A action.
 """
 
-import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -244,23 +243,10 @@ IMPROVEMENT = (
 RECORD_INTERVAL = 50
 
 
-@dataclasses.dataclass(frozen=True)
-class Start:
-    """The task and the initial policy of the runs that learn a policy.
-
-    Attributes:
-        system: The linear system of the task.
-        gain: K of the initial policy, shape [A, S], which stabilises the system.
-        start_moment: E[s₀s₀ᵀ], shape [S, S].
-    """
-
-    system: linear_quadratic.System
-    gain: np.ndarray
-    start_moment: np.ndarray
-
-
-def stabilising_start() -> Start:
-    """Returns the unstable task, and a gain that barely stabilises it.
+def stabilising_start() -> tuple[
+    linear_quadratic.LinearQuadraticEnvironment, np.ndarray
+]:
+    """Returns the unstable task, and a gain, shape [A, S], that barely stabilises it.
 
     It is the optimal gain, scaled down until the spectral radius of A + BK just is at
     most 0.97.
@@ -272,7 +258,7 @@ def stabilising_start() -> Start:
         for share in np.linspace(0, 1, 1001)
         if env.system.spectral_radius(share * best) <= 0.97
     )
-    return Start(env.system, share * best, env.start_moment)
+    return env, share * best
 
 
 def learn_policy(
@@ -297,24 +283,24 @@ def learn_policy(
         by that of the optimal policy, so that 1 is optimal; and stddev, the policy's σ.
         The cost is NaN where the return is not finite.
     """
-    start = stabilising_start()
-    no_noise = np.zeros((2, 2))
-    optimum = start.system.evaluate(
-        start.system.optimal_gain(DISCOUNT), no_noise, DISCOUNT
-    ).objective(start.start_moment)
+    task, start = stabilising_start()
+
+    def objective(gain):
+        evaluation = task.system.evaluate(gain, np.zeros((2, 2)), DISCOUNT)
+        return evaluation.objective(task.start_moment)
+
+    optimum = objective(task.system.optimal_gain(DISCOUNT))
     rows, radii = [], []
 
     def record(trainer):
         gain = trainer.agent.actor_network.gain.numpy()
-        radii.append(start.system.spectral_radius(gain))
+        radii.append(task.system.spectral_radius(gain))
         if trainer.step % RECORD_INTERVAL:
             return
         try:
-            objective = start.system.evaluate(gain, no_noise, DISCOUNT).objective(
-                start.start_moment
-            )
+            cost = objective(gain) / optimum
         except ValueError:  # No finite return.
-            objective = np.nan
+            cost = np.nan
         stddev = trainer.agent.policy_stddev(tf.zeros([1, 2])).numpy()
         rows.append(
             {
@@ -322,7 +308,7 @@ def learn_policy(
                 "seed": seed,
                 "step": trainer.step,
                 "spectral_radius": max(radii[-RECORD_INTERVAL:]),
-                "cost": objective / optimum,
+                "cost": cost,
                 "stddev": float(stddev.mean()),
             }
         )
@@ -333,7 +319,7 @@ def learn_policy(
         ENVIRONMENT,
         bindings=[
             *IMPROVEMENT,
-            f"LinearMeanNetwork.gain = {start.gain.tolist()}",
+            f"LinearMeanNetwork.gain = {start.tolist()}",
             f"SmoothieAgent.kl_penalty = {kl_penalty}",
             f"train.num_steps = {num_steps}",
             f"train.evaluation_interval = {num_steps}",

@@ -70,32 +70,24 @@ def expectation(function: Callable[[np.ndarray], np.ndarray]) -> float:
     return float(density @ function(z) * spacing)
 
 
-def exact_gradient(
-    parameter: str,
-    mean: float,
-    stddev: float,
-    mixture: two_gaussians.TwoGaussians = two_gaussians.MIXTURE,
-) -> float:
-    """Returns the slope of the smoothed reward E[R(a)] in μ or in σ.
-
-    Args:
-        parameter: One of `PARAMETERS`.
-        mean: μ.
-        stddev: σ, above 0.
-        mixture: The reward R.
-    """
-    if parameter == "mean":
-        return float(mixture.smoothed_reward_gradient(mean, stddev))
-    return float(stddev * mixture.smoothed_reward_hessian(mean, stddev))
-
-
 def moments(
     parameter: str,
     mean: float,
     stddev: float,
     mixture: two_gaussians.TwoGaussians = two_gaussians.MIXTURE,
 ) -> UpdateMoments:
-    """Returns the moments of the update; same arguments as `exact_gradient`."""
+    """Returns the moments of the update.
+
+    Args:
+        parameter: One of `PARAMETERS`.
+        mean: μ.
+        stddev: σ, above 0.
+        mixture: The reward.
+    """
+    if parameter == "mean":
+        exact = float(mixture.smoothed_reward_gradient(mean, stddev))
+    else:
+        exact = float(stddev * mixture.smoothed_reward_hessian(mean, stddev))
 
     def reward(z):
         return mixture.reward(mean + stddev * z)
@@ -109,7 +101,7 @@ def moments(
     baseline = expectation(lambda z: factor(z) ** 2 * reward(z))
     baseline /= expectation(lambda z: factor(z) ** 2)
     return UpdateMoments(
-        exact=exact_gradient(parameter, mean, stddev, mixture),
+        exact=exact,
         average=average,
         variance=expectation(lambda z: (factor(z) * reward(z)) ** 2) - average**2,
         variance_with_baseline=expectation(
