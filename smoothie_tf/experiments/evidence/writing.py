@@ -6,11 +6,6 @@ from smoothie_tf import rounding
 from smoothie_tf.experiments.evidence import statistics
 
 
-def signed(value: float, digits: int = 0) -> str:
-    """Writes a difference with its sign."""
-    return f"{value:+,.{digits}f}".replace("-", "−")
-
-
 def interval(
     estimate: statistics.Estimate, digits: int | None = None, with_signs: bool = False
 ) -> str:
@@ -36,7 +31,8 @@ def gap(estimate: statistics.Estimate) -> str:
 
 def with_decimals(value: float) -> str:
     """Writes a difference with its sign; a small one has decimals."""
-    return signed(value, 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2)
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:+,.{digits}f}".replace("-", "−")
 
 
 def percent(estimate: statistics.Estimate) -> str:

@@ -104,12 +104,7 @@ BEHIND_DDPG = Figure.of_panels(
             (
                 "HalfCheetah: values and algorithm",
                 HALFCHEETAH,
-                (
-                    SMOOTHIE,
-                    DDPG,
-                    EQUAL,
-                    DDPG_AS_SMOOTHIE,
-                ),
+                (SMOOTHIE, DDPG, EQUAL, DDPG_AS_SMOOTHIE),
             ),
             (
                 "HalfCheetah, DDPG's values: σ",
@@ -124,22 +119,12 @@ BEHIND_DDPG = Figure.of_panels(
             (
                 "HalfCheetah, own values: noise",
                 HALFCHEETAH,
-                (
-                    SMOOTHIE,
-                    NARROW,
-                    DDPG,
-                    WHITE_NOISE,
-                ),
+                (SMOOTHIE, NARROW, DDPG, WHITE_NOISE),
             ),
             (
                 "Swimmer: values and algorithm",
                 SWIMMER,
-                (
-                    SMOOTHIE,
-                    DDPG,
-                    EQUAL,
-                    DDPG_AS_SMOOTHIE,
-                ),
+                (SMOOTHIE, DDPG, EQUAL, DDPG_AS_SMOOTHIE),
             ),
             (
                 "Swimmer, DDPG's values: σ and noise",
