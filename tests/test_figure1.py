@@ -1,9 +1,5 @@
 """Figure 1 from the command line, end to end."""
 
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 from matplotlib import image
@@ -11,22 +7,12 @@ from matplotlib import image
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.commands.theory import figure1_command
 from smoothie_tf.experiments.theory import figure1
-
-ROOT = pathlib.Path(__file__).parents[1]
-
-
-def run(*flags):
-    return subprocess.run(
-        [sys.executable, ROOT / "reproduce" / "figure1.py", *flags],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+from tests import scripts
 
 
 def test_figure1_end_to_end(tmp_path):
     out_dir = tmp_path / "deep" / "figure1"
-    done = run("--out_dir", out_dir)
+    done = scripts.run("figure1", "--out_dir", out_dir)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     lines = done.stdout.splitlines()
@@ -44,7 +30,7 @@ def test_figure1_end_to_end(tmp_path):
 
 def test_figure1_names_a_directory_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    done = run("--out_dir", tmp_path / "file" / "figure1")
+    done = scripts.run("figure1", "--out_dir", tmp_path / "file" / "figure1")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "--out_dir" in done.stderr

@@ -234,7 +234,6 @@ def test_a_list_of_many_runs_that_are_not_done_is_short(tmp_path):
 
 
 def test_says_what_had_no_effect_and_which_tasks_were_edited(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(task_names, "code", lambda env: {"code of Task": "new"})
     flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--seeds", "2", "--plot_only"]
     flags += ["--arm", "other: ddpg, DdpgAgent.gamma = 0.9", "--out_dir", "here"]
@@ -254,10 +253,7 @@ def test_says_what_had_no_effect_and_which_tasks_were_edited(tmp_path, monkeypat
     assert "**Pendulum-v1 has been edited since 1 of its 4 runs were trained.**" in text
 
 
-def test_a_longer_comparison_continues_the_shorter_one(
-    fake_command, tmp_path, monkeypatch, starts
-):
-    monkeypatch.chdir(tmp_path)
+def test_a_longer_comparison_continues_the_shorter_one(fake_command, tmp_path, starts):
     flags = ["--env", "Pendulum-v1", "--arm", "ddpg", "--seeds", "1"]
     for number, begins in ((200, [0]), (300, [0, 200]), (200, [0, 200])):
         again = [*flags, "--num_steps", str(number), "--out_dir", f"of_{number}"]

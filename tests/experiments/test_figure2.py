@@ -20,23 +20,14 @@ from smoothie_tf.experiments.commands.theory import figure2_command
 from smoothie_tf.experiments.theory import escape, escape_runs, figure1
 from smoothie_tf.networks import mean_network
 from smoothie_tf.training import config
+from tests import scripts
 
-ROOT = pathlib.Path(__file__).parents[2]
 WORSE, BETTER = two_gaussians.MIXTURE.centres
 
 
 @pytest.fixture(autouse=True)
 def nothing_tuned():
     """The values of this task are no search's finding, and are what is tested here."""
-
-
-def run(*flags):
-    return subprocess.run(
-        [sys.executable, ROOT / "reproduce" / "figure2.py", *map(str, flags)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
 
 
 def finished_run(agent="smoothie", seed=0, mean=BETTER, values=(0.4, 0.9), stddev=None):
@@ -142,8 +133,8 @@ def test_mean_network_names_a_start_out_of_bounds():
 def test_end_to_end(tmp_path, capsys):
     out_dir = tmp_path / "deep" / "figure2"
     short = ("train.num_steps=210", "train.initial_collect_steps=100")
-    flags = [flag for binding in short for flag in ("--gin_bindings", binding)]
-    done = run("--seeds", 2, "--num_workers", 1, "--out_dir", out_dir, *flags)
+    flags = ["--seeds", 2, "--num_workers", 1, "--out_dir", out_dir]
+    done = scripts.run("figure2", *flags, bindings=short)
     assert done.returncode == 0, done.stderr
     # Nothing but the progress bar, which returns to the line's beginning.
     shown = [line for line in done.stderr.splitlines() if line.strip()]
@@ -238,7 +229,7 @@ def test_a_whole_number_as_ddpgs_noise_is_recorded():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_parent(tmp_path, number):
-    command = [sys.executable, ROOT / "reproduce" / "figure2.py", "--seeds", "1"]
+    command = [sys.executable, scripts.ROOT / "reproduce/figure2.py", "--seeds", "1"]
     command += ["--num_workers", "2", "--out_dir", tmp_path]
     command += ["--gin_bindings", "train.num_steps = 100000"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as parent:

@@ -1,12 +1,9 @@
 """Figures 3 and 4 from the commands a user types, on a real task in a few updates."""
 
-import pathlib
-import subprocess
-import sys
-
 import pandas as pd
 
-ROOT = pathlib.Path(__file__).parents[2]
+from tests import scripts
+
 TINY = (
     "train.num_steps=40",
     "train.initial_collect_steps=20",
@@ -20,12 +17,9 @@ TINY = (
 
 
 def draw(script, out_dir, runs_dir):
-    command = [sys.executable, f"reproduce/{script}.py", "--seeds", "1"]
-    command += ["--envs", "InvertedPendulum-v5", "--num_workers", "2"]
-    command += ["--out_dir", str(out_dir), "--runs_dir", str(runs_dir)]
-    for binding in TINY:
-        command += ["--gin_bindings", binding]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    flags = ["--seeds", 1, "--envs", "InvertedPendulum-v5", "--num_workers", 2]
+    flags += ["--out_dir", out_dir, "--runs_dir", runs_dir]
+    done = scripts.run(script, *flags, bindings=TINY)
     assert done.returncode == 0, done.stderr
     assert str(out_dir / f"{script}.png") in done.stdout.splitlines()[-1]
     assert (out_dir / f"{script}.png").stat().st_size > 10_000

@@ -1,9 +1,5 @@
 """Four agents, two rewards: the command end to end, in short."""
 
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,22 +7,13 @@ import pytest
 from smoothie_tf.environments import two_gaussians
 from smoothie_tf.experiments.commands.theory import neighbours_escape_command
 from smoothie_tf.experiments.theory import escape, neighbours_escape
+from tests import scripts
 
-ROOT = pathlib.Path(__file__).parents[2]
 SHORT = (
     "train.num_steps=150",
     "train.initial_collect_steps=100",
     "train.use_xla=False",
 )
-
-
-def run(*flags):
-    return subprocess.run(
-        [sys.executable, ROOT / "reproduce" / "neighbours_escape.py", *map(str, flags)],
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
 
 
 def test_discretized_reward_is_what_the_task_pays():
@@ -39,8 +26,8 @@ def test_discretized_reward_is_what_the_task_pays():
 
 @pytest.mark.slow
 def test_end_to_end(tmp_path, capsys):
-    flags = [flag for binding in SHORT for flag in ("--gin_bindings", binding)]
-    done = run("--seeds", 1, "--num_workers", 1, "--out_dir", tmp_path, *flags)
+    flags = ["--seeds", 1, "--num_workers", 1, "--out_dir", tmp_path]
+    done = scripts.run("neighbours_escape", *flags, bindings=SHORT)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "neighbours_escape_runs.csv")
     environments = neighbours_escape.NEIGHBOURS_ESCAPE.environments

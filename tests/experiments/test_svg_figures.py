@@ -1,9 +1,5 @@
 """Figures 2 to 4 of the SVG paper: their runs, claims, report and behaviour."""
 
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,9 +19,9 @@ from smoothie_tf.experiments.svg import behaviour
 from smoothie_tf.experiments.svg import claims as svg_claims
 from smoothie_tf.runs.run import lengths, read_preset
 from smoothie_tf.training import gin_directory
+from tests import scripts
 from tests.experiments.made_up_runs import write_run
 
-ROOT = pathlib.Path(__file__).parents[2]
 EVALUATIONS = 20
 
 
@@ -323,10 +319,9 @@ def test_behaviour_by_hand():
 def test_figure_4_and_what_its_policies_do_from_the_command(tmp_path):
     # One real run of three episodes; its arm is then watched on the same task.
     runs_dir, out_dir = tmp_path / "runs", tmp_path / "out"
-    line = [sys.executable, "reproduce/svg_figure4.py", "--seeds", "1"]
-    line += ["--envs", figures.MOVING_TARGET, "--num_workers", "1"]
-    line += ["--runs_dir", str(runs_dir), "--out_dir", str(out_dir)]
-    for binding in (
+    flags = ["--seeds", 1, "--envs", figures.MOVING_TARGET, "--num_workers", 1]
+    flags += ["--runs_dir", runs_dir, "--out_dir", out_dir]
+    bindings = (
         "train.num_steps=310",
         "train.initial_collect_steps=1",
         "train.evaluation_interval=155",
@@ -334,9 +329,8 @@ def test_figure_4_and_what_its_policies_do_from_the_command(tmp_path):
         "train.batch_size=8",
         "train.use_xla=False",
         *(f"Svg1Agent.{kind}_updates=2" for kind in ("model", "value", "policy")),
-    ):
-        line += ["--gin_bindings", binding]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    )
+    done = scripts.run("svg_figure4", *flags, bindings=bindings)
     assert done.returncode == 0, done.stderr
     assert str(out_dir / "svg_figure_4.png") in done.stdout.splitlines()[-1]
     # Watching imports TF-Agents, whose notices concern nobody.

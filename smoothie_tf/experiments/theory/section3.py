@@ -22,8 +22,6 @@ from smoothie_tf.experiments.theory import (
 if TYPE_CHECKING:
     import matplotlib.axes
 
-#: Names of the tables; each is written to `<out_dir>/<name>.csv`.
-TABLES = ("likelihood_ratio", "learned_updates", "local_optima", "fits", "ddpg_limit")
 #: Names of the functions whose local maxima are counted.
 TWO_GAUSSIANS, RANDOM, RIDGE = (
     "two Gaussians",
@@ -126,7 +124,7 @@ def tabulate(seeds: int = SEEDS) -> dict[str, pd.DataFrame]:
             seeds start at 0. Fits have half as many critics, at least 2.
 
     Returns:
-        Tables by name, in the order of `TABLES`.
+        Tables by name; each is written to `<out_dir>/<name>.csv`.
     """
     from smoothie_tf.experiments.theory import section3_critics
 
