@@ -8,7 +8,6 @@ same command resumes a stopped run, and continues the table; memory.json beside 
 the command, and a table of another one is refused.
 """
 
-import csv
 import json
 import pathlib
 import subprocess
@@ -16,6 +15,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import pandas as pd
 
 from smoothie_tf import command_line, program
 from smoothie_tf.experiments.drawing import style
@@ -65,7 +66,7 @@ def watch(
         table.write_text(
             "step,resident_megabytes,peak_megabytes,seconds\n", encoding="utf-8"
         )
-    last = max((int(row["step"]) for row in rows(table)), default=-every)
+    last = max(pd.read_csv(table)["step"], default=-every)
     started = time.monotonic()
     process = subprocess.Popen(command)
     try:
@@ -106,24 +107,17 @@ def other_command(table: pathlib.Path, command: Mapping[str, Any]) -> str:
     return next(differing, "")
 
 
-def rows(table: pathlib.Path) -> list[dict[str, str]]:
-    """Returns the rows of a table."""
-    with open(table, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def draw(table: pathlib.Path, path: pathlib.Path, title: str) -> None:
     """Plots resident memory over steps."""
-    found = rows(table)
-    steps = [int(row["step"]) for row in found]
+    rows = pd.read_csv(table)
     with style.picture(path, figsize=(6.0, 3.4), layout="constrained") as figure:
         axes = figure.subplots()
         for column, label, line in (
             ("resident_megabytes", "resident", "o-"),
             ("peak_megabytes", "most so far", ":"),
         ):
-            values = [float(row[column]) for row in found]
-            axes.plot(steps, values, line, color=style.SMOOTHIE, ms=3, label=label)
+            colour = style.SMOOTHIE
+            axes.plot(rows["step"], rows[column], line, color=colour, ms=3, label=label)
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("environment steps")
