@@ -186,10 +186,7 @@ _STOCK_AGENTS = {"ddpg": _stock_ddpg, "td3": _stock_td3, "sac": _stock_sac}
 def update(agent: str, environment_id: str, *bindings: str) -> None:
     """Runs only the compiled update and next action, always on the same batch."""
     compiled, arguments = _update_arguments(*_agent(agent, environment_id, bindings))
-    turns = contest.Turns(50)
-    while True:
-        compiled.train_and_act(*arguments)
-        turns.step()
+    _repeat(lambda: compiled.train_and_act(*arguments), 50)
 
 
 def derivatives(environment_id: str, *bindings: str) -> None:
@@ -197,11 +194,7 @@ def derivatives(environment_id: str, *bindings: str) -> None:
     agent, env = _agent("smoothie", environment_id, bindings)
     observation = tf.random.normal([128, *env.observation_space.shape])
     action = tf.random.uniform([128, *env.action_space.shape], -1.0, 1.0)
-    function = _compiled(lambda: agent.critic_derivatives(observation, action))
-    turns = contest.Turns(50)
-    while True:
-        function()
-        turns.step()
+    _repeat(_compiled(lambda: agent.critic_derivatives(observation, action)), 50)
 
 
 def svg_infinity(environment_id: str, length: str) -> None:
@@ -220,8 +213,12 @@ def svg_infinity(environment_id: str, length: str) -> None:
     episode = value_gradient_agent.Batch(
         state, action, each, each, each, following, each
     )
-    function = _compiled(lambda: agent._train_policy(episode))
-    turns = contest.Turns(20)
+    _repeat(_compiled(lambda: agent._train_policy(episode)), 20)
+
+
+def _repeat(function, warm_up):
+    """Calls a function again and again, each time as one step."""
+    turns = contest.Turns(warm_up)
     while True:
         function()
         turns.step()
@@ -238,15 +235,7 @@ def _compiled(function, *arguments):
 def product() -> None:
     """Multiplies two float32 matrices of 2048×2048."""
     left, right = tf.random.normal([2, 2048, 2048])
-
-    @tf.function
-    def multiply():
-        return tf.matmul(left, right)
-
-    turns = contest.Turns(3)
-    while True:
-        multiply()
-        turns.step()
+    _repeat(tf.function(lambda: tf.matmul(left, right)), 3)
 
 
 def update_products(observation_size: str, action_size: str) -> None:
