@@ -238,8 +238,7 @@ def _draw(
         path = out_dir / f"{figure.name}_comparison.csv"
         metrics.write_table(comparison, path)
         if len(comparison):
-            labels = {arm.variant: arm.label for arm in figure.arms}
-            comparison["variant"] = comparison["variant"].replace(labels)
+            comparison["variant"] = comparison["variant"].replace(figure.labels)
             shown = comparison.rename(columns={"variant": "arm"})
             for columns in (["mean", "std"], ["difference", "low", "high"]):
                 rows = [rounding.beside(*row) for row in shown[columns].to_numpy()]

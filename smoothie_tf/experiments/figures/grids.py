@@ -103,9 +103,9 @@ class Figure:
         return re.sub(r"\W+", "_", title)
 
     @property
-    def labels(self) -> str:
-        """The labels of its arms, separated by commas."""
-        return ", ".join(arm.label for arm in self.arms)
+    def labels(self) -> dict[str, str]:
+        """The labels of its arms, by variant."""
+        return {arm.variant: arm.label for arm in self.arms}
 
 
 def grid(

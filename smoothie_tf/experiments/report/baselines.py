@@ -125,7 +125,7 @@ def published(found: evidence.Evidence) -> list[str]:
     steps = list(table.columns).index("steps")
     for row in rows:
         row[steps] = f"{int(row[steps]):,}"
-    labels = {arm.variant: arm.label for arm in BASELINES.arms}
+    labels = BASELINES.labels
     for preset in found.presets:
         is_own = preset.name == evidence.BASELINES_PRESET
         runs = (found.baselines if is_own else found.finals[preset.name]).by_run

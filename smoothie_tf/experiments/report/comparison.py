@@ -33,7 +33,7 @@ def write(
     path = out_dir / f"{figure.name}_runs.csv"
     baseline = figure.arms[0]
     lines = [
-        f"# {figure.title}: {figure.labels}\n",
+        f"# {figure.title}: {', '.join(figure.labels.values())}\n",
         "```",
         command,
         "```\n",
@@ -92,10 +92,9 @@ def _missing(figure, runs):
     missing = [run for run in runs if not prefix.is_done(run)]
     if not missing:
         return []
-    labels = {arm.variant: arm.label for arm in figure.arms}
     seeds: dict[str, list[str]] = {}
     for run in missing:
-        arm = f"{labels[run.variant]} on {run.env}"
+        arm = f"{figure.labels[run.variant]} on {run.env}"
         seeds.setdefault(arm, []).append(str(run.seed))
     named = [
         f"{arm}, seed{'s' * (len(each) > 1)} {', '.join(each)}"

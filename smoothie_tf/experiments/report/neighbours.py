@@ -7,7 +7,6 @@ from smoothie_tf.experiments.figures.neighbours import NEIGHBOURS, SOFT_DDPG_WID
 from smoothie_tf.experiments.report import tables
 
 _RETURNS, _WIDTHS = NEIGHBOURS, SOFT_DDPG_WIDTHS
-_LABELS = {arm.variant: arm.label for arm in _RETURNS.arms}
 _COMMAND = "python reproduce/soft_ddpg.py --preset short"
 _ESCAPE_COMMAND = "python reproduce/neighbours_escape.py"
 
@@ -70,7 +69,7 @@ def _escape(path: pathlib.Path) -> list[str]:
         reward = "discretized" if "Discretized" in environment else "dense"
         share = statistics.share(int((arm["ends_on"] == "better").sum()), len(arm))
         ended = writing.percent(share)
-        rows.append([reward, _LABELS.get(agent, agent), ended, str(len(arm))])
+        rows.append([reward, _RETURNS.labels.get(agent, agent), ended, str(len(arm))])
     head = ["reward", "agent", "runs that end on the better mode", "n"]
     picture = f"{path.name}/{path.name}.png"
     return [

@@ -34,8 +34,7 @@ def returns(
         metrics.DamagedRunError: If the table cannot be read.
     """
     finals = evidence.Finals(metrics.read_table(path))
-    labels = {arm.variant: arm.label for arm in figure.arms}
-    parts = []
+    labels, parts = figure.labels, []
     for steps, of_length in finals.by_run.groupby("steps"):
         rows = []
         for env in [e for e in figure.envs if e in set(of_length["env"])]:
@@ -59,7 +58,7 @@ def returns(
         parts += [f"### {after} {steps:,} steps\n", table(head, rows)]
     folder = path.parent.name if picture_folder is None else picture_folder
     picture = pathlib.PurePosixPath(folder, f"{figure.name}.png")
-    parts.append(f"![{figure.subject or figure.labels}]({picture})\n")
+    parts.append(f"![{figure.subject or ', '.join(labels.values())}]({picture})\n")
     return parts + _commits(path.with_suffix(".json"))
 
 
