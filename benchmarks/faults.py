@@ -12,6 +12,7 @@ import collections
 import contextlib
 import dataclasses
 import errno
+import functools
 import importlib.util
 import io
 import json
@@ -770,42 +771,27 @@ def table(soak: Soak) -> str:
     return "\n".join(lines) + "\n"
 
 
-def faults(times: dict[str, int]) -> dict[str, Callable[[Soak], None]]:
-    """Returns functions that inject each type of fault `times[name]` times, by name."""
-    chosen: dict[str, Callable[[Soak], None]] = {
-        "kill": lambda soak: kill(soak, times["kill"]),
-        "terminate": lambda soak: ask_to_stop(
-            soak, times["terminate"], signal.SIGTERM, "SIGTERM"
-        ),
-        "interrupt": lambda soak: ask_to_stop(
-            soak, times["interrupt"], signal.SIGINT, "Ctrl-C"
-        ),
-        "disk": lambda soak: fill(soak, times["disk"], "disk full", small_disk),
-        "quota": lambda soak: fill(soak, times["quota"], "quota used up", small_quota),
-        "twice": lambda soak: run_twice(soak, times["twice"]),
-        "damage": lambda soak: damage_checkpoint(soak, times["damage"]),
-        "damage-both": lambda soak: damage_both(soak, times["damage-both"]),
-    }
-    for name in LAUNCHERS:
-        chosen[f"worker-{name}"] = lambda soak, name=name: kill_worker(
-            soak, times["worker"], name
-        )
-    if "ray" in LAUNCHERS:
-        chosen["node"] = lambda soak: kill_node(soak, times["node"])
-    return chosen
-
-
-TIMES = {
-    "kill": 50,
-    "terminate": 5,
-    "interrupt": 5,
-    "disk": 5,
-    "quota": 5,
-    "twice": 2,
-    "damage": 10,
-    "damage-both": 2,
-    "worker": 2,
-    "node": 2,
+#: Faults by name: how often each is injected by default, and the function for it.
+FAULTS: dict[str, tuple[int, Callable[[Soak, int], None]]] = {
+    "kill": (50, kill),
+    "terminate": (
+        5,
+        functools.partial(ask_to_stop, number=signal.SIGTERM, fault="SIGTERM"),
+    ),
+    "interrupt": (
+        5,
+        functools.partial(ask_to_stop, number=signal.SIGINT, fault="Ctrl-C"),
+    ),
+    "disk": (5, functools.partial(fill, fault="disk full", limit=small_disk)),
+    "quota": (5, functools.partial(fill, fault="quota used up", limit=small_quota)),
+    "twice": (2, run_twice),
+    "damage": (10, damage_checkpoint),
+    "damage-both": (2, damage_both),
+    **{
+        f"worker-{name}": (2, functools.partial(kill_worker, launcher=name))
+        for name in LAUNCHERS
+    },
+    **({"node": (2, kill_node)} if "ray" in LAUNCHERS else {}),
 }
 
 
@@ -833,24 +819,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--faults",
         nargs="+",
-        help=f"some of {' '.join(faults(TIMES))}; default all. disk requires"
-        " permission to mount a tmpfs",
+        choices=FAULTS,
+        default=list(FAULTS),
+        help="default all; disk requires permission to mount a tmpfs",
     )
     parser.add_argument(
-        "--times", type=int, help="number of each fault; default: its own number"
+        "--times",
+        action=command_line.AtLeast,
+        help="number of each fault; default: its own number",
     )
     parser.add_argument(
         "--gin_bindings", action="append", default=[], help="additional bindings"
     )
     flags = parser.parse_args(arguments)
-    if flags.times is not None and flags.times < 1:
-        parser.error(f"--times must be at least 1, but is {flags.times}")
-    times = {key: flags.times or number for key, number in TIMES.items()}
-    known = faults(times)
-    chosen = flags.faults or list(known)
-    unknown = [name for name in chosen if name not in known]
-    if unknown:
-        parser.error(f"--faults {unknown[0]} must be one of {', '.join(known)}")
+    times = {name: flags.times or FAULTS[name][0] for name in flags.faults}
     if flags.out_dir.exists() and any(flags.out_dir.iterdir()):
         parser.error(f"--out_dir {flags.out_dir} must be a new or an empty directory")
     quiet.silence_imports()
@@ -859,13 +841,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rng = random.Random(flags.seed)
     started = time.monotonic()
     soak = Soak(task, flags.out_dir.resolve(), flags.seeds, rng, flags.whole_dir)
-    soak.progress.total = sum(
-        times["worker" if name.startswith("worker-") else name] for name in chosen
-    )
+    soak.progress.total = sum(times.values())
     path = flags.out_dir / "faults.md"
-    for name in chosen:
+    for name, number in times.items():
         soak.progress.set_postfix_str(name)
-        known[name](soak)
+        FAULTS[name][1](soak, number)
         # Written after each fault, so that a stopped soak leaves a table.
         text, problems = table(soak), soak.problems()
         path.write_text("\n".join([text, *problems]), encoding="utf-8")
