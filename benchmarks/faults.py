@@ -730,30 +730,29 @@ def kill_node(soak: Soak, times: int) -> None:
 
 def _kill_node(cluster, node, runs, soak, killed):
     """Kills a node some time after both runs have begun to train."""
-    for run in runs:
-        while not (run.directory / "progress.json").exists():
-            if any(each.is_done() for each in runs):
-                return
-            time.sleep(0.01)
-    time.sleep(soak.rng.uniform(0, _SECONDS_OF_TRAINING))
-    if not any(run.is_done() for run in runs):
+    if _are_training(runs, soak):
         cluster.remove_node(node, allow_graceful=False)
         killed.set()
 
 
 def _kill_holder(run, soak, killed):
     """Kills the process with a run's lock, some time after it has begun to train."""
-    progress = run.directory / "progress.json"
-    while not progress.exists():
-        if run.is_done():
-            return
-        time.sleep(0.01)
-    time.sleep(soak.rng.uniform(0, _SECONDS_OF_TRAINING))
-    holder = (run.directory / ".lock").read_text(encoding="utf-8").split()
-    if run.is_done() or not holder:
+    if not _are_training([run], soak):
         return
-    os.kill(int(holder[0]), signal.SIGKILL)
-    killed.set()
+    if holder := (run.directory / ".lock").read_text(encoding="utf-8").split():
+        os.kill(int(holder[0]), signal.SIGKILL)
+        killed.set()
+
+
+def _are_training(runs, soak):
+    """Waits for a moment in which all runs train; returns False if one is done."""
+    for run in runs:
+        while not (run.directory / "progress.json").exists():
+            if any(each.is_done() for each in runs):
+                return False
+            time.sleep(0.01)
+    time.sleep(soak.rng.uniform(0, _SECONDS_OF_TRAINING))
+    return not any(run.is_done() for run in runs)
 
 
 def table(soak: Soak) -> str:

@@ -227,6 +227,11 @@ def scaling(flags: argparse.Namespace) -> None:
     variants["Humanoid-v5 (S 348, A 17)"] = ("Humanoid-v5",)
     variants["without KL penalty"] = (TASK, "SmoothieAgent.kl_penalty=0.0")
     variants["one minibatch"] = (TASK, "SmoothieAgent.independent_minibatches=False")
+    _costs(flags, variants)
+
+
+def _costs(flags, variants):
+    """Compares updates, each of a task and bindings, with the first of them."""
     contenders = [
         _ours(name, flags.core, "update", "smoothie", task, KL_PENALTY, *bindings)
         for name, (task, *bindings) in variants.items()
@@ -261,15 +266,8 @@ VARIANTS = {
 
 def variants(flags: argparse.Namespace) -> None:
     """Compares the update of each variant of Smoothie with the default one."""
-    default = _ours("default", flags.core, "update", "smoothie", TASK, KL_PENALTY)
-    others = [
-        _ours(name, flags.core, "update", "smoothie", TASK, KL_PENALTY, *bindings)
-        for name, bindings in VARIANTS.items()
-    ]
-    rates = contest.alternate([default, *others], flags.rounds, flags.steps // 4)
-    for name in VARIANTS:
-        ratio = contest.ratios(rates["default"], rates[name])
-        _row(f"cost of an update, {name}, {TASK}", ratio, "×")
+    others = {f"{name}, {TASK}": (TASK, *each) for name, each in VARIANTS.items()}
+    _costs(flags, {f"default, {TASK}": (TASK,), **others})
 
 
 SVG_EPISODE = 1000
