@@ -9,7 +9,6 @@ import math
 import operator
 import os
 import pathlib
-import re
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -218,19 +217,6 @@ class RunDirectory:
     def set_metrics(self, lines: Sequence[str]) -> None:
         """Sets the lines from a checkpoint; `write_metrics` writes them."""
         self._metrics[1:] = lines
-
-    def read_metrics(self, step: int) -> None:
-        """Reads the lines of metrics.csv up to `step`; the run repeats the others."""
-        self._metrics[1:] = []
-        path = self.path / "metrics.csv"
-        if path.exists():
-            text = path.read_text(encoding="utf-8", errors="replace")
-            for line in text.splitlines(keepends=True)[1:]:
-                number = line.split(",")[0]
-                # A line without a line end was truncated while it was written.
-                whole = line.endswith("\n") and re.fullmatch(r"[0-9]{1,18}", number)
-                if whole and int(number) <= step:
-                    self._metrics.append(line)
 
     def append_metrics(self, row: dict[str, float | None]) -> None:
         """Adds one row to metrics.csv; missing and NaN values are left empty."""

@@ -465,10 +465,7 @@ class Trainer:
             self._train_and_act(train=False)
             return
         self.step = state["step"]
-        if "metrics" in state:
-            self._directory.set_metrics(state["metrics"])
-        else:  # Older checkpoints do not hold them.
-            self._directory.read_metrics(self.step)
+        self._directory.set_metrics(state["metrics"])
         self._replay_rng.bit_generator.state = state["replay_rng"]
         self._finished_returns = state["finished_returns"]
         if state["metric_count"]:

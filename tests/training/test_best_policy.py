@@ -62,7 +62,7 @@ def test_a_run_resumed_from_before_the_best_ends_with_the_same(run):
         evaluate(step, returns[step])
     before = (path / best_policy.FILE_NAME).read_bytes()
     # Stopped, with a last checkpoint of step 2.
-    directory.read_metrics(2)
+    directory.set_metrics(directory.metrics[:2])
     directory.write_metrics()
     for step in (3, 4, 5):
         evaluate(step, returns[step])

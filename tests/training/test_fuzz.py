@@ -135,20 +135,3 @@ def test_run_json(tmp_path, content):
         assert str(tmp_path) in str(error)
         assert len(str(error).splitlines()) == 1
     assert path.read_bytes() == content
-
-
-@SETTINGS
-@given(st.binary(max_size=200), st.integers(0, 1000))
-@example(b"step\n" + "²,1\n".encode(), 5)
-@example(b"step\n" + "١٢,1\n".encode(), 50)
-@example(b"step\n" + b"9" * 5000 + b",1\n", 50)
-@example(b"step\n10\x0b,1\n20\x1c3,1\n", 50)
-def test_rows_of_older_versions(tmp_path, content, step):
-    with contextlib.suppress(FileNotFoundError):
-        (tmp_path / "run.json").unlink()
-    (tmp_path / "run.json").write_text(json.dumps(IDENTITY))
-    (tmp_path / "metrics.csv").write_bytes(content)
-    directory = run_directory.RunDirectory(tmp_path, IDENTITY)
-    with contextlib.closing(directory):
-        directory.read_metrics(step)
-        assert all(int(row.split(",")[0]) <= step for row in directory.metrics)

@@ -76,25 +76,6 @@ def test_progress_is_not_worth_a_run(directory, monkeypatch):
     directory.write_progress(step=1)
 
 
-def test_rows_of_older_versions_are_read_from_the_file(directory):
-    for step in (10, 20, 30):
-        directory.append_metrics({"step": step})
-    with open(directory.path / "metrics.csv", "a") as file:
-        file.write("x,1.5\n20,1.5,0.")
-    directory.read_metrics(20)
-    directory.write_metrics()
-    table = pd.read_csv(directory.path / "metrics.csv")
-    assert table["step"].tolist() == [10, 20]
-
-
-@pytest.mark.parametrize("content", ["", "step,eval", "\0\0\0"])
-def test_a_file_cut_in_its_header_starts_anew(directory, content):
-    (directory.path / "metrics.csv").write_text(content)
-    directory.read_metrics(20)
-    directory.write_metrics()
-    assert (directory.path / "metrics.csv").read_text() == HEADER
-
-
 def test_another_process_is_refused(directory):
     code = (
         "import sys\n"
