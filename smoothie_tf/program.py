@@ -7,7 +7,6 @@ the caller's streams and environment.
 Importing this module imports no TensorFlow.
 """
 
-import codecs
 import errno
 import io
 import os
@@ -17,28 +16,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-_ERRORS = "smoothie_tf.spelled"
-_SPELLED = {
-    "σ": "sigma",
-    "Σ": "Sigma",
-    "μ": "mu",
-    "λ": "lambda",
-    "φ": "phi",
-    "±": "+/-",
-    "−": "-",
-    "–": "-",
-    "×": "x",
-    "≥": ">=",
-    "≤": "<=",
-    "½": "1/2",
-    "¼": "1/4",
-    "…": "...",
-    "′": "'",
-    "’": "'",
-    "→": "->",
-    "µ": "u",
-    "\N{COMBINING TILDE}": "~",
-}
 # Errors of a file system that is full or may not be written, or of a path.
 _EXPLAINED = (
     errno.ENOSPC,
@@ -60,10 +37,10 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
     """Runs a command as this process's program.
 
     Printing never ends the command: characters that the terminal's encoding lacks are
-    spelled (σ as sigma) or escaped, and when the reader closes the pipe (`| head`), the
-    rest is discarded. Matplotlib uses no backend for windows or notebooks. Modules in
-    the working directory can be imported, such as one that registers the user's task;
-    installed ones come first.
+    escaped, and when the reader closes the pipe (`| head`), the rest is discarded.
+    Matplotlib uses no backend for windows or notebooks. Modules in the working
+    directory can be imported, such as one that registers the user's task; installed
+    ones come first.
 
     Args:
         command: Parses the process's own arguments, and returns an exit status.
@@ -84,7 +61,6 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
         return 2
     if not {"", os.curdir, here} & set(sys.path):
         sys.path.append(here)
-    codecs.register_error(_ERRORS, _spell)
     sys.stdout, output = _never_raising(sys.stdout, 1)
     sys.stderr, _ = _never_raising(sys.stderr, 2)
     try:
@@ -118,21 +94,6 @@ def _lost(output):
     return 1
 
 
-def _spell(error):
-    """Replaces characters that an encoding lacks: an error handler of `codecs`."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    signs = error.object[error.start : error.end]
-    if all(0xDC80 <= ord(sign) <= 0xDCFF for sign in signs):
-        # Bytes of a file name that are not valid text are written unchanged.
-        return signs.encode("ascii", "surrogateescape"), error.end
-    spelled = [
-        _SPELLED.get(sign) or sign.encode("ascii", "backslashreplace").decode()
-        for sign in signs
-    ]
-    return "".join(spelled), error.end
-
-
 def _never_raising(stream, descriptor):
     """Returns a replacement for a stream, and the file below it."""
     if stream is None:  # It was closed before the program began.
@@ -149,7 +110,7 @@ def _never_raising(stream, descriptor):
         io.TextIOWrapper(
             io.BufferedWriter(output),
             encoding=stream.encoding,
-            errors=_ERRORS,
+            errors="backslashreplace",
             line_buffering=stream.line_buffering,
             write_through=getattr(stream, "write_through", False),
         ),
