@@ -157,6 +157,19 @@ def called_as(name: str) -> list[str]:
     return ["python", f"reproduce/{name}.py"]
 
 
+def report(name: str, error: Exception) -> int:
+    """Prints an error of a command in one sentence, and returns its exit status.
+
+    Args:
+        name: The command, such as `train`.
+        error: A `ValueError` if the command's input cannot be used.
+    """
+    sentence = validation.first_line(error)
+    end = "" if sentence.endswith((".", "?")) else "."
+    print(f"{program_name(name)}: {sentence}{end}", file=sys.stderr)
+    return BAD_INPUT if isinstance(error, ValueError) else FAILED
+
+
 def program_name(name: str) -> str:
     """Returns a command's name for its error messages."""
     if sys.argv[0] == called_by_smoothie(name):

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from smoothie_tf import command_line, validation
+from smoothie_tf import command_line
 from smoothie_tf.training import episode_limit, files, stopping
 
 
@@ -49,7 +49,7 @@ def _export(flags, stop):
         print("Stopped; nothing was exported.", file=sys.stderr)
         return command_line.INTERRUPTED
     except (ValueError, checked_task.NotFiniteError, files.StorageError) as error:
-        return _report("export", error)
+        return command_line.report("export", error)
     for notice in notices:
         print(notice, file=sys.stderr)
     print(f"The policy is in {flags.out}, its card in {flags.out / 'README.md'}.")
@@ -92,19 +92,8 @@ def _evaluate(flags, arguments, stop):
         print("Stopped; there is no result.", file=sys.stderr)
         return command_line.INTERRUPTED
     except (ValueError, checked_task.NotFiniteError, files.StorageError) as error:
-        return _report("evaluate", error)
+        return command_line.report("evaluate", error)
     return command_line.DONE
-
-
-def _report(command, error):
-    """Prints an error of a command, and returns its exit status."""
-    if isinstance(error, ValueError):
-        sentence, status = validation.first_line(error), command_line.BAD_INPUT
-    else:
-        sentence, status = str(error), command_line.FAILED
-    sentence = f"{sentence.rstrip('.')}."
-    print(f"{command_line.program_name(command)}: {sentence}", file=sys.stderr)
-    return status
 
 
 def _export_parser():

@@ -38,7 +38,7 @@ UNREADABLE = (
 )
 
 
-class CheckpointError(Exception):
+class CheckpointError(ValueError):
     """A run's checkpoints exist, but none of them can be read."""
 
 

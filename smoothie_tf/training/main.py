@@ -33,7 +33,6 @@ def _run(flags, arguments, stop):
     quiet.silence_imports()
     from smoothie_tf import threads
     from smoothie_tf.training import (
-        checkpoint,
         config,
         files,
         process,
@@ -54,7 +53,7 @@ def _run(flags, arguments, stop):
         if flags.num_steps is not None:
             bindings.append(f"train.num_steps={flags.num_steps}")
         if flags.untuned and flags.values != "paper":
-            return _refuse(
+            raise validation.InputError(
                 "--untuned has no effect with --values recommended, which reads no"
                 " tuned values."
             )
@@ -73,7 +72,7 @@ def _run(flags, arguments, stop):
             flags.agent, flags.env, flags.values, not flags.untuned
         )
         if flags.values_digest not in (None, values_digest):
-            return _refuse(
+            raise validation.InputError(
                 f"the values for {flags.env} in gin/tuned or gin/recommended have"
                 " changed since this run was planned: give the command of the figure"
                 " or comparison again."
@@ -95,22 +94,12 @@ def _run(flags, arguments, stop):
         what_next = f"the same command resumes from the checkpoint in {flags.run_dir}"
         print(f"Stopped; {stopped if stopped.args else what_next}.", file=sys.stderr)
         return command_line.INTERRUPTED
-    except (ValueError, checkpoint.CheckpointError) as error:
+    except (ValueError, train.NumericalError, files.StorageError) as error:
         if flags.debug:
             raise
-        return _refuse(validation.first_line(error))
-    except train.NumericalError as error:
-        if flags.debug:
-            raise
-        print(f"{_name()}: {error}", file=sys.stderr)
-        return 1
-    except files.StorageError as error:
-        if flags.debug:
-            raise
-        print(f"{_name()}: {error}.", file=sys.stderr)
-        return 1
+        return command_line.report("train", error)
     print(f"Results are in {flags.run_dir}.")
-    return 0
+    return command_line.DONE
 
 
 def _command(arguments):
@@ -120,10 +109,6 @@ def _command(arguments):
         place = kept.index("--values_digest")
         del kept[place : place + 2]
     return shlex.join([*command_line.called_as("train"), *kept])
-
-
-def _name():
-    return command_line.program_name("train")
 
 
 def _described(flags, files):
@@ -140,14 +125,9 @@ def _described(flags, files):
     return f"{whose} ({', '.join(names)})"
 
 
-def _refuse(sentence):
-    print(f"{_name()}: {sentence}", file=sys.stderr)
-    return 2
-
-
 def _parser():
     parser = command_line.Parser(
-        prog=_name(),
+        prog=command_line.program_name("train"),
         description="Trains an agent on a Gymnasium task. Run the same command again to"
         " resume a stopped run.",
     )

@@ -12,8 +12,8 @@ from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf import progress_bar, validation
 from smoothie_tf.environments import gymnasium_environment, task_names
+from smoothie_tf.training import config as gin_config
 from smoothie_tf.training import (
-    checkpoint,
     files,
     provenance,
     run_directory,
@@ -22,12 +22,10 @@ from smoothie_tf.training import (
     train,
     video,
 )
-from smoothie_tf.training import config as gin_config
 
 # Errors during setup whose messages are already clear, and a request to stop.
 _SAID_ALREADY = (
     ValueError,
-    checkpoint.CheckpointError,
     files.StorageError,
     train.NumericalError,
     stopping.Interrupted,
@@ -66,9 +64,9 @@ def run(
       The run's directory.
 
     Raises:
-      ValueError: If an argument or a binding is not allowed.
+      ValueError: If an argument or a binding is not allowed, or if there are
+        checkpoints, but none can be used.
       Interrupted: If the run was asked to stop.
-      CheckpointError: If there are checkpoints, but none can be used.
       NumericalError: If a number was not finite.
       StorageError: If a file could not be written, for example on a full disk.
     """
