@@ -215,11 +215,7 @@ def parse_operative(path: pathlib.Path) -> None:
       ConfigError: If it cannot be used.
     """
     gin.clear_config()
-    try:
-        text = path.read_text(encoding=gin_text.ENCODING)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from error
-    _parse(text, f"{path}")
+    _parse(_read(path), f"{path}")
 
 
 def _parse(text, source):

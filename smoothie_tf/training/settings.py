@@ -48,11 +48,6 @@ class Settings:
     def __post_init__(self):
         values = dataclasses.asdict(self)
         del values["use_xla"]
-        for name, value in values.items():
-            if value is None:  # Elsewhere None means "not set".
-                raise ValueError(
-                    f"train.{name} must be a whole number of at least 1, but is None."
-                )
         validation.check("train", "count", **values)
         for name, value in values.items():  # 1e6 is a float.
             object.__setattr__(self, name, int(value))
