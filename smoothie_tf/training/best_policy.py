@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from smoothie_tf import validation
 from smoothie_tf.training import files
 
 FILE_NAME = "best_policy.npz"
@@ -68,7 +69,7 @@ def saved_step(run_dir: str | os.PathLike[str]) -> int | None:
     """
     if not (pathlib.Path(run_dir) / FILE_NAME).exists():
         return None
-    return int(_read(run_dir)["step"])
+    return BestPolicy(run_dir).step
 
 
 class BestPolicy:
@@ -84,10 +85,20 @@ class BestPolicy:
           BestPolicyError: If the file does not exist or cannot be read.
         """
         self._path = pathlib.Path(run_dir) / FILE_NAME
-        arrays = _read(run_dir)
-        #: Environment steps of training at its evaluation.
-        self.step = int(arrays["step"])
-        self._kept = [arrays[f"variable_{i}"] for i in range(len(arrays) - 2)]
+        try:
+            with np.load(self._path) as file:
+                #: Environment steps of training at its evaluation.
+                self.step = int(file["step"])
+                self._kept = [file[f"variable_{i}"] for i in range(len(file) - 2)]
+        except (
+            OSError,
+            LookupError,
+            ValueError,
+            EOFError,
+            zipfile.BadZipFile,
+        ) as error:
+            reason = validation.first_line(error)
+            raise BestPolicyError(f"{self._path} cannot be read: {reason}.") from error
 
     def restore(self, variables: Sequence[tf.Variable]) -> None:
         """Assigns the saved weights to a policy's variables.
@@ -107,16 +118,3 @@ class BestPolicy:
             )
         for variable, array in zip(variables, self._kept, strict=True):
             variable.assign(array)
-
-
-def _read(run_dir):
-    path = pathlib.Path(run_dir) / FILE_NAME
-    try:
-        with np.load(path) as file:
-            arrays = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BestPolicyError(f"{path} cannot be read: {error}.") from error
-    names = {"step", "mean_return", *(f"variable_{i}" for i in range(len(arrays) - 2))}
-    if set(arrays) != names:
-        raise BestPolicyError(f"{path} does not hold a policy.")
-    return arrays

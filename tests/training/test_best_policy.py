@@ -81,7 +81,7 @@ def test_a_file_that_is_not_whole_is_an_error(run):
             best_policy.saved_step(path)
     with open(file, "wb") as other:
         np.savez(other, x=1)
-    with pytest.raises(best_policy.BestPolicyError, match="does not hold a policy"):
+    with pytest.raises(best_policy.BestPolicyError, match="cannot be read"):
         best_policy.saved_step(path)
 
 
