@@ -142,46 +142,30 @@ def read_description(directory: str | os.PathLike[str]) -> dict[str, Any] | None
         raise ExportedPolicyError(f"{path} cannot be read: {error}.") from error
 
 
-def _check_is_ours(description, directory):
-    """Raises `ExportedPolicyError` if another program wrote the policy.json."""
+def _check_is_ours(description, directory, records):
+    """Raises `ExportedPolicyError` unless `smoothie export` wrote the policy.json."""
     try:
-        known = isinstance(description["environment"]["id"], str)
-        known = known and isinstance(description["evaluations"], list)
-    except (KeyError, TypeError):
-        known = False
-    if not known:
-        raise ExportedPolicyError(
-            f"--policy {directory} has a policy.json that `smoothie export` did not"
-            " write: it has no environment.id, or no list of evaluations."
-        )
-
-
-def _check_has_card(description, directory):
-    """Raises `ExportedPolicyError` if no card can be made from the policy.json."""
-    try:
-        model_card.render(description, set(), directory.name)
-        for each in description["evaluations"]:
-            each["command"]
+        if not isinstance(description["environment"]["id"], str):
+            raise TypeError("environment.id is no text")
+        if records:
+            model_card.render(description, set(), directory.name)
+            for each in description["evaluations"]:
+                each["command"]
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ExportedPolicyError(
-            f"--policy {directory} has a policy.json from which no card can be made"
-            f" ({type(error).__name__}: {validation.first_line(error)}): --record needs"
-            " it as `smoothie export` wrote it."
+            f"--policy {directory} has a policy.json that `smoothie export` did not"
+            f" write ({type(error).__name__}: {validation.first_line(error)})."
         ) from error
 
 
 def _bindings(description, environment_id=None):
     """Returns the parameters of the export's own task, or none if it is another one."""
-    environment = description.get("environment") if _is_object(description) else None
-    if not _is_object(environment):
+    try:
+        environment = description["environment"]
+        is_own = environment_id in (None, environment["id"])
+        return environment.get("bindings", {}) if is_own else {}
+    except (AttributeError, LookupError, TypeError):
         return {}
-    if environment_id is not None and environment.get("id") != environment_id:
-        return {}
-    return environment.get("bindings", {})
-
-
-def _is_object(value):
-    return isinstance(value, dict)
 
 
 def evaluate(
@@ -322,7 +306,8 @@ def evaluate_command(
     records = command is not None
     environment_id = _task_of(description, directory, environment_id, records)
     bindings = _bindings(description, environment_id)
-    if not bindings and _is_object(own := _bindings(description)) and own:
+    own = _bindings(description)
+    if not bindings and own and isinstance(own, dict):
         texts = ", ".join(f"{name} = {value}" for name, value in own.items())
         print(
             f"{environment_id} has its default parameters: those of --policy"
@@ -410,9 +395,7 @@ def _task_of(description, directory, environment_id, records) -> str:
     if description is None:
         advice = "--record needs an export's card" if records else "give --env"
         raise ExportedPolicyError(f"--policy {directory} has no policy.json: {advice}.")
-    _check_is_ours(description, directory)
-    if records:
-        _check_has_card(description, directory)
+    _check_is_ours(description, directory, records)
     own = description["environment"]["id"]
     if environment_id not in (None, own):
         raise ExportedPolicyError(

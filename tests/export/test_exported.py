@@ -267,7 +267,7 @@ def test_a_card_that_cannot_be_made_is_said_before_the_evaluation(copy, capsys, 
     status, out, err = evaluate(*flags, capsys=capsys)
     assert (status, out) == (2, "")
     (line,) = err.splitlines()
-    assert "has a policy.json from which no card can be made" in line
+    assert "has a policy.json that `smoothie export` did not write" in line
     assert (copy / "README.md").read_text() == before
 
 
