@@ -14,7 +14,6 @@ import select
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 # Errors of a file system that is full or may not be written, or of a path.
 _EXPLAINED = (
@@ -33,7 +32,7 @@ _EXPLAINED = (
 _CLOSED_READER = (errno.EPIPE, errno.EIO)
 
 
-def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
+def run(command: Callable[[], int]) -> int:
     """Runs a command as this process's program.
 
     Printing never ends the command: characters that the terminal's encoding lacks are
@@ -44,8 +43,6 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
 
     Args:
         command: Parses the process's own arguments, and returns an exit status.
-        *args: Its arguments.
-        **kwargs: Its keyword arguments.
 
     Returns:
         The command's exit status; 1 if that is 0, but its output or a file could not be
@@ -64,7 +61,7 @@ def run(command: Callable[..., int], *args: Any, **kwargs: Any) -> int:
     sys.stdout, output = _never_raising(sys.stdout, 1)
     sys.stderr, _ = _never_raising(sys.stderr, 2)
     try:
-        return command(*args, **kwargs) or _lost(output)
+        return command() or _lost(output)
     except OSError as error:
         if error.errno not in _EXPLAINED:
             raise

@@ -5,7 +5,7 @@ import sys
 import tensorflow as tf
 
 
-def limit(number: int) -> bool:
+def limit(number: int) -> None:
     """Sets TensorFlow's numbers of threads within and across operations.
 
     This is possible only before TensorFlow's first operation. After it, for example in
@@ -14,9 +14,6 @@ def limit(number: int) -> bool:
 
     Args:
         number: Number of threads, at least 1.
-
-    Returns:
-        Whether the numbers were set.
     """
     threading = tf.config.threading
     try:
@@ -30,5 +27,3 @@ def limit(number: int) -> bool:
             " those of a process of its own.",
             file=sys.stderr,
         )
-        return False
-    return True
