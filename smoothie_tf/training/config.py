@@ -58,17 +58,9 @@ def parse(
       ConfigError: If a file is missing, or a binding cannot be used; the message
         suggests the nearest parameter name.
     """
-    if values not in gin_directory.VALUES:
-        raise ConfigError(
-            f"--values {values!r} is unknown: it must be one of"
-            f" {', '.join(gin_directory.VALUES)}."
-        )
     gin.clear_config()
-    agents = gin_directory.agents()
-    if agent not in agents:
-        raise ConfigError(
-            f"--agent {agent!r} is unknown: it must be one of {', '.join(agents)}."
-        )
+    _check_known("--values", values, gin_directory.VALUES)
+    _check_known("--agent", agent, gin_directory.agents())
     if values == "recommended" and agent not in gin_directory.recommended():
         raise ConfigError(
             f"--values recommended: there are none for the agent {agent!r}, but for"
@@ -79,12 +71,7 @@ def parse(
     files = gin_directory.value_files(agent, environment_id, tuned, values)
     of_agent = list(files)
     if preset is not None:
-        presets = gin_directory.presets()
-        if preset not in presets:
-            raise ConfigError(
-                f"--preset {preset!r} is unknown: it must be one of"
-                f" {', '.join(presets)}."
-            )
+        _check_known("--preset", preset, gin_directory.presets())
         files.append(gin_directory.ROOT / "presets" / f"{preset}.gin")
     own_files = []
     for name in gin_files:
@@ -172,6 +159,13 @@ def without_effect(bindings: Sequence[str]) -> list[str]:
         and not name.startswith(("grid.", "search."))
         and name not in read
     ]
+
+
+def _check_known(flag, name, known):
+    if name not in known:
+        raise ConfigError(
+            f"{flag} {name!r} is unknown: it must be one of {', '.join(known)}."
+        )
 
 
 def _parse_file(path, including=()):

@@ -6,7 +6,6 @@ only a few of the values, need not wait for this import.
 
 import dataclasses
 import pathlib
-import tokenize
 from collections.abc import Iterable
 from typing import Any
 
@@ -66,19 +65,7 @@ def _read(source, values):
                 values[f"{name}.{argument}" if argument else name] = statement.value
     except InputError:
         raise
-    # Text that is not UTF-8, or holds a NUL, raises a ValueError; on invalid text,
-    # gin's parser also passes on errors of Python's parser.
-    except (
-        SyntaxError,
-        tokenize.TokenError,
-        AttributeError,
-        OSError,
-        TypeError,
-        ValueError,
-        RecursionError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+    except Exception as error:  # Gin passes on errors of Python's parser.
         given = f"--gin_bindings {source!r}" if isinstance(source, str) else source
         reason = " ".join(str(error.args[0] if error.args else error).split())
         raise InputError(
