@@ -98,7 +98,7 @@ def launch(
 
     Args:
         runs: The runs; the output of each goes to `log.txt` in its directory.
-        num_workers: Maximum of parallel runs; `None` for one on each usable core.
+        num_workers: Maximum of parallel runs, ≥ 1; `None` for one on each usable core.
         title: Title of the progress bar.
         stream: Stream for progress and failures; `None` for standard error.
         workers: Starts the runs; `None` for processes on this machine.
@@ -109,10 +109,7 @@ def launch(
     Raises:
         KeyboardInterrupt: On SIGINT, SIGTERM or SIGHUP, after every child has been
             interrupted and has written its checkpoint.
-        ValueError: If `num_workers` is less than 1.
     """
-    if num_workers is not None and num_workers < 1:
-        raise ValueError(f"num_workers must be at least 1, but is {num_workers}.")
     stream = sys.stderr if stream is None else stream
     workers = LocalWorkers() if workers is None else workers
     with _StopSignals() as stop:

@@ -122,10 +122,6 @@ class Evaluator:
             )
         return None
 
-    def close(self) -> None:
-        """Closes the environments."""
-        checked_task.close(*self._environments)
-
     def _reset(self, step, i):
         self._stop.check()
         seed = self._streams.seed("evaluation", step, i)

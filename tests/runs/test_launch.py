@@ -191,11 +191,6 @@ def test_a_run_of_another_launcher_is_waited_for(
     assert starts(runs[0]) == [0]
 
 
-def test_num_workers_below_one(runs):
-    with pytest.raises(ValueError, match="must be at least 1, but is 0"):
-        launch.launch(runs, 0)
-
-
 @pytest.fixture
 def script(tmp_path):
     """A figure's script with fake training, as a process of its own."""

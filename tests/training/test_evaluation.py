@@ -8,7 +8,11 @@ from gymnasium import spaces
 from tf_agents.policies import actor_policy
 from tf_agents.trajectories import time_step as ts
 
-from smoothie_tf.environments import discretized_reward, gymnasium_environment
+from smoothie_tf.environments import (
+    checked_task,
+    discretized_reward,
+    gymnasium_environment,
+)
 from smoothie_tf.networks import keras_network
 from smoothie_tf.training import evaluation, random_streams
 
@@ -111,7 +115,7 @@ def test_a_real_task_repeats():
             lambda: gymnasium_environment.make("InvertedPendulum-v5"), episodes=3
         )
         values = made.evaluate(7)
-        made.close()
+        checked_task.close(*made.environments)
         return values
 
     np.testing.assert_array_equal(returns(), returns())
