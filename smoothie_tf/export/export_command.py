@@ -71,13 +71,13 @@ def _evaluate(flags, arguments, stop):
 
     quiet.silence_imports()
     from smoothie_tf.environments import checked_task
-    from smoothie_tf.export import exported
+    from smoothie_tf.export import evaluating
 
     command = shlex.join([*command_line.called_as("evaluate"), *arguments])
     try:
         # Each sentence is printed before the next is computed: a video may take long,
         # or end the process.
-        for sentence in exported.evaluate_command(
+        for sentence in evaluating.evaluate_command(
             flags.policy,
             flags.env,
             flags.episodes,

@@ -17,8 +17,7 @@ import tensorflow as tf
 from gymnasium import spaces
 
 from smoothie_tf.environments import checked_task, space_descriptions
-from smoothie_tf.export import export as policy_export
-from smoothie_tf.export import model_card, saved_run, task_bindings
+from smoothie_tf.export import model_card, saved_model, saved_run, task_bindings
 from smoothie_tf.training import files, stopping, video
 
 #: Steps of an episode whose observations go into policy.json.
@@ -71,7 +70,7 @@ def export_run(
     ):
         agent = run.restore(step)
         assert isinstance(task.action_space, spaces.Box)  # As in every run.
-        deployed = policy_export.save(
+        deployed = saved_model.save(
             agent.policy, task.observation_space, task.action_space, directory
         )
         if tf_agents:
@@ -79,7 +78,7 @@ def export_run(
                 ("greedy", agent.policy),
                 ("collect", agent.collect_policy),
             ):
-                policy_export.save_for_tf_agents(
+                saved_model.save_for_tf_agents(
                     policy,
                     directory / "tf_agents" / name,
                     int(agent.train_step_counter),
@@ -171,7 +170,7 @@ def _faults_explained(out):
 
 
 def _act(deployed, observation):
-    return deployed.action(policy_export.batch([observation]))[0].numpy()
+    return deployed.action(saved_model.batch([observation]))[0].numpy()
 
 
 def _picture(deployed, environment_id, path, stop):
@@ -266,10 +265,10 @@ def _pairs(task: gymnasium.Env, deployed, stop):
         stop.check()
         action = _act(deployed, observation)
         if step in _PAIR_STEPS:
-            listed = policy_export.as_json(observation)
+            listed = saved_model.as_json(observation)
             pairs.append({"observation": listed, "action": action.tolist()})
             parameters = deployed.distribution_parameters(
-                policy_export.batch([observation])
+                saved_model.batch([observation])
             )
             stddev = max(stddev, float(np.max(parameters["stddev"])))
         observation, _, terminated, truncated, _ = task.step(action)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step
 
 from smoothie_tf.environments import checked_task
-from smoothie_tf.export import export_command, exported, saved_run
+from smoothie_tf.export import evaluating, export_command, saved_run
 from smoothie_tf.training import main, random_streams
 from tests.small import SMALL
 
@@ -86,8 +86,8 @@ def test_an_evaluation_is_in_the_task_that_the_run_bound(bound, capsys):
 
     streams = random_streams.RandomStreams(0)
     seeds = [streams.seed("evaluation of an export", i) for i in range(3)]
-    act = exported.ExportedPolicy(bound / "policy", make_bound()).act
-    returns = exported.evaluate(act, make_bound, seeds).returns
+    act = evaluating.ExportedPolicy(bound / "policy", make_bound()).act
+    returns = evaluating.evaluate(act, make_bound, seeds).returns
     assert f"return {returns.mean():.1f} ± {returns.std():.1f} over" in out
     # They are of this evaluation alone.
     assert not gin.config._CONFIG

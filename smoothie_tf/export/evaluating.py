@@ -20,8 +20,7 @@ from gymnasium import spaces
 
 from smoothie_tf import progress_bar, rounding, validation
 from smoothie_tf.environments import checked_task, space_descriptions
-from smoothie_tf.export import export as policy_export
-from smoothie_tf.export import exporting, model_card, task_bindings
+from smoothie_tf.export import exporting, model_card, saved_model, task_bindings
 from smoothie_tf.training import (
     checkpoint,
     episode_limit,
@@ -71,7 +70,7 @@ class ExportedPolicy:
 
     def act(self, observations: Sequence[Any]) -> np.ndarray:
         """Returns the actions, shape [E, A], of a list of E observations."""
-        leaves = tf.nest.flatten(policy_export.batch(observations))
+        leaves = tf.nest.flatten(saved_model.batch(observations))
         inputs = {
             name: tf.constant(np.asarray(leaf), spec.dtype)
             for (name, spec), leaf in zip(self._specs, leaves, strict=True)
@@ -80,7 +79,7 @@ class ExportedPolicy:
 
     def _fitting_inputs(self):
         """Returns (name, spec) of each input, in the order of observation leaves."""
-        expected = tf.nest.flatten(policy_export.input_spec(self._space))
+        expected = tf.nest.flatten(saved_model.input_spec(self._space))
         actual = dict(self._signature.structured_input_signature[1])
         names = [spec.name for spec in expected]
         if len(expected) == 1 and len(actual) == 1:

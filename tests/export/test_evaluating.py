@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from smoothie_tf import rounding
 from smoothie_tf.environments import checked_task, discretized_reward
-from smoothie_tf.export import export, export_command, exported
+from smoothie_tf.export import evaluating, export_command, saved_model
 from smoothie_tf.training import best_policy, random_streams, video
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -98,8 +98,8 @@ def test_the_return_is_that_of_the_runs_own_evaluation(exports, small_run, name)
     # The resets that the run had, from its seed, 0, and the step.
     streams = random_streams.RandomStreams(0)
     seeds = [streams.seed("evaluation", step, i) for i in range(3)]
-    policy = exported.ExportedPolicy(exports / name, make())
-    returns = exported.evaluate(policy.act, make, seeds).returns
+    policy = evaluating.ExportedPolicy(exports / name, make())
+    returns = evaluating.evaluate(policy.act, make, seeds).returns
     assert returns.mean() == table["evaluation_return_mean"][step]
     assert returns.std() == pytest.approx(table["evaluation_return_std"][step])
     assert training["evaluation"]["return_mean"] == returns.mean()
@@ -111,8 +111,8 @@ def test_returns_do_not_depend_on_how_many_run_side_by_side():
             return np.full([len(observations), 1], 0.1)
 
     seeds = list(range(7))
-    all_at_once = exported.evaluate(Policy().act, make, seeds)
-    in_threes = exported.evaluate(Policy().act, make, seeds, side_by_side=3)
+    all_at_once = evaluating.evaluate(Policy().act, make, seeds)
+    in_threes = evaluating.evaluate(Policy().act, make, seeds, side_by_side=3)
     np.testing.assert_array_equal(all_at_once, in_threes)
     assert len(set(all_at_once.returns)) > 1
 
@@ -143,7 +143,7 @@ def test_small_returns_have_decimals(tmp_path, monkeypatch, capsys):
     model = Foreign()
     tf.saved_model.save(model, str(tmp_path), {"serving_default": model.act})
     played = np.array([0.001, 0.002]), np.array([5, 5])
-    monkeypatch.setattr(exported, "evaluate", lambda *_, **__: played)
+    monkeypatch.setattr(evaluating, "evaluate", lambda *_, **__: played)
     arguments = ("--policy", tmp_path, "--env", TASK, "--episodes", 2)
     status, out, _ = evaluate(*arguments, capsys=capsys)
     assert status == 0
@@ -217,7 +217,7 @@ def test_a_policy_of_others_runs(tmp_path, capsys):
     status, out, _ = evaluate(*arguments, capsys=capsys)
     streams = random_streams.RandomStreams(0)
     seeds = [streams.seed("evaluation of an export", i) for i in range(4)]
-    returns, lengths = exported.evaluate(
+    returns, lengths = evaluating.evaluate(
         lambda o: np.full([len(o), 1], 0.1), make, seeds
     )
     mean, std = rounding.beside(returns.mean(), returns.std(), least=1)
@@ -424,14 +424,14 @@ gymnasium.register("NestedTask-v0", entry_point=Task)
     def make_nested():
         return checked_task.make_task(name)
 
-    policy = exported.ExportedPolicy(out, make_nested())
-    returns = exported.evaluate(policy.act, make_nested, seeds).returns
+    policy = evaluating.ExportedPolicy(out, make_nested())
+    returns = evaluating.evaluate(policy.act, make_nested, seeds).returns
     expected = pd.read_csv(run_dir / "metrics.csv")["evaluation_return_mean"].iloc[-1]
     assert returns.mean() == pytest.approx(expected, rel=1e-6)
     model = tf.saved_model.load(str(out))
     for pair in description(out)["pairs"]:
         nest = {k: np.array(v) for k, v in pair["observation"].items()}
-        action = model.action(export.batch([nest]))[0]
+        action = model.action(saved_model.batch([nest]))[0]
         np.testing.assert_allclose(action, pair["action"], rtol=1e-5, atol=1e-6)
 
 
@@ -451,7 +451,7 @@ def test_returns_are_in_the_tasks_own_reward():
     name = discretized_reward.register("Pendulum-v1", 0.0, 20.0)
 
     def returns(task):
-        return exported.evaluate(
+        return evaluating.evaluate(
             lambda observations: np.zeros([len(observations), 1]),
             lambda: checked_task.make_task(task),
             [0, 1],

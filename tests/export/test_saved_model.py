@@ -19,7 +19,7 @@ from tf_agents.trajectories import time_step as ts
 
 from smoothie_tf.agents import factory
 from smoothie_tf.environments import gymnasium_environment, space_descriptions
-from smoothie_tf.export import export
+from smoothie_tf.export import saved_model
 from smoothie_tf.networks import (
     critic_network,
     mean_network,
@@ -116,8 +116,8 @@ def live(agent, task, sampled):
 
 def inputs(space, sampled):
     """Sampled observations by the names of a signature's inputs."""
-    specs = tf.nest.flatten(export.input_spec(space))
-    leaves = tf.nest.flatten(export.batch(sampled))
+    specs = tf.nest.flatten(saved_model.input_spec(space))
+    leaves = tf.nest.flatten(saved_model.batch(sampled))
     return {
         spec.name: np.asarray(leaf, spec.dtype.as_numpy_dtype)
         for spec, leaf in zip(specs, leaves, strict=True)
@@ -135,7 +135,7 @@ def deployed(agents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("deployed")
     for name, (_, task) in TASKS.items():
         spaces_of = task.observation_space, task.action_space
-        export.save(agents[name].policy, *spaces_of, folder / name / "policy")
+        saved_model.save(agents[name].policy, *spaces_of, folder / name / "policy")
         sampled = observations(task.observation_space)
         np.savez(
             folder / name / "inputs.npz", **inputs(task.observation_space, sampled)
@@ -229,7 +229,7 @@ def test_other_covariances_are_drawn_from_as_well(covariance):
     agent = make_agent("smoothie", task)
     for variable in agent.covariance.variables:
         variable.assign_add(0.5 * tf.ones_like(variable))
-    deployed = export.DeployedPolicy(
+    deployed = saved_model.DeployedPolicy(
         agent.policy, task.observation_space, task.action_space
     )
     flat = np.stack(observations(task.observation_space)).astype(np.float32)
@@ -252,7 +252,7 @@ def test_policies_of_two_critics(kind, rescale, tmp_path):
     task = Task(UNBOUNDED, box([-0.4, 2], [0.4, 3]), rescale)
     spaces_of = task.observation_space, task.action_space
     agent = make_agent(kind, task)
-    made = export.save(agent.policy, *spaces_of, tmp_path / "policy")
+    made = saved_model.save(agent.policy, *spaces_of, tmp_path / "policy")
     loaded = tf.saved_model.load(str(tmp_path / "policy"))
     sampled = observations(task.observation_space)
     flat = np.stack(sampled).astype(np.float32)
@@ -301,7 +301,7 @@ def test_tf_agents_loads_policies_of_two_critics(kind, tmp_path):
     mean = agent.policy.action(flat).action[0]
     actions = {}
     for form, policy in (("greedy", agent.policy), ("collect", agent.collect_policy)):
-        export.save_for_tf_agents(policy, tmp_path / form, 1)
+        saved_model.save_for_tf_agents(policy, tmp_path / form, 1)
         loaded = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
             str(tmp_path / form), load_specs_from_pbtxt=True
         )
@@ -407,7 +407,7 @@ def test_a_nest_that_is_wrong_is_an_error_and_no_action(deployed):
 
 def test_a_nest_may_be_passed_as_it_is(deployed, outputs):
     policy = tf.saved_model.load(str(deployed / "nested" / "policy"))
-    batched = export.batch(observations(NESTED))
+    batched = saved_model.batch(observations(NESTED))
     expected = outputs["nested"][f"action {NUMBER}"]
     np.testing.assert_array_equal(policy.action(batched), expected)
     signature = policy.signatures["sample"]
@@ -440,7 +440,7 @@ def test_a_nest_may_be_passed_as_it_is(deployed, outputs):
 def test_tflite_is_the_saved_model(agents, outputs, name):
     _, task = TASKS[name]
     space = task.observation_space
-    model = export.DeployedPolicy(agents[name].policy, space, task.action_space)
+    model = saved_model.DeployedPolicy(agents[name].policy, space, task.action_space)
     interpreter = tf.lite.Interpreter(model_content=model.tflite())
     given = inputs(space, observations(space))
     for number in (1, NUMBER):
@@ -471,7 +471,7 @@ def test_tflite_of_other_kinds_of_actions(kind):
     task = Task(UNBOUNDED, box([-0.1, -2], [0.1, 3], kind))
     agent = make_agent("smoothie", task)
     spaces_of = task.observation_space, task.action_space
-    model = export.DeployedPolicy(agent.policy, *spaces_of)
+    model = saved_model.DeployedPolicy(agent.policy, *spaces_of)
     interpreter = tf.lite.Interpreter(model_content=model.tflite())
     x = inputs(UNBOUNDED, observations(UNBOUNDED))["observation"]
     place = interpreter.get_input_details()[0]["index"]
@@ -507,7 +507,7 @@ def test_observations_of_long_unsigned_integers(kind, tmp_path):
     for observed, given in ((space, (x, np.array([[1, 2]], kind))), (single, x)):
         task = Task(observed, box([-1, -1], [1, 1]))
         agent = make_agent("smoothie", task)
-        model = export.save(agent.policy, observed, task.action_space, tmp_path)
+        model = saved_model.save(agent.policy, observed, task.action_space, tmp_path)
         loaded = tf.saved_model.load(str(tmp_path))
         action = loaded.action(given)
         tensors = tf.nest.map_structure(tf.constant, given)
@@ -540,7 +540,7 @@ def test_tf_agents_loads_its_own_form(agents, tmp_path, name):
     time_step = ts.restart(np.asarray(sampled, np.float32))
     loaded = {}
     for form, policy in (("greedy", agent.policy), ("collect", agent.collect_policy)):
-        export.save_for_tf_agents(policy, tmp_path / form, 1234)
+        saved_model.save_for_tf_agents(policy, tmp_path / form, 1234)
         loaded[form] = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
             str(tmp_path / form), load_specs_from_pbtxt=True
         )
@@ -586,9 +586,11 @@ def test_an_agent_learns_on_as_if_it_had_not_been_exported(kind, tmp_path):
         for step in range(2):
             if exported and step == 1:
                 spaces_of = task.observation_space, task.action_space
-                model = export.save(agent.policy, *spaces_of, tmp_path / "policy")
+                model = saved_model.save(agent.policy, *spaces_of, tmp_path / "policy")
                 model.tflite()
-                export.save_for_tf_agents(agent.collect_policy, tmp_path / "c", step)
+                saved_model.save_for_tf_agents(
+                    agent.collect_policy, tmp_path / "c", step
+                )
             agent.train(experience(np.random.default_rng(step)))
         return [variable.numpy() for variable in agent.variables]
 
@@ -634,7 +636,7 @@ def test_spaces_as_json():
 
 def test_observations_as_json():
     (observation,) = observations(NESTED, 1)
-    listed = json.loads(json.dumps(export.as_json(observation)))
+    listed = json.loads(json.dumps(saved_model.as_json(observation)))
     assert list(listed) == list(NESTED.spaces)
     assert listed["gear"] == int(observation["gear"])
     np.testing.assert_array_equal(
@@ -645,14 +647,18 @@ def test_observations_as_json():
 def test_what_does_not_fit_together_is_refused(agents):
     policy, actions = agents["smoothie"].policy, box([-1, -1], [1, 1])
     four = spaces.Box(-1.0, 1.0, (4,))
-    with pytest.raises(export.ExportError, match=r"shape \(5,\), but .* 4 numbers"):
-        export.DeployedPolicy(policy, four, actions)
-    with pytest.raises(export.ExportError, match=r"actions have shape \(2,\), but"):
-        export.DeployedPolicy(policy, UNBOUNDED, box([0], [1]))
-    with pytest.raises(export.ExportError, match="only a stateless"):
-        export.DeployedPolicy(agents["ddpg"].collect_policy, UNBOUNDED, actions)
-    names = {spec.name for spec in tf.nest.flatten(export.input_spec(NESTED))}
+    with pytest.raises(
+        saved_model.ExportError, match=r"shape \(5,\), but .* 4 numbers"
+    ):
+        saved_model.DeployedPolicy(policy, four, actions)
+    with pytest.raises(
+        saved_model.ExportError, match=r"actions have shape \(2,\), but"
+    ):
+        saved_model.DeployedPolicy(policy, UNBOUNDED, box([0], [1]))
+    with pytest.raises(saved_model.ExportError, match="only a stateless"):
+        saved_model.DeployedPolicy(agents["ddpg"].collect_policy, UNBOUNDED, actions)
+    names = {spec.name for spec in tf.nest.flatten(saved_model.input_spec(NESTED))}
     assert {"observation_Joint_pos__", "observation_joint_pos___2"} <= names
     text = spaces.Dict({"a": spaces.Text(5)})
-    with pytest.raises(export.ExportError, match="observation_a is a Text, but"):
-        export.input_spec(text)
+    with pytest.raises(saved_model.ExportError, match="observation_a is a Text, but"):
+        saved_model.input_spec(text)
