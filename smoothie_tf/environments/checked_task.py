@@ -140,7 +140,7 @@ class Checked(gymnasium.Wrapper):
             ) from None
         if not finite:
             raise NotFiniteError(f"Reward is {reward}")
-        if abs(reward) > _LARGEST:
+        if abs(float(reward)) > _LARGEST:
             raise NotFiniteError(f"Reward is {reward}, in float32 infinite")
         if terminated is not True and terminated is not False:
             terminated = self._flag("terminated", terminated)

@@ -5,6 +5,8 @@ import hashlib
 import importlib
 import inspect
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import gymnasium
 from gymnasium.envs import registration
@@ -66,7 +68,7 @@ def import_code(name: str) -> None:
     """
     # A user's module may raise any exception, and may call sys.exit.
     with contextlib.suppress(Exception, SystemExit):
-        entry_point = find(name).entry_point
+        entry_point: Any = find(name).entry_point
         if isinstance(entry_point, str):
             registration.load_env_creator(entry_point)
 
@@ -85,11 +87,12 @@ def code(name: str) -> dict[str, str]:
     """
     # A user's module may raise any exception, and may call sys.exit.
     with contextlib.suppress(Exception, SystemExit):
-        entry_point = find(name).entry_point
+        entry_point: Any = find(name).entry_point
         if isinstance(entry_point, str):
             entry_point = registration.load_env_creator(entry_point)
-        is_class = inspect.isclass(entry_point)
-        parts = entry_point.__mro__ if is_class else [inspect.getmodule(entry_point)]
+        parts: Sequence[Any] = [inspect.getmodule(entry_point)]
+        if inspect.isclass(entry_point):
+            parts = inspect.getmro(entry_point)
         return {
             f"code of {each.__name__}": hashlib.sha1(
                 inspect.getsource(each).encode()

@@ -143,6 +143,7 @@ def test_identities_are_judged_by_their_rules(tmp_path, rule, check, changes, ve
     [
         # How many of ten runs end on the better mode.
         (rules.escape, 9, 0, verdicts.REPRODUCED),
+        (rules.escape, 10, 1, verdicts.REPRODUCED),
         (rules.escape, 8, 0, verdicts.PARTLY),
         (rules.escape, 10, 2, verdicts.PARTLY),
         (rules.escape, 2, 2, verdicts.NOT),

@@ -26,7 +26,7 @@ from smoothie_tf.experiments.theory import figure1
 MARGIN = 0.1
 IDENTITY = 1e-6
 HESSIAN = 1e-4
-MOST = 0.9
+MOST, FEWEST = 0.9, 0.1
 
 
 def _checks(found, *names: str) -> list[pd.Series]:
@@ -101,7 +101,7 @@ def escape(found: Evidence) -> Finding:
         statistics.share(int((arm["ends_on"] == "better").sum()), len(arm))
         for arm in arms
     )
-    if ours.value >= MOST and theirs.value <= 1 - MOST:
+    if ours.value >= MOST and theirs.value <= FEWEST:
         verdict = REPRODUCED
     else:
         verdict = PARTLY if ours.value > theirs.value else NOT
