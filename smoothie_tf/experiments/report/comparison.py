@@ -1,6 +1,7 @@
 """The README.md of a comparison: its arms and their results."""
 
 import pathlib
+import sys
 from collections.abc import Sequence
 
 from smoothie_tf.environments import task_names
@@ -52,6 +53,8 @@ def write(
         f"σ over training is in [{figure.name}_stddev.png]({figure.name}_stddev.png), "
         f"every evaluation in [{path.name}]({path.name}).\n",
     ]
+    for each in _of_edited_tasks(runs):
+        print(each.replace("*", "").strip(), file=sys.stderr)
     readme = out_dir / "README.md"
     text = "\n".join(lines).rstrip() + "\n"
     files.replace(readme, text, lasts_power_cut=False)
