@@ -277,7 +277,9 @@ def warn_if_flat(
     observation = tf.nest.map_structure(
         lambda spec: draw(spec.shape, spec.dtype), observation_spec
     )
-    if not np.any(derivatives(observation, draw(action_shape)).hessian):
+    _, gradient, hessian = derivatives(observation, draw(action_shape))
+    # A critic that is 0 everywhere at the start may have any curvature later.
+    if np.any(gradient) and not np.any(hessian):
         warnings.warn(
             "The critic's Hessian in the action is 0 at 16 random points. Where it"
             " stays 0, as with relu, Σ does not change.",

@@ -1,5 +1,6 @@
 """Networks, specs and optimizers that are not the package's own."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -117,11 +118,12 @@ def relu_critic(*specs):
     return tf_agents_critic.CriticNetwork(specs, joint_fc_layer_params=(8,))
 
 
-def keras_critic(observation_spec, action_spec):
+def keras_critic(observation_spec, action_spec, first="glorot_uniform"):
     """A smooth critic without `action_derivatives`."""
     inputs = [tf.keras.Input(spec.shape) for spec in (observation_spec, action_spec)]
     hidden = tf.keras.layers.Dense(8, "tanh")(tf.keras.layers.Concatenate()(inputs))
-    return tf.keras.Model(inputs, tf.keras.layers.Dense(1)(hidden))
+    value = tf.keras.layers.Dense(1, kernel_initializer=first)(hidden)
+    return tf.keras.Model(inputs, value)
 
 
 def test_a_critic_without_curvature_is_told():
@@ -137,7 +139,9 @@ def test_a_critic_without_curvature_is_told():
         warnings.simplefilter("error", UserWarning)
         builders.small(smoothie_agent.SmoothieAgent)
         builders.small(smoothie_agent.SmoothieAgent, nested_tapes=True)
-        builders.small(smoothie_agent.SmoothieAgent, critic=keras_critic)
+        for first in ("glorot_uniform", "zeros"):
+            critic = functools.partial(keras_critic, first=first)
+            builders.small(smoothie_agent.SmoothieAgent, critic=critic)
         builders.small(
             smoothie_agent.SmoothieAgent,
             critic=relu_critic,

@@ -336,7 +336,7 @@ def test_what_the_report_says(results_dir, capsys):
     assert "2.50 times, 2,500 against 1,000" in text
     # The first half of a run returned 0.
     assert "### After the first 100,000 steps" in text
-    assert "| Hopper-v5 | 0 ± 0 | 0 ± 0 | +0 [+0, +0] | 3 + 3 |" in text
+    assert "| Hopper-v5 | 0 ± 0 | 0 ± 0 | +0 [no interval] | 3 + 3 |" in text
     assert "| short | abc | 11 of 11 |" in text
     assert "figure4_short_training.png" in text
     for name in ("figure3_short", "figure3_short_stddev", "figure4_short"):

@@ -122,7 +122,7 @@ def test_first_steps_are_the_start_of_the_other_figures_runs(tmp_path):
         leave(tmp_path, figures.WALKER, figures.SVG1_ER, seed, 900.0, figures.SVG_TASKS)
     assert numbered(tmp_path)["S13"].verdict == verdicts.NOT_YET
     text = report.report(tmp_path).read_text()
-    assert "| Walker | SVG(1)-ER | 900 [900, 900] | 900 [900, 900] | 3 |" in text
+    assert "| Walker | SVG(1)-ER | 900 [no interval] | 900 [no interval] | 3 |" in text
     assert "(report/svg_tasks.png)" in text
     assert "python reproduce/svg_figure4.py --preset svg\n" in text
     assert "| svg | " in text and "| 3 of 3 |" in text
@@ -194,7 +194,7 @@ def test_what_smaller_networks_cost(tmp_path):
     assert found["S4"].verdict == verdicts.REPRODUCED
     # SVG(1) is at its end what it was at its beginning.
     assert found["S5"].verdict == verdicts.PARTLY
-    assert found["S5"].number.endswith("; SVG(1) had learned +0.00 [+0.00, +0.00]")
+    assert found["S5"].number.endswith("; SVG(1) had learned +0.00 [no interval]")
     assert statistics.excess(*(np.full(3, x) for x in (9, 5, 8, 7))).value == 3
 
 
