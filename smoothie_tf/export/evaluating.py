@@ -307,7 +307,7 @@ def evaluate_command(
     bindings = _bindings(description, environment_id)
     own = _bindings(description)
     if not bindings and own and isinstance(own, dict):
-        texts = ", ".join(f"{name} = {value}" for name, value in own.items())
+        texts = ", ".join(f"{name} = {value}" for name, value in sorted(own.items()))
         print(
             f"{environment_id} has its default parameters: those of --policy"
             f" {directory}'s own task ({texts}) are not bound.",

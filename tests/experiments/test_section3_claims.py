@@ -33,9 +33,9 @@ def learned_updates(spread):
     """Ten critics a case, whose updates are −1 ± the spread."""
     return pd.DataFrame(
         [
-            (replay, seed, actions, parameter, -1.0 + spread * (-1) ** seed)
+            (replay, seed, actions, parameter, -1.0 + (-1) ** seed * spread * near_1)
             for replay in ("on-policy", "uniform")
-            for seed in range(10)
+            for seed, near_1 in enumerate(np.linspace(0.99, 1.01, 10))
             for actions in (500, 1000)
             for parameter in ("mean", "stddev")
         ],

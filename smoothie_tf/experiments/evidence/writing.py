@@ -16,17 +16,21 @@ def interval(
         digits: Decimals of all three; `None` for those of `rounding.decimals`.
         with_signs: Whether it is a difference.
     """
-    known = [each for each in estimate if not np.isnan(each)]
-    digits = rounding.decimals(*known) if digits is None else digits
+    digits = rounding.decimals(*estimate) if digits is None else digits
     sign = "+" if with_signs else ""
-    value, *bounds = (f"{each:{sign},.{digits}f}" for each in known)
-    return f"{value} [{', '.join(bounds) or 'no interval'}]".replace("-", "−")
+    texts = [f"{each:{sign},.{digits}f}" for each in estimate]
+    return _with_bounds(texts, estimate).replace("-", "−")
 
 
 def gap(estimate: statistics.Estimate) -> str:
     """Writes a difference and its interval; small numbers have decimals."""
-    value, *bounds = (with_decimals(each) for each in estimate if not np.isnan(each))
-    return f"{value} [{', '.join(bounds) or 'no interval'}]"
+    return _with_bounds([with_decimals(each) for each in estimate], estimate)
+
+
+def _with_bounds(texts, estimate):
+    value, low, high = texts
+    bounds = "no interval" if np.isnan(estimate.low) else f"{low}, {high}"
+    return f"{value} [{bounds}]"
 
 
 def with_decimals(value: float) -> str:
