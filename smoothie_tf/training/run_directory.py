@@ -39,14 +39,6 @@ _PROGRESS_SECONDS = 2.0
 _LOCK_SECONDS = 1.0
 # A finished run may be extended.
 _MAY_CHANGE = ("train.num_steps",)
-# Types of what is read from run.json again.
-_KINDS: dict[str, Any] = {
-    "num_steps": int,
-    "wall_seconds": int | float,
-    "commit": str,
-    "versions": dict,
-    "earlier": list,
-}
 
 
 class RunDirectoryError(ValueError):
@@ -289,7 +281,7 @@ class RunDirectory:
             raise RunDirectoryError(f"{path} cannot be read: {error}.") from error
         if not isinstance(info, dict):
             raise RunDirectoryError(f"{path} cannot be read: it holds no JSON object.")
-        for key, kind in _KINDS.items():
+        for key, kind in (("commit", str), ("versions", dict)):
             if not isinstance(info.get(key), kind | None):
                 raise RunDirectoryError(
                     f"{path} cannot be read: {info[key]!r} cannot be its {key}."
@@ -308,6 +300,18 @@ class RunDirectory:
                     f"--run_dir {self._given} holds a run with {key}"
                     f" {info.get(key)!r}, not {value!r}; its run.json has its command."
                 )
+        for key, default in (("num_steps", 0), ("wall_seconds", 0.0)):
+            value = info.get(key, default)
+            if not isinstance(value, int | float) or not value >= 0:
+                raise RunDirectoryError(
+                    f"{path} has {key} {value!r}, which is not a number of at least 0."
+                )
+        earlier = info.get("earlier", [])
+        if not isinstance(earlier, list) or not all(map(_is_earlier_record, earlier)):
+            raise RunDirectoryError(
+                f"{path} has earlier {earlier!r}, which is not a list of JSON objects,"
+                " each with a to_step."
+            )
         # The text of equal bindings may differ.
         self.info = info | identity
 
@@ -352,6 +356,10 @@ def same_bindings(before: Any, now: list[str]) -> bool:
         name in was and name in is_now and gin_text.same(was[name], is_now[name])
         for name in (was.keys() | is_now.keys()) - {*_MAY_CHANGE}
     )
+
+
+def _is_earlier_record(value):
+    return isinstance(value, dict) and isinstance(value.get("to_step"), int)
 
 
 def _csv_line(values):

@@ -147,9 +147,8 @@ def test_a_broken_run_json_is_named(tmp_path):
         ("[" * 100_000, "cannot be read"),
         ('{"commit": 5}', "cannot be read: 5 cannot be its commit."),
         ('{"versions": "x"}', "cannot be read: 'x' cannot be its versions."),
-        ('{"wall_seconds": "long"}', "cannot be read: 'long' cannot be its wall_sec"),
-        ('{"num_steps": NaN}', "cannot be read: nan cannot be its num_steps."),
-        ('{"earlier": 3}', "cannot be read: 3 cannot be its earlier."),
+        ('{"wall_seconds": "long"}', "has wall_seconds 'long', which is not a number"),
+        ('{"num_steps": NaN}', "has num_steps nan, which is not a number"),
     ],
 )
 def test_a_run_json_of_others_is_refused_and_left_as_it_is(tmp_path, content, part):
@@ -315,6 +314,18 @@ def test_a_run_goes_on_with_the_values_it_has(directory):
     assert directory.info["commit"] == "a"
     # Without a checkpoint nothing has been trained with them.
     directory.take_up(0, CONFIG.replace("0.995", "0.9"), made_at("b"))
+
+
+@pytest.mark.parametrize("earlier", ["3", '["a"]', '[{"commit": "a"}]', '{"a": 1}'])
+def test_damaged_stretches_are_named(directory, earlier):
+    directory.write_info(status="running")
+    directory.close()
+    path = directory.path / "run.json"
+    path.write_text(
+        path.read_text().replace('"seed": 0', f'"earlier": {earlier}, "seed": 0')
+    )
+    with pytest.raises(run_directory.RunDirectoryError, match="has earlier .* to_step"):
+        run_directory.RunDirectory(directory.path, IDENTITY)
 
 
 @pytest.mark.parametrize(
