@@ -1,11 +1,12 @@
 """Names of tasks: a registered id, or "module:id" for one that a module registers."""
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import inspect
+import re
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -80,33 +81,39 @@ def code(name: str) -> dict[str, str]:
       name: As for `find`.
 
     Returns:
-      From "code of CLASS" to the first ten digits of a digest of the class's source,
-      and likewise for its base classes; for a task that a function makes, of the
-      function's module. Empty for the tasks of Gymnasium and of this package, whose
+      From "code of MODULE.CLASS" to the first ten digits of a digest of the class's
+      source, and likewise for its base classes; for a task that a function makes, from
+      "code of MODULE". Empty for the tasks of Gymnasium and of this package, whose
       versions run.json has, and for code that has no file.
     """
+    parts: list[Any] = []
     # A user's module may raise any exception, and may call sys.exit.
     with contextlib.suppress(Exception, SystemExit):
         entry_point: Any = find(name).entry_point
         if isinstance(entry_point, str):
+            if _has_known_version(entry_point):
+                return {}
             entry_point = registration.load_env_creator(entry_point)
-        parts: Sequence[Any] = [inspect.getmodule(entry_point)]
+        while isinstance(entry_point, functools.partial):
+            entry_point = entry_point.func
+        parts = [inspect.getmodule(entry_point)]
         if inspect.isclass(entry_point):
-            parts = inspect.getmro(entry_point)
-        return {
-            f"code of {each.__name__}": hashlib.sha1(
-                inspect.getsource(each).encode()
-            ).hexdigest()[:10]
-            for each in parts
-            if not _has_known_version(each)
-        }
-    return {}
+            parts = [*inspect.getmro(entry_point)]
+    digests = {}
+    for part in parts:
+        with contextlib.suppress(AttributeError, OSError, TypeError):
+            own = getattr(part, "__qualname__", "")
+            own = f"{part.__module__}.{own}" if own else part.__name__
+            if not _has_known_version(own):
+                source = inspect.getsource(part).encode()
+                digests[f"code of {own}"] = hashlib.sha1(source).hexdigest()[:10]
+    return digests
 
 
-def _has_known_version(part):
-    """Says whether a class or module is Python's, Gymnasium's or this package's."""
-    package = part.__name__ if inspect.ismodule(part) else part.__module__
-    return package.partition(".")[0] in {*sys.stdlib_module_names, *_RECORDED}
+def _has_known_version(name):
+    """Says whether a module or class is Python's, Gymnasium's or this package's."""
+    package = re.split("[.:]", name)[0]
+    return package in {*sys.stdlib_module_names, *_RECORDED}
 
 
 def _line(error):

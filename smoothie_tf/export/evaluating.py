@@ -152,8 +152,8 @@ def _check_is_ours(description, directory, records):
                 each["command"]
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ExportedPolicyError(
-            f"--policy {directory} has a policy.json that `smoothie export` did not"
-            f" write ({type(error).__name__}: {validation.first_line(error)})."
+            f"--policy {directory} has a policy.json that is not as `smoothie export`"
+            f" writes it ({type(error).__name__}: {validation.first_line(error)})."
         ) from error
 
 

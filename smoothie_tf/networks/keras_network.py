@@ -41,20 +41,26 @@ class KerasNetwork(network.Network):
         return output, network_state
 
     def copy(self, **kwargs) -> "KerasNetwork":
-        """Returns a network of the same architecture and values, with own weights."""
+        """Returns a network of the same architecture with separate weights."""
         model = tf.keras.models.clone_model(self._model)
-        if self._model.built:
-            # A clone has first values of its own, and forgets what `adapt` has set.
-            model.set_weights(self._model.get_weights())
-            for layer in model.submodules:
-                if isinstance(layer, tf.keras.layers.Normalization):
-                    layer.finalize_state()
+        # A clone forgets what `Normalization.adapt` has set.
+        for adapted, layer in zip(
+            _normalizations(self._model), _normalizations(model), strict=True
+        ):
+            if adapted.built:
+                layer.set_weights(adapted.get_weights())
+                layer.finalize_state()
         arguments = {
             "input_tensor_spec": self.input_tensor_spec,
             "model": model,
             "name": self.name,
         }
         return KerasNetwork(**{**arguments, **kwargs})
+
+
+def _normalizations(model):
+    kind = tf.keras.layers.Normalization
+    return [layer for layer in model.submodules if isinstance(layer, kind)]
 
 
 def as_network(

@@ -1,6 +1,7 @@
 """A run as a process: its directory, its record, and how it stops and ends."""
 
 import contextlib
+import itertools
 import os
 import sys
 import time
@@ -160,7 +161,8 @@ def _keep_metrics(directory):
     path = directory.path / "metrics.csv"
     content = path.read_bytes() if path.is_file() else b""
     if content.count(b"\n") > 1:  # More than the names of the columns.
-        kept = path.with_name("metrics-before.csv")
+        names = (f"metrics-before-{number}.csv" for number in itertools.count(1))
+        kept = next(each for each in map(path.with_name, names) if not each.exists())
         files.replace(kept, content)
         print(
             f"{directory.path} has no checkpoint, so the run starts over; its"
@@ -188,15 +190,14 @@ def _begin(agent_name, environment_id, seed, directory, config, stop):
 def _record_start(directory, trainer, config, command):
     operative = gin.operative_config_str()
     _take_up(directory, trainer.step, operative)
-    without_effect = gin_config.without_effect(directory.info["gin_bindings"])
-    for name in without_effect:
+    # A resumed run may read less before it goes on.
+    for name in () if trainer.step else _without_effect(directory):
         print(
-            f"--gin_bindings: {name} has no effect, since this run does not read it.",
+            f"--gin_bindings: {name} has no effect so far, since nothing reads it.",
             file=sys.stderr,
         )
     directory.write_info(
         status="running",
-        without_effect=without_effect,
         num_steps=config.num_steps,
         command=command,
         # operative_config.gin does not say which values are defaults.
@@ -222,7 +223,11 @@ def _outcome(directory, started, done):
         if done:
             return
         seconds = round(earlier_seconds + time.monotonic() - started, 1)
-        directory.write_info(status=status, wall_seconds=seconds)
+        directory.write_info(
+            status=status,
+            wall_seconds=seconds,
+            without_effect=_without_effect(directory),
+        )
 
     try:
         yield
@@ -235,6 +240,13 @@ def _outcome(directory, started, done):
             finish("failed")
         raise
     finish("done")
+
+
+def _without_effect(directory):
+    """Returns the bound parameters that no process of the run has read."""
+    unread = gin_config.without_effect(directory.info["gin_bindings"])
+    earlier = directory.info.get("without_effect", unread)
+    return [name for name in unread if name in earlier]
 
 
 def _take_up(directory, step, operative_config):

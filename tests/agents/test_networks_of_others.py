@@ -22,6 +22,7 @@ from smoothie_tf.agents import (
 )
 from smoothie_tf.networks import (
     critic_network,
+    keras_network,
     mean_network,
     squashed_gaussian_network,
 )
@@ -251,6 +252,18 @@ def test_adapted_statistics_are_those_of_the_target_too(random_experience):
         agent.actor_network(states)[0], agent._target_actor_network(states)[0]
     )
     agent.train(random_experience(8, 5, 3))
+
+
+def test_twin_critics_of_keras_begin_apart():
+    agent = builders.small(
+        td3_agent.Td3Agent,
+        critic=lambda *specs: keras_network.KerasNetwork(specs, keras_critic(*specs)),
+    )
+    one, other = (
+        critic.variables[0].numpy()
+        for critic in (agent._critic_network_1, agent._critic_network_2)
+    )
+    assert (one != other).any()
 
 
 class Frozen(tf.keras.layers.Layer):

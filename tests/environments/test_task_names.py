@@ -42,7 +42,7 @@ def test_a_module_registers_the_task_that_it_names(module):
 
 def test_an_edited_task_has_another_digest(module, tmp_path):
     (code,) = task_names.code("named_tasks:NamedTask-v0").items()
-    assert code[0] == "code of Task"
+    assert code[0] == "code of named_tasks.Task"
     path = tmp_path / "named_tasks.py"
     path.write_text(f"# Another task may follow.\n{MODULE}")
     assert task_names.code("named_tasks:NamedTask-v0") == dict([code])

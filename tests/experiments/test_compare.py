@@ -249,7 +249,7 @@ def test_says_what_had_no_effect_and_which_tasks_were_edited(tmp_path, monkeypat
         )
     assert compare_command(flags) == 0
     text = (tmp_path / "here" / "README.md").read_text()
-    assert "**Without effect: DdpgAgent.gamma = 0.9 (other).** No run of the" in text
+    assert "**Without effect: DdpgAgent.gamma = 0.9 (other).** No run reads" in text
     assert "**Pendulum-v1 has been edited since 1 of its 4 runs were trained.**" in text
 
 

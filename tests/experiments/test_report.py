@@ -556,10 +556,10 @@ def test_statistics_by_hand():
     )
     assert np.isnan(statistics.difference(ours, theirs[:1]).low)
     # Equal values: their variance cannot be told, so no interval excludes anything.
-    equal = statistics.mean(np.ones(3))
-    assert equal.value == 1 and np.isnan((equal.low, equal.high)).all()
-    assert writing.interval(equal) == "1.00 [no interval]"
-    assert writing.gap(equal) == "+1.00 [no interval]"
+    equal = statistics.mean(np.full(3, 0.1))
+    assert equal.value == pytest.approx(0.1) and np.isnan((equal.low, equal.high)).all()
+    assert writing.interval(equal) == "0.100 [no interval]"
+    assert writing.gap(equal) == "+0.10 [no interval]"
     assert statistics.ratio(ours, theirs).value == 4 / 2.5
     assert np.isnan(statistics.ratio(ours, -theirs).value)
     # Wilson's interval of 20 of 20.

@@ -232,7 +232,7 @@ def test_a_policy_of_others_runs(tmp_path, capsys):
         for flags in ((), ("--env", TASK, "--record")):
             flags = ("--policy", tmp_path, "--episodes", 1, *flags)
             status, _, err = evaluate(*flags, capsys=capsys)
-            assert status == 2 and "that `smoothie export` did not write" in err
+            assert status == 2 and "that is not as `smoothie export` writes it" in err
 
 
 @pytest.mark.parametrize("size", [0, 1000])
@@ -267,7 +267,7 @@ def test_a_card_that_cannot_be_made_is_said_before_the_evaluation(copy, capsys, 
     status, out, err = evaluate(*flags, capsys=capsys)
     assert (status, out) == (2, "")
     (line,) = err.splitlines()
-    assert "has a policy.json that `smoothie export` did not write" in line
+    assert "has a policy.json that is not as `smoothie export` writes it" in line
     assert (copy / "README.md").read_text() == before
 
 

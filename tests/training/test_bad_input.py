@@ -382,7 +382,7 @@ CASES = {
     "run_dir, seed": ({"run_dir": "{place}/other_seed"}, "with seed 7, not 0;"),
     "run_dir, bindings": ({"run_dir": "{place}/other_bindings"}, "gin_bindings [], no"),
     "run_dir, newer": ({"run_dir": "{place}/newer"}, "written by a newer smoothie_tf"),
-    "run_dir, steps": ({"run_dir": "{place}/long"}, "'many' cannot be its num_steps"),
+    "run_dir, steps": ({"run_dir": "{place}/long"}, "num_steps 'many', which is not a"),
     "run_dir, cut": ({"run_dir": "{place}/cut"}, "run.json cannot be read"),
     "run_dir, list": ({"run_dir": "{place}/list"}, "run.json cannot be read"),
     "run_dir, deep": ({"run_dir": "{place}/deep"}, "run.json cannot be read"),

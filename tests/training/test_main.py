@@ -656,9 +656,15 @@ def test_bindings_that_nothing_reads_are_said(tmp_path, capsys):
     names = [binding.partition("=")[0] for binding in unread]
     said = capsys.readouterr().err
     for name in names:
-        assert f"{name} has no effect, since this run does not read it." in said
+        assert f"{name} has no effect so far, since nothing reads it." in said
     assert said.count("has no effect") == 2
     assert json.loads((tmp_path / "run.json").read_text())["without_effect"] == names
+    # What was read before still counts when the run goes on.
+    path = tmp_path / "run.json"
+    path.write_text(path.read_text().replace(f'"{names[0]}"', '"DdpgAgent.name"'))
+    again = arguments(tmp_path, steps=40, bindings=(*GRAPH, *unread))
+    assert main.main(again) == 0
+    assert json.loads(path.read_text())["without_effect"] == names[1:]
 
 
 def test_a_run_that_starts_over_keeps_its_evaluations(interrupt, tmp_path, capsys):
@@ -669,7 +675,7 @@ def test_a_run_that_starts_over_keeps_its_evaluations(interrupt, tmp_path, capsy
     capsys.readouterr()
     assert main.main(arguments(tmp_path)) == 130
     assert "so the run starts over; its evaluations so far" in capsys.readouterr().err
-    assert (tmp_path / "metrics-before.csv").read_text() == before
+    assert (tmp_path / "metrics-before-1.csv").read_text() == before
 
 
 def test_rewards_of_another_unit_are_said(tmp_path, capsys):

@@ -79,14 +79,12 @@ def _sum_of_means(*terms: tuple[int, np.ndarray]) -> Estimate:
     """
     value = float(sum(weight * values.mean() for weight, values in terms))
     numbers = np.array([len(values) for _, values in terms])
-    if numbers.min() < 2:
+    if numbers.min() < 2 or not any(np.ptp(values) for _, values in terms):
         return Estimate(value, np.nan, np.nan)
     variances = np.array(
         [weight**2 * values.var(ddof=1) / len(values) for weight, values in terms]
     )
     total = variances.sum()
-    if not total:
-        return Estimate(value, np.nan, np.nan)
     freedom = total**2 / (variances**2 / (numbers - 1)).sum()
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(total))
     return Estimate(value, value - half, value + half)

@@ -11,7 +11,7 @@ from smoothie_tf.experiments.report import tables
 from smoothie_tf.runs import prefix
 from smoothie_tf.runs.run import Run
 from smoothie_tf.runs.status import read_json
-from smoothie_tf.training import files, gin_text
+from smoothie_tf.training import files, gin_text, renamed_bindings
 
 # Arms on tasks that are listed with the seeds that are missing.
 _MOST_NAMED = 6
@@ -32,7 +32,7 @@ def write(
         The path of README.md.
     """
     path = out_dir / f"{figure.name}_runs.csv"
-    baseline = figure.arms[0]
+    baseline, edited = figure.arms[0], _of_edited_tasks(runs)
     lines = [
         f"# {figure.title}: {', '.join(figure.labels.values())}\n",
         "```",
@@ -46,14 +46,14 @@ def write(
         *_arms(figure, runs),
         *_missing(figure, runs),
         *_without_effect(figure, runs),
-        *_of_edited_tasks(runs),
+        *edited,
         *tables.returns(path, figure, baseline.variant, picture_folder=""),
         *_improvement(figure, path),
         *_untrained(figure, path),
         f"σ over training is in [{figure.name}_stddev.png]({figure.name}_stddev.png), "
         f"every evaluation in [{path.name}]({path.name}).\n",
     ]
-    for each in _of_edited_tasks(runs):
+    for each in edited:
         print(each.replace("*", "").strip(), file=sys.stderr)
     readme = out_dir / "README.md"
     text = "\n".join(lines).rstrip() + "\n"
@@ -112,33 +112,36 @@ def _missing(figure, runs):
 
 
 def _without_effect(figure, runs):
-    """Names the bindings of arms that none of their runs has read."""
-    unread = [
-        f"{binding} ({arm.label})"
-        for arm in figure.arms
-        for binding in arm.gin_bindings
-        if (records := _records(run for run in runs if run.variant == arm.variant))
-        and all(
-            set(gin_text.bound_values(binding)) <= set(each.get("without_effect", ()))
-            for each in records
-        )
-    ]
+    """Names the bindings that none of their runs has read."""
+    of = [(arm.label, arm.gin_bindings, {arm.variant}) for arm in figure.arms]
+    of += [("all arms", runs[0].preset.gin_bindings, {*figure.labels})]
+    unread = []
+    for label, bindings, variants in of:
+        records = _records(run for run in runs if run.variant in variants)
+        for binding in bindings if records else ():
+            names = gin_text.bound_values(renamed_bindings.renamed(binding)).keys()
+            if all(names <= {*each.get("without_effect", ())} for each in records):
+                unread.append(f"{binding} ({label})")
     if not unread:
         return []
-    return [f"**Without effect: {', '.join(unread)}.** No run of the arm reads it.\n"]
+    return [f"**Without effect: {', '.join(unread)}.** No run reads it.\n"]
 
 
 def _of_edited_tasks(runs):
     """Names the tasks whose code has changed since some of their runs."""
     lines = []
     for env in dict.fromkeys(run.env for run in runs):
-        now = task_names.code(env)
+        now = task_names.code(env).items()
         records = _records(run for run in runs if run.env == env)
-        made_with = [each.get("versions") or {} for each in records]
-        edited = sum(
-            any(each.get(name, digest) != digest for name, digest in now.items())
-            for each in made_with
-        )
+        edited = 0
+        for record in records:
+            parts = record, *record.get("earlier", ())
+            made_with = [part.get("versions") or {} for part in parts]
+            edited += any(
+                each.get(name, digest) != digest
+                for each in made_with
+                for name, digest in now
+            )
         if edited:
             lines.append(
                 f"**{env} has been edited since {edited} of its {len(records)} runs "
