@@ -56,7 +56,7 @@ class OrnsteinUhlenbeckPolicy(tf_policy.TFPolicy):
         return self._wrapped_policy.variables()
 
     def _action(self, time_step, policy_state, seed):
-        if not tf.is_tensor(policy_state):
+        if isinstance(policy_state, tuple):  # Drivers of Python pass arrays.
             raise ValueError(
                 f"{self.name}.action needs the policy state of the step before, or"
                 f" get_initial_state(batch_size), but got {policy_state!r}."

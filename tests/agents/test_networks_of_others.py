@@ -304,8 +304,8 @@ def test_ddpg_without_the_state_of_its_noise_is_told():
         ValueError, match=r"or get_initial_state\(batch_size\), but got"
     ):
         agent.collect_policy.action(time_step)
-    state = agent.collect_policy.get_initial_state(1)
-    assert agent.collect_policy.action(time_step, state).action.shape == (1, 3)
+    for state in (agent.collect_policy.get_initial_state(1), np.zeros((1, 3), "f")):
+        assert agent.collect_policy.action(time_step, state).action.shape == (1, 3)
 
 
 def test_several_actions_of_states_in_parts():
