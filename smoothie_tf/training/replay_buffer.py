@@ -28,7 +28,12 @@ class ReplayBuffer:
           observation_size: S.
           action_size: A.
           info_size: P, numbers of policy info per transition.
+
+        Raises:
+          ValueError: If the capacity is below 2.
         """
+        if capacity < 2:
+            raise ValueError(f"Replay capacity must be at least 2, but is {capacity}.")
         row_size = observation_size + action_size + info_size + 2
         self._rows = np.zeros((capacity, row_size), np.float32)
         self._observation_end = observation_size
@@ -90,7 +95,7 @@ class ReplayBuffer:
         row[-1] = NO_TRANSITION
 
     def sample(self, number: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws transitions uniformly, with replacement; there must be one.
+        """Draws transitions uniformly, with replacement.
 
         Args:
           number: N.
@@ -99,8 +104,13 @@ class ReplayBuffer:
         Returns:
           Copies of the rows at which the transitions start, and of the rows after them,
           float32, shape [2, N, W].
+
+        Raises:
+          ValueError: If replay is empty.
         """
         filled = min(self._total_rows, self.capacity)
+        if filled == 0:
+            raise ValueError("Replay is empty: there is no transition to sample.")
         indices = rng.integers(filled, size=number)
         while True:
             following = indices + 1
@@ -114,24 +124,39 @@ class ReplayBuffer:
     def last_episode(self, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the episode that the last transition ended, in order.
 
-        Replay must hold all of it, which `Settings.check_episodic` ensures.
-
         Args:
-          length: T, number of transitions after padding, at least the episode's.
+          length: T, number of transitions after padding.
 
         Returns:
           Copies of the rows at which its transitions start, and of the rows after them,
           float32, shape [2, T, W], padded with zeros; and a mask, 1 for transitions, 0
           for padding, float32, shape [T].
+
+        Raises:
+          ValueError: If the last transition ended no episode, or if the episode has
+            more than T transitions or was partly overwritten.
         """
+        oldest = max(0, self._total_rows - self.capacity)
         # Its longest extent, and the final observation of the episode before.
-        extent = min(length + 2, self._total_rows, self.capacity)
-        window = self.rows_since(self._total_rows - extent)
-        *others, _ = np.flatnonzero(window[:, -1] == NO_TRANSITION)
-        if others:
-            window = window[others[-1] + 1 :]
+        first = max(oldest, self._total_rows - length - 2)
+        window = self.rows_since(first)
+        ends = np.flatnonzero(window[:, -1] == NO_TRANSITION)
+        if not len(ends) or ends[-1] != len(window) - 1:
+            raise ValueError("The last transition in replay ended no episode.")
+        if len(ends) > 1:
+            window = window[ends[-2] + 1 :]
+        elif first > 0:
+            raise ValueError(
+                f"The last episode has more than {length} transitions, or begins"
+                f" before what is left in replay, which has {self.capacity} rows."
+            )
         number = len(window) - 1
         rows = np.zeros((2, length, self.row_size), np.float32)
+        if number > length:
+            raise ValueError(
+                f"The last episode has {number} transitions, but must have at most"
+                f" {length}."
+            )
         rows[0, :number], rows[1, :number] = window[:-1], window[1:]
         return rows, (np.arange(length) < number).astype(np.float32)
 

@@ -2,6 +2,7 @@
 
 import hypothesis
 import numpy as np
+import pytest
 from hypothesis import strategies
 
 from smoothie_tf.training import replay_buffer
@@ -155,6 +156,13 @@ def test_rows_since_and_load_restore_the_ring(episodes, capacity):
     )
 
 
+def test_bad_use_is_named():
+    with pytest.raises(ValueError, match="at least 2, but is 1"):
+        replay_buffer.ReplayBuffer(1, 2, 1)
+    with pytest.raises(ValueError, match="empty"):
+        replay_buffer.ReplayBuffer(4, 2, 1).sample(1, np.random.default_rng(0))
+
+
 @hypothesis.settings(deadline=None, max_examples=100, derandomize=True)
 @hypothesis.given(EPISODES, strategies.integers(8, 40), strategies.integers(6, 9))
 def test_the_last_episode_is_whole_and_in_order(episodes, capacity, length):
@@ -171,3 +179,21 @@ def test_the_last_episode_is_whole_and_in_order(episodes, capacity, length):
     discounts[-1] = 0.0 if ends else 1.0
     np.testing.assert_array_equal(start[:number, -1], discounts)
     assert not start[number:].any() and not following[number:].any()
+
+
+def test_a_last_episode_that_is_not_there_is_named():
+    replay = replay_buffer.ReplayBuffer(30, 2, 1)
+    with pytest.raises(ValueError, match="ended no episode"):
+        replay.last_episode(5)
+    fill(replay, [3, 6], [True, False])
+    with pytest.raises(ValueError, match="more than 4|has 6 transitions, but must"):
+        replay.last_episode(4)
+    # One more step: the last transition is within an episode.
+    replay.add(np.zeros(2), np.zeros(1), np.array([]), 0.0, np.ones(2), False, False)
+    with pytest.raises(ValueError, match="ended no episode"):
+        replay.last_episode(10)
+    # Overwritten in part: five rows are left of an episode of six.
+    replay = replay_buffer.ReplayBuffer(5, 2, 1)
+    fill(replay, [6], [True])
+    with pytest.raises(ValueError, match="begins before what is left in replay"):
+        replay.last_episode(6)
