@@ -51,6 +51,19 @@ class TwoGaussians:
     centres: tuple[float, float]
     widths: tuple[float, float]
 
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            values = getattr(self, field.name)
+            if len(values) != 2 or not np.isfinite(values).all():
+                raise ValueError(
+                    f"TwoGaussians.{field.name} must be two finite numbers, but is"
+                    f" {values!r}."
+                )
+        if min(self.widths) <= 0:
+            raise ValueError(
+                f"TwoGaussians.widths must be above 0, but is {self.widths!r}."
+            )
+
     def reward(self, action: np.ndarray | float) -> np.ndarray:
         """Returns the reward, shape A, of actions of shape A."""
         return self.smoothed_reward(action, 0.0)
@@ -69,6 +82,9 @@ class TwoGaussians:
 
         Returns:
           E[R(ã)] for ã ~ N(a, σ²), shape A.
+
+        Raises:
+          ValueError: If a standard deviation is negative.
         """
         bumps, _, _ = self._smoothed_bumps(action, stddev)
         return bumps.sum(-1)
@@ -98,7 +114,14 @@ class TwoGaussians:
 
         Returns:
           ∫ N(ã | a, σ²) R(ã) dã, shape A.
+
+        Raises:
+          ValueError: If the standard deviation is not above 0.
         """
+        if not stddev > 0:
+            raise ValueError(
+                f"The standard deviation must be above 0, but is {stddev!r}."
+            )
         action = np.asarray(action, np.float64)
         # The integrand of each bump is a Gaussian that is narrower than its two
         # factors, with its peak between theirs.
@@ -115,6 +138,10 @@ class TwoGaussians:
     def _smoothed_bumps(self, action, stddev):
         """Returns each bump, its signed distance and its variance: shape A + [2]."""
         stddev = np.asarray(stddev, np.float64)[..., np.newaxis]
+        if not (stddev >= 0).all():
+            raise ValueError(
+                f"Standard deviations must be at least 0, but one is {stddev.min()!r}."
+            )
         widths = np.asarray(self.widths)
         variance = widths**2 + stddev**2
         distance = np.asarray(self.centres) - np.asarray(action)[..., np.newaxis]

@@ -158,6 +158,26 @@ def test_ascent_on_the_smoothed_reward_crosses_and_stddev_falls_rises_falls():
     assert (np.abs(mean) + 3.3 * stddev).max() < two_gaussians.ACTION_BOUND
 
 
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (((1.0,), (0.0, 1.0), (1.0, 1.0)), "heights must be two finite numbers"),
+        (((1.0, 1.0), (0.0, np.nan), (1.0, 1.0)), "centres must be two finite"),
+        (((1.0, 1.0), (0.0, 1.0), (1.0, 0.0)), "widths must be above 0"),
+    ],
+)
+def test_bad_mixture_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        two_gaussians.TwoGaussians(*arguments)
+
+
+def test_bad_stddev_is_named():
+    with pytest.raises(ValueError, match="at least 0, but one is -0.5"):
+        two_gaussians.MIXTURE.smoothed_reward(0.0, -0.5)
+    with pytest.raises(ValueError, match="above 0, but is 0"):
+        two_gaussians.MIXTURE.smoothed_reward_by_quadrature(0.0, 0)
+
+
 @pytest.mark.filterwarnings("ignore:.*For Box action spaces, we recommend")
 def test_environment_keeps_gymnasiums_contract():
     check_env(gymnasium.make("smoothie_tf/TwoGaussians-v0").unwrapped)
