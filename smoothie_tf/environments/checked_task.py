@@ -119,7 +119,8 @@ class Checked(gymnasium.Wrapper):
 
         Raises:
           EnvironmentFault: If the task raised an error or violated its specs.
-          NotFiniteError: If the observation or the reward has a NaN or infinity.
+          NotFiniteError: If the observation or the reward has a NaN or infinity, or the
+            reward is too large for a float32.
         """
         try:
             values = self.env.step(action)
@@ -140,15 +141,16 @@ class Checked(gymnasium.Wrapper):
             ) from None
         if not finite:
             raise NotFiniteError(f"Reward is {reward}")
-        if abs(float(reward)) > _LARGEST:
-            raise NotFiniteError(f"Reward is {reward}, in float32 infinite")
+        number = float(reward)
+        if abs(number) > _LARGEST:
+            raise NotFiniteError(f"Reward is {reward} (infinite as a float32)")
         if terminated is not True and terminated is not False:
             terminated = self._flag("terminated", terminated)
         if truncated is not True and truncated is not False:
             truncated = self._flag("truncated", truncated)
         self._check_info(info, "step")
         observation = self._observation(observation, "step")
-        return observation, float(reward), terminated, truncated, info
+        return observation, number, terminated, truncated, info
 
     def close(self) -> None:
         """Closes the task.

@@ -39,6 +39,10 @@ class InfiniteReward(Task):
     def spoil(self, reward, observation):
         return np.float32("-inf"), observation
 
+class HugeReward(Task):
+    def spoil(self, reward, observation):
+        return 1e39, observation
+
 class NanObservation(Task):
     def spoil(self, reward, observation):
         observation[1] = np.nan
@@ -53,7 +57,9 @@ class Sound(Task):
     def spoil(self, reward, observation):
         return reward, observation
 
-for task in (NanReward, InfiniteReward, NanObservation, InfiniteObservation, Sound):
+for task in (
+    NanReward, InfiniteReward, HugeReward, NanObservation, InfiniteObservation, Sound
+):
     gymnasium.registry.pop(f"{task.__name__}-v0", None)
     gymnasium.register(f"{task.__name__}-v0", entry_point=task)
 """
@@ -101,6 +107,7 @@ def assert_stopped_at(run_dir, what, step, capsys):
 @pytest.mark.parametrize(
     ("task", "what"),
     [
+        ("HugeReward", "Reward is 1e+39 (infinite as a float32)"),
         ("NanReward", "Reward is nan"),
         ("InfiniteReward", "Reward is -inf"),
         ("NanObservation", "Observation[1] is nan"),
